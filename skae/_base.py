@@ -1,0 +1,654 @@
+"""TorchTransformer: the template of every estimator.
+
+A variant fills hooks. ``_architecture`` says of which numbers and strings the module is made, and
+``_loss`` returns the named terms of the objective; few variants need more. Validation, scale,
+devices, the loop, pickling and scores are here and on the floors below.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+from typing_extensions import Self, dataclass_transform
+
+from ._compat import check_sample_weight, fit_context
+from ._data import Array, Rows, Source, Table, chunks, find_nonfinite, merge_duplicates, resolve_device, to_tensor
+from ._linear import moments
+from ._params import (
+    Fraction,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Probability,
+    RandomState,
+    Verbosity,
+    constraints,
+    joined_doc,
+)
+from ._train import Flat, Optimizer, Plan, Terms, backward, hold_out, minimise
+from ._version import __version__
+
+__all__ = ["TorchTransformer"]
+
+SMALL_STEP = 2**22
+"""Parameters times rows of a batch below which a second thread costs more than it brings."""
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+@dataclass(kw_only=True, eq=False, repr=False)
+class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A transformer whose code is learnt by a PyTorch module.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Width of the code.
+    solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
+        Rule by which gradients move the weights. "lbfgs" takes all rows in one batch and finds
+        its own step length; it is meant for small data.
+    learning_rate_init : float, default=0.001
+        Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
+    learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
+        Its course over ``max_iter`` epochs. ``partial_fit`` keeps it constant.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    weight_decay : float, default=0.0
+        L2 penalty of the weights, not of biases: decoupled from the gradient in "adamw", added to
+        it in the others.
+    max_grad_norm : float or None, default=None
+        Scale a step's gradient down to this norm. Not used by "lbfgs".
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is min(200, n_samples). "lbfgs" takes all.
+    max_iter : int, default=100
+        Epochs at the most.
+    tol : float, default=0.0001
+        Training stops when the loss has not fallen by this fraction of itself in
+        ``n_iter_no_change`` epochs.
+    n_iter_no_change : int, default=10
+        See ``tol``.
+    early_stopping : bool, default=False
+        Watch the loss on held-out rows instead of the training loss.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that ``early_stopping`` holds out.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit: weights, optimizer, random numbers.
+    verbose : int, default=0
+        1 shows a progress bar, 2 prints a line an epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of rows and all noise. An int makes fits repeatable
+        on the same device, number of threads and versions. No global generator is touched.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", "mps"; "auto" takes an accelerator if there is one.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision in which everything is computed and returned.
+    """
+
+    n_components: PositiveInt = field(default=2, kw_only=False)
+    solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"
+    learning_rate_init: Positive = 1e-3
+    learning_rate: Literal["constant", "cosine", "one_cycle"] = "cosine"
+    momentum: Probability = 0.9
+    weight_decay: NonNegative = 0.0
+    max_grad_norm: Positive | None = None
+    batch_size: PositiveInt | Literal["auto"] = "auto"
+    max_iter: PositiveInt = 100
+    tol: NonNegative = 1e-4
+    n_iter_no_change: PositiveInt = 10
+    early_stopping: bool = False
+    validation_fraction: Fraction = 0.1
+    shuffle: bool = True
+    warm_start: bool = False
+    verbose: Verbosity = 0
+    random_state: RandomState = None
+    device: str = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
+    _own_doc: ClassVar[str | None] = __doc__
+    _Module: ClassVar[type[nn.Module]]
+    _monitor: ClassVar[str | None] = "loss"
+    """The history's name of what must fall; None where the terms are no objective."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not vars(cls).get("__doc__"):
+            cls.__doc__ = " and ".join(base.__name__ for base in cls.__bases__) + " in one."
+        dataclass(kw_only=True, eq=False, repr=False)(cls)
+        cls._parameter_constraints = constraints(cls)
+        cls._own_doc = cls.__doc__
+        cls.__doc__ = joined_doc(cls)
+
+    # ---------------------------------------------------------------- hooks of a variant
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        """Arguments of ``_Module``, all of them numbers, strings, tuples or None."""
+        raise NotImplementedError
+
+    def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
+        """Set the weights of a new module, given the data it will be fitted to."""
+        raise NotImplementedError
+
+    def _loss(self, module: Any, batch: Any, rng: torch.Generator | None) -> Terms:
+        """Named terms of the objective, differentiable; without a generator free of noise."""
+        raise NotImplementedError
+
+    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms:
+        """Leave the gradient of a batch in the module's parameters, and return the terms."""
+        return backward(self._loss(module, batch, rng))
+
+    def _encode(self, module: Any, x: Tensor) -> Tensor:
+        """The code of a batch, free of noise."""
+        raise NotImplementedError
+
+    def _decode(self, module: Any, h: Tensor) -> Tensor:
+        """The mean of x given the code, on the scale that the module sees."""
+        raise NotImplementedError
+
+    def _standardizes(self) -> bool:
+        """Whether the module sees X centred and divided by one global scale."""
+        return True
+
+    def _targets(self, y: Any, n_samples: int) -> Tensor | None:
+        """What the loss needs of y, a row for each row of X."""
+        return None
+
+    def _rows_are_independent(self) -> bool:
+        """Whether the loss is a weighted sum over rows, without noise or statistics of the batch."""
+        return True
+
+    # ---------------------------------------------------------------- fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn the code.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Finite numbers. A memory map may be larger than memory.
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; only their ratios matter.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is not as described, or if the loss becomes NaN or infinite. The
+            estimator is then as it was before.
+        """
+        with _unchanged_on_error(self):
+            self._fit(X, y, sample_weight, partial=False)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Take one pass over a chunk of rows, going on from where the last call ended.
+
+        The first chunk fixes the scale and the initial weights, so let it be a typical one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Finite numbers.
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, taken as they are so that chunks can be weighted too.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``fit``; and with ``early_stopping=True`` or ``solver="lbfgs"``, which need all rows.
+        """
+        if self.early_stopping or self.solver == "lbfgs":
+            need = "early_stopping=True" if self.early_stopping else "solver='lbfgs'"
+            raise ValueError(f"partial_fit sees one chunk at a time and does not support {need}: use fit.")
+        with _unchanged_on_error(self):
+            self._fit(X, y, sample_weight, partial=True)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool) -> None:
+        device = resolve_device(self.device, self.dtype)
+        resume = (partial or self.warm_start) and hasattr(self, "module_")
+        X = self._check_x(X, reset=not resume)
+        weight = self._check_weight(sample_weight, X)
+        targets = self._targets(y, X.shape[0])
+        if targets is None and not partial and self._is_one_batch(X.shape[0]):
+            X, weight = merge_duplicates(X, weight)
+        if weight is not None and not partial:
+            weight *= len(weight) / weight.sum()
+        if resume:
+            self._require_same_architecture(X.shape[1])
+        else:
+            self._measure(X, weight)
+        data = self._table(X, targets, weight, device)
+        if not resume:
+            self._build(data, device)
+        elif self._flat.theta.device != device:
+            self._move(device)
+        with self._threads(device, len(data)):
+            self._train(data, partial)
+
+    def _is_one_batch(self, n_samples: int) -> bool:
+        """Whether order and multiplicity of rows play no part in a fit."""
+        one_batch = n_samples <= self._batch_size(n_samples) and not self.early_stopping
+        return one_batch and self._rows_are_independent()
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.solver == "lbfgs":
+            return n_samples
+        return min(200, n_samples) if self.batch_size == "auto" else int(self.batch_size)
+
+    def _measure(self, X: Array, weight: np.ndarray | None) -> None:
+        """Set the mean and the global scale of the training data."""
+        self.mean_, scale = moments(X, weight)
+        if not (np.isfinite(self.mean_).all() and np.isfinite(scale)):
+            column = self._column(int(np.argmin(np.isfinite(self.mean_))))
+            raise ValueError(f"X has values too large for their variance to be computed (column {column}?): rescale X.")
+        self._centred = self._standardizes()
+        self.scale_ = scale if self._centred else 1.0
+
+    def _table(self, X: Array, y: Tensor | None, weight: np.ndarray | None, device: torch.device) -> Table:
+        """X, the weights and the targets as a source of batches."""
+        x = self._rows(X, getattr(torch, self.dtype), device, resident=True)
+        w = None if weight is None else to_tensor(weight).to(x.device, x.dtype)
+        return Table(x, w, None if y is None else y.to(x.device))
+
+    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
+        offset = self.mean_ if self._centred else None
+        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)
+
+    def _build(self, data: Table, device: torch.device) -> None:
+        self._rng = _generator(self.random_state)
+        self._spec = self._architecture(len(self.mean_))
+        self.module_ = self._Module(**self._spec).to(device, getattr(torch, self.dtype))
+        self._initialise(self.module_, data, self._rng)
+        self._flat = Flat(self.module_)
+        self._optimizer = Optimizer()
+        self.history_: dict[str, list[float]] = {}
+
+    def _train(self, data: Table, partial: bool) -> None:
+        seed = int(torch.randint(2**62, (), generator=self._rng))
+        noise = torch.Generator(self._flat.theta.device).manual_seed(seed)
+        train, validate = self._split(data)
+        history = minimise(
+            lambda batch: self._step(self.module_, batch, noise),
+            train,
+            self._flat,
+            self._configure_optimizer(),
+            plan := self._plan(len(train), partial),
+            self._rng,
+            validate,
+        )
+        for name, values in history.items():
+            self.history_[name] = [*self.history_.get(name, []), *values]
+        self.n_iter_ = max(1, len(self.history_.get("loss", [])))
+        self.loss_ = self._loss_at_best(history)
+        if not partial and _still_falling(history, plan):
+            warnings.warn(
+                f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter, or use "
+                "learning_rate='cosine', which settles within it.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _split(self, data: Table) -> tuple[Source, Callable[[], float] | None]:
+        if not self.early_stopping:
+            return data, None
+        if len(data) < 2:
+            raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")
+        train, held_out = hold_out(data, self.validation_fraction, self._rng)
+        return train, lambda: self._mean_loss(held_out)
+
+    @torch.no_grad()
+    def _mean_loss(self, data: Source) -> float:
+        """Sum of the terms over all rows, without noise."""
+        total: Tensor | float = 0.0
+        for rows in chunks(len(data), len(self.mean_)):
+            terms = self._loss(self.module_, data[rows], None)
+            total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
+        return float(total)
+
+    def _configure_optimizer(self) -> Optimizer:
+        optimizer = self._optimizer
+        if optimizer.rule != self.solver:
+            optimizer = self._optimizer = Optimizer(self.solver)
+        optimizer.weight_decay = float(self.weight_decay)
+        optimizer.momentum = float(self.momentum)
+        optimizer.max_grad_norm = self.max_grad_norm
+        return optimizer
+
+    def _plan(self, n_samples: int, partial: bool) -> Plan:
+        return Plan(
+            batch_size=self._batch_size(n_samples),
+            max_iter=1 if partial else int(self.max_iter),
+            rate=float(self.learning_rate_init),
+            schedule="constant" if partial or self.solver == "lbfgs" else self.learning_rate,
+            tol=float(self.tol),
+            n_iter_no_change=int(self.n_iter_no_change),
+            shuffle=self.shuffle and self.solver != "lbfgs",
+            verbose=int(self.verbose),
+            monitor=None if partial else self._monitor,
+        )
+
+    def _loss_at_best(self, history: dict[str, list[float]]) -> float:
+        values = history.get("validation_loss") or history.get(self._monitor or "loss") or [float("nan")]
+        return min(values) if self._monitor else values[-1]
+
+    def _threads(self, device: torch.device, n_samples: int) -> Any:
+        work = self._flat.theta.numel() * self._batch_size(n_samples)
+        return threadpool_limits(1) if device.type == "cpu" and work < SMALL_STEP else nullcontext()
+
+    # ---------------------------------------------------------------- using
+
+    def transform(self, X: Any) -> Any:
+        """Encode.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            The code of each row, in the estimator's ``dtype``. A tensor where X is one and
+            scikit-learn's ``array_api_dispatch`` is on.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False)
+        module = self._ready_module()
+        rows = self._inference_rows(X)
+        encoded = ((part, self._encode(module, rows[part])) for part in chunks(*X.shape))
+        return self._collect(encoded, len(rows), X)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Decode.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The mean of a row given its code, on the scale of the data that was fitted.
+        """
+        check_is_fitted(self)
+        codes = X if isinstance(X, Tensor) else check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has shape {tuple(codes.shape)}, but {type(self).__name__} has codes of "
+                f"{self._n_features_out} columns: pass what transform returned."
+            )
+        module = self._ready_module()
+        theta = self._flat.theta
+        rows = Rows(codes, dtype=theta.dtype, device=theta.device)
+        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in chunks(len(rows), len(self.mean_)))
+        return self._collect(decoded, len(rows), X)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Minus the squared reconstruction error of each row, in squared units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Zero at best; the most negative rows are the strangest.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False)
+        error, _ = self._squared_errors(X)
+        return (-error * self.scale_**2).astype(str(self._flat.theta.dtype).removeprefix("torch."))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Reconstruction R2: 1 minus the squared error over that of the training mean.
+
+        It is the explained variance when X is the training data of a PCA, and the same scale for
+        held-out rows. Columns are not weighted: those that vary more count more, as in PCA.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        r2 : float
+            1 is perfect, 0 is no better than the mean of the training data.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False)
+        weight = self._check_weight(sample_weight, X)
+        error, total = self._squared_errors(X)
+        if weight is not None:
+            error, total = error * weight, total * weight
+        if total.sum() == 0.0:
+            return float(error.sum() == 0.0)
+        return float(1.0 - error.sum() / total.sum())
+
+    def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
+        module = self._ready_module()
+        rows = self._inference_rows(X)
+        center = torch.zeros(1) if self._centred else torch.from_numpy(self.mean_)
+        center = center.to(self._flat.theta)
+        result = np.empty((2, len(rows)))
+        with torch.inference_mode():
+            for part in chunks(*X.shape):
+                x = rows[part]
+                x_hat = self._decode(module, self._encode(module, x))
+                pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
+                result[:, part] = pair.double().cpu().numpy()
+        return result[0], result[1]
+
+    def _inference_rows(self, X: Array) -> Rows:
+        return self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
+
+    def _to_x(self, x: Tensor) -> Tensor:
+        if not self._centred:
+            return x
+        return x * self.scale_ + torch.from_numpy(self.mean_).to(x)
+
+    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
+        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
+        out: Tensor | None = None
+        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
+        with torch.inference_mode():
+            for rows, values in parts:
+                if out is None:
+                    place = like.device if keep else torch.device("cpu")
+                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
+                out[rows] = values
+        assert out is not None
+        return out if keep else out.numpy()
+
+    # ---------------------------------------------------------------- input
+
+    def _check_x(self, X: Any, *, reset: bool) -> Array:
+        """X as an array that was looked through: two dimensions, the right width, finite numbers."""
+        if isinstance(X, Tensor):
+            X = _real(X)
+            stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
+            validate_data(self, stand_in, reset=reset, ensure_all_finite=False)
+        else:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,
+            )
+        found = None if get_config()["assume_finite"] else find_nonfinite(X)
+        if found is not None:
+            row, column, value = found
+            kind = "NaN" if np.isnan(value) else "infinity"
+            cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
+            raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
+        return X
+
+    def _column(self, index: int) -> str:
+        """A column's name, or its number where there are no names."""
+        names = getattr(self, "feature_names_in_", None)
+        return str(index) if names is None else repr(str(names[index]))
+
+    def _check_weight(self, sample_weight: Any, X: Array) -> np.ndarray | None:
+        """Weights as a new array of non-negative numbers, not all of them zero."""
+        if sample_weight is None:
+            return None
+        if isinstance(sample_weight, Tensor):
+            sample_weight = sample_weight.detach().cpu().numpy()
+        stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
+        weight: np.ndarray = check_sample_weight(sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("All sample weights are zero: at least one row must count.")
+        return weight.copy()
+
+    def _require_same_architecture(self, n_features: int) -> None:
+        spec = self._architecture(n_features)
+        changed = sorted(name for name in spec if spec[name] != self._spec[name])
+        if changed:
+            raise ValueError(
+                f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained on: "
+                "restore it, or call fit with warm_start=False."
+            )
+
+    # ---------------------------------------------------------------- fitted state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = [self.dtype]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._spec["n_components"])
+
+    def _ready_module(self) -> nn.Module:
+        """The module on the device asked for, or on the CPU where that is not there."""
+        try:
+            device = resolve_device(self.device, str(self._flat.theta.dtype).removeprefix("torch."))
+        except ValueError as error:
+            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
+            device = torch.device("cpu")
+        if device != self._flat.theta.device:
+            self._move(device)
+        return self.module_
+
+    def _move(self, device: torch.device) -> None:
+        self.module_.to(device)
+        self._flat = Flat(self.module_)
+        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            tensors = [*self.module_.named_parameters(), *self.module_.named_buffers()]
+            state["_skae_version"] = __version__
+            state["module_"] = {name: _to_numpy(t) for name, t in tensors}
+            state["_optimizer"] = (self._optimizer.rule, {k: _to_numpy(t) for k, t in self._optimizer.moments.items()})
+            state["_rng"] = self._rng.get_state().numpy()
+            state["_flat"] = self._flat.theta.numel()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_skae_version", __version__)
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by skae {version} and is loaded by {__version__}: "
+                "results may differ; fit again if they do.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+        if "module_" in state:
+            self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        arrays: dict[str, np.ndarray] = state["module_"]
+        module = self._Module(**self._spec)
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            tensor.data = to_tensor(arrays[name].copy())
+        rule, saved = state["_optimizer"]
+        self.module_, self._flat = module, Flat(module)
+        self._optimizer = Optimizer(rule, moments={k: to_tensor(v.copy()) for k, v in saved.items()})
+        self._rng = torch.Generator()
+        self._rng.set_state(torch.from_numpy(state["_rng"].copy()))
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().copy()
+
+
+def _generator(random_state: Any) -> torch.Generator:
+    """A generator of our own; without a seed from the system's entropy, no global state is drawn from."""
+    rng = torch.Generator()
+    if random_state is None:
+        rng.seed()
+    else:
+        rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
+    return rng
+
+
+def _real(X: Tensor) -> Tensor:
+    """A tensor as a dense float32 or float64 one."""
+    if X.is_complex():
+        raise ValueError("Complex data not supported: pass the real part, or real and imaginary parts side by side.")
+    X = X.detach().to_dense() if X.layout != torch.strided else X.detach()
+    return X if X.dtype in (torch.float32, torch.float64) else X.to(torch.float32)
+
+
+def _still_falling(history: dict[str, list[float]], plan: Plan) -> bool:
+    """Whether a training at constant rate ended with the plan and not with convergence."""
+    losses = history.get("validation_loss") or history.get(plan.monitor or "", [])
+    if plan.schedule != "constant" or len(losses) < plan.max_iter or len(losses) < 2:
+        return False
+    return losses[-1] == min(losses) and losses[-2] - losses[-1] > plan.tol * abs(losses[-2])
+
+
+@contextmanager
+def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator its attributes back if what follows raises."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,104 @@
+"""Mean, scale and principal axes of a table, in one pass or a few, a chunk of rows at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._data import Array, Rows, chunks
+
+__all__ = ["moments", "principal_axes"]
+
+
+def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Mean of each column, and the root of the mean variance of all columns.
+
+    Chunks are summed in the precision of X around their own mean and merged in double precision
+    (Chan, Golub and LeVeque, 1983), so that one pass is enough and nothing cancels.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,), float64
+    scale : float
+        1.0 where every column is constant.
+    """
+    source = _raw(X)
+    n_features = X.shape[1]
+    total, mean, deviation = 0.0, torch.zeros(n_features, dtype=torch.float64), 0.0
+    for rows in chunks(X.shape[0], n_features):
+        x = source[rows]
+        w = None if weight is None else torch.from_numpy(weight[rows]).to(x)
+        size = float(len(x) if w is None else w.sum())
+        if size == 0.0:
+            continue
+        center = x.mean(0) if w is None else (w @ x) / size
+        squares = (x - center).square_()
+        deviation += float(squares.sum() if w is None else (w @ squares).sum())
+        shift = center.double().cpu() - mean
+        total += size
+        mean += shift * (size / total)
+        deviation += float(shift.square().sum()) * size * (total - size) / total
+    scale = (deviation / (total * n_features)) ** 0.5
+    return mean.numpy(), _scale_or_one(scale, mean)
+
+
+def _raw(X: Array) -> Rows:
+    dtype = X.dtype if isinstance(X, Tensor) else torch.from_numpy(np.empty(0, X.dtype)).dtype
+    device = X.device if isinstance(X, Tensor) else torch.device("cpu")
+    return Rows(X, dtype=dtype, device=device)
+
+
+def _scale_or_one(scale: float, mean: Tensor) -> float:
+    """1 where there is no variation, or none but the rounding noise of the mean."""
+    return 1.0 if scale <= 1e-15 * float(mean.abs().max()) else scale
+
+
+def principal_axes(
+    x: Rows, n_components: int, rng: torch.Generator, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Leading eigenvectors and eigenvalues of the mean outer product of centred rows.
+
+    The matrix itself is formed where it is small; else subspace iteration from a random start
+    (Halko, Martinsson and Tropp, 2011) needs only its product with a thin block.
+
+    Returns
+    -------
+    axes : Tensor of shape (n_components, n_features), orthonormal rows, float64
+        The largest entry of each is positive, as in scikit-learn's PCA.
+    variances : Tensor of shape (n_components,), float64, descending
+    """
+    n_features = x[:1].shape[1]
+    width = min(n_features, n_components + 10)
+    if n_features <= max(256, 16 * width):
+        basis = torch.eye(n_features, dtype=torch.float64, device=x.out)
+        product = _second_moment(x, weight)
+    else:
+        start = torch.randn(n_features, width, dtype=torch.float64, generator=rng)
+        basis = torch.linalg.qr(start.to(x.out))[0]
+        for _ in range(7):
+            basis = torch.linalg.qr(_second_moment(x, weight, basis))[0]
+        product = basis.T @ _second_moment(x, weight, basis)
+    variances, vectors = torch.linalg.eigh((product + product.T) / 2)
+    leading = slice(len(variances) - n_components, None)
+    axes = (basis @ vectors[:, leading]).T.flip(0)
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return axes * torch.where(largest < 0, -1.0, 1.0), variances[leading].flip(0).clamp_min(0)
+
+
+def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:
+    """sum_i w_i x_i x_i' / sum_i w_i, or its product with a block of columns."""
+    result: Tensor | float = 0.0
+    thin = None if block is None else block.to(x.dtype)
+    for rows in chunks(len(x), x[:1].shape[1]):
+        part = x[rows]
+        left = part if weight is None else part * weight[rows].to(part)[:, None]
+        result = result + (left.T @ (part if thin is None else part @ thin)).double()
+    total = float(len(x) if weight is None else weight.sum())
+    assert isinstance(result, Tensor)
+    return result / total

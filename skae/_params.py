@@ -1,0 +1,98 @@
+"""Typed fields of an estimator become its constructor, its validation and its documentation.
+
+An annotation says what a parameter may be: ``bool``, ``Literal[...]``, ``X | None``, or one of the
+ranges below. ``Annotated`` carries scikit-learn's own constraints, so that they can be mixed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ._compat import Interval, StrOptions
+
+__all__ = [
+    "Fraction",
+    "NonNegative",
+    "Positive",
+    "PositiveInt",
+    "Probability",
+    "RandomState",
+    "Sizes",
+    "Verbosity",
+    "constraints",
+    "joined_doc",
+]
+
+Positive: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="neither")]
+NonNegative: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="left")]
+Fraction: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="neither")]
+Probability: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="left")]
+PositiveInt: TypeAlias = Annotated[int, Interval(Integral, 1, None, closed="left")]
+Sizes: TypeAlias = Annotated[tuple[int, ...], "array-like", Interval(Integral, 1, None, closed="left")]
+RandomState: TypeAlias = Annotated[int | np.random.RandomState | None, "random_state"]
+Verbosity: TypeAlias = Annotated[int, "verbose"]
+
+
+def constraints(cls: type) -> dict[str, list[Any]]:
+    """scikit-learn's parameter constraints, read off the annotations of a class and its bases."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: _constraints_of(hints[name]) for name in parameter_names(cls)}
+
+
+def parameter_names(cls: type) -> list[str]:
+    """The constructor's parameters in order."""
+    return [name for name in inspect.signature(cls).parameters]
+
+
+def _constraints_of(hint: Any) -> list[Any]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return list(get_args(hint)[1:])
+    if origin in (Union, UnionType):
+        return [c for part in get_args(hint) for c in _constraints_of(part)]
+    if origin is Literal:
+        return [StrOptions(set(get_args(hint)))]
+    if hint is NoneType:
+        return [None]
+    if hint is bool:
+        return ["boolean"]
+    if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
+        return [callable]
+    if origin is ClassVar or not isinstance(hint, type):
+        raise TypeError(f"{hint} is no type of a parameter: use one of skae._params, Literal, bool, str or None.")
+    return [hint]
+
+
+_SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)
+_ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
+
+
+def joined_doc(cls: type) -> str | None:
+    """The docstring of a class with the "Parameters" of its bases merged in, in constructor order."""
+    if cls.__doc__ is None:
+        return None
+    own = inspect.cleandoc(cls.__doc__)
+    entries: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        entries.update(_entries(vars(base).get("_own_doc") or ""))
+    entries.update(_entries(own))
+    ordered = [entries[name] for name in parameter_names(cls) if name in entries]
+    section = "\nParameters\n----------\n" + "\n".join(ordered)
+    if _SECTION.search(own):
+        return _SECTION.sub(lambda _: section, own, count=1)
+    head, *rest = re.split(r"(?=\n\n[A-Z][A-Za-z ]+\n-+\n)", own, maxsplit=1)
+    return "".join([head, "\n" + section, *rest])
+
+
+def _entries(doc: str) -> Iterable[tuple[str, str]]:
+    section = _SECTION.search(inspect.cleandoc(doc))
+    for text in _ENTRY.split(section[1]) if section else []:
+        if text.strip():
+            yield text.split(" :", 1)[0].strip(), text.strip("\n")

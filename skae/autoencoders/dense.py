@@ -1,0 +1,231 @@
+"""Autoencoder: a dense encoder and decoder that reconstruct their input through a code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._base import TorchTransformer
+from .._data import Array, Batch, Table
+from .._linear import principal_axes
+from .._params import Probability, Sizes
+from .._train import Terms
+from ..functional import average
+from ..modules import DenseAutoencoder
+
+__all__ = ["Autoencoder"]
+
+Activation = Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"]
+
+
+class Autoencoder(TorchTransformer):
+    """Nonlinear PCA: a code from which a neural network reconstructs the data.
+
+    An encoder f maps a row x to a code h = f(x) of ``n_components`` numbers and a decoder g maps it
+    back; both are trained to minimise the mean over the rows of -log p(x | g(h)), which for the
+    default likelihood is the squared error ||x - g(f(x))||^2.
+
+    By default f and g are residuals around a PCA, h = P x + f(x) and x_hat = P' h + g(h) with f and g
+    zero at first, so that training starts at PCA's error and only improves on it. X is centred and
+    divided by one global scale inside, and comes back on its own scale.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, or int, default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse. () is linear.
+    activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
+"softplus"}, default="silu"
+        Of the hidden layers.
+    code_activation : same as ``activation``, default="identity"
+        Of the code. "logistic" keeps it in (0, 1).
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+    dropout : float, default=0.0
+        Probability with which a hidden unit is silenced in training.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised by their batch before the activation.
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
+        What is reconstructed. "gaussian": real numbers, squared error. "bernoulli": numbers in
+        [0, 1], cross-entropy. "categorical": groups of columns that are one-hot, or sum to one,
+        see ``categories``. "poisson": counts.
+    categories : tuple of int, or None, default=None
+        Sizes of the groups of adjacent columns of the categorical likelihood, as
+        ``OneHotEncoder`` makes them: ``[len(c) for c in encoder.categories_]``.
+    init : {"auto", "pca", "random"}, default="auto"
+        "pca": the residual around PCA described above. "random": the textbook network. "auto":
+        "pca" where it is defined, that is for a gaussian likelihood and an identity
+        ``code_activation`` with at most min(n_samples, n_features) components.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The fitted network.
+    history_ : dict of str to list of float
+        An entry an epoch: "loss", its terms ("reconstruction"), and "validation_loss" with
+        ``early_stopping``. Gaussian losses are in units of ``scale_`` squared, others in nats.
+    loss_ : float
+        The loss of the weights that were kept.
+    n_iter_ : int
+        Epochs run.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training data.
+    scale_ : float
+        Root mean variance of the columns, by which centred X is divided; 1 unless gaussian.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had any.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear special case.
+
+    References
+    ----------
+    Hinton and Salakhutdinov (2006), "Reducing the Dimensionality of Data with Neural Networks",
+    https://doi.org/10.1126/science.1127647
+
+    Baldi and Hornik (1989), "Neural Networks and Principal Component Analysis: Learning from
+    Examples Without Local Minima", https://doi.org/10.1016/0893-6080(89)90014-2
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skae import Autoencoder
+    >>> train, test = train_test_split(load_digits().data, random_state=0)
+    >>> autoencoder = Autoencoder(n_components=8, max_iter=20, random_state=0).fit(train)
+    >>> autoencoder.transform(test).shape
+    (450, 8)
+    >>> autoencoder.inverse_transform(autoencoder.transform(test)).shape
+    (450, 64)
+    >>> pca = PCA(n_components=8).fit(train)
+    >>> lost = ((test - pca.inverse_transform(pca.transform(test))) ** 2).sum(axis=1)
+    >>> bool(-autoencoder.score_samples(test).mean() < 0.8 * lost.mean())
+    True
+    """
+
+    hidden_layer_sizes: Sizes = (256, 128)
+    activation: Activation = "silu"
+    code_activation: Activation = "identity"
+    tied_weights: bool = False
+    dropout: Probability = 0.0
+    batch_norm: bool = False
+    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson"] = "gaussian"
+    categories: Sizes | None = None
+    init: Literal["auto", "pca", "random"] = "auto"
+
+    _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        return {
+            "n_features": n_features,
+            "n_components": int(self.n_components),
+            "hidden_layer_sizes": _sizes("hidden_layer_sizes", self.hidden_layer_sizes),
+            "activation": self.activation,
+            "code_activation": self.code_activation,
+            "likelihood": self.likelihood,
+            "categories": self._groups(n_features),
+            "tied_weights": bool(self.tied_weights),
+            "projected": self._starts_at_pca(n_features),
+            "dropout": float(self.dropout),
+            "batch_norm": bool(self.batch_norm),
+        }
+
+    def _starts_at_pca(self, n_features: int) -> bool:
+        obstacles = {
+            f"likelihood={self.likelihood!r}": self.likelihood != "gaussian",
+            f"code_activation={self.code_activation!r}": self.code_activation != "identity",
+            f"n_components={self.n_components} of {n_features} features": self.n_components > n_features,
+        }
+        found = [reason for reason, holds in obstacles.items() if holds]
+        if self.init == "pca" and found:
+            raise ValueError(f"init='pca' is not defined with {' and '.join(found)}: use init='auto' or 'random'.")
+        return self.init != "random" and not found
+
+    def _groups(self, n_features: int) -> tuple[int, ...]:
+        if self.likelihood != "categorical":
+            return ()
+        if self.categories is None:
+            raise ValueError("likelihood='categorical' needs categories, the sizes of the groups of columns.")
+        groups = _sizes("categories", self.categories)
+        if sum(groups) != n_features:
+            raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
+        return groups
+
+    def _standardizes(self) -> bool:
+        return self.likelihood == "gaussian"
+
+    def _rows_are_independent(self) -> bool:
+        return not self.batch_norm and self.dropout == 0.0
+
+    def _check_x(self, X: Any, *, reset: bool) -> Array:
+        X = super()._check_x(X, reset=reset)
+        if reset and self.batch_norm and X.shape[0] == 1:
+            raise ValueError("batch_norm=True needs at least 2 rows to fit; got n_samples = 1.")
+        if reset:
+            self._warn_outside_support(X)
+        return X
+
+    def _warn_outside_support(self, X: Array) -> None:
+        lowest = 0.0 if self.likelihood != "gaussian" else -np.inf
+        highest = 1.0 if self.likelihood in ("bernoulli", "categorical") else np.inf
+        low, high = (_flat(getattr(X, bound)(0)) for bound in ("min", "max")) if lowest == 0.0 else ([], [])
+        for column, (least, most) in enumerate(zip(low, high, strict=True)):
+            if least < lowest or most > highest:
+                cure = "scale X with MinMaxScaler(clip=True)" if highest == 1.0 else "pass counts"
+                warnings.warn(
+                    f"X has values outside [{lowest:g}, {highest:g}] in column {self._column(column)} "
+                    f"({least:g} to {most:g}), which likelihood={self.likelihood!r} cannot describe: "
+                    f"{cure}, or use likelihood='gaussian'.",
+                    stacklevel=6,
+                )
+                return
+
+    def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
+        center = np.zeros_like(self.mean_) if self._centred else self.mean_
+        module.initialise(torch.from_numpy(center).to(module.decoder.biases[-1]), rng)
+        if module.projection is not None:
+            axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
+            module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
+
+    def _corrupt(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
+        """What the encoder is shown instead of x in training."""
+        return x
+
+    def _penalties(self, module: DenseAutoencoder, batch: Batch, h: Tensor) -> Terms:
+        """Named terms that are added to the reconstruction."""
+        return {}
+
+    def _loss(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator | None) -> Terms:
+        h = module.encode(self._corrupt(batch.x, rng), rng)
+        rows = module.head(module.decode(h, rng), batch.x)
+        return {"reconstruction": average(rows, batch.weight), **self._penalties(module, batch, h)}
+
+    def _encode(self, module: DenseAutoencoder, x: Tensor) -> Tensor:
+        return module.encode(x)
+
+    def _decode(self, module: DenseAutoencoder, h: Tensor) -> Tensor:
+        return module.head.mean(module.decode(h))
+
+
+def _sizes(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
+    """Positive whole numbers as a tuple, or one clear sentence."""
+    listed = np.atleast_1d(np.asarray(sizes)).tolist()
+    wrong = [size for size in listed if not isinstance(size, int) or size < 1]
+    if wrong:
+        raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
+    return tuple(listed)
+
+
+def _flat(row: Any) -> np.ndarray:
+    """The minima or maxima of columns, whatever kind of array they come in."""
+    row = row.values if isinstance(row, tuple) else row
+    row = row.toarray() if hasattr(row, "toarray") else row
+    return np.asarray(row.cpu() if isinstance(row, Tensor) else row).ravel()

@@ -1,0 +1,302 @@
+"""Dense coders, tied decoders and likelihood heads: the modules inside the estimators.
+
+A module is built empty and then initialised from a generator, so that torch's global generator is
+never drawn from. A generator handed to ``forward`` means training (noise, batch statistics); none
+means inference. Modules have no mode to switch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import functional
+
+__all__ = [
+    "BatchNorm",
+    "Bernoulli",
+    "Categorical",
+    "Dense",
+    "DenseAutoencoder",
+    "Gaussian",
+    "Head",
+    "Poisson",
+    "TransposedDense",
+]
+
+
+class Head(nn.Module):
+    """A likelihood p(x | eta) of the decoder's output eta; ``forward`` is its loss, a number a row."""
+
+    def mean(self, eta: Tensor) -> Tensor:
+        """E[x | eta]."""
+        return eta
+
+    def link(self, mean: Tensor) -> Tensor:
+        """The eta whose mean this is."""
+        return mean
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the encoder sees of x."""
+        return x
+
+
+class Gaussian(Head):
+    """Squared error of standardised input."""
+
+    def forward(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.squared_error(eta, x)
+
+
+class Bernoulli(Head):
+    """Cross-entropy with logits, x in [0, 1]."""
+
+    def forward(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.bernoulli_nll(eta, x)
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return torch.sigmoid(eta)
+
+    def link(self, mean: Tensor) -> Tensor:
+        return torch.logit(mean, eps=1e-3)
+
+
+class Poisson(Head):
+    """Counts with a log link; the encoder sees log(1 + x)."""
+
+    def forward(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.poisson_nll(eta, x)
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return eta.exp()
+
+    def link(self, mean: Tensor) -> Tensor:
+        return mean.clamp_min(1e-3).log()
+
+    def embed(self, x: Tensor) -> Tensor:
+        return torch.log1p(x.clamp_min(0))
+
+
+class Categorical(Head):
+    """A softmax over each group of adjacent columns, as one-hot encoding makes them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Columns of each group.
+    """
+
+    member: Tensor
+    slot: Tensor
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        width = torch.as_tensor(sizes)
+        starts = width.cumsum(0) - width
+        slot = starts[:, None] + torch.arange(int(width.max()))
+        inside = torch.arange(int(width.max())) < width[:, None]
+        self.register_buffer("member", torch.arange(len(width)).repeat_interleave(width))
+        self.register_buffer("slot", torch.where(inside, slot, int(width.sum())))
+
+    def forward(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.categorical_nll(eta, x, self.member, self.slot)
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return functional.group_log_softmax(eta, self.member, self.slot).exp()
+
+    def link(self, mean: Tensor) -> Tensor:
+        return mean.clamp_min(1e-3).log()
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation (Ioffe and Szegedy, 2015) that needs no training mode."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, n_features: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(n_features))
+        self.shift = nn.Parameter(torch.zeros(n_features))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("variance", torch.ones(n_features))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Normalise by the batch in training and by the running statistics afterwards."""
+        if rng is None:
+            return functional.batch_norm(x, self.mean, self.variance) * self.gain + self.shift
+        variance, mean = torch.var_mean(x, 0, correction=0)
+        with torch.no_grad():
+            self.mean.lerp_(mean, self.momentum)
+            self.variance.lerp_(variance, self.momentum)
+        return functional.batch_norm(x, mean, variance) * self.gain + self.shift
+
+
+class Dense(nn.Module):
+    """A stack of dense layers, x -> a(... a(x W_1' + b_1) ...) W_L' + b_L.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Width of the input, of each hidden layer and of the output.
+    activation, output_activation : str
+        Keys of ``functional.ACTIVATIONS``, for the hidden layers and for the last.
+    dropout : float
+        Probability with which a hidden unit is silenced in training.
+    batch_norm : bool
+        Normalise each hidden layer before its activation.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str,
+        output_activation: str = "identity",
+        *,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self._make_parameters(sizes)
+        hidden = len(sizes) - 2
+        self.activations = [functional.ACTIVATIONS[activation]] * hidden
+        self.activations.append(functional.ACTIVATIONS[output_activation])
+        self.dropout = dropout
+        self.norms = nn.ModuleList([BatchNorm(size) for size in sizes[1:-1]] if batch_norm else [])
+
+    def _make_parameters(self, sizes: Sequence[int]) -> None:
+        self.weights = nn.ParameterList(torch.empty(o, i) for i, o in zip(sizes, sizes[1:], strict=False))
+        self.biases = nn.ParameterList(torch.zeros(o) for o in sizes[1:])
+
+    def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer, from the input on."""
+        return zip(self.weights, self.biases, strict=True)
+
+    def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Propagate a batch; with a generator, as in training."""
+        last = len(self.activations) - 1
+        for i, (weight, bias) in enumerate(self.layers()):
+            x = F.linear(x, weight, bias)
+            if self.norms and i < last:
+                x = self.norms[i](x, rng)
+            x = self.activations[i](x)
+            if self.dropout and rng is not None and i < last:
+                x = functional.dropout(x, self.dropout, rng)
+        return x
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw weights from U(-c, c), c^2 = 1.5 / fan_in, and set the biases to zero."""
+        for weight, bias in self.layers():
+            c = math.sqrt(1.5 / weight.shape[1])
+            weight.copy_(torch.rand(weight.shape, generator=rng, dtype=weight.dtype).mul_(2 * c).sub_(c))
+            bias.zero_()
+
+
+class TransposedDense(Dense):
+    """The decoder that shares its encoder's weights, W_d = W_e', and has biases of its own."""
+
+    def __init__(self, encoder: Dense, sizes: Sequence[int], activation: str, **options: Any) -> None:
+        super().__init__(sizes, activation, **options)
+        self.weights = encoder.weights
+
+    def _make_parameters(self, sizes: Sequence[int]) -> None:
+        self.biases = nn.ParameterList(torch.zeros(o) for o in sizes[1:])
+
+    def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
+        transposed = (weight.t() for weight in reversed(self.weights))
+        return zip(transposed, self.biases, strict=True)
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Set the biases to zero; the weights are the encoder's."""
+        for bias in self.biases:
+            bias.zero_()
+
+
+class DenseAutoencoder(nn.Module):
+    """Encoder, decoder and likelihood, optionally as a residual around a linear projection.
+
+    h = f(x) + P x and eta = g(h) + P' h, where f and g are dense stacks. The projection P is there
+    only if ``projected``, and is not trained: W_d = W_e' if ``tied_weights``.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Widths of x and of h.
+    hidden_layer_sizes : sequence of int
+        Widths of the encoder's hidden layers; the decoder has the same in reverse.
+    activation, code_activation : str
+        Keys of ``functional.ACTIVATIONS``.
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
+    categories : sequence of int
+        Group sizes of the categorical likelihood.
+    tied_weights, projected, batch_norm : bool
+    dropout : float
+    """
+
+    projection: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        n_features: int,
+        n_components: int,
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        code_activation: str,
+        likelihood: str,
+        categories: Sequence[int],
+        tied_weights: bool,
+        projected: bool,
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        sizes = [n_features, *hidden_layer_sizes, n_components]
+        options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm}
+        self.encoder = Dense(sizes, activation, code_activation, **options)
+        if tied_weights:
+            self.decoder: Dense = TransposedDense(self.encoder, sizes[::-1], activation, **options)
+        else:
+            self.decoder = Dense(sizes[::-1], activation, **options)
+        self.register_buffer("projection", torch.zeros(n_components, n_features) if projected else None)
+        heads = {"gaussian": Gaussian, "bernoulli": Bernoulli, "poisson": Poisson}
+        self.head: Head = Categorical(categories) if likelihood == "categorical" else heads[likelihood]()
+
+    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """The code of each row."""
+        h: Tensor = self.encoder(self.head.embed(x), rng)
+        return h if self.projection is None else h + F.linear(x, self.projection)
+
+    def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """The parameter eta of p(x | h)."""
+        eta: Tensor = self.decoder(h, rng)
+        return eta if self.projection is None else eta + h @ self.projection
+
+    @torch.no_grad()
+    def initialise(self, mean: Tensor, rng: torch.Generator) -> None:
+        """Start as the textbook network whose output, at the code zero, is about the mean of x."""
+        self.encoder.initialise(rng)
+        self.decoder.initialise(rng)
+        self.decoder.biases[-1].copy_(self.head.link(mean))
+
+    @torch.no_grad()
+    def start_at_projection(self, axes: Tensor, variances: Tensor) -> None:
+        """Silence f and g, which then only learn what the projection on the axes leaves over.
+
+        The decoder's first layer is scaled to codes of these variances.
+        """
+        assert self.projection is not None
+        self.projection.copy_(axes)
+        self.encoder.weights[-1].zero_()
+        if not isinstance(self.decoder, TransposedDense):
+            self.decoder.weights[0].div_(variances.sqrt().clamp_min(1e-3))
+            self.decoder.weights[-1].zero_()
+        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.encoder.biases[-1])[None])[0])
