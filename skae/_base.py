@@ -7,6 +7,7 @@ devices, the loop, pickling and scores are here and on the floors below.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -297,20 +298,19 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         seed = int(torch.randint(2**62, (), generator=self._rng))
         noise = torch.Generator(self._flat.theta.device).manual_seed(seed)
         train, validate = self._split(data)
-        history = minimise(
+        outcome = minimise(
             lambda batch: self._step(self.module_, batch, noise),
             train,
             self._flat,
             self._configure_optimizer(),
-            plan := self._plan(len(train), partial),
+            self._plan(len(train), partial),
             self._rng,
             validate,
         )
-        for name, values in history.items():
-            self.history_[name] = [*self.history_.get(name, []), *values]
+        self.history_ = _continued(self.history_, outcome.history)
         self.n_iter_ = max(1, len(self.history_.get("loss", [])))
-        self.loss_ = self._loss_at_best(history)
-        if not partial and _still_falling(history, plan):
+        self.loss_ = outcome.loss
+        if outcome.still_falling and len(outcome.history["loss"]) == self.max_iter:
             warnings.warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter, or use "
                 "learning_rate='cosine', which settles within it.",
@@ -357,10 +357,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             monitor=None if partial else self._monitor,
         )
 
-    def _loss_at_best(self, history: dict[str, list[float]]) -> float:
-        values = history.get("validation_loss") or history.get(self._monitor or "loss") or [float("nan")]
-        return min(values) if self._monitor else values[-1]
-
     def _threads(self, device: torch.device, n_samples: int) -> Any:
         work = self._flat.theta.numel() * self._batch_size(n_samples)
         return threadpool_limits(1) if device.type == "cpu" and work < SMALL_STEP else nullcontext()
@@ -381,11 +377,10 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             scikit-learn's ``array_api_dispatch`` is on.
         """
         check_is_fitted(self)
-        X = self._check_x(X, reset=False)
+        X = self._check_x(X, reset=False, look_through=False)
         module = self._ready_module()
-        rows = self._inference_rows(X)
-        encoded = ((part, self._encode(module, rows[part])) for part in chunks(*X.shape))
-        return self._collect(encoded, len(rows), X)
+        encoded = ((part, self._encode(module, x)) for part, x in self._finite_chunks(X))
+        return self._collect(encoded, X.shape[0], X)
 
     def inverse_transform(self, X: Any) -> Any:
         """Decode.
@@ -426,7 +421,7 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Zero at best; the most negative rows are the strangest.
         """
         check_is_fitted(self)
-        X = self._check_x(X, reset=False)
+        X = self._check_x(X, reset=False, look_through=False)
         error, _ = self._squared_errors(X)
         return (-error * self.scale_**2).astype(str(self._flat.theta.dtype).removeprefix("torch."))
 
@@ -449,7 +444,7 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             1 is perfect, 0 is no better than the mean of the training data.
         """
         check_is_fitted(self)
-        X = self._check_x(X, reset=False)
+        X = self._check_x(X, reset=False, look_through=False)
         weight = self._check_weight(sample_weight, X)
         error, total = self._squared_errors(X)
         if weight is not None:
@@ -461,20 +456,25 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
         module = self._ready_module()
-        rows = self._inference_rows(X)
         center = torch.zeros(1) if self._centred else torch.from_numpy(self.mean_)
         center = center.to(self._flat.theta)
-        result = np.empty((2, len(rows)))
+        result = np.empty((2, X.shape[0]))
         with torch.inference_mode():
-            for part in chunks(*X.shape):
-                x = rows[part]
+            for part, x in self._finite_chunks(X):
                 x_hat = self._decode(module, self._encode(module, x))
                 pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
                 result[:, part] = pair.double().cpu().numpy()
         return result[0], result[1]
 
-    def _inference_rows(self, X: Array) -> Rows:
-        return self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
+    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
+        """Rows as the module sees them, looked through for NaN while they are in the cache."""
+        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
+        trusted = get_config()["assume_finite"]
+        for part in chunks(*X.shape):
+            x = rows[part]
+            if not (trusted or math.isfinite(x.sum())):
+                self._require_finite(X)
+            yield part, x
 
     def _to_x(self, x: Tensor) -> Tensor:
         if not self._centred:
@@ -496,8 +496,8 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     # ---------------------------------------------------------------- input
 
-    def _check_x(self, X: Any, *, reset: bool) -> Array:
-        """X as an array that was looked through: two dimensions, the right width, finite numbers."""
+    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
+        """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
         if isinstance(X, Tensor):
             X = _real(X)
             stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
@@ -511,13 +511,17 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 dtype=[np.float64, np.float32],
                 ensure_all_finite=False,
             )
-        found = None if get_config()["assume_finite"] else find_nonfinite(X)
+        if look_through and not get_config()["assume_finite"]:
+            self._require_finite(X)
+        return X
+
+    def _require_finite(self, X: Array) -> None:
+        found = find_nonfinite(X)
         if found is not None:
             row, column, value = found
             kind = "NaN" if np.isnan(value) else "infinity"
             cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
             raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
-        return X
 
     def _column(self, index: int) -> str:
         """A column's name, or its number where there are no names."""
@@ -634,12 +638,11 @@ def _real(X: Tensor) -> Tensor:
     return X if X.dtype in (torch.float32, torch.float64) else X.to(torch.float32)
 
 
-def _still_falling(history: dict[str, list[float]], plan: Plan) -> bool:
-    """Whether a training at constant rate ended with the plan and not with convergence."""
-    losses = history.get("validation_loss") or history.get(plan.monitor or "", [])
-    if plan.schedule != "constant" or len(losses) < plan.max_iter or len(losses) < 2:
-        return False
-    return losses[-1] == min(losses) and losses[-2] - losses[-1] > plan.tol * abs(losses[-2])
+def _continued(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
+    """One history after the other; a term that only one of them has is NaN in the other's epochs."""
+    epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
+    missing = [[math.nan] * n for n in epochs]
+    return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}
 
 
 @contextmanager

@@ -118,13 +118,13 @@ class Rows:
         self.X, self.dtype, self.out = X, dtype, device
         self.offset = None if offset is None else torch.from_numpy(offset)
         self.scale = scale
-        self._offsets: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._affine: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
         self._map = _memory_map(X)
         if resident and self._map is None and X.shape[0] * X.shape[1] * dtype.itemsize <= RESIDENT_BYTES:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
             for rows in chunks(len(self), X.shape[1]):
                 whole[rows] = self[rows]
-            self.X, self.offset, self.scale = whole, None, 1.0
+            self.X, self.offset = whole, None
 
     @property
     def device(self) -> torch.device:
@@ -137,7 +137,8 @@ class Rows:
     def __getitem__(self, index: Index) -> Tensor:
         x = self._gather(index)
         if self.offset is not None:
-            x = x.sub(self._offset_like(x)).mul_(1.0 / self.scale)
+            shift, slope = self._affine_like(x)
+            x = torch.addcmul(shift, x, slope)
         return x.to(self.dtype).to(self.out)
 
     def _gather(self, index: Index) -> Tensor:
@@ -148,12 +149,14 @@ class Rows:
             self._map.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
         return x
 
-    def _offset_like(self, x: Tensor) -> Tensor:
+    def _affine_like(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """-offset / scale and 1 / scale in the precision and on the device of x: one pass does both."""
         key = (x.device, x.dtype)
-        if key not in self._offsets:
+        if key not in self._affine:
             assert self.offset is not None
-            self._offsets[key] = self.offset.to(*key)
-        return self._offsets[key]
+            slope = torch.full((1,), 1.0 / self.scale, dtype=x.dtype, device=x.device)
+            self._affine[key] = ((-self.offset / self.scale).to(*key), slope)
+        return self._affine[key]
 
 
 def _memory_map(X: Array) -> mmap.mmap | None:
@@ -197,8 +200,8 @@ class Subset:
         return self.data[self.rows[index]]
 
 
-def chunks(n_rows: int, n_columns: int, elements: int = 2**21) -> Iterator[slice]:
-    """Consecutive slices of about so many elements."""
+def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice]:
+    """Consecutive slices of about so many elements: few enough for the processor's cache."""
     size = max(1, elements // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))

@@ -21,7 +21,7 @@ from torch.optim.adam import adam
 
 from ._data import Source, Subset
 
-__all__ = ["Flat", "NonFiniteLossError", "Optimizer", "Plan", "Terms", "backward", "hold_out", "minimise"]
+__all__ = ["Flat", "NonFiniteLossError", "Optimizer", "Outcome", "Plan", "Terms", "backward", "hold_out", "minimise"]
 
 Terms = dict[str, Tensor]
 
@@ -157,7 +157,8 @@ def _total(terms: Terms) -> Tensor:
 
 def backward(terms: Terms) -> Terms:
     """Back-propagate the sum of the terms."""
-    torch.autograd.backward(_total(terms))
+    total = _total(terms)
+    torch.autograd.backward(total, torch.ones_like(total))
     return terms
 
 
@@ -187,6 +188,18 @@ class Plan:
     """The term that must fall, "loss" for the sum of all, None for a training without an objective."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What training leaves beside the weights."""
+
+    history: dict[str, list[float]]
+    """Mean of each term, of their sum "loss" and, if there is one, "validation_loss", an epoch."""
+    loss: float
+    """The monitored value of the weights that were kept."""
+    still_falling: bool
+    """Whether training at a constant rate ended while the monitored term was still falling."""
+
+
 def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
     """Split an order of rows into batches; a tail of one row joins the batch before it."""
     sizes = [size] * (n // size) + [n % size] * (n % size > 0)
@@ -203,7 +216,7 @@ def minimise(
     plan: Plan,
     rng: torch.Generator,
     validate: Callable[[], float] | None = None,
-) -> dict[str, list[float]]:
+) -> Outcome:
     """Take steps over shuffled batches until the plan ends or the monitored term stops falling.
 
     The parameters end at the best epoch, for whatever reason training ends: convergence, the plan's
@@ -224,8 +237,7 @@ def minimise(
 
     Returns
     -------
-    history : dict of str to list of float
-        Mean of each term, of their sum "loss" and, if there is one, "validation_loss", an epoch.
+    outcome : Outcome
 
     Raises
     ------
@@ -247,8 +259,7 @@ def minimise(
     except BaseException:
         flat.load(watch.start)
         raise
-    watch.restore_best()
-    return watch.history
+    return watch.conclude()
 
 
 def _epoch(
@@ -271,8 +282,9 @@ def _epoch(
         batch = data[index]
         rate = plan.rate * factor((epoch + done / n) / plan.max_iter)
         for name, value in optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
-            share = value.detach() * (len(index) / n)
-            sums[name] = sums[name].add_(share) if name in sums else share
+            if name not in sums:
+                sums[name] = torch.zeros_like(value)
+            sums[name].add_(value.detach(), alpha=len(index) / n)
         done += len(index)
     return dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
 
@@ -314,10 +326,13 @@ class _Watch:
         """Whether the monitored term has stopped falling."""
         return self.n_stale >= self.plan.n_iter_no_change
 
-    def restore_best(self) -> None:
+    def conclude(self) -> Outcome:
         """End at the best epoch, or at the last where nothing is monitored."""
-        if self.plan.monitor is not None:
-            self.flat.load(self.best)
+        last = self.history.get("loss", [math.nan])[-1]
+        if self.plan.monitor is None:
+            return Outcome(self.history, last, False)
+        self.flat.load(self.best)
+        return Outcome(self.history, self.best_value, self.plan.schedule == "constant" and self.n_stale == 0)
 
     def _require_finite(self, name: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):

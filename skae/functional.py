@@ -14,12 +14,14 @@ from torch.nn import functional as F
 
 __all__ = [
     "ACTIVATIONS",
+    "SLOPES",
     "average",
     "batch_norm",
     "bernoulli_nll",
     "categorical_nll",
-    "dropout",
+    "dropout_mask",
     "group_log_softmax",
+    "mean_squared_error",
     "poisson_nll",
     "squared_error",
 ]
@@ -42,6 +44,21 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+_aten = torch.ops.aten
+SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "identity": lambda g, z, a: g,
+    "relu": lambda g, z, a: _aten.threshold_backward.default(g, a, 0),
+    "tanh": lambda g, z, a: _aten.tanh_backward.default(g, a),
+    "logistic": lambda g, z, a: _aten.sigmoid_backward.default(g, a),
+    "gelu": lambda g, z, a: _aten.gelu_backward.default(g, z),
+    "silu": lambda g, z, a: _aten.silu_backward.default(g, z),
+    "elu": lambda g, z, a: _aten.elu_backward.default(g, 1.0, 1.0, 1.0, False, z),
+    "leaky_relu": lambda g, z, a: _aten.leaky_relu_backward.default(g, z, 0.01, False),
+    "softplus": lambda g, z, a: _aten.softplus_backward.default(g, z, 1.0, 20.0),
+}
+"""The gradient before each activation a(z), given the gradient g behind it."""
+
+
 def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean over a batch of a loss a row, sum_i w_i l_i / n.
 
@@ -53,6 +70,12 @@ def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """||x - x_hat||^2 of each row: a Gaussian's negative log-likelihood, up to its constants."""
     return (x_hat - x).square().sum(1)
+
+
+def mean_squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
+    """``average(squared_error(x_hat, x))`` in one inner product, twice as fast on small batches."""
+    residual = (x_hat - x).view(-1)
+    return torch.dot(residual, residual).div(len(x))
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -86,10 +109,9 @@ def group_log_softmax(logits: Tensor, member: Tensor, slot: Tensor) -> Tensor:
     return logits - log_normaliser[:, member]
 
 
-def dropout(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Set entries to zero with probability p and scale the others by 1 / (1 - p)."""
-    keep = torch.empty_like(x).bernoulli_(1 - p, generator=rng)
-    return x * keep.div_(1 - p)
+def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
+    """Zero with probability p and 1 / (1 - p) otherwise, in the shape of x."""
+    return torch.empty_like(x).bernoulli_(1 - p, generator=rng).div_(1 - p)
 
 
 def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, eps: float = 1e-5) -> Tensor:

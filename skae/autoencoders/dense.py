@@ -14,8 +14,7 @@ from .._base import TorchTransformer
 from .._data import Array, Batch, Table
 from .._linear import principal_axes
 from .._params import Probability, Sizes
-from .._train import Terms
-from ..functional import average
+from .._train import Terms, backward
 from ..modules import DenseAutoencoder
 
 __all__ = ["Autoencoder"]
@@ -165,8 +164,8 @@ class Autoencoder(TorchTransformer):
     def _rows_are_independent(self) -> bool:
         return not self.batch_norm and self.dropout == 0.0
 
-    def _check_x(self, X: Any, *, reset: bool) -> Array:
-        X = super()._check_x(X, reset=reset)
+    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
+        X = super()._check_x(X, reset=reset, look_through=look_through)
         if reset and self.batch_norm and X.shape[0] == 1:
             raise ValueError("batch_norm=True needs at least 2 rows to fit; got n_samples = 1.")
         if reset:
@@ -205,8 +204,25 @@ class Autoencoder(TorchTransformer):
 
     def _loss(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator | None) -> Terms:
         h = module.encode(self._corrupt(batch.x, rng), rng)
-        rows = module.head(module.decode(h, rng), batch.x)
-        return {"reconstruction": average(rows, batch.weight), **self._penalties(module, batch, h)}
+        reconstruction = module.head.loss(module.decode(h, rng), batch.x, batch.weight)
+        return {"reconstruction": reconstruction, **self._penalties(module, batch, h)}
+
+    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
+        """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
+        if self.batch_norm or type(self)._loss is not Autoencoder._loss:
+            return super()._step(module, batch, rng)
+        with torch.no_grad():
+            h, encoder_tape = module.encode_forward(self._corrupt(batch.x, rng), rng)
+            eta, decoder_tape = module.decode_forward(h, rng)
+            reconstruction = module.head.loss(eta, batch.x, batch.weight)
+            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, batch.x, batch.weight))
+        penalties = self._penalties(module, batch, h.requires_grad_())
+        if penalties:
+            backward(penalties)
+            gradient = gradient if h.grad is None else gradient.add_(h.grad)
+        with torch.no_grad():
+            module.encode_backward(encoder_tape, gradient)
+        return {"reconstruction": reconstruction, **penalties}
 
     def _encode(self, module: DenseAutoencoder, x: Tensor) -> Tensor:
         return module.encode(x)

@@ -1,0 +1,140 @@
+"""``python -m skae compare``: PCA beside the estimators, on a table of yours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ._load import BUNDLED, Dataset, load
+from ._version import __version__
+from .autoencoders import Autoencoder
+from .compare import Comparison, compare
+
+BOLD = "\033[1;32m{}\033[0m"
+
+
+def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Estimators by the names of the command line."""
+    from sklearn.decomposition import PCA
+
+    settings: dict[str, Any] = {"device": options.device}
+    if options.hidden_layer_sizes is not None:
+        settings["hidden_layer_sizes"] = tuple(options.hidden_layer_sizes)
+    if options.max_iter is not None:
+        settings["max_iter"] = options.max_iter
+    known = {"pca": ("PCA", lambda: PCA()), "autoencoder": ("Autoencoder", lambda: Autoencoder(**settings))}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"There is no reducer {unknown[0]!r}: choose from {', '.join(known)}.")
+    return {known[name][0]: known[name][1]() for name in names}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    top = argparse.ArgumentParser(prog="python -m skae", description="Autoencoders beside PCA.")
+    top.add_argument("--version", action="version", version=f"skae {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    add = commands.add_parser("compare", help="cross-validate PCA and autoencoders on a table").add_argument
+    add("data", nargs="?", default="digits", metavar="DATA", help=f"{', '.join(BUNDLED)}, or a file (default: digits)")
+    add("--target", metavar="COLUMN", help="name or number of the column to predict")
+    add("--reducers", default="pca,autoencoder", metavar="NAMES", help="default: pca,autoencoder")
+    add("--n-components", nargs="+", type=int, metavar="K", help="default: 2 8 16, as far as DATA has them")
+    add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="hidden layers of the encoders")
+    add("--max-iter", type=int, metavar="N", help="epochs at the most")
+    add("--cv", type=int, default=5, metavar="N", help="folds (default: 5)")
+    add("--standardize", action="store_true", help="divide columns by their standard deviation first")
+    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add("--seed", type=int, default=0, help="of folds and models (default: 0)")
+    add("--output", type=Path, default=Path("compare"), metavar="DIR", help="default: compare")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 is success, 2 a mistake in the input."""
+    options = parser().parse_args(arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"skae {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nskae {options.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load, compare, and tell: on the terminal, in compare.json and in compare.png."""
+    data = load(options.data, options.target)
+    models = reducers([name.strip().lower() for name in options.reducers.split(",") if name.strip()], options)
+    print(f"{data.name}: {data.X.shape[0]} rows, {data.X.shape[1]} columns, {describe_target(data)}", flush=True)
+    result = compare(
+        data.X,
+        data.y,
+        models,
+        options.n_components,
+        options.cv,
+        standardize=options.standardize,
+        random_state=options.seed,
+        verbose=1,
+    )
+    print(result.table(BOLD if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "{}*"))
+    print(legend(data))
+    options.output.mkdir(parents=True, exist_ok=True)
+    for written in (write_json(result, data, options), write_picture(result, data, options)):
+        print(written)
+
+
+def describe_target(data: Dataset) -> str:
+    """Say what is predicted."""
+    from sklearn.utils.multiclass import type_of_target
+
+    if data.y is None:
+        return "no target"
+    kind = type_of_target(data.y)
+    return f"{len(set(data.y.tolist()))} classes" if kind in ("binary", "multiclass") else "a target of real numbers"
+
+
+def legend(data: Dataset) -> str:
+    """Explain the columns of the table."""
+    lines = ["Means over the folds, on held-out rows; the best reducer of each size stands out.", "R2: reconstruction"]
+    if data.y is not None:
+        unit = "accuracy" if "classes" in describe_target(data) else "R2"
+        lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
+    return "\n".join(lines)
+
+
+def write_json(result: Comparison, data: Dataset, options: argparse.Namespace) -> Path:
+    """Keep every figure, and the settings that led to it."""
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
+    content = {"skae": __version__, "data": data.name, "shape": data.X.shape, "settings": settings}
+    path: Path = options.output / "compare.json"
+    path.write_text(json.dumps({**content, "rows": result.rows, "folds": result.folds}, indent=2) + "\n")
+    return path
+
+
+def write_picture(result: Comparison, data: Dataset, options: argparse.Namespace) -> str:
+    """Draw the comparison, if matplotlib is there."""
+    from .inspection import ComparisonDisplay
+
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        return 'no picture: pip install "skae[plot]" for compare.png'
+    mpl.use("Agg")
+    path = options.output / "compare.png"
+    display = ComparisonDisplay.from_comparison(result, image_shape=data.image_shape, title=data.name)
+    display.figure_.savefig(path, dpi=120)
+    return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""Tables on disk, or bundled with scikit-learn, as numbers and a target for ``python -m skae``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["BUNDLED", "Dataset", "load"]
+
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
+READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".data": "read_csv", ".parquet": "read_parquet"}
+MANY_TEXTS = 50
+"""A column with more distinct texts than this, most of them unique, is free text and no category."""
+
+
+@dataclass
+class Dataset:
+    """Numbers, what to predict from them, and whether they are pictures."""
+
+    X: np.ndarray
+    y: np.ndarray | None
+    name: str
+    feature_names: list[str]
+    image_shape: tuple[int, int] | None = None
+
+
+def load(source: str, target: str | None = None) -> Dataset:
+    """Read a bundled data set or a .csv, .tsv, .txt, .data, .npy, .npz or .parquet file.
+
+    Parameters
+    ----------
+    source : str
+        A name in ``BUNDLED`` or a path.
+    target : str or None
+        Name or number of the column to predict; in an .npz also the name of an array. Bundled sets
+        know theirs.
+
+    Returns
+    -------
+    data : Dataset
+        Columns of text, categories and truth values are one-hot encoded.
+
+    Raises
+    ------
+    ValueError, OSError, ImportError
+        With one sentence: the file or target is not there, a column has missing values or cannot be
+        read as numbers or categories, or a package to read it is not installed.
+    """
+    if source in BUNDLED:
+        return _bundled(source, target)
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {source!r}, and no bundled data set of that name: {', '.join(BUNDLED)}."
+        )
+    if path.suffix in (".npy", ".npz"):
+        return _numpy(path, target)
+    if path.suffix not in READERS:
+        known = ", ".join([*READERS, ".npy", ".npz"])
+        raise ValueError(f"Cannot read {source!r}: its ending is none of {known}.")
+    return _from_frame(_frame(path), target, path.stem)
+
+
+def _bundled(name: str, target: str | None) -> Dataset:
+    from sklearn import datasets
+
+    if target is not None:
+        raise ValueError(f"The bundled set {name!r} has its own target: leave --target out.")
+    bunch = getattr(datasets, f"load_{name}")()
+    shape = bunch.images.shape[1:] if name == "digits" else None
+    return Dataset(np.asarray(bunch.data, float), np.asarray(bunch.target), name, list(bunch.feature_names), shape)
+
+
+def _numpy(path: Path, target: str | None) -> Dataset:
+    try:
+        stored = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"Cannot read {str(path)!r} as arrays of numbers: {error}") from None
+    arrays = {"X": stored} if isinstance(stored, np.ndarray) else dict(stored)
+    y = arrays.pop(target) if target in arrays else None
+    if y is None and target is None:
+        y = next((arrays.pop(name) for name in ("y", "target", "labels") if name in arrays), None)
+    tables = [name for name, array in arrays.items() if array.ndim >= 2]
+    chosen = next((name for name in ("X", "data", "images", *tables) if name in tables), None)
+    if chosen is None:
+        raise ValueError(f"{str(path)!r} holds no table: none of its arrays has two dimensions.")
+    X = arrays[chosen]
+    shape = X.shape[1:] if X.ndim == 3 else None
+    X = X.reshape(len(X), -1)
+    names = [str(i) for i in range(X.shape[1])]
+    if target is not None and y is None:
+        column = _find(target, names, str(path))
+        X, y, names = np.delete(X, column, axis=1), X[:, column], [n for i, n in enumerate(names) if i != column]
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"Array {chosen!r} of {str(path)!r} holds {X.dtype}, not numbers.")
+    X = X.astype(float)
+    for column in np.flatnonzero(np.isnan(X).any(axis=0)):
+        raise ValueError(_missing(names[column], int(np.isnan(X[:, column]).sum())))
+    return Dataset(X, y, path.stem, names, shape)
+
+
+def _frame(path: Path) -> Any:
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError(f'Reading {path.suffix} files needs pandas: pip install "skae[plot]".') from None
+    options: dict[str, Any] = {}
+    if READERS[path.suffix] == "read_csv":
+        options = {
+            "sep": None,
+            "engine": "python",
+            "header": 0 if _has_header(path) else None,
+            "skipinitialspace": True,
+        }
+    try:
+        frame = getattr(pd, READERS[path.suffix])(path, **options)
+    except (ValueError, ImportError, pd.errors.ParserError, OSError) as error:
+        raise ValueError(f"Cannot read {str(path)!r} as a table: {str(error).splitlines()[0]}") from None
+    if frame.empty:
+        raise ValueError(f"{str(path)!r} holds no rows.")
+    frame.columns = [str(c) for c in frame.columns]
+    return frame
+
+
+def _has_header(path: Path) -> bool:
+    """A first line of nothing but numbers is data."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    for mark in ",;\t":
+        first = first.replace(mark, " ")
+    return not all(_is_number(word) for word in first.split())
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _from_frame(frame: Any, target: str | None, name: str) -> Dataset:
+    import pandas as pd
+
+    y = None
+    if target is not None:
+        names = list(frame.columns)
+        column = names[_find(target, names, name)]
+        y = frame.pop(column)
+        if y.isna().any():
+            raise ValueError(_missing(column, int(y.isna().sum())))
+        y = y.to_numpy()
+        y = y.astype(str) if y.dtype.kind not in "fiu" else y
+    for column in frame.columns:
+        _check_column(frame[column], column)
+    texts = [c for c in frame.columns if not _is_numeric(frame[c])]
+    encoded = pd.get_dummies(frame, columns=texts, dtype=float)
+    if encoded.shape[1] == 0:
+        raise ValueError(f"{name!r} has no column beside the target.")
+    return Dataset(encoded.to_numpy(dtype=float), y, name, list(encoded.columns))
+
+
+def _is_numeric(column: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def _check_column(column: Any, name: str) -> None:
+    if column.isna().any():
+        raise ValueError(_missing(name, int(column.isna().sum())))
+    if _is_numeric(column):
+        if not np.isfinite(column.to_numpy(dtype=float)).all():
+            raise ValueError(f"Column {name!r} has infinite values: replace them.")
+        return
+    n_distinct = column.astype(str).nunique()
+    if n_distinct > MANY_TEXTS and n_distinct > len(column) / 2:
+        raise ValueError(
+            f"Column {name!r} can be read neither as numbers nor as categories ({n_distinct} different "
+            f"texts in {len(column)} rows, such as {str(column.iloc[0])!r}): clean it, drop it or encode it."
+        )
+
+
+def _missing(column: str, count: int) -> str:
+    return f"Column {column!r} has {count} missing value{'s' if count > 1 else ''}: impute or drop them."
+
+
+def _find(target: str, names: list[str], where: str) -> int:
+    """Position of a column by name, or by number where no name is meant."""
+    if target in names:
+        return names.index(target)
+    if target.lstrip("-").isdigit() and -len(names) <= int(target) < len(names):
+        return int(target) % len(names)
+    shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    raise ValueError(f"There is no column {target!r} in {where!r}, which has {shown}.")

@@ -1,0 +1,11 @@
+"""Pictures of fitted estimators, by scikit-learn's Display conventions.
+
+A display stores arrays, ``plot`` draws them, and ``from_estimator`` computes them first. Displays of
+codes and reconstructions accept any transformer, so that PCA can stand beside an autoencoder.
+"""
+
+from .latent_space import LatentSpaceDisplay
+from .learning_curve import LearningCurveDisplay
+from .reconstruction import ReconstructionDisplay
+
+__all__ = ["LatentSpaceDisplay", "LearningCurveDisplay", "ReconstructionDisplay"]

@@ -1,0 +1,93 @@
+"""Rows of numbers drawn as profiles over their features, in small multiples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._matplotlib import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_profiles"]
+
+MAX_NAMES = 30
+"""Features that can be named below a profile before their names run together."""
+WIDTH = 10.0
+"""Of a new figure, in inches."""
+GAP = 0.2, 0.36
+"""Inches between neighbours, beside and above each other; titles need the latter."""
+
+
+def draw_profiles(
+    rows: Mapping[str, np.ndarray], feature_names: Sequence[str] | None, errors: Any, ax: Axes | None
+) -> tuple[np.ndarray, Axes]:
+    """Draw a panel a sample inside of ``ax``; return the panels and ``ax``."""
+    n_samples, n_features = next(iter(rows.values())).shape
+    names = [] if feature_names is None or n_features > MAX_NAMES else [str(name) for name in feature_names]
+    n_columns = _fitting_columns(ax, n_samples, n_features)
+    if ax is None:
+        room = 0.07 * max(map(len, names), default=0)
+        ax = new_axes(WIDTH, 0.9 + room + 1.6 * -(-n_samples // n_columns))
+    panels = _panels(ax, n_samples, n_columns)
+    for k, panel in enumerate(panels):
+        _draw(panel, {name: values[k] for name, values in rows.items()}, names)
+        if errors is not None:
+            panel.set_title(f"squared error {errors[k]:.3g}", fontsize="small")
+    if not names:
+        for panel in panels[-n_columns:]:
+            panel.set_xlabel("Feature", fontsize="small")
+    # Above the titles, for which the padding makes room in units of the font's size.
+    ax.legend(
+        handles=panels[0].get_lines(),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        borderaxespad=2.0,
+        ncols=len(rows),
+        frameon=False,
+    )
+    return panels, ax
+
+
+def _fitting_columns(ax: Axes | None, n_samples: int, n_features: int) -> int:
+    """Count the panels that fit side by side, wide enough for their titles and the features' names."""
+    width = WIDTH if ax is None else _inches(ax)[0]
+    return min(n_samples, max(1, int(width / (2.4 if n_features <= 15 else 4.5))))
+
+
+def _inches(ax: Axes) -> np.ndarray:
+    """Measure the width and the height of axes."""
+    return np.array(ax.bbox.size) / ax.figure.dpi
+
+
+def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
+    """Axes inside of axes, line by line; all share both scales and the outer ones carry the labels."""
+    ax.set_axis_off()
+    counts = np.array([n_columns, -(-n_samples // n_columns)])
+    gap = np.minimum(GAP / _inches(ax), 0.5 / counts)  # at least half of the room is for panels
+    size = (1 - gap * (counts - 1)) / counts
+    panels: list[Axes] = []
+    for k in range(n_samples):
+        line, column = divmod(k, n_columns)
+        left, top = column * (size + gap)[0], 1 - line * (size + gap)[1]
+        shared: dict[str, Any] = {"sharex": panels[0], "sharey": panels[0]} if panels else {}
+        panel = ax.inset_axes((left, top - size[1], *size), **shared)
+        panel.tick_params(labelleft=column == 0, labelbottom=k + n_columns >= n_samples, labelsize="small")
+        panels.append(panel)
+    return np.array(panels)
+
+
+def _draw(ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
+    """Draw the first profile as points, and the others as lines that should run through them."""
+    (first, points), *others = profiles.items()
+    ax.plot(points, "o", color="black", markersize=3, label=first, zorder=3)
+    for name, values in others:
+        ax.plot(values, label=name)
+    ax.set_xlim(-0.5, len(points) - 0.5)
+    if names:
+        ax.set_xticks(range(len(names)), names, rotation=90)
+    else:
+        ax.locator_params(axis="x", integer=True)

@@ -1,0 +1,93 @@
+"""A target as colours: of classes, or of a quantity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._matplotlib import pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+
+__all__ = ["Target"]
+
+MAX_CLASSES = 20
+"""Colours of a categorical map that can be told apart."""
+MISSING = (0.83, 0.83, 0.83)
+"""Light grey, for rows whose target is NaN or None, such as the unlabelled ones."""
+
+
+class Target:
+    """What is known of y: its classes or, if ``labels`` is None, its quantity.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Strings, and numbers of at most 20 distinct values, are classes.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 20 classes that are no numbers.
+    """
+
+    def __init__(self, y: Any) -> None:
+        self.values = np.asarray(y)
+        self.missing = np.array([_is_missing(value) for value in self.values], dtype=bool)
+        labels, index = np.unique(self.values[~self.missing], return_inverse=True)
+        if len(labels) <= MAX_CLASSES:
+            self.labels: list[str] | None = [_text(label) for label in labels]
+            self.index = np.full(len(self.values), len(labels))
+            self.index[~self.missing] = index
+            if self.missing.any():
+                self.labels.append("missing")
+        elif np.issubdtype(self.values.dtype, np.number):
+            self.labels = None
+        else:
+            raise ValueError(
+                f"y has {len(labels)} classes, but only {MAX_CLASSES} colours can be told apart: "
+                "join the rare classes, or pass numbers."
+            )
+
+    @property
+    def palette(self) -> np.ndarray:
+        """A colour for each of the labels, and for what is missing."""
+        n_classes = len(self.labels or ()) - bool(self.missing.any())
+        colors = pyplot().get_cmap("tab10" if n_classes <= 10 else "tab20").colors
+        return np.array([*colors[:n_classes], MISSING])
+
+    def scatter(self, ax: Axes, x: np.ndarray, y: np.ndarray, cmap: str | None = None, **style: Any) -> PathCollection:
+        """Points in the target's colours; the missing ones first, so that they cover nothing."""
+        order = np.argsort(~self.missing, kind="stable")
+        if self.labels is not None:
+            return ax.scatter(x[order], y[order], c=self.palette[self.index[order]], **style)
+        colors = pyplot().get_cmap(cmap).with_extremes(bad=MISSING)
+        return ax.scatter(x[order], y[order], c=self.values[order], cmap=colors, plotnonfinite=True, **style)
+
+    def explain(self, ax: Axes, points: PathCollection, name: str | None) -> None:
+        """Add a legend of the classes or a bar of the quantity's colours, clear where points are small and faint."""
+        if self.labels is None:
+            opaque = pyplot().cm.ScalarMappable(points.norm, points.cmap)
+            ax.figure.colorbar(opaque, ax=ax, label=name or "")
+            return
+        handles = [
+            pyplot().Line2D([], [], marker="o", linestyle="none", color=color, label=label)
+            for color, label in zip(self.palette, self.labels, strict=False)
+        ]
+        place: dict[str, Any] = (
+            {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if ax.figure.get_layout_engine() else {}
+        )
+        ax.legend(handles=handles, title=name, **place)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN or pandas' NA, which alone cannot be compared."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
+def _text(label: Any) -> str:
+    """Write a label; the 3.0 of an integer column with missing values is a 3."""
+    return str(int(label)) if isinstance(label, np.floating) and label.is_integer() else str(label)
