@@ -21,6 +21,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ Fit = Callable[[], object]
 def plain_network(sizes: list[int]) -> torch.nn.Sequential:
     """The network as a tutorial writes it; relu everywhere but at the code and at the output."""
     layers: list[torch.nn.Module] = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers.append(torch.nn.Linear(a, b))
         if i not in (len(sizes) // 2 - 1, len(sizes) - 2):
             layers.append(torch.nn.ReLU())
@@ -79,6 +80,7 @@ def contestants(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> dic
 
 
 def skorch_fit(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> Fit:
+    """The regressor of skorch around the same network."""
     from skorch import NeuralNetRegressor
 
     network = plain_network(sizes)
@@ -88,6 +90,7 @@ def skorch_fit(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> Fit:
 
 
 def pyod_fit(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> Fit:
+    """The autoencoder of PyOD with the same layers."""
     from pyod.models.auto_encoder import AutoEncoder
 
     hidden = sizes[1 : len(sizes) // 2 + 1]
@@ -104,6 +107,7 @@ def pyod_fit(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> Fit:
 
 
 def pythae_fit(X: np.ndarray, sizes: list[int], batch: int, epochs: int) -> Fit:
+    """The autoencoder of pythae around the same network."""
     from pythae.models import AE, AEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder

@@ -2,5 +2,6 @@
 
 from ._version import __version__
 from .autoencoders import Autoencoder
+from .compare import compare
 
-__all__ = ["Autoencoder", "__version__"]
+__all__ = ["Autoencoder", "__version__", "compare"]

@@ -7,7 +7,6 @@ devices, the loop, pickling and scores are here and on the floors below.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,17 +15,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
-from ._compat import check_sample_weight, fit_context
-from ._data import Array, Rows, Source, Table, chunks, find_nonfinite, merge_duplicates, resolve_device, to_tensor
+from ._coding import Coding
+from ._compat import fit_context
+from ._data import Array, Source, Table, chunks, merge_duplicates, resolve_device, to_tensor
 from ._linear import moments
 from ._params import (
     Fraction,
@@ -39,8 +38,7 @@ from ._params import (
     constraints,
     joined_doc,
 )
-from ._train import Flat, Optimizer, Plan, Terms, backward, hold_out, minimise
-from ._version import __version__
+from ._train import Flat, Optimizer, Plan, Terms, backward, hold_out, joined, minimise
 
 __all__ = ["TorchTransformer"]
 
@@ -48,9 +46,16 @@ SMALL_STEP = 2**22
 """Parameters times rows of a batch below which a second thread costs more than it brings."""
 
 
+def _is_stochastic(estimator: Any) -> bool:
+    """Whether there is a partial_fit; scikit-learn asks by looking for the method."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit sees one chunk at a time, but solver='lbfgs' needs all rows: use fit.")
+    return True
+
+
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False, repr=False)
-class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TorchTransformer(Coding):
     """A transformer whose code is learnt by a PyTorch module.
 
     Parameters
@@ -121,7 +126,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _own_doc: ClassVar[str | None] = __doc__
-    _Module: ClassVar[type[nn.Module]]
     _monitor: ClassVar[str | None] = "loss"
     """The history's name of what must fall; None where the terms are no objective."""
 
@@ -151,14 +155,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms:
         """Leave the gradient of a batch in the module's parameters, and return the terms."""
         return backward(self._loss(module, batch, rng))
-
-    def _encode(self, module: Any, x: Tensor) -> Tensor:
-        """The code of a batch, free of noise."""
-        raise NotImplementedError
-
-    def _decode(self, module: Any, h: Tensor) -> Tensor:
-        """The mean of x given the code, on the scale that the module sees."""
-        raise NotImplementedError
 
     def _standardizes(self) -> bool:
         """Whether the module sees X centred and divided by one global scale."""
@@ -202,6 +198,7 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             self._fit(X, y, sample_weight, partial=False)
         return self
 
+    @available_if(_is_stochastic)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take one pass over a chunk of rows, going on from where the last call ended.
@@ -225,11 +222,12 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            As ``fit``; and with ``early_stopping=True`` or ``solver="lbfgs"``, which need all rows.
+            As ``fit``; and with ``early_stopping=True``, which needs all rows.
+        AttributeError
+            With ``solver="lbfgs"``, for the same reason.
         """
-        if self.early_stopping or self.solver == "lbfgs":
-            need = "early_stopping=True" if self.early_stopping else "solver='lbfgs'"
-            raise ValueError(f"partial_fit sees one chunk at a time and does not support {need}: use fit.")
+        if self.early_stopping:
+            raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
         with _unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)
         return self
@@ -281,10 +279,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         w = None if weight is None else to_tensor(weight).to(x.device, x.dtype)
         return Table(x, w, None if y is None else y.to(x.device))
 
-    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
-        offset = self.mean_ if self._centred else None
-        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)
-
     def _build(self, data: Table, device: torch.device) -> None:
         self._rng = _generator(self.random_state)
         self._spec = self._architecture(len(self.mean_))
@@ -307,13 +301,13 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             self._rng,
             validate,
         )
-        self.history_ = _continued(self.history_, outcome.history)
+        self.history_ = joined(self.history_, outcome.history)
         self.n_iter_ = max(1, len(self.history_.get("loss", [])))
         self.loss_ = outcome.loss
         if outcome.still_falling and len(outcome.history["loss"]) == self.max_iter:
+            settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
             warnings.warn(
-                f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter, or use "
-                "learning_rate='cosine', which settles within it.",
+                f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -361,185 +355,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         work = self._flat.theta.numel() * self._batch_size(n_samples)
         return threadpool_limits(1) if device.type == "cpu" and work < SMALL_STEP else nullcontext()
 
-    # ---------------------------------------------------------------- using
-
-    def transform(self, X: Any) -> Any:
-        """Encode.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        H : ndarray of shape (n_samples, n_components)
-            The code of each row, in the estimator's ``dtype``. A tensor where X is one and
-            scikit-learn's ``array_api_dispatch`` is on.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        module = self._ready_module()
-        encoded = ((part, self._encode(module, x)) for part, x in self._finite_chunks(X))
-        return self._collect(encoded, X.shape[0], X)
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Decode.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            The mean of a row given its code, on the scale of the data that was fitted.
-        """
-        check_is_fitted(self)
-        codes = X if isinstance(X, Tensor) else check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has shape {tuple(codes.shape)}, but {type(self).__name__} has codes of "
-                f"{self._n_features_out} columns: pass what transform returned."
-            )
-        module = self._ready_module()
-        theta = self._flat.theta
-        rows = Rows(codes, dtype=theta.dtype, device=theta.device)
-        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in chunks(len(rows), len(self.mean_)))
-        return self._collect(decoded, len(rows), X)
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Minus the squared reconstruction error of each row, in squared units of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Zero at best; the most negative rows are the strangest.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        error, _ = self._squared_errors(X)
-        return (-error * self.scale_**2).astype(str(self._flat.theta.dtype).removeprefix("torch."))
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Reconstruction R2: 1 minus the squared error over that of the training mean.
-
-        It is the explained variance when X is the training data of a PCA, and the same scale for
-        held-out rows. Columns are not weighted: those that vary more count more, as in PCA.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        r2 : float
-            1 is perfect, 0 is no better than the mean of the training data.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        weight = self._check_weight(sample_weight, X)
-        error, total = self._squared_errors(X)
-        if weight is not None:
-            error, total = error * weight, total * weight
-        if total.sum() == 0.0:
-            return float(error.sum() == 0.0)
-        return float(1.0 - error.sum() / total.sum())
-
-    def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
-        module = self._ready_module()
-        center = torch.zeros(1) if self._centred else torch.from_numpy(self.mean_)
-        center = center.to(self._flat.theta)
-        result = np.empty((2, X.shape[0]))
-        with torch.inference_mode():
-            for part, x in self._finite_chunks(X):
-                x_hat = self._decode(module, self._encode(module, x))
-                pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
-                result[:, part] = pair.double().cpu().numpy()
-        return result[0], result[1]
-
-    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
-        """Rows as the module sees them, looked through for NaN while they are in the cache."""
-        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
-        trusted = get_config()["assume_finite"]
-        for part in chunks(*X.shape):
-            x = rows[part]
-            if not (trusted or math.isfinite(x.sum())):
-                self._require_finite(X)
-            yield part, x
-
-    def _to_x(self, x: Tensor) -> Tensor:
-        if not self._centred:
-            return x
-        return x * self.scale_ + torch.from_numpy(self.mean_).to(x)
-
-    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
-        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
-        out: Tensor | None = None
-        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
-        with torch.inference_mode():
-            for rows, values in parts:
-                if out is None:
-                    place = like.device if keep else torch.device("cpu")
-                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
-                out[rows] = values
-        assert out is not None
-        return out if keep else out.numpy()
-
-    # ---------------------------------------------------------------- input
-
-    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
-        """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
-        if isinstance(X, Tensor):
-            X = _real(X)
-            stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
-            validate_data(self, stand_in, reset=reset, ensure_all_finite=False)
-        else:
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                ensure_all_finite=False,
-            )
-        if look_through and not get_config()["assume_finite"]:
-            self._require_finite(X)
-        return X
-
-    def _require_finite(self, X: Array) -> None:
-        found = find_nonfinite(X)
-        if found is not None:
-            row, column, value = found
-            kind = "NaN" if np.isnan(value) else "infinity"
-            cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
-            raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
-
-    def _column(self, index: int) -> str:
-        """A column's name, or its number where there are no names."""
-        names = getattr(self, "feature_names_in_", None)
-        return str(index) if names is None else repr(str(names[index]))
-
-    def _check_weight(self, sample_weight: Any, X: Array) -> np.ndarray | None:
-        """Weights as a new array of non-negative numbers, not all of them zero."""
-        if sample_weight is None:
-            return None
-        if isinstance(sample_weight, Tensor):
-            sample_weight = sample_weight.detach().cpu().numpy()
-        stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
-        weight: np.ndarray = check_sample_weight(sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("All sample weights are zero: at least one row must count.")
-        return weight.copy()
-
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
         changed = sorted(name for name in spec if spec[name] != self._spec[name])
@@ -548,8 +363,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained on: "
                 "restore it, or call fit with warm_start=False."
             )
-
-    # ---------------------------------------------------------------- fitted state
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")
@@ -560,65 +373,6 @@ class TorchTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
 
-    @property
-    def _n_features_out(self) -> int:
-        return int(self._spec["n_components"])
-
-    def _ready_module(self) -> nn.Module:
-        """The module on the device asked for, or on the CPU where that is not there."""
-        try:
-            device = resolve_device(self.device, str(self._flat.theta.dtype).removeprefix("torch."))
-        except ValueError as error:
-            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
-            device = torch.device("cpu")
-        if device != self._flat.theta.device:
-            self._move(device)
-        return self.module_
-
-    def _move(self, device: torch.device) -> None:
-        self.module_.to(device)
-        self._flat = Flat(self.module_)
-        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "module_" in state:
-            tensors = [*self.module_.named_parameters(), *self.module_.named_buffers()]
-            state["_skae_version"] = __version__
-            state["module_"] = {name: _to_numpy(t) for name, t in tensors}
-            state["_optimizer"] = (self._optimizer.rule, {k: _to_numpy(t) for k, t in self._optimizer.moments.items()})
-            state["_rng"] = self._rng.get_state().numpy()
-            state["_flat"] = self._flat.theta.numel()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        version = state.pop("_skae_version", __version__)
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was saved by skae {version} and is loaded by {__version__}: "
-                "results may differ; fit again if they do.",
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-        if "module_" in state:
-            self._restore(state)
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        arrays: dict[str, np.ndarray] = state["module_"]
-        module = self._Module(**self._spec)
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            tensor.data = to_tensor(arrays[name].copy())
-        rule, saved = state["_optimizer"]
-        self.module_, self._flat = module, Flat(module)
-        self._optimizer = Optimizer(rule, moments={k: to_tensor(v.copy()) for k, v in saved.items()})
-        self._rng = torch.Generator()
-        self._rng.set_state(torch.from_numpy(state["_rng"].copy()))
-
-
-def _to_numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy().copy()
-
 
 def _generator(random_state: Any) -> torch.Generator:
     """A generator of our own; without a seed from the system's entropy, no global state is drawn from."""
@@ -628,21 +382,6 @@ def _generator(random_state: Any) -> torch.Generator:
     else:
         rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
     return rng
-
-
-def _real(X: Tensor) -> Tensor:
-    """A tensor as a dense float32 or float64 one."""
-    if X.is_complex():
-        raise ValueError("Complex data not supported: pass the real part, or real and imaginary parts side by side.")
-    X = X.detach().to_dense() if X.layout != torch.strided else X.detach()
-    return X if X.dtype in (torch.float32, torch.float64) else X.to(torch.float32)
-
-
-def _continued(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
-    """One history after the other; a term that only one of them has is NaN in the other's epochs."""
-    epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
-    missing = [[math.nan] * n for n in epochs]
-    return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}
 
 
 @contextmanager

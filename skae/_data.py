@@ -7,7 +7,7 @@ Centring happens before the cast to float32, so that small variation around a la
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "Subset",
     "Table",
     "chunks",
+    "column_range",
     "find_nonfinite",
     "merge_duplicates",
     "resolve_device",
@@ -63,7 +64,7 @@ def resolve_device(name: str, dtype: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"device={name!r} is no device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
-    available = {
+    available: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": lambda: (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available,
@@ -207,6 +208,14 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
         yield slice(start, min(start + size, n_rows))
 
 
+def column_range(X: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest value of each column."""
+    if isinstance(X, Tensor):
+        return X.amin(0).cpu().numpy(), X.amax(0).cpu().numpy()
+    low, high = X.min(axis=0), X.max(axis=0)
+    return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
+
+
 def merge_duplicates(X: Array, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Distinct rows of positive weight in lexical order, with the sum of their weights.
 
@@ -226,10 +235,7 @@ def find_nonfinite(X: Array) -> tuple[int, int, float] | None:
     for rows in chunks(*X.shape):
         part = X[rows]
         values = part.data if sparse.issparse(part) else part
-        if np.isfinite(float(values.sum())):
-            found = None
-        else:
-            found = _first_nonfinite(to_tensor(part), rows.start)
+        found = None if np.isfinite(float(values.sum())) else _first_nonfinite(to_tensor(part), rows.start)
         if shared is not None:
             del part, values
             shared.madvise(mmap.MADV_DONTNEED)

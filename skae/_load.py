@@ -97,8 +97,10 @@ def _numpy(path: Path, target: str | None) -> Dataset:
     if X.dtype.kind not in "fiub":
         raise ValueError(f"Array {chosen!r} of {str(path)!r} holds {X.dtype}, not numbers.")
     X = X.astype(float)
-    for column in np.flatnonzero(np.isnan(X).any(axis=0)):
-        raise ValueError(_missing(names[column], int(np.isnan(X[:, column]).sum())))
+    counts = np.isnan(X).sum(axis=0)
+    if counts.any():
+        worst = int(np.flatnonzero(counts)[0])
+        raise ValueError(_missing(names[worst], int(counts[worst])))
     return Dataset(X, y, path.stem, names, shape)
 
 

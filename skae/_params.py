@@ -48,7 +48,7 @@ def constraints(cls: type) -> dict[str, list[Any]]:
 
 def parameter_names(cls: type) -> list[str]:
     """The constructor's parameters in order."""
-    return [name for name in inspect.signature(cls).parameters]
+    return list(inspect.signature(cls).parameters)
 
 
 def _constraints_of(hint: Any) -> list[Any]:

@@ -21,7 +21,18 @@ from torch.optim.adam import adam
 
 from ._data import Source, Subset
 
-__all__ = ["Flat", "NonFiniteLossError", "Optimizer", "Outcome", "Plan", "Terms", "backward", "hold_out", "minimise"]
+__all__ = [
+    "Flat",
+    "NonFiniteLossError",
+    "Optimizer",
+    "Outcome",
+    "Plan",
+    "Terms",
+    "backward",
+    "hold_out",
+    "joined",
+    "minimise",
+]
 
 Terms = dict[str, Tensor]
 
@@ -378,3 +389,10 @@ def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subse
     n_held = min(max(1, round(fraction * n)), n - 1)
     order = torch.randperm(n, generator=rng)
     return Subset(data, order[n_held:]), Subset(data, order[:n_held])
+
+
+def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
+    """One history after the other; a term that only one of them has is NaN in the other's epochs."""
+    epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
+    missing = [[math.nan] * n for n in epochs]
+    return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}

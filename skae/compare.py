@@ -205,9 +205,8 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
     from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
     if isinstance(cv, (int, np.integer)):
-        classes = _is_classes(y)
-        if classes and np.unique(y, return_counts=True)[1].min() < cv:
-            classes = False  # too few rows of a class to put one in each fold
+        # With too few rows of a class to put one in each fold, folds are not stratified.
+        classes = y is not None and _is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
         cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
     return list(check_cv(cv, y).split(X, y))
 

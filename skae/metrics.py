@@ -125,7 +125,8 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
     else:
         inner = getattr(estimator, "mean_", None)
     dense = _dense(X)
-    return np.asarray(inner) if np.shape(inner) == (dense.shape[1],) else dense.mean(axis=0)
+    known = inner is not None and np.shape(inner) == (dense.shape[1],)
+    return np.asarray(inner) if known else dense.mean(axis=0)
 
 
 def _dense(X: Any) -> np.ndarray:

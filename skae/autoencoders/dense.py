@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._base import TorchTransformer
-from .._data import Array, Batch, Table
+from .._data import Array, Batch, Table, column_range
 from .._linear import principal_axes
 from .._params import Probability, Sizes
 from .._train import Terms, backward
@@ -173,19 +173,20 @@ class Autoencoder(TorchTransformer):
         return X
 
     def _warn_outside_support(self, X: Array) -> None:
-        lowest = 0.0 if self.likelihood != "gaussian" else -np.inf
-        highest = 1.0 if self.likelihood in ("bernoulli", "categorical") else np.inf
-        low, high = (_flat(getattr(X, bound)(0)) for bound in ("min", "max")) if lowest == 0.0 else ([], [])
-        for column, (least, most) in enumerate(zip(low, high, strict=True)):
-            if least < lowest or most > highest:
-                cure = "scale X with MinMaxScaler(clip=True)" if highest == 1.0 else "pass counts"
-                warnings.warn(
-                    f"X has values outside [{lowest:g}, {highest:g}] in column {self._column(column)} "
-                    f"({least:g} to {most:g}), which likelihood={self.likelihood!r} cannot describe: "
-                    f"{cure}, or use likelihood='gaussian'.",
-                    stacklevel=6,
-                )
-                return
+        if self.likelihood == "gaussian":
+            return
+        most = np.inf if self.likelihood == "poisson" else 1.0
+        low, high = column_range(X)
+        outside = np.flatnonzero((low < 0.0) | (high > most))
+        if len(outside):
+            column = int(outside[0])
+            cure = "pass counts" if self.likelihood == "poisson" else "scale X with MinMaxScaler(clip=True)"
+            warnings.warn(
+                f"X has values outside [0, {most:g}] in column {self._column(column)} ({low[column]:g} to "
+                f"{high[column]:g}), which likelihood={self.likelihood!r} cannot describe: {cure}, or use "
+                "likelihood='gaussian'.",
+                stacklevel=6,
+            )
 
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
         center = np.zeros_like(self.mean_) if self._centred else self.mean_
@@ -238,10 +239,3 @@ def _sizes(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
     if wrong:
         raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
     return tuple(listed)
-
-
-def _flat(row: Any) -> np.ndarray:
-    """The minima or maxima of columns, whatever kind of array they come in."""
-    row = row.values if isinstance(row, tuple) else row
-    row = row.toarray() if hasattr(row, "toarray") else row
-    return np.asarray(row.cpu() if isinstance(row, Tensor) else row).ravel()

@@ -4,8 +4,9 @@ A display stores arrays, ``plot`` draws them, and ``from_estimator`` computes th
 codes and reconstructions accept any transformer, so that PCA can stand beside an autoencoder.
 """
 
+from .comparison import ComparisonDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
 from .reconstruction import ReconstructionDisplay
 
-__all__ = ["LatentSpaceDisplay", "LearningCurveDisplay", "ReconstructionDisplay"]
+__all__ = ["ComparisonDisplay", "LatentSpaceDisplay", "LearningCurveDisplay", "ReconstructionDisplay"]

@@ -1,0 +1,175 @@
+"""Coding: what a fitted estimator does with rows, a chunk at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn import get_config
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ._data import Array, Rows, chunks
+from ._input import CheckedInput
+from ._state import PortableState, name_of
+
+__all__ = ["Coding"]
+
+
+class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, PortableState):
+    """``transform``, ``inverse_transform`` and the scores of a deterministic model.
+
+    An estimator that inherits it sets ``mean_``, ``scale_`` and ``_centred`` when it is fitted.
+    """
+
+    mean_: np.ndarray
+    scale_: float
+    _centred: bool
+
+    def _encode(self, module: Any, x: Tensor) -> Tensor:
+        """The code of a batch, free of noise."""
+        raise NotImplementedError
+
+    def _decode(self, module: Any, h: Tensor) -> Tensor:
+        """The mean of x given the code, on the scale that the module sees."""
+        raise NotImplementedError
+
+    def transform(self, X: Any) -> Any:
+        """Encode.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            The code of each row, in the estimator's ``dtype``. A tensor where X is one and
+            scikit-learn's ``array_api_dispatch`` is on.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        module = self._ready_module()
+        encoded = ((part, self._encode(module, x)) for part, x in self._finite_chunks(X))
+        return self._collect(encoded, X.shape[0], X)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Decode.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The mean of a row given its code, on the scale of the data that was fitted.
+        """
+        check_is_fitted(self)
+        codes = X if isinstance(X, Tensor) else check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has shape {tuple(codes.shape)}, but {type(self).__name__} has codes of "
+                f"{self._n_features_out} columns: pass what transform returned."
+            )
+        module = self._ready_module()
+        theta = self._flat.theta
+        rows = Rows(codes, dtype=theta.dtype, device=theta.device)
+        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in chunks(len(rows), len(self.mean_)))
+        return self._collect(decoded, len(rows), X)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Minus the squared reconstruction error of each row, in squared units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Zero at best; the most negative rows are the strangest.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        error, _ = self._squared_errors(X)
+        return (-error * self.scale_**2).astype(name_of(self._flat.theta.dtype))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Reconstruction R2: 1 minus the squared error over that of the training mean.
+
+        It is the explained variance when X is the training data of a PCA, and the same scale for
+        held-out rows. Columns are not weighted: those that vary more count more, as in PCA.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        r2 : float
+            1 is perfect, 0 is no better than the mean of the training data.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        weight = self._check_weight(sample_weight, X)
+        error, total = self._squared_errors(X)
+        if weight is not None:
+            error, total = error * weight, total * weight
+        if total.sum() == 0.0:
+            return float(error.sum() == 0.0)
+        return float(1.0 - error.sum() / total.sum())
+
+    def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
+        module = self._ready_module()
+        center = torch.zeros(1) if self._centred else torch.from_numpy(self.mean_)
+        center = center.to(self._flat.theta)
+        result = np.empty((2, X.shape[0]))
+        with torch.inference_mode():
+            for part, x in self._finite_chunks(X):
+                x_hat = self._decode(module, self._encode(module, x))
+                pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
+                result[:, part] = pair.double().cpu().numpy()
+        return result[0], result[1]
+
+    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
+        """Rows as the module sees them, looked through for NaN while they are in the cache."""
+        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
+        trusted = get_config()["assume_finite"]
+        for part in chunks(*X.shape):
+            x = rows[part]
+            if not (trusted or math.isfinite(x.sum())):
+                self._require_finite(X)
+            yield part, x
+
+    def _to_x(self, x: Tensor) -> Tensor:
+        if not self._centred:
+            return x
+        return x * self.scale_ + torch.from_numpy(self.mean_).to(x)
+
+    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
+        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
+        out: Tensor | None = None
+        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
+        with torch.inference_mode():
+            for rows, values in parts:
+                if out is None:
+                    place = like.device if keep else torch.device("cpu")
+                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
+                out[rows] = values
+        assert out is not None
+        return out if keep else out.numpy()
+
+    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
+        offset = self.mean_ if self._centred else None
+        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)

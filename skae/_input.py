@@ -1,0 +1,71 @@
+"""CheckedInput: X, weights and their complaints, whatever kind of array they come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils.validation import validate_data
+from torch import Tensor, float32, float64, strided
+
+from ._compat import check_sample_weight
+from ._data import Array, find_nonfinite
+
+__all__ = ["CheckedInput"]
+
+
+class CheckedInput:
+    """What an estimator inherits to look through its input."""
+
+    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
+        """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
+        if isinstance(X, Tensor):
+            X = _real(X)
+            stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
+            validate_data(self, stand_in, reset=reset, ensure_all_finite=False)
+        else:
+            X = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                ensure_all_finite=False,
+            )
+        if look_through and not get_config()["assume_finite"]:
+            self._require_finite(X)
+        return X
+
+    def _require_finite(self, X: Array) -> None:
+        found = find_nonfinite(X)
+        if found is not None:
+            row, column, value = found
+            kind = "NaN" if np.isnan(value) else "infinity"
+            cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
+            raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
+
+    def _column(self, index: int) -> str:
+        """A column's name, or its number where there are no names."""
+        names = getattr(self, "feature_names_in_", None)
+        return str(index) if names is None else repr(str(names[index]))
+
+    def _check_weight(self, sample_weight: Any, X: Array) -> np.ndarray | None:
+        """Weights as a new array of non-negative numbers, not all of them zero."""
+        if sample_weight is None:
+            return None
+        if isinstance(sample_weight, Tensor):
+            sample_weight = sample_weight.detach().cpu().numpy()
+        stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
+        weight: np.ndarray = check_sample_weight(sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("All sample weights are zero: at least one row must count.")
+        return weight.copy()
+
+
+def _real(X: Tensor) -> Tensor:
+    """A tensor as a dense float32 or float64 one."""
+    if X.is_complex():
+        raise ValueError("Complex data not supported: pass the real part, or real and imaginary parts side by side.")
+    X = X.detach().to_dense() if X.layout != strided else X.detach()
+    return X if X.dtype in (float32, float64) else X.to(float32)

@@ -1,0 +1,93 @@
+"""PortableState: a fitted estimator on any device, and as numpy arrays in a pickle."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from torch import Tensor, nn
+
+from ._data import resolve_device, to_tensor
+from ._train import Flat, Optimizer
+from ._version import __version__
+
+__all__ = ["PortableState", "name_of"]
+
+
+class PortableState(BaseEstimator):
+    """What an estimator inherits to be saved, copied and moved between devices."""
+
+    device: str
+    module_: Any
+    _Module: ClassVar[type[nn.Module]]
+    _spec: dict[str, Any]
+    _flat: Flat
+    _optimizer: Optimizer
+    _rng: torch.Generator
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._spec["n_components"])
+
+    def _ready_module(self) -> nn.Module:
+        """The module on the device asked for, or on the CPU where that is not there."""
+        try:
+            device = resolve_device(self.device, name_of(self._flat.theta.dtype))
+        except ValueError as error:
+            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
+            device = torch.device("cpu")
+        if device != self._flat.theta.device:
+            self._move(device)
+        return self.module_
+
+    def _move(self, device: torch.device) -> None:
+        self.module_.to(device)
+        self._flat = Flat(self.module_)
+        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            tensors = [*self.module_.named_parameters(), *self.module_.named_buffers()]
+            state["_skae_version"] = __version__
+            state["module_"] = {name: _to_numpy(t) for name, t in tensors}
+            state["_optimizer"] = (self._optimizer.rule, {k: _to_numpy(t) for k, t in self._optimizer.moments.items()})
+            state["_rng"] = self._rng.get_state().numpy()
+            state["_flat"] = self._flat.theta.numel()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_skae_version", __version__)
+        if version != __version__:
+            warnings.warn(
+                f"This {type(self).__name__} was saved by skae {version} and is loaded by {__version__}: "
+                "results may differ; fit again if they do.",
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+        if "module_" in state:
+            self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        arrays: dict[str, np.ndarray] = state["module_"]
+        module = self._Module(**self._spec)
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            tensor.data = to_tensor(arrays[name].copy())
+        rule, saved = state["_optimizer"]
+        self.module_, self._flat = module, Flat(module)
+        self._optimizer = Optimizer(rule, moments={k: to_tensor(v.copy()) for k, v in saved.items()})
+        self._rng = torch.Generator()
+        self._rng.set_state(torch.from_numpy(state["_rng"].copy()))
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """float32 of torch.float32, as numpy and the parameters call it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().copy()

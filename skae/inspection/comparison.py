@@ -1,0 +1,195 @@
+"""ComparisonDisplay: what compare() found, as curves, codes and reconstructions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from typing_extensions import Self
+
+from ._matplotlib import pyplot
+from ._pictures import ImageShape, picture_shape
+from .latent_space import LatentSpaceDisplay
+from .reconstruction import ReconstructionDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    from ..compare import Comparison
+
+__all__ = ["ComparisonDisplay"]
+
+CURVES = {"r2": "Held-out reconstruction R2", "linear": "Linear model on the code", "knn": "Neighbours on the code"}
+
+
+class ComparisonDisplay:
+    """Reducers side by side: scores against n_components, codes, and reconstructions of images.
+
+    Parameters
+    ----------
+    scores : dict of str to dict of str to ndarray of shape (n_sizes, 2)
+        For each score and each reducer the number of components and the mean over the folds.
+    codes : dict of str to ndarray of shape (n_samples, 1) or (n_samples, 2)
+        The first components of each reducer's narrowest code of at least two.
+    y : ndarray of shape (n_samples,), default=None
+        Target that colours the codes.
+    pictures : dict of str to ndarray of shape (n_pictures, n_features), default=None
+        Rows and their reconstructions by each reducer; None draws none.
+    image_shape : tuple of int, default=None
+        Height and width of a picture.
+    title : str, default=None
+        Above everything.
+
+    Attributes
+    ----------
+    axes_ : dict of str to matplotlib Axes
+        One for each score, one for the codes of each reducer ("codes PCA"), and "pictures".
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import Autoencoder, compare
+    >>> from skae.inspection import ComparisonDisplay
+    >>> result = compare(*load_iris(return_X_y=True), [Autoencoder(max_iter=2)], [1, 2], cv=2)
+    >>> display = ComparisonDisplay.from_comparison(result)
+    >>> sorted(display.axes_)
+    ['codes Autoencoder', 'codes PCA', 'knn', 'linear', 'r2']
+    """
+
+    def __init__(
+        self,
+        *,
+        scores: dict[str, dict[str, np.ndarray]],
+        codes: dict[str, np.ndarray],
+        y: np.ndarray | None = None,
+        pictures: dict[str, np.ndarray] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        title: str | None = None,
+    ) -> None:
+        self.scores = scores
+        self.codes = codes
+        self.y = y
+        self.pictures = pictures
+        self.image_shape = image_shape
+        self.title = title
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Comparison, *, image_shape: ImageShape = None, n_pictures: int = 10, title: str | None = None
+    ) -> Self:
+        """Compute what is drawn from the models of the first fold, and draw it.
+
+        Parameters
+        ----------
+        comparison : Comparison
+            What ``compare`` returned.
+        image_shape : tuple of int, "auto" or None, default=None
+            Shape of the pictures that rows are; None if they are not.
+        n_pictures : int, default=10
+            How many held-out rows to show.
+        title : str, default=None
+            Above everything.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The display that was drawn.
+        """
+        shape = picture_shape(image_shape, comparison.X_test.shape[1])
+        y = comparison.y_test
+        return cls(
+            scores={name: found for name in CURVES if (found := _scores(comparison, name))},
+            codes=_codes(comparison),
+            y=None if y is None or y.ndim > 1 else y,
+            pictures=None if shape is None else _pictures(comparison, n_pictures),
+            image_shape=shape,
+            title=title,
+        ).plot()
+
+    def plot(self) -> Self:
+        """Draw everything in a new figure.
+
+        Returns
+        -------
+        self : ComparisonDisplay
+            This display.
+        """
+        heights = [3.0, 3.4] + ([0.45 * len(self.pictures) + 0.6] if self.pictures else [])
+        figure = pyplot().figure(figsize=(11, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+        self.axes_: dict[str, Any] = {}
+        self._draw_scores(parts[0])
+        self._draw_codes(parts[1])
+        if self.pictures:
+            self.axes_["pictures"] = parts[2].subplots()
+            ReconstructionDisplay(rows=self.pictures, image_shape=self.image_shape).plot(self.axes_["pictures"])
+        figure.suptitle(self.title)
+        self.figure_: Figure = figure
+        return self
+
+    def _draw_scores(self, figure: SubFigure) -> None:
+        if not self.scores:
+            return
+        axes = np.atleast_1d(figure.subplots(1, len(self.scores)))
+        for ax, (name, curves) in zip(axes, self.scores.items(), strict=True):
+            sizes = np.unique(np.concatenate([points[:, 0] for points in curves.values()]))
+            (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes)
+            ax.set_title(CURVES[name])
+            self.axes_[name] = ax
+
+    def _draw_codes(self, figure: SubFigure) -> None:
+        axes = np.atleast_1d(figure.subplots(1, len(self.codes)))
+        for ax, (reducer, codes) in zip(axes, self.codes.items(), strict=True):
+            display = LatentSpaceDisplay(codes=codes, y=self.y).plot(ax)
+            legend = ax.get_legend()
+            if legend is not None and ax is not axes[-1]:
+                legend.remove()
+            ax.set(title=f"Held-out codes: {reducer}")
+            self.axes_[f"codes {reducer}"] = display.ax_
+
+
+def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray) -> None:
+    for reducer, points in curves.items():
+        ax.plot(*points.T, "o-", label=reducer)
+    ax.set(xlabel="n_components", xscale="log")
+    ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    ax.minorticks_off()
+    ax.grid(alpha=0.3)
+    ax.legend()
+
+
+def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray) -> None:
+    """A curve of one point is read better as a bar."""
+    for reducer, points in curves.items():
+        ax.bar_label(ax.bar(reducer, points[0, 1]), fmt="%.3f")
+    ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
+    ax.margins(y=0.15)
+
+
+def _scores(comparison: Comparison, name: str) -> dict[str, np.ndarray]:
+    reducers = dict.fromkeys(row["reducer"] for row in comparison.rows)
+    points = {
+        reducer: [(r["n_components"], r[name]) for r in comparison.rows if r["reducer"] == reducer]
+        for reducer in reducers
+    }
+    return {reducer: np.array(p, dtype=float) for reducer, p in points.items() if all(v is not None for _, v in p)}
+
+
+def _codes(comparison: Comparison) -> dict[str, np.ndarray]:
+    sizes = sorted({k for _, k in comparison.estimators})
+    size = next((k for k in sizes if k >= 2), sizes[-1])
+    models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
+    codes = {reducer: np.asarray(model.transform(comparison.X_test)) for reducer, model in models.items()}
+    return {reducer: code[:, :2] for reducer, code in codes.items()}
+
+
+def _pictures(comparison: Comparison, n_pictures: int) -> dict[str, np.ndarray]:
+    size = max(k for _, k in comparison.estimators)
+    X = comparison.X_test[:n_pictures]
+    rows = {"held out": X}
+    for (reducer, k), model in comparison.estimators.items():
+        if k == size and hasattr(model, "inverse_transform"):
+            rows[f"{reducer}, {k}"] = model.inverse_transform(model.transform(X))
+    return rows

@@ -1,0 +1,121 @@
+"""Likelihoods of the data given a decoder's output: loss, its gradient, mean and link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from . import functional
+
+__all__ = ["Bernoulli", "Categorical", "Gaussian", "Head", "Poisson"]
+
+
+class Head(nn.Module):
+    """A likelihood p(x | eta) of the decoder's output eta."""
+
+    slope = 1.0
+
+    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+        """-log p(x | eta) of each row, up to constants."""
+        raise NotImplementedError
+
+    def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean of the rows, or their weighted mean."""
+        return functional.average(self.rows(eta, x), weight)
+
+    def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Gradient of ``loss`` in eta, which is a multiple of E[x | eta] - x for every natural parameter eta."""
+        residual = (self.mean(eta) - x).mul_(self.slope / len(x))
+        return residual if weight is None else residual.mul_(weight[:, None])
+
+    def mean(self, eta: Tensor) -> Tensor:
+        """E[x | eta]."""
+        return eta
+
+    def link(self, mean: Tensor) -> Tensor:
+        """The eta whose mean this is."""
+        return mean
+
+    def embed(self, x: Tensor) -> Tensor:
+        """What the encoder sees of x."""
+        return x
+
+
+class Gaussian(Head):
+    """Squared error of standardised input."""
+
+    slope = 2.0
+
+    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.squared_error(eta, x)
+
+    def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        return functional.mean_squared_error(eta, x) if weight is None else super().loss(eta, x, weight)
+
+
+class Bernoulli(Head):
+    """Cross-entropy with logits, x in [0, 1]."""
+
+    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.bernoulli_nll(eta, x)
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return torch.sigmoid(eta)
+
+    def link(self, mean: Tensor) -> Tensor:
+        return torch.logit(mean, eps=1e-3)
+
+
+class Poisson(Head):
+    """Counts with a log link; the encoder sees log(1 + x)."""
+
+    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.poisson_nll(eta, x)
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return eta.exp()
+
+    def link(self, mean: Tensor) -> Tensor:
+        return mean.clamp_min(1e-3).log()
+
+    def embed(self, x: Tensor) -> Tensor:
+        return torch.log1p(x.clamp_min(0))
+
+
+class Categorical(Head):
+    """A softmax over each group of adjacent columns, as one-hot encoding makes them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Columns of each group.
+    """
+
+    member: Tensor
+    slot: Tensor
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        width = torch.as_tensor(sizes)
+        starts = width.cumsum(0) - width
+        slot = starts[:, None] + torch.arange(int(width.max()))
+        inside = torch.arange(int(width.max())) < width[:, None]
+        self.register_buffer("member", torch.arange(len(width)).repeat_interleave(width))
+        self.register_buffer("slot", torch.where(inside, slot, int(width.sum())))
+
+    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.categorical_nll(eta, x, self.member, self.slot)
+
+    def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        totals = F.pad(x, (0, 1))[:, self.slot].sum(2)  # 1, where groups are one-hot
+        residual = (self.mean(eta) * totals[:, self.member] - x).div_(len(x))
+        return residual if weight is None else residual.mul_(weight[:, None])
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return functional.group_log_softmax(eta, self.member, self.slot).exp()
+
+    def link(self, mean: Tensor) -> Tensor:
+        return mean.clamp_min(1e-3).log()
