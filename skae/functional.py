@@ -85,7 +85,7 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
 
 def poisson_nll(log_rate: Tensor, x: Tensor) -> Tensor:
     """-log p(x) of counts under independent Poisson variables, nats a row: e^eta - x eta + log x!."""
-    return (log_rate.exp() - x * log_rate + torch.lgamma(x + 1)).sum(1)
+    return (log_rate.exp() - x * log_rate + torch.lgamma(x.clamp_min(0) + 1)).sum(1)
 
 
 def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, slot: Tensor) -> Tensor:
