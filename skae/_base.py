@@ -8,14 +8,13 @@ devices, the loop, pickling and scores are here and on the floors below.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -27,6 +26,7 @@ from ._coding import Coding
 from ._compat import fit_context
 from ._data import Array, Source, Table, chunks, merge_duplicates, resolve_device, to_tensor
 from ._linear import moments
+from ._optim import Flat, Optimizer, Terms
 from ._params import (
     Fraction,
     NonNegative,
@@ -36,9 +36,11 @@ from ._params import (
     RandomState,
     Verbosity,
     constraints,
+    inherit_fields,
     joined_doc,
 )
-from ._train import Flat, Optimizer, Plan, Terms, backward, hold_out, joined, minimise
+from ._state import unchanged_on_error
+from ._train import Plan, backward, hold_out, joined, minimise
 
 __all__ = ["TorchTransformer"]
 
@@ -133,6 +135,7 @@ class TorchTransformer(Coding):
         super().__init_subclass__(**options)
         if not vars(cls).get("__doc__"):
             cls.__doc__ = " and ".join(base.__name__ for base in cls.__bases__) + " in one."
+        inherit_fields(cls)
         dataclass(kw_only=True, eq=False, repr=False)(cls)
         cls._parameter_constraints = constraints(cls)
         cls._own_doc = cls.__doc__
@@ -194,7 +197,7 @@ class TorchTransformer(Coding):
             If X or a parameter is not as described, or if the loss becomes NaN or infinite. The
             estimator is then as it was before.
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=False)
         return self
 
@@ -228,7 +231,7 @@ class TorchTransformer(Coding):
         """
         if self.early_stopping:
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)
         return self
 
@@ -382,15 +385,3 @@ def _generator(random_state: Any) -> torch.Generator:
     else:
         rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
     return rng
-
-
-@contextmanager
-def _unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator its attributes back if what follows raises."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise

@@ -66,7 +66,7 @@ def resolve_device(name: str, dtype: str) -> torch.device:
         raise ValueError(f"device={name!r} is no device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
     available: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
-        "cuda": lambda: (device.index or 0) < torch.cuda.device_count(),
+        "cuda": lambda: 0 <= (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available,
     }
     if device.type not in available:
@@ -79,13 +79,14 @@ def resolve_device(name: str, dtype: str) -> torch.device:
 
 
 def to_tensor(array: Array) -> Tensor:
-    """A dense tensor that shares memory where that is safe: writable, native, forward strides."""
+    """A dense tensor that shares memory where that is safe: writable, native, forward whole strides."""
     if isinstance(array, Tensor):
         return array.detach()
     if sparse.issparse(array):
         array = array.toarray()
     array = np.asarray(array)
-    if not array.flags.writeable or not array.dtype.isnative or any(s < 0 for s in array.strides):
+    odd = any(s < 0 or s % array.itemsize for s in array.strides)
+    if odd or not array.flags.writeable or not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="), copy=True)
     return torch.from_numpy(array)
 
@@ -235,7 +236,9 @@ def find_nonfinite(X: Array) -> tuple[int, int, float] | None:
     for rows in chunks(*X.shape):
         part = X[rows]
         values = part.data if sparse.issparse(part) else part
-        found = None if np.isfinite(float(values.sum())) else _first_nonfinite(to_tensor(part), rows.start)
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(float(values.sum()))
+        found = None if finite else _first_nonfinite(to_tensor(part), rows.start)
         if shared is not None:
             del part, values
             shared.madvise(mmap.MADV_DONTNEED)

@@ -30,9 +30,10 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
     """
     source = _raw(X)
     n_features = X.shape[1]
+    first = source[:1]
     total, mean, deviation = 0.0, torch.zeros(n_features, dtype=torch.float64), 0.0
     for rows in chunks(X.shape[0], n_features):
-        x = source[rows]
+        x = source[rows] - first  # a column that is constant is then exactly zero
         w = None if weight is None else torch.from_numpy(weight[rows]).to(x)
         size = float(len(x) if w is None else w.sum())
         if size == 0.0:
@@ -44,6 +45,7 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
         total += size
         mean += shift * (size / total)
         deviation += float(shift.square().sum()) * size * (total - size) / total
+    mean += first[0].double().cpu()
     scale = (deviation / (total * n_features)) ** 0.5
     return mean.numpy(), _scale_or_one(scale, mean)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import Field, field, fields, is_dataclass
+from inspect import get_annotations
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -27,6 +29,7 @@ __all__ = [
     "Sizes",
     "Verbosity",
     "constraints",
+    "inherit_fields",
     "joined_doc",
 ]
 
@@ -65,9 +68,29 @@ def _constraints_of(hint: Any) -> list[Any]:
         return ["boolean"]
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
         return [callable]
-    if origin is ClassVar or not isinstance(hint, type):
+    if origin is not None or hint is Any or not isinstance(hint, type):
         raise TypeError(f"{hint} is no type of a parameter: use one of skae._params, Literal, bool, str or None.")
     return [hint]
+
+
+def inherit_fields(cls: type) -> None:
+    """Declare the fields that a class overrides or combines, before it is made a dataclass.
+
+    A dataclass takes an inherited default from its last base, a class from the first in its method
+    resolution order; and a plain ``dropout = 0.2`` would be no default. Position is inherited too.
+    """
+    inherited: dict[str, tuple[type, Field[Any]]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        known = {f.name: f for f in fields(base)} if is_dataclass(base) else {}
+        inherited.update((name, (base, known[name])) for name in get_annotations(base) if name in known)
+    own = get_annotations(cls)
+    for name, (base, known_field) in inherited.items():
+        if name in own or name in vars(cls) or len(cls.__bases__) > 1:
+            if name not in own:
+                cls.__annotations__[name] = get_type_hints(base, include_extras=True)[name]
+            default = vars(cls).get(name, known_field.default)
+            if not isinstance(default, Field):
+                setattr(cls, name, field(default=default, kw_only=bool(known_field.kw_only)))
 
 
 _SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)
@@ -83,7 +106,7 @@ def joined_doc(cls: type) -> str | None:
     for base in reversed(cls.__mro__):
         entries.update(_entries(vars(base).get("_own_doc") or ""))
     entries.update(_entries(own))
-    ordered = [entries[name] for name in parameter_names(cls) if name in entries]
+    ordered = dict.fromkeys(entries[name] for name in parameter_names(cls) if name in entries)
     section = "\nParameters\n----------\n" + "\n".join(ordered)
     if _SECTION.search(own):
         return _SECTION.sub(lambda _: section, own, count=1)
@@ -95,4 +118,5 @@ def _entries(doc: str) -> Iterable[tuple[str, str]]:
     section = _SECTION.search(inspect.cleandoc(doc))
     for text in _ENTRY.split(section[1]) if section else []:
         if text.strip():
-            yield text.split(" :", 1)[0].strip(), text.strip("\n")
+            for name in text.split(" :", 1)[0].split(","):
+                yield name.strip(), text.strip("\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +13,10 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from ._data import resolve_device, to_tensor
-from ._train import Flat, Optimizer
+from ._optim import Flat, Optimizer
 from ._version import __version__
 
-__all__ = ["PortableState", "name_of"]
+__all__ = ["PortableState", "name_of", "unchanged_on_error"]
 
 
 class PortableState(BaseEstimator):
@@ -91,3 +93,19 @@ def name_of(dtype: torch.dtype) -> str:
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy().copy()
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator its attributes back if what follows raises."""
+    before = vars(estimator).copy()
+    rng = before.get("_rng")
+    order = None if rng is None else rng.get_state()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if rng is not None:
+            rng.set_state(order)
+        raise

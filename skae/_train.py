@@ -11,15 +11,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.adam import adam
+from torch import Tensor
 
 from ._data import Source, Subset
+from ._optim import Flat, Optimizer, Terms, total
 
 __all__ = [
     "Flat",
@@ -34,142 +34,16 @@ __all__ = [
     "minimise",
 ]
 
-Terms = dict[str, Tensor]
-
 
 class NonFiniteLossError(ValueError):
     """A loss became NaN or infinite."""
 
 
-class Flat:
-    """A module's parameters in one buffer and their gradients in another; the module holds views.
-
-    One fused call updates them all, one copy keeps them. Matrices come first, so that weight decay
-    is an operation on a slice; a parameter with an attribute ``decay = False`` goes behind them.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        parameters = sorted(module.parameters(), key=lambda p: not _decays(p))
-        self.theta = torch.cat([p.detach().reshape(-1) for p in parameters])
-        self.grad = torch.zeros_like(self.theta)
-        self.n_decayed = sum(p.numel() for p in parameters if _decays(p))
-        self.count = torch.zeros((), device=self.theta.device)
-        self.buffers = list(module.buffers())
-        start = 0
-        for p in parameters:
-            stop = start + p.numel()
-            p.data = self.theta[start:stop].view_as(p)
-            p.grad = self.grad[start:stop].view_as(p)
-            start = stop
-
-    def save(self) -> list[Tensor]:
-        """A copy of all that training changes."""
-        return [t.clone() for t in (self.theta, *self.buffers)]
-
-    def load(self, saved: list[Tensor]) -> None:
-        """Put a copy back in place."""
-        for target, value in zip((self.theta, *self.buffers), saved, strict=True):
-            target.copy_(value)
-
-
-def _decays(parameter: Tensor) -> bool:
-    return parameter.ndim > 1 and getattr(parameter, "decay", True)
-
-
-@dataclass
-class Optimizer:
-    """First-order rules on the flat buffers; their moments are tensors that can be saved.
-
-    Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) and stochastic gradient descent
-    with momentum. Weight decay is added to the gradient, except in AdamW.
-    """
-
-    rule: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    max_grad_norm: float | None = None
-    moments: dict[str, Tensor] = field(default_factory=dict)
-
-    def step(self, flat: Flat, evaluate: Callable[[], Terms], rate: float) -> Terms:
-        """Evaluate the terms and their gradient, and move the parameters."""
-        if self.rule == "lbfgs":
-            return self._lbfgs(flat, evaluate)
-        flat.grad.zero_()
-        terms = evaluate()
-        with torch.no_grad():
-            self._decay(flat, rate)
-            if self.max_grad_norm is not None:
-                norm = flat.grad.norm()
-                flat.grad.mul_((self.max_grad_norm / (norm + 1e-12)).clamp_max(1.0))
-            (self._sgd if self.rule == "sgd" else self._adam)(flat, rate)
-        return terms
-
-    def _decay(self, flat: Flat, rate: float) -> None:
-        if self.weight_decay:
-            weights = flat.theta[: flat.n_decayed]
-            if self.rule == "adamw":
-                weights.mul_(1 - rate * self.weight_decay)
-            else:
-                flat.grad[: flat.n_decayed].add_(weights, alpha=self.weight_decay)
-
-    def _moment(self, name: str, like: Tensor) -> Tensor:
-        if name not in self.moments:
-            self.moments[name] = torch.zeros_like(like)
-        return self.moments[name]
-
-    def _adam(self, flat: Flat, rate: float) -> None:
-        adam(
-            [flat.theta],
-            [flat.grad],
-            [self._moment("mean", flat.theta)],
-            [self._moment("square", flat.theta)],
-            [],
-            [self._moment("step", flat.count)],
-            fused=flat.theta.device.type in {"cpu", "cuda"},
-            foreach=False,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=rate,
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )
-
-    def _sgd(self, flat: Flat, rate: float) -> None:
-        velocity = self._moment("velocity", flat.theta)
-        velocity.mul_(self.momentum).add_(flat.grad)
-        flat.theta.add_(velocity, alpha=-rate)
-
-    def _lbfgs(self, flat: Flat, evaluate: Callable[[], Terms]) -> Terms:
-        if not hasattr(self, "_solver"):
-            theta = nn.Parameter(flat.theta)
-            theta.grad = flat.grad
-            self._solver = torch.optim.LBFGS([theta], max_iter=1, max_eval=20, line_search_fn="strong_wolfe")
-        before: list[Terms] = []
-
-        def closure() -> Tensor:
-            flat.grad.zero_()
-            terms = evaluate()
-            before.append(terms)
-            weights = flat.theta[: flat.n_decayed]
-            with torch.no_grad():
-                self._decay(flat, 0.0)
-                return _total(terms).detach() + 0.5 * self.weight_decay * weights.square().sum()
-
-        self._solver.step(closure)
-        return before[0]
-
-
-def _total(terms: Terms) -> Tensor:
-    first, *others = terms.values()
-    return sum(others, start=first)
-
-
 def backward(terms: Terms) -> Terms:
     """Back-propagate the sum of the terms."""
-    total = _total(terms)
-    torch.autograd.backward(total, torch.ones_like(total))
+    objective = total(terms)
+    if objective.requires_grad:
+        torch.autograd.backward(objective, torch.ones_like(objective))
     return terms
 
 
@@ -214,7 +88,7 @@ class Outcome:
 def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
     """Split an order of rows into batches; a tail of one row joins the batch before it."""
     sizes = [size] * (n // size) + [n % size] * (n % size > 0)
-    if len(sizes) > 1 and sizes[-1] == 1:
+    if len(sizes) > 1 and sizes[-1] == 1 and size > 1:
         sizes[-2:] = [sizes[-2] + 1]
     yield from order.split(sizes)
 
@@ -255,7 +129,8 @@ def minimise(
     NonFiniteLossError
         If a term is NaN or infinite; its epoch, name and likely cure are told.
     """
-    watch = _Watch(flat, plan, validate)
+    before = flat.save(), {name: moment.clone() for name, moment in optimizer.moments.items()}
+    watch = _Watch(flat, plan, validate, one_batch=len(data) <= plan.batch_size)
     try:
         with _Progress(plan) as progress:
             for epoch in range(plan.max_iter):
@@ -267,9 +142,14 @@ def minimise(
         warnings.warn(
             f"Training was interrupted in epoch {watch.n_epochs + 1}; the best weights so far are kept.", stacklevel=2
         )
+        return watch.conclude()
     except BaseException:
-        flat.load(watch.start)
+        saved, optimizer.moments = before
+        flat.load(saved)
         raise
+    if watch.one_batch and watch.pending is not None:
+        everything = data[torch.arange(len(data), device=getattr(data, "device", None))]
+        watch.settle(optimizer.gradient(flat, lambda: step(everything)))
     return watch.conclude()
 
 
@@ -301,24 +181,30 @@ def _epoch(
 
 
 class _Watch:
-    """Keeps the history and the best weights, and knows when to stop."""
+    """Keeps the history and the best weights, and knows when to stop.
 
-    def __init__(self, flat: Flat, plan: Plan, validate: Callable[[], float] | None) -> None:
-        self.flat, self.plan, self.validate = flat, plan, validate
-        self.start = self.best = flat.save()
-        self.best_value = math.inf if validate is None else validate()
+    A held-out loss is that of the weights at the epoch's end. A loss in training is not: it was
+    measured on the way there. So weights stand for the worse of the epochs before and after them,
+    or, where an epoch is one batch, for the loss with which the next one starts.
+    """
+
+    def __init__(self, flat: Flat, plan: Plan, validate: Callable[[], float] | None, one_batch: bool) -> None:
+        self.flat, self.plan, self.validate, self.one_batch = flat, plan, validate, one_batch
         self.history: dict[str, list[float]] = {}
-        self.n_epochs = 0
-        self.n_stale = 0
+        self.n_epochs = self.n_stale = 0
+        self.lowest = math.inf if validate is None else validate()
+        self.best_value, self.best = self.lowest, flat.save()
+        watched_in_training = validate is None and plan.monitor is not None
+        self.pending = self.best if watched_in_training else None
+        self.at_least = -math.inf
 
     def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
         """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
-        for name, value in terms.items():
-            self._require_finite(name, value, epoch)
         row = {"loss": sum(terms.values()), **terms}
         if self.validate is not None:
             row["validation_loss"] = self.validate()
-            self._require_finite("validation_loss", row["validation_loss"], epoch)
+        for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
+            self._require_finite(name, row[name], epoch)
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
         self.n_epochs = epoch + 1
@@ -327,10 +213,29 @@ class _Watch:
         return row
 
     def _compare(self, value: float) -> None:
-        enough = self.plan.tol * abs(self.best_value) if math.isfinite(self.best_value) else 0.0
-        self.n_stale = self.n_stale + 1 if value > self.best_value - enough else 0
+        enough = self.plan.tol * abs(self.lowest) if math.isfinite(self.lowest) else 0.0
+        self.n_stale = self.n_stale + 1 if value > self.lowest - enough else 0
+        self.lowest = min(self.lowest, value)
+        if self.pending is None:
+            self._keep(value, self.flat.save)
+            return
+        self._keep_pending(value)
+        self.pending, self.at_least = self.flat.save(), -math.inf if self.one_batch else value
+
+    def _keep_pending(self, value: float) -> None:
+        pending = self.pending
+        assert pending is not None
+        self._keep(max(value, self.at_least), lambda: pending)
+
+    def _keep(self, value: float, weights: Callable[[], list[Tensor]]) -> None:
         if value < self.best_value:
-            self.best_value, self.best = value, self.flat.save()
+            self.best_value, self.best = value, weights()
+
+    def settle(self, terms: Terms) -> None:
+        """Compare the weights of the end, given their terms."""
+        monitor = self.plan.monitor
+        value = total(terms) if monitor in (None, "loss") else terms[monitor]
+        self._keep_pending(float(value.detach()))
 
     @property
     def finished(self) -> bool:
@@ -342,6 +247,8 @@ class _Watch:
         last = self.history.get("loss", [math.nan])[-1]
         if self.plan.monitor is None:
             return Outcome(self.history, last, False)
+        if self.pending is not None and not self.one_batch and self.n_epochs:
+            self._keep_pending(self.at_least)
         self.flat.load(self.best)
         return Outcome(self.history, self.best_value, self.plan.schedule == "constant" and self.n_stale == 0)
 

@@ -81,24 +81,29 @@ class Dense(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self._make_parameters(sizes)
-        hidden = len(sizes) - 2
-        names = [activation] * hidden + [output_activation]
-        self.activations = [functional.ACTIVATIONS[name] for name in names]
-        self.slopes = [functional.SLOPES[name] for name in names]
+        self.activations = [activation] * (len(sizes) - 2) + [output_activation]
         self.dropout = dropout
         self.norms = nn.ModuleList([BatchNorm(size) for size in sizes[1:-1]] if batch_norm else [])
+        self._make_parameters(sizes)
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
-        self.weights = [nn.Parameter(torch.empty(o, i)) for i, o in pairwise(sizes)]
-        self.biases = [nn.Parameter(torch.zeros(o)) for o in sizes[1:]]
-        self._register()
+        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+            self.register_parameter(f"weight_{i}", nn.Parameter(torch.empty(n_out, n_in)))
+            self.register_parameter(f"bias_{i}", nn.Parameter(torch.zeros(n_out)))
 
-    def _register(self) -> None:
-        """Name the parameters; lists of our own are faster to walk than a ParameterList."""
-        for kind, parameters in (("weight", self.weights), ("bias", self.biases)):
-            for i, parameter in enumerate(parameters):
-                self.register_parameter(f"{kind}_{i}", parameter)
+    def _all(self, kind: str) -> list[Tensor]:
+        """Every "weight" or "bias", from the input on; the dictionary is quicker than attributes."""
+        return [self._parameters[f"{kind}_{i}"] for i in range(len(self.activations))]  # type: ignore[misc]
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Weight of each layer, of shape (outputs, inputs)."""
+        return self._all("weight")
+
+    @property
+    def biases(self) -> list[Tensor]:
+        """Bias of each layer."""
+        return self._all("bias")
 
     def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Weight and bias of each layer, from the input on."""
@@ -111,7 +116,7 @@ class Dense(nn.Module):
             x = F.linear(x, weight, bias)
             if self.norms and i < last:
                 x = self.norms[i](x, rng)
-            x = self.activations[i](x)
+            x = functional.ACTIVATIONS[self.activations[i]](x)
             if self.dropout and rng is not None and i < last:
                 x = x * functional.dropout_mask(x, self.dropout, rng)
         return x
@@ -122,7 +127,7 @@ class Dense(nn.Module):
         last = len(self.activations) - 1
         for i, (weight, bias) in enumerate(self.layers()):
             z = F.linear(x, weight, bias)
-            a = self.activations[i](z)
+            a = functional.ACTIVATIONS[self.activations[i]](z)
             mask = functional.dropout_mask(a, self.dropout, rng) if self.dropout and i < last else None
             tape.append((weight, x, z, a, mask))
             x = a if mask is None else a * mask
@@ -137,7 +142,7 @@ class Dense(nn.Module):
         into = self.gradients()
         for i in range(len(tape) - 1, -1, -1):
             weight, x, z, a, mask = tape[i]
-            g = self.slopes[i](g if mask is None else g * mask, z, a)
+            g = functional.SLOPES[self.activations[i]](g if mask is None else g * mask, z, a)
             into[i][0].addmm_(g.t(), x)
             into[i][1].add_(g.sum(0))
             if i or to_input:
@@ -162,19 +167,19 @@ class TransposedDense(Dense):
 
     def __init__(self, encoder: Dense, sizes: Sequence[int], activation: str, **options: Any) -> None:
         super().__init__(sizes, activation, **options)
-        self.weights = encoder.weights
+        self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
-        self.weights, self.biases = [], [nn.Parameter(torch.zeros(o)) for o in sizes[1:]]
-        self._register()
+        for i, n_out in enumerate(sizes[1:]):
+            self.register_parameter(f"bias_{i}", nn.Parameter(torch.zeros(n_out)))
 
-    def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
-        transposed = (weight.t() for weight in reversed(self.weights))
-        return zip(transposed, self.biases, strict=True)
+    @property
+    def weights(self) -> list[Tensor]:
+        return [weight.t() for weight in reversed(self._encoder[0].weights)]
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        pairs = zip(reversed(self.weights), self.biases, strict=True)
-        return [(_grad(w).t(), _grad(b)) for w, b in pairs]
+        into = [_grad(weight).t() for weight in reversed(self._encoder[0].weights)]
+        return [(w, _grad(b)) for w, b in zip(into, self.biases, strict=True)]
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -277,12 +282,15 @@ class DenseAutoencoder(nn.Module):
     def start_at_projection(self, axes: Tensor, variances: Tensor) -> None:
         """Silence f and g, which then only learn what the projection on the axes leaves over.
 
-        The decoder's first layer is scaled to codes of these variances.
+        The decoder's first layer is scaled to codes of these variances. Tied weights keep their
+        random start if there is a hidden layer: silenced, they would stay at PCA, a saddle point.
         """
         assert self.projection is not None
         self.projection.copy_(axes)
-        self.encoder.weights[-1].zero_()
-        if not isinstance(self.decoder, TransposedDense):
+        tied = isinstance(self.decoder, TransposedDense)
+        if not tied or len(self.encoder.weights) == 1:
+            self.encoder.weights[-1].zero_()
+        if not tied:
             self.decoder.weights[0].div_(variances.sqrt().clamp_min(1e-3))
             self.decoder.weights[-1].zero_()
         self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.encoder.biases[-1])[None])[0])

@@ -10,7 +10,7 @@ import skae
 ROOT = Path(skae.__file__).parent
 FLOORS = [
     {"functional", "likelihoods", "modules", "_version"},
-    {"_data", "_linear", "_train"},
+    {"_data", "_linear", "_optim", "_train"},
     {"_params", "_compat", "_input", "_state", "_coding", "_base"},
     {"autoencoders"},
     {"metrics", "compare", "inspection", "_load", "__main__", "__init__"},

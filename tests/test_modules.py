@@ -173,9 +173,8 @@ def test_initial_weights_depend_on_the_generator_alone_and_are_uniform():
         assert not bias.any()
 
 
-@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", "logistic", "softplus"])
-@pytest.mark.parametrize("hidden", [(), (7, 5)], ids=str)
+@pytest.mark.parametrize(("hidden", "tied"), [((), False), ((), True), ((7, 5), False)])
 def test_a_projected_autoencoder_starts_as_pca(hidden, activation, tied, iris):
     x = iris - iris.mean(0)
     pca = PCA(2).fit(x)

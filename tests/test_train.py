@@ -143,7 +143,8 @@ def test_an_epoch_takes_every_row_once_in_an_order_of_its_own(n, size):
         asked.append(data.asked)
     assert torch.equal(before, torch.get_rng_state())
     assert asked[0] == asked[1]
-    rows = np.concatenate(asked[0]).reshape(3, n)
+    # Rows that are one batch are asked for once more, to know the loss of the last weights.
+    rows = np.concatenate(asked[0])[: 3 * n].reshape(3, n)
     assert (np.sort(rows, axis=1) == np.arange(n)).all()
     if n > 6:
         assert all((a != b).any() for a, b in pairwise(rows))
@@ -333,9 +334,12 @@ def test_the_start_wins_if_nothing_is_better():
 
 def test_the_weights_of_the_best_epoch_win_without_validation():
     module, outcome = count_up(lambda t: {"a": scalar((t - 9.5) ** 2), "b": scalar(1)}, 6, batch_size=2)
-    best = int(np.argmin(outcome.history["loss"]))
-    assert 0 < best < 5
-    assert outcome.loss == outcome.history["loss"][best]
+    # Weights stand for the worse of the epochs before and after them, as training may have left the best.
+    losses = np.array(outcome.history["loss"])
+    worse = np.maximum(losses[:-1], losses[1:])
+    best = int(np.argmin(worse))
+    assert 0 < best < 4
+    assert outcome.loss == worse[best]
     assert module.theta.item() == 3 * (best + 1)
 
 
@@ -359,8 +363,9 @@ def test_a_term_can_be_monitored_instead_of_the_sum():
         return {"falls then rises": scalar((theta - 9.5) ** 2), "falls": scalar(-1000 * theta)}
 
     module, outcome = count_up(terms, 6, batch_size=2, monitor="falls then rises")
-    best = int(np.argmin(outcome.history["falls then rises"]))
-    assert 0 < best < 5
+    values = np.array(outcome.history["falls then rises"])
+    best = int(np.argmin(np.maximum(values[:-1], values[1:])))
+    assert 0 < best < 4
     assert module.theta.item() == 3 * (best + 1)
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from .._base import TorchTransformer
 from .._data import Array, Batch, Table, column_range
 from .._linear import principal_axes
+from .._optim import Terms
 from .._params import Probability, Sizes
-from .._train import Terms, backward
+from .._train import backward
 from ..modules import DenseAutoencoder
 
 __all__ = ["Autoencoder"]
@@ -43,7 +44,8 @@ class Autoencoder(TorchTransformer):
     code_activation : same as ``activation``, default="identity"
         Of the code. "logistic" keeps it in (0, 1).
     tied_weights : bool, default=False
-        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'. With hidden layers
+        training then starts near PCA and not at it, which would be a saddle point.
     dropout : float, default=0.0
         Probability with which a hidden unit is silenced in training.
     batch_norm : bool, default=False
@@ -220,7 +222,7 @@ class Autoencoder(TorchTransformer):
         penalties = self._penalties(module, batch, h.requires_grad_())
         if penalties:
             backward(penalties)
-            gradient = gradient if h.grad is None else gradient.add_(h.grad)
+            gradient = gradient if h.grad is None else gradient + h.grad
         with torch.no_grad():
             module.encode_backward(encoder_tape, gradient)
         return {"reconstruction": reconstruction, **penalties}
