@@ -44,8 +44,10 @@ from ._train import Plan, backward, hold_out, joined, minimise
 
 __all__ = ["TorchTransformer"]
 
-SMALL_STEP = 2**22
-"""Parameters times rows of a batch below which a second thread costs more than it brings."""
+SMALL_STEP = 2**25
+"""Parameters times rows of a batch below which a second thread brings nothing, and costs if it is busy."""
+SMALL_TABLE = 2**20
+"""Entries up to which sorting rows costs next to nothing."""
 
 
 def _is_stochastic(estimator: Any) -> bool:
@@ -241,7 +243,7 @@ class TorchTransformer(Coding):
         X = self._check_x(X, reset=not resume)
         weight = self._check_weight(sample_weight, X)
         targets = self._targets(y, X.shape[0])
-        if targets is None and not partial and self._is_one_batch(X.shape[0]):
+        if targets is None and not partial and self._is_one_batch(*X.shape):
             X, weight = merge_duplicates(X, weight)
         if weight is not None and not partial:
             weight *= len(weight) / weight.sum()
@@ -257,10 +259,10 @@ class TorchTransformer(Coding):
         with self._threads(device, len(data)):
             self._train(data, partial)
 
-    def _is_one_batch(self, n_samples: int) -> bool:
-        """Whether order and multiplicity of rows play no part in a fit."""
+    def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
+        """Whether order and multiplicity of rows play no part in a fit, and are quickly taken away."""
         one_batch = n_samples <= self._batch_size(n_samples) and not self.early_stopping
-        return one_batch and self._rows_are_independent()
+        return one_batch and n_samples * n_features <= SMALL_TABLE and self._rows_are_independent()
 
     def _batch_size(self, n_samples: int) -> int:
         if self.solver == "lbfgs":

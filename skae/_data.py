@@ -55,11 +55,9 @@ class Source(Protocol):
 def resolve_device(name: str, dtype: str) -> torch.device:
     """Find the device that a name stands for; "auto" is an accelerator where there is one."""
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available() and dtype != "float64":
-            return torch.device("mps")
-        return torch.device("cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and torch.backends.mps.is_available() and dtype != "float64":
+            name = "mps"
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -75,7 +73,7 @@ def resolve_device(name: str, dtype: str) -> torch.device:
         raise ValueError(f"device={name!r} was asked for, but this machine has none: use device='auto' or 'cpu'.")
     if device.type == "mps" and dtype == "float64":
         raise ValueError("device='mps' has no float64: use dtype='float32' or device='cpu'.")
-    return device
+    return torch.empty(0, device=device).device  # with the number that tensors on it will tell
 
 
 def to_tensor(array: Array) -> Tensor:

@@ -78,11 +78,11 @@ def principal_axes(
     n_features = x[:1].shape[1]
     width = min(n_features, n_components + 10)
     if n_features <= max(256, 16 * width):
-        basis = torch.eye(n_features, dtype=torch.float64, device=x.out)
+        basis = torch.eye(n_features, dtype=torch.float64)
         product = _second_moment(x, weight)
     else:
         start = torch.randn(n_features, width, dtype=torch.float64, generator=rng)
-        basis = torch.linalg.qr(start.to(x.out))[0]
+        basis = torch.linalg.qr(start)[0]
         for _ in range(7):
             basis = torch.linalg.qr(_second_moment(x, weight, basis))[0]
         product = basis.T @ _second_moment(x, weight, basis)
@@ -96,11 +96,11 @@ def principal_axes(
 def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:
     """sum_i w_i x_i x_i' / sum_i w_i, or its product with a block of columns."""
     result: Tensor | float = 0.0
-    thin = None if block is None else block.to(x.dtype)
+    thin = None if block is None else block.to(x.out, x.dtype)
     for rows in chunks(len(x), x[:1].shape[1]):
         part = x[rows]
         left = part if weight is None else part * weight[rows].to(part)[:, None]
-        result = result + (left.T @ (part if thin is None else part @ thin)).double()
+        result = result + (left.T @ (part if thin is None else part @ thin)).cpu().double()
     total = float(len(x) if weight is None else weight.sum())
     assert isinstance(result, Tensor)
     return result / total
