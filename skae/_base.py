@@ -24,7 +24,7 @@ from typing_extensions import Self, dataclass_transform
 
 from ._coding import Coding
 from ._compat import fit_context
-from ._data import Array, Source, Table, chunks, merge_duplicates, resolve_device, to_tensor
+from ._data import Array, Source, Table, chunks, is_on, merge_duplicates, resolve_device, to_tensor
 from ._linear import moments
 from ._optim import Flat, Optimizer, Terms
 from ._params import (
@@ -254,7 +254,7 @@ class TorchTransformer(Coding):
         data = self._table(X, targets, weight, device)
         if not resume:
             self._build(data, device)
-        elif self._flat.theta.device != device:
+        elif not is_on(self._flat.theta, device):
             self._move(device)
         with self._threads(device, len(data)):
             self._train(data, partial)

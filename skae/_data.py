@@ -24,6 +24,7 @@ __all__ = [
     "chunks",
     "column_range",
     "find_nonfinite",
+    "is_on",
     "merge_duplicates",
     "resolve_device",
     "to_tensor",
@@ -73,7 +74,12 @@ def resolve_device(name: str, dtype: str) -> torch.device:
         raise ValueError(f"device={name!r} was asked for, but this machine has none: use device='auto' or 'cpu'.")
     if device.type == "mps" and dtype == "float64":
         raise ValueError("device='mps' has no float64: use dtype='float32' or device='cpu'.")
-    return torch.empty(0, device=device).device  # with the number that tensors on it will tell
+    return device
+
+
+def is_on(tensor: Tensor, device: torch.device) -> bool:
+    """Whether a tensor lies on a device; "cuda" is any of its numbers."""
+    return tensor.device.type == device.type and device.index in (None, tensor.device.index)
 
 
 def to_tensor(array: Array) -> Tensor:

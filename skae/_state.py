@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ._data import resolve_device, to_tensor
+from ._data import is_on, resolve_device, to_tensor
 from ._optim import Flat, Optimizer
 from ._version import __version__
 
@@ -41,7 +41,7 @@ class PortableState(BaseEstimator):
         except ValueError as error:
             warnings.warn(f"{error} Using the CPU.", stacklevel=3)
             device = torch.device("cpu")
-        if device != self._flat.theta.device:
+        if not is_on(self._flat.theta, device):
             self._move(device)
         return self.module_
 
