@@ -14,7 +14,7 @@ from typing import Any
 from ._load import BUNDLED, Dataset, load
 from ._version import __version__
 from .autoencoders import Autoencoder
-from .compare import Comparison, compare
+from .compare import Comparison, compare, is_classes
 
 BOLD = "\033[1;32m{}\033[0m"
 
@@ -30,6 +30,8 @@ def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
         settings["max_iter"] = options.max_iter
     known = {"pca": ("PCA", lambda: PCA()), "autoencoder": ("Autoencoder", lambda: Autoencoder(**settings))}
     unknown = [name for name in names if name not in known]
+    if not names:
+        raise ValueError(f"--reducers names none: choose from {', '.join(known)}.")
     if unknown:
         raise ValueError(f"There is no reducer {unknown[0]!r}: choose from {', '.join(known)}.")
     return {known[name][0]: known[name][1]() for name in names}
@@ -75,6 +77,7 @@ def run(options: argparse.Namespace) -> None:
     """Load, compare, and tell: on the terminal, in compare.json and in compare.png."""
     data = load(options.data, options.target)
     models = reducers([name.strip().lower() for name in options.reducers.split(",") if name.strip()], options)
+    make_folder(options.output)
     print(f"{data.name}: {data.X.shape[0]} rows, {data.X.shape[1]} columns, {describe_target(data)}", flush=True)
     result = compare(
         data.X,
@@ -86,28 +89,34 @@ def run(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=1,
     )
-    print(result.table(BOLD if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "{}*"))
+    print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
     print(legend(data))
-    options.output.mkdir(parents=True, exist_ok=True)
     for written in (write_json(result, data, options), write_picture(result, data, options)):
         print(written)
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder to write to before anything is computed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"Cannot write to {str(path)!r}: {error.strerror}.") from None
+
+
 def describe_target(data: Dataset) -> str:
     """Say what is predicted."""
-    from sklearn.utils.multiclass import type_of_target
-
     if data.y is None:
         return "no target"
-    kind = type_of_target(data.y)
-    return f"{len(set(data.y.tolist()))} classes" if kind in ("binary", "multiclass") else "a target of real numbers"
+    if is_classes(data.y):
+        return f"{len(set(data.y.tolist()))} classes"
+    return "a target of real numbers" if data.y.ndim == 1 else f"{data.y.shape[1]} targets of real numbers"
 
 
 def legend(data: Dataset) -> str:
     """Explain the columns of the table."""
     lines = ["Means over the folds, on held-out rows; the best reducer of each size stands out.", "R2: reconstruction"]
     if data.y is not None:
-        unit = "accuracy" if "classes" in describe_target(data) else "R2"
+        unit = "accuracy" if is_classes(data.y) else "R2"
         lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
     return "\n".join(lines)
 
@@ -117,7 +126,8 @@ def write_json(result: Comparison, data: Dataset, options: argparse.Namespace) -
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
     content = {"skae": __version__, "data": data.name, "shape": data.X.shape, "settings": settings}
     path: Path = options.output / "compare.json"
-    path.write_text(json.dumps({**content, "rows": result.rows, "folds": result.folds}, indent=2) + "\n")
+    content |= {"rows": result.rows, "folds": result.folds}
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     return path
 
 

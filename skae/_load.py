@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,8 @@ __all__ = ["BUNDLED", "Dataset", "load"]
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".data": "read_csv", ".parquet": "read_parquet"}
+SEPARATORS = ("\t", ";", ",")
+"""The first of these in the first line separates columns, else blanks do."""
 MANY_TEXTS = 50
 """A column with more distinct texts than this, most of them unique, is free text and no category."""
 
@@ -35,13 +41,14 @@ def load(source: str, target: str | None = None) -> Dataset:
     source : str
         A name in ``BUNDLED`` or a path.
     target : str or None
-        Name or number of the column to predict; in an .npz also the name of an array. Bundled sets
-        know theirs.
+        Name or number of the column to predict; in an .npz also the name of an array, and without
+        it "y", "target" or "labels". Bundled sets know theirs.
 
     Returns
     -------
     data : Dataset
-        Columns of text, categories and truth values are one-hot encoded.
+        Columns of text, categories and truth values are one-hot encoded. Arrays of three dimensions
+        are pictures, a row each.
 
     Raises
     ------
@@ -56,9 +63,9 @@ def load(source: str, target: str | None = None) -> Dataset:
         raise FileNotFoundError(
             f"There is no file {source!r}, and no bundled data set of that name: {', '.join(BUNDLED)}."
         )
-    if path.suffix in (".npy", ".npz"):
+    if path.suffix.lower() in (".npy", ".npz"):
         return _numpy(path, target)
-    if path.suffix not in READERS:
+    if path.suffix.lower() not in READERS:
         known = ", ".join([*READERS, ".npy", ".npz"])
         raise ValueError(f"Cannot read {source!r}: its ending is none of {known}.")
     return _from_frame(_frame(path), target, path.stem)
@@ -75,33 +82,43 @@ def _bundled(name: str, target: str | None) -> Dataset:
 
 
 def _numpy(path: Path, target: str | None) -> Dataset:
-    try:
-        stored = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"Cannot read {str(path)!r} as arrays of numbers: {error}") from None
-    arrays = {"X": stored} if isinstance(stored, np.ndarray) else dict(stored)
-    y = arrays.pop(target) if target in arrays else None
-    if y is None and target is None:
-        y = next((arrays.pop(name) for name in ("y", "target", "labels") if name in arrays), None)
-    tables = [name for name, array in arrays.items() if array.ndim >= 2]
+    arrays = _arrays(path)
+    stored = [target] if target is not None else ["y", "target", "labels"]
+    y = next((arrays.pop(name) for name in stored if name in arrays), None)
+    tables = [name for name, array in arrays.items() if array.ndim >= 2 and array.size]
     chosen = next((name for name in ("X", "data", "images", *tables) if name in tables), None)
     if chosen is None:
-        raise ValueError(f"{str(path)!r} holds no table: none of its arrays has two dimensions.")
+        raise ValueError(f"{str(path)!r} holds no table: none of its arrays has rows and columns of numbers.")
     X = arrays[chosen]
     shape = X.shape[1:] if X.ndim == 3 else None
     X = X.reshape(len(X), -1)
     names = [str(i) for i in range(X.shape[1])]
     if target is not None and y is None:
         column = _find(target, names, str(path))
-        X, y, names = np.delete(X, column, axis=1), X[:, column], [n for i, n in enumerate(names) if i != column]
+        y, X, shape = X[:, column], np.delete(X, column, axis=1), None
+        del names[column]
     if X.dtype.kind not in "fiub":
         raise ValueError(f"Array {chosen!r} of {str(path)!r} holds {X.dtype}, not numbers.")
     X = X.astype(float)
-    counts = np.isnan(X).sum(axis=0)
-    if counts.any():
-        worst = int(np.flatnonzero(counts)[0])
-        raise ValueError(_missing(names[worst], int(counts[worst])))
-    return Dataset(X, y, path.stem, names, shape)
+    for column, name in enumerate(names):
+        _check_numbers(X[:, column], name)
+    return Dataset(X, _flat(y), path.stem, names, shape)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file by name; that of an .npy is nameless."""
+    try:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            return {"": stored}
+        with stored:
+            return dict(stored)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"Cannot read {str(path)!r} as arrays of numbers: {_first_line(error)}") from None
+
+
+def _flat(y: np.ndarray | None) -> np.ndarray | None:
+    return y.ravel() if y is not None and y.shape[1:] == (1,) else y
 
 
 def _frame(path: Path) -> Any:
@@ -109,31 +126,41 @@ def _frame(path: Path) -> Any:
         import pandas as pd
     except ImportError:
         raise ImportError(f'Reading {path.suffix} files needs pandas: pip install "skae[plot]".') from None
-    options: dict[str, Any] = {}
-    if READERS[path.suffix] == "read_csv":
-        options = {
-            "sep": None,
-            "engine": "python",
-            "header": 0 if _has_header(path) else None,
-            "skipinitialspace": True,
-        }
+    reader = READERS[path.suffix.lower()]
     try:
-        frame = getattr(pd, READERS[path.suffix])(path, **options)
-    except (ValueError, ImportError, pd.errors.ParserError, OSError) as error:
-        raise ValueError(f"Cannot read {str(path)!r} as a table: {str(error).splitlines()[0]}") from None
+        frame = getattr(pd, reader)(path, **(_dialect(path) if reader == "read_csv" else {}))
+    except (ValueError, ImportError, OSError) as error:
+        raise ValueError(f"Cannot read {str(path)!r} as a table: {_first_line(error)}") from None
     if frame.empty:
         raise ValueError(f"{str(path)!r} holds no rows.")
     frame.columns = [str(c) for c in frame.columns]
     return frame
 
 
-def _has_header(path: Path) -> bool:
-    """A first line of nothing but numbers is data."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        first = file.readline()
-    for mark in ",;\t":
-        first = first.replace(mark, " ")
-    return not all(_is_number(word) for word in first.split())
+def _dialect(path: Path) -> dict[str, Any]:
+    """How pandas is to read a text: separator and header, as the first line shows them."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = next((line.strip() for line in file if line.strip()), "")
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    mark = next((mark for mark in SEPARATORS if mark in unquoted), None)
+    words = next(csv.reader([first], delimiter=mark, skipinitialspace=True), []) if mark else first.split()
+    return {
+        "sep": mark or r"\s+",
+        "header": 0 if _is_header(words) else None,
+        "skipinitialspace": True,
+        "na_values": "?",
+        "low_memory": False,
+    }
+
+
+def _is_header(words: list[str]) -> bool:
+    """A first line of nothing but numbers is data, unless it counts columns: 0, 1, 2."""
+    counts = len(words) > 2 and words == [str(i) for i in range(len(words))]
+    return counts or not all(_is_number(word) for word in words if word not in ("", "?"))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _is_number(word: str) -> bool:
@@ -151,11 +178,7 @@ def _from_frame(frame: Any, target: str | None, name: str) -> Dataset:
     if target is not None:
         names = list(frame.columns)
         column = names[_find(target, names, name)]
-        y = frame.pop(column)
-        if y.isna().any():
-            raise ValueError(_missing(column, int(y.isna().sum())))
-        y = y.to_numpy()
-        y = y.astype(str) if y.dtype.kind not in "fiu" else y
+        y = _target(frame.pop(column), column)
     for column in frame.columns:
         _check_column(frame[column], column)
     texts = [c for c in frame.columns if not _is_numeric(frame[c])]
@@ -163,6 +186,15 @@ def _from_frame(frame: Any, target: str | None, name: str) -> Dataset:
     if encoded.shape[1] == 0:
         raise ValueError(f"{name!r} has no column beside the target.")
     return Dataset(encoded.to_numpy(dtype=float), y, name, list(encoded.columns))
+
+
+def _target(column: Any, name: str) -> np.ndarray:
+    """Whole numbers, real numbers or texts."""
+    if column.isna().any():
+        raise ValueError(_missing(name, int(column.isna().sum())))
+    if not _is_numeric(column):
+        return np.asarray(column.to_numpy().astype(str))
+    return np.asarray(column.to_numpy(dtype=float if column.dtype.kind == "f" else int))
 
 
 def _is_numeric(column: Any) -> bool:
@@ -175,15 +207,23 @@ def _check_column(column: Any, name: str) -> None:
     if column.isna().any():
         raise ValueError(_missing(name, int(column.isna().sum())))
     if _is_numeric(column):
-        if not np.isfinite(column.to_numpy(dtype=float)).all():
-            raise ValueError(f"Column {name!r} has infinite values: replace them.")
+        _check_numbers(column.to_numpy(dtype=float), name)
         return
-    n_distinct = column.astype(str).nunique()
+    texts = column.astype(str)
+    n_distinct = texts.nunique()
     if n_distinct > MANY_TEXTS and n_distinct > len(column) / 2:
+        example = next((text for text in texts if not _is_number(text)), texts.iloc[0])
         raise ValueError(
             f"Column {name!r} can be read neither as numbers nor as categories ({n_distinct} different "
-            f"texts in {len(column)} rows, such as {str(column.iloc[0])!r}): clean it, drop it or encode it."
+            f"texts in {len(column)} rows, such as {example!r}): clean it, drop it or encode it."
         )
+
+
+def _check_numbers(column: np.ndarray, name: str) -> None:
+    if np.isnan(column).any():
+        raise ValueError(_missing(name, int(np.isnan(column).sum())))
+    if not np.isfinite(column).all():
+        raise ValueError(f"Column {name!r} has infinite values: replace them.")
 
 
 def _missing(column: str, count: int) -> str:
@@ -194,7 +234,7 @@ def _find(target: str, names: list[str], where: str) -> int:
     """Position of a column by name, or by number where no name is meant."""
     if target in names:
         return names.index(target)
-    if target.lstrip("-").isdigit() and -len(names) <= int(target) < len(names):
+    if re.fullmatch("-?[0-9]+", target) and -len(names) <= int(target) < len(names):
         return int(target) % len(names)
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     raise ValueError(f"There is no column {target!r} in {where!r}, which has {shown}.")

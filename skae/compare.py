@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
 from .metrics import r2_against, reconstruct
 
 __all__ = ["Comparison", "compare"]
+
+FEW = 20
+"""As many whole numbers are classes, however few rows there are; beyond that only with 5 rows each."""
 
 
 @dataclass
@@ -27,7 +31,7 @@ class Comparison:
         A row for each reducer and number of components: "reducer", "n_components", and the mean
         over the folds of "r2" (held-out reconstruction), "linear" and "knn" (accuracy, or R2 of a
         regression target, of a model on the code), "fit_seconds" and "rows_per_second" of
-        ``transform``. What a reducer or the data do not have is None.
+        ``transform``. What a reducer or the data do not have, or a fold is too small for, is None.
     folds : list of dict
         The same, a row for each fold.
     estimators : dict
@@ -108,16 +112,18 @@ def compare(
         Finite numbers, on any scale: every reducer centres, and the estimators of this package
         scale, by themselves.
     y : array-like of shape (n_samples,), default=None
-        Target of the models on the code: classes for accuracy, real numbers for R2.
+        Target of the models on the code: classes for accuracy, real numbers for R2. Classes are
+        text, truth values and whole numbers of at most 20 values, or of 5 rows a value.
     reducers : dict of str to transformer, list of transformers, or None, default=None
         Cloned and given their ``n_components``. Any transformer or pipeline will do; without
-        ``inverse_transform`` it has no R2. PCA is always there. None is ``Autoencoder()``.
+        ``inverse_transform`` it has no R2. PCA is always there. None is ``Autoencoder()``. In a
+        pipeline the last step that has ``n_components`` gets it.
     n_components : sequence of int or None, default=None
         Widths of the code. None is 2, 8 and 16, those of them that X has columns and rows for.
     cv : int, splitter or iterable, default=5
         Folds as in ``cross_validate``; an int means shuffled folds, stratified for classes.
     standardize : bool, default=False
-        Divide each column by its standard deviation in the training rows, for all reducers, and
+        Centre each column and divide it by its deviation in the training rows, for all reducers, and
         measure R2 on that scale: for tables whose columns have different units.
     random_state : int or None, default=0
         Seed of the folds and of every reducer that takes one.
@@ -146,21 +152,33 @@ def compare(
     >>> all(0.9 < row["r2"] < 1 for row in result.rows)
     True
     """
+    from tqdm.auto import tqdm
+
     X, y = _check(X, y)
     named = _named(reducers, random_state)
     splits = _splits(X, y, cv, random_state)
     sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
+    classes = is_classes(y)
     jobs = [(k, name, fold) for k in sizes for name in named for fold in range(len(splits))]
     folds, estimators = [], {}
-    for k, name, fold in _progress(jobs, verbose):
-        train, test = splits[fold]
-        model = _with_components(named[name], k)
-        row = _evaluate(model, *_fold(X, y, train, test, standardize))
-        folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
-        if fold == 0:
-            estimators[name, k] = model
+    with tqdm(jobs, "compare", unit="fit", disable=not verbose) as bar:
+        for k, name, fold in bar:
+            model = _with_components(named[name], k)
+            row = _evaluate(model, *_fold(X, y, *splits[fold], standardize), classes)
+            folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
+            if fold == 0:
+                estimators[name, k] = model
     *_, X_test, y_test = _fold(X, y, *splits[0], standardize)
     return Comparison(_means(folds), folds, estimators, X_test, y_test)
+
+
+def is_classes(y: np.ndarray | None) -> bool:
+    """Tell whether y is of classes: of text, truth values, or whole numbers of few values."""
+    if y is None or y.ndim > 1:
+        return False
+    if y.dtype.kind not in "fiu":
+        return True
+    return bool((y % 1 == 0).all()) and len(np.unique(y)) <= max(FEW, len(y) / 5)
 
 
 def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
@@ -168,26 +186,27 @@ def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if y is None:
         return X, None
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    if y.dtype == object:
+        y = np.array(y.tolist())
+    if y.dtype == object:
+        raise ValueError("y has values that are neither text nor numbers, such as None: drop those rows.")
     if len(y) != len(X):
         raise ValueError(f"y has {len(y)} rows, but X has {len(X)}.")
-    return X, y
+    return X, y.ravel() if y.shape[1:] == (1,) else y
 
 
 def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
-    """PCA first, then the others, each with a name of its own and the seed."""
+    """PCA first unless it is among them, then the others, each with a name of its own and the seed."""
     from sklearn.decomposition import PCA
 
     if reducers is None:
         reducers = [Autoencoder()]
-    if not isinstance(reducers, Mapping):
-        numbered: dict[str, Any] = {}
-        for reducer in reducers:
-            name = type(reducer).__name__
-            same = sum(n.split(" ")[0] == name for n in numbered)
-            numbered[f"{name} {same + 1}" if same else name] = reducer
-        reducers = numbered
-    named = {name: clone(reducer) for name, reducer in reducers.items()}
+    if hasattr(reducers, "fit"):
+        raise TypeError(f"reducers must be a dict or a list of transformers: pass [{type(reducers).__name__}(...)].")
+    named = {name: clone(reducer) for name, reducer in _numbered(reducers).items()}
     if not any(isinstance(reducer, PCA) for reducer in named.values()):
+        if "PCA" in named:
+            raise ValueError("'PCA' is PCA itself, which is always there: give that reducer another name.")
         named = {"PCA": PCA(), **named}
     for reducer in named.values():
         seeds = [p for p in reducer.get_params() if p == "random_state" or p.endswith("__random_state")]
@@ -195,10 +214,14 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
     return named
 
 
-def _is_classes(y: np.ndarray | None) -> bool:
-    from sklearn.utils.multiclass import type_of_target
-
-    return y is not None and type_of_target(y) in ("binary", "multiclass")
+def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
+    """Reducers by the names of their classes, numbered from the second of a class on."""
+    if isinstance(reducers, Mapping):
+        return reducers
+    classes = [type(reducer).__name__ for reducer in reducers]
+    before = [classes[:i].count(name) for i, name in enumerate(classes)]
+    names = [f"{name} {n + 1}" if n else name for name, n in zip(classes, before, strict=True)]
+    return dict(zip(names, reducers, strict=True))
 
 
 def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | None) -> list[tuple[Any, Any]]:
@@ -206,7 +229,7 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
 
     if isinstance(cv, (int, np.integer)):
         # With too few rows of a class to put one in each fold, folds are not stratified.
-        classes = y is not None and _is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
+        classes = y is not None and is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
         cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
     return list(check_cv(cv, y).split(X, y))
 
@@ -214,30 +237,25 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
 def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
     if n_components is None:
         return [k for k in (2, 8, 16) if k <= most] or [most]
-    sizes = [int(k) for k in np.atleast_1d(np.asarray(n_components))]
+    sizes = list(dict.fromkeys(np.atleast_1d(np.asarray(n_components)).tolist()))
+    if not sizes:
+        raise ValueError("n_components is empty: pass at least one number.")
     for k in sizes:
-        if not 1 <= k <= most:
+        if not (isinstance(k, int) and 1 <= k <= most):
             raise ValueError(
-                f"n_components={k} is not between 1 and {most}, the smaller of columns and training rows of a fold."
+                f"n_components={k} is no whole number from 1 to {most}, "
+                "the smaller of columns and training rows of a fold."
             )
     return sizes
 
 
-def _progress(jobs: list[Any], verbose: int) -> Iterator[Any]:
-    if not verbose:
-        return iter(jobs)
-    from tqdm.auto import tqdm
-
-    bar = tqdm(jobs, unit="fit")
-    bar.set_description("compare")
-    return iter(bar)
-
-
 def _with_components(reducer: Any, k: int) -> Any:
-    """A fresh clone with so many components, wherever in a pipeline they are set."""
+    """A fresh clone with so many components: its own, or those of the last step that has them."""
     model = clone(reducer)
     names = [p for p in model.get_params() if p == "n_components" or p.endswith("__n_components")]
-    return model.set_params(**{min(names, key=len): k}) if names else model
+    if not names:
+        return model
+    return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
 
 
 def _fold(
@@ -253,19 +271,20 @@ def _fold(
 
 
 def _evaluate(
-    model: BaseEstimator, X_train: np.ndarray, y_train: np.ndarray | None, X_test: np.ndarray, y_test: np.ndarray | None
+    model: BaseEstimator,
+    X_train: np.ndarray,
+    y_train: np.ndarray | None,
+    X_test: np.ndarray,
+    y_test: np.ndarray | None,
+    classes: bool,
 ) -> dict[str, float | None]:
     """Fit a reducer and measure all that the table tells about it."""
     start = time.perf_counter()
     model.fit(X_train, y_train)
     fit_seconds = time.perf_counter() - start
-    codes = model.transform(X_test)
-    r2 = None
-    if hasattr(model, "inverse_transform"):
-        r2 = r2_against(X_test, reconstruct(model, X_test), X_train.mean(axis=0))
-    linear, knn = _downstream(model.transform(X_train), y_train, codes, y_test)
+    linear, knn = _downstream(model.transform(X_train), y_train, model.transform(X_test), y_test, classes)
     return {
-        "r2": r2,
+        "r2": _r2(model, X_train, X_test),
         "linear": linear,
         "knn": knn,
         "fit_seconds": fit_seconds,
@@ -273,18 +292,33 @@ def _evaluate(
     }
 
 
-def _downstream(H_train: Any, y_train: Any, H_test: Any, y_test: Any) -> tuple[float | None, float | None]:
+def _r2(model: Any, X_train: np.ndarray, X_test: np.ndarray) -> float | None:
+    """Held-out reconstruction, of what can reconstruct."""
+    if not hasattr(model, "inverse_transform"):
+        return None
+    try:
+        X_hat = reconstruct(model, X_test)
+    except NotFittedError:  # KernelPCA has the method but learns it only if asked to
+        return None
+    return r2_against(X_test, X_hat, X_train.mean(axis=0, dtype=float))
+
+
+def _downstream(
+    H_train: Any, y_train: Any, H_test: Any, y_test: Any, classes: bool
+) -> tuple[float | None, float | None]:
     """Held-out score of a linear model on the standardized code, and of 5 nearest neighbours."""
-    if y_train is None:
+    if y_train is None or (not classes and len(y_test) < 2):  # R2 of one row is not defined
         return None, None
+    from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     k = min(5, len(H_train))
-    if _is_classes(y_train):
-        models = [LogisticRegression(max_iter=1000), KNeighborsClassifier(k)]
+    if classes:
+        several = len(np.unique(y_train)) > 1
+        models = [LogisticRegression(max_iter=1000) if several else DummyClassifier(), KNeighborsClassifier(k)]
     else:
         models = [Ridge(), KNeighborsRegressor(k)]
     models[0] = make_pipeline(StandardScaler(), models[0])
@@ -308,6 +342,10 @@ def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for k, name in keys:
         same = [f for f in folds if (f["n_components"], f["reducer"]) == (k, name)]
-        means = {c: None if same[0][c] is None else float(np.mean([f[c] for f in same])) for c in COLUMNS}
-        rows.append({"reducer": name, "n_components": k, **means})
+        rows.append({"reducer": name, "n_components": k, **{c: _mean([f[c] for f in same]) for c in COLUMNS}})
     return rows
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -91,19 +91,16 @@ class Dense(nn.Module):
             self.register_parameter(f"weight_{i}", nn.Parameter(torch.empty(n_out, n_in)))
             self.register_parameter(f"bias_{i}", nn.Parameter(torch.zeros(n_out)))
 
-    def _all(self, kind: str) -> list[Tensor]:
-        """Every "weight" or "bias", from the input on; the dictionary is quicker than attributes."""
-        return [self._parameters[f"{kind}_{i}"] for i in range(len(self.activations))]  # type: ignore[misc]
-
+    # Read anew each time, so that torch.func.functional_call can put other weights in their place.
     @property
     def weights(self) -> list[Tensor]:
         """Weight of each layer, of shape (outputs, inputs)."""
-        return self._all("weight")
+        return [p for name, p in self._parameters.items() if name[0] == "w" and p is not None]
 
     @property
     def biases(self) -> list[Tensor]:
         """Bias of each layer."""
-        return self._all("bias")
+        return [p for name, p in self._parameters.items() if name[0] == "b" and p is not None]
 
     def layers(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Weight and bias of each layer, from the input on."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import Self
 
+from ..metrics import reconstruct
 from ._matplotlib import pyplot
 from ._pictures import ImageShape, picture_shape
+from ._target import MAX_CLASSES
 from .latent_space import LatentSpaceDisplay
 from .reconstruction import ReconstructionDisplay
 
@@ -102,7 +105,7 @@ class ComparisonDisplay:
         return cls(
             scores={name: found for name in CURVES if (found := _scores(comparison, name))},
             codes=_codes(comparison),
-            y=None if y is None or y.ndim > 1 else y,
+            y=y if _is_drawable(y) else None,
             pictures=None if shape is None else _pictures(comparison, n_pictures),
             image_shape=shape,
             title=title,
@@ -133,9 +136,11 @@ class ComparisonDisplay:
         if not self.scores:
             return
         axes = np.atleast_1d(figure.subplots(1, len(self.scores)))
+        reducers = [*self.codes, *chain.from_iterable(self.scores.values())]
+        colors = {reducer: f"C{i}" for i, reducer in enumerate(dict.fromkeys(reducers))}
         for ax, (name, curves) in zip(axes, self.scores.items(), strict=True):
             sizes = np.unique(np.concatenate([points[:, 0] for points in curves.values()]))
-            (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes)
+            (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
             ax.set_title(CURVES[name])
             self.axes_[name] = ax
 
@@ -150,9 +155,9 @@ class ComparisonDisplay:
             self.axes_[f"codes {reducer}"] = display.ax_
 
 
-def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray) -> None:
+def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", label=reducer)
+        ax.plot(*points.T, "o-", label=reducer, color=colors[reducer])
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
@@ -160,10 +165,10 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray) -> 
     ax.legend()
 
 
-def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray) -> None:
+def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """A curve of one point is read better as a bar."""
     for reducer, points in curves.items():
-        ax.bar_label(ax.bar(reducer, points[0, 1]), fmt="%.3f")
+        ax.bar_label(ax.bar(reducer, points[0, 1], color=colors[reducer]), fmt="%.3f")
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
     ax.margins(y=0.15)
 
@@ -185,11 +190,17 @@ def _codes(comparison: Comparison) -> dict[str, np.ndarray]:
     return {reducer: code[:, :2] for reducer, code in codes.items()}
 
 
+def _is_drawable(y: np.ndarray | None) -> bool:
+    """Whether one colour a row can tell y: not several targets, nor more classes than colours."""
+    return y is not None and y.ndim == 1 and (y.dtype.kind in "fiu" or len(np.unique(y)) <= MAX_CLASSES)
+
+
 def _pictures(comparison: Comparison, n_pictures: int) -> dict[str, np.ndarray]:
     size = max(k for _, k in comparison.estimators)
     X = comparison.X_test[:n_pictures]
-    rows = {"held out": X}
-    for (reducer, k), model in comparison.estimators.items():
-        if k == size and hasattr(model, "inverse_transform"):
-            rows[f"{reducer}, {k}"] = model.inverse_transform(model.transform(X))
-    return rows
+    models = {
+        row["reducer"]: comparison.estimators[row["reducer"], size]
+        for row in comparison.rows
+        if row["n_components"] == size and row["r2"] is not None
+    }
+    return {"held out": X, **{f"{reducer}, {size}": reconstruct(model, X) for reducer, model in models.items()}}
