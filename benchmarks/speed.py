@@ -281,7 +281,8 @@ which two epochs pay more than a hundred do.
 - `transform` reaches {transform[random]:.2f} of the speed of the bare matrix products of the textbook network, and
   {transform[pca]:.2f} with the projection on PCA's axes, input checks included.
 - A memory map of {memory[map_mb]:.0f} MB adds {memory[fit_mb]:.0f} MB of resident memory to `fit`.
-- `import skae` adds {imported[skae_adds_s]:.3f} s to the {imported[torch_and_sklearn_s]:.1f} s of torch and scikit-learn.
+- `import skae` adds {imported[skae_adds_s]:.3f} s to the {imported[torch_and_sklearn_s]:.1f} s of torch and
+  scikit-learn.
 
 How it was made: `python benchmarks/speed.py --markdown docs/speed.md`.
 """

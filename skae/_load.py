@@ -108,11 +108,9 @@ def _numpy(path: Path, target: str | None) -> Dataset:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by name; that of an .npy is nameless."""
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return {"": stored}
-        with stored:
-            return dict(stored)
+        with path.open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            return {"": stored} if isinstance(stored, np.ndarray) else dict(stored)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"Cannot read {str(path)!r} as arrays of numbers: {_first_line(error)}") from None
 
@@ -179,12 +177,12 @@ def _from_frame(frame: Any, target: str | None, name: str) -> Dataset:
         names = list(frame.columns)
         column = names[_find(target, names, name)]
         y = _target(frame.pop(column), column)
+    if frame.shape[1] == 0:
+        raise ValueError(f"{name!r} has no column beside the target.")
     for column in frame.columns:
         _check_column(frame[column], column)
     texts = [c for c in frame.columns if not _is_numeric(frame[c])]
     encoded = pd.get_dummies(frame, columns=texts, dtype=float)
-    if encoded.shape[1] == 0:
-        raise ValueError(f"{name!r} has no column beside the target.")
     return Dataset(encoded.to_numpy(dtype=float), y, name, list(encoded.columns))
 
 

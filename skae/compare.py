@@ -20,6 +20,9 @@ __all__ = ["Comparison", "compare"]
 FEW = 20
 """As many whole numbers are classes, however few rows there are; beyond that only with 5 rows each."""
 
+TIMED = 0.05
+"""Seconds for which calls of transform are timed."""
+
 
 @dataclass
 class Comparison:
@@ -237,16 +240,16 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
 def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
     if n_components is None:
         return [k for k in (2, 8, 16) if k <= most] or [most]
-    sizes = list(dict.fromkeys(np.atleast_1d(np.asarray(n_components)).tolist()))
+    sizes = list(dict.fromkeys(np.atleast_1d(np.asarray(n_components, dtype=object)).tolist()))
     if not sizes:
         raise ValueError("n_components is empty: pass at least one number.")
     for k in sizes:
-        if not (isinstance(k, int) and 1 <= k <= most):
+        if not (isinstance(k, (int, np.integer)) and 1 <= k <= most):
             raise ValueError(
                 f"n_components={k} is no whole number from 1 to {most}, "
                 "the smaller of columns and training rows of a fold."
             )
-    return sizes
+    return [int(k) for k in sizes]
 
 
 def _with_components(reducer: Any, k: int) -> Any:
@@ -328,11 +331,12 @@ def _downstream(
 
 def _rows_per_second(model: Any, X: np.ndarray) -> float:
     """Rows that transform encodes in a second: the best of a few calls."""
-    best, start = np.inf, time.perf_counter()
-    while time.perf_counter() - start < 0.05:
+    best, start, now = np.inf, time.perf_counter(), -np.inf
+    while now - start < TIMED:
         before = time.perf_counter()
         model.transform(X)
-        best = min(best, time.perf_counter() - before)
+        now = time.perf_counter()
+        best = min(best, now - before)
     return len(X) / best
 
 
