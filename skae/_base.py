@@ -24,7 +24,7 @@ from typing_extensions import Self, dataclass_transform
 
 from ._coding import Coding
 from ._compat import fit_context
-from ._data import Array, Source, Table, chunks, is_on, merge_duplicates, resolve_device, to_tensor
+from ._data import Array, Source, Subset, Table, chunks, is_on, merge_duplicates, name_of, resolve_device, to_tensor
 from ._linear import moments
 from ._optim import Flat, Optimizer, Terms
 from ._params import (
@@ -47,7 +47,7 @@ __all__ = ["TorchTransformer"]
 SMALL_STEP = 2**25
 """Parameters times rows of a batch below which a second thread brings nothing, and costs if it is busy."""
 SMALL_TABLE = 2**20
-"""Entries up to which sorting rows costs next to nothing."""
+"""Entries up to which rows are sorted to find the equal ones; it takes less than a second."""
 
 
 def _is_stochastic(estimator: Any) -> bool:
@@ -72,7 +72,7 @@ class TorchTransformer(Coding):
     learning_rate_init : float, default=0.001
         Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
     learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
-        Its course over ``max_iter`` epochs. ``partial_fit`` keeps it constant.
+        Its course over ``max_iter`` epochs. ``partial_fit`` keeps it constant, and "lbfgs" has none.
     momentum : float, default=0.9
         Momentum of "sgd".
     weight_decay : float, default=0.0
@@ -85,8 +85,8 @@ class TorchTransformer(Coding):
     max_iter : int, default=100
         Epochs at the most.
     tol : float, default=0.0001
-        Training stops when the loss has not fallen by this fraction of itself in
-        ``n_iter_no_change`` epochs.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, none has brought the loss down
+        by this fraction of the lowest before.
     n_iter_no_change : int, default=10
         See ``tol``.
     early_stopping : bool, default=False
@@ -94,9 +94,10 @@ class TorchTransformer(Coding):
     validation_fraction : float, default=0.1
         Fraction of the rows that ``early_stopping`` holds out.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new order.
+        Whether each epoch takes the rows in a new order. "lbfgs" has no use for one.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit: weights, optimizer, random numbers.
+        Whether ``fit`` goes on from the last fit: weights, optimizer, random numbers. What "lbfgs"
+        knows of the curvature is not saved in a pickle.
     verbose : int, default=0
         1 shows a progress bar, 2 prints a line an epoch.
     random_state : int, RandomState instance or None, default=None
@@ -182,7 +183,7 @@ class TorchTransformer(Coding):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers. A memory map may be larger than memory.
+            Finite numbers. A memory map of float32 or float64 may be larger than memory.
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -273,8 +274,7 @@ class TorchTransformer(Coding):
         """Set the mean and the global scale of the training data."""
         self.mean_, scale = moments(X, weight)
         if not (np.isfinite(self.mean_).all() and np.isfinite(scale)):
-            column = self._column(int(np.argmin(np.isfinite(self.mean_))))
-            raise ValueError(f"X has values too large for their variance to be computed (column {column}?): rescale X.")
+            raise ValueError("X has values so large that their variance is infinite: rescale X.")
         self._centred = self._standardizes()
         self.scale_ = scale if self._centred else 1.0
 
@@ -309,7 +309,7 @@ class TorchTransformer(Coding):
         self.history_ = joined(self.history_, outcome.history)
         self.n_iter_ = max(1, len(self.history_.get("loss", [])))
         self.loss_ = outcome.loss
-        if outcome.still_falling and len(outcome.history["loss"]) == self.max_iter:
+        if outcome.still_falling and len(outcome.history.get("loss", ())) == self.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
             warnings.warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
@@ -320,16 +320,17 @@ class TorchTransformer(Coding):
     def _split(self, data: Table) -> tuple[Source, Callable[[], float] | None]:
         if not self.early_stopping:
             return data, None
-        if len(data) < 2:
+        counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
+        if len(counting) < 2:
             raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")
-        train, held_out = hold_out(data, self.validation_fraction, self._rng)
+        train, held_out = hold_out(counting, self.validation_fraction, self._rng)
         return train, lambda: self._mean_loss(held_out)
 
     @torch.no_grad()
     def _mean_loss(self, data: Source) -> float:
         """Sum of the terms over all rows, without noise."""
         total: Tensor | float = 0.0
-        for rows in chunks(len(data), len(self.mean_)):
+        for rows in chunks(len(data), self._widest):
             terms = self._loss(self.module_, data[rows], None)
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
         return float(total)
@@ -358,11 +359,13 @@ class TorchTransformer(Coding):
 
     def _threads(self, device: torch.device, n_samples: int) -> Any:
         work = self._flat.theta.numel() * self._batch_size(n_samples)
-        return threadpool_limits(1) if device.type == "cpu" and work < SMALL_STEP else nullcontext()
+        return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
         changed = sorted(name for name in spec if spec[name] != self._spec[name])
+        if name_of(self._flat.theta.dtype) != self.dtype:
+            changed.append("dtype")
         if changed:
             raise ValueError(
                 f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained on: "

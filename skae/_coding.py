@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from sklearn import get_config
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ._data import Array, Rows, chunks
+from ._data import Array, Rows, chunks, name_of, to_tensor
 from ._input import CheckedInput
-from ._state import PortableState, name_of
+from ._state import PortableState
 
 __all__ = ["Coding"]
 
@@ -72,16 +71,12 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
             The mean of a row given its code, on the scale of the data that was fitted.
         """
         check_is_fitted(self)
-        codes = X if isinstance(X, Tensor) else check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has shape {tuple(codes.shape)}, but {type(self).__name__} has codes of "
-                f"{self._n_features_out} columns: pass what transform returned."
-            )
+        codes = self._check_codes(X)
         module = self._ready_module()
         theta = self._flat.theta
         rows = Rows(codes, dtype=theta.dtype, device=theta.device)
-        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in chunks(len(rows), len(self.mean_)))
+        parts = chunks(len(rows), self._widest)
+        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in parts)
         return self._collect(decoded, len(rows), X)
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -132,36 +127,37 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
     def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
         """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
         module = self._ready_module()
-        center = torch.zeros(1) if self._centred else torch.from_numpy(self.mean_)
+        center = torch.zeros(1) if self._centred else to_tensor(self.mean_)
         center = center.to(self._flat.theta)
         result = np.empty((2, X.shape[0]))
         with torch.inference_mode():
             for part, x in self._finite_chunks(X):
                 x_hat = self._decode(module, self._encode(module, x))
                 pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
-                result[:, part] = pair.double().cpu().numpy()
+                result[:, part] = pair.cpu().double().numpy()
         return result[0], result[1]
 
     def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
         """Rows as the module sees them, looked through for NaN while they are in the cache."""
         rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
         trusted = get_config()["assume_finite"]
-        for part in chunks(*X.shape):
+        for part in chunks(X.shape[0], self._widest):
             x = rows[part]
             if not (trusted or math.isfinite(x.sum())):
-                self._require_finite(X)
+                self._require_finite(X[part], part.start)
+                self._require_in_range(x)
             yield part, x
 
     def _to_x(self, x: Tensor) -> Tensor:
         if not self._centred:
             return x
-        return x * self.scale_ + torch.from_numpy(self.mean_).to(x)
+        return x * self.scale_ + to_tensor(self.mean_).to(x)
 
     def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
         """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
         out: Tensor | None = None
         keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
-        with torch.inference_mode():
+        with torch.no_grad():
             for rows, values in parts:
                 if out is None:
                     place = like.device if keep else torch.device("cpu")

@@ -26,6 +26,7 @@ __all__ = [
     "find_nonfinite",
     "is_on",
     "merge_duplicates",
+    "name_of",
     "resolve_device",
     "to_tensor",
 ]
@@ -74,12 +75,17 @@ def resolve_device(name: str, dtype: str) -> torch.device:
         raise ValueError(f"device={name!r} was asked for, but this machine has none: use device='auto' or 'cpu'.")
     if device.type == "mps" and dtype == "float64":
         raise ValueError("device='mps' has no float64: use dtype='float32' or device='cpu'.")
-    return device
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def is_on(tensor: Tensor, device: torch.device) -> bool:
     """Whether a tensor lies on a device; "cuda" is any of its numbers."""
     return tensor.device.type == device.type and device.index in (None, tensor.device.index)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """float32 of torch.float32, as numpy and the parameters call it."""
+    return str(dtype).removeprefix("torch.")
 
 
 def to_tensor(array: Array) -> Tensor:
@@ -122,11 +128,12 @@ class Rows:
         resident: bool = False,
     ) -> None:
         self.X, self.dtype, self.out = X, dtype, device
-        self.offset = None if offset is None else torch.from_numpy(offset)
+        self.offset = None if offset is None else to_tensor(offset)
         self.scale = scale
-        self._affine: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._offsets: dict[tuple[torch.device, torch.dtype], Tensor] = {}
         self._map = _memory_map(X)
-        if resident and self._map is None and X.shape[0] * X.shape[1] * dtype.itemsize <= RESIDENT_BYTES:
+        most = RESIDENT_BYTES if self._map is None else RESIDENT_BYTES // 16
+        if resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
             for rows in chunks(len(self), X.shape[1]):
                 whole[rows] = self[rows]
@@ -143,8 +150,7 @@ class Rows:
     def __getitem__(self, index: Index) -> Tensor:
         x = self._gather(index)
         if self.offset is not None:
-            shift, slope = self._affine_like(x)
-            x = torch.addcmul(shift, x, slope)
+            x = x.sub(self._offset_like(x)).mul_(1.0 / self.scale)
         return x.to(self.dtype).to(self.out)
 
     def _gather(self, index: Index) -> Tensor:
@@ -155,14 +161,13 @@ class Rows:
             self._map.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
         return x
 
-    def _affine_like(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-offset / scale and 1 / scale in the precision and on the device of x: one pass does both."""
+    def _offset_like(self, x: Tensor) -> Tensor:
+        """The offset in the precision and on the device of x."""
         key = (x.device, x.dtype)
-        if key not in self._affine:
+        if key not in self._offsets:
             assert self.offset is not None
-            slope = torch.full((1,), 1.0 / self.scale, dtype=x.dtype, device=x.device)
-            self._affine[key] = ((-self.offset / self.scale).to(*key), slope)
-        return self._affine[key]
+            self._offsets[key] = self.offset.to(*key)
+        return self._offsets[key]
 
 
 def _memory_map(X: Array) -> mmap.mmap | None:

@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
-from torch import Tensor, float32, float64, strided
+from torch import Tensor, float32, float64, isfinite, strided
 
 from ._compat import check_sample_weight
-from ._data import Array, find_nonfinite
+from ._data import Array, find_nonfinite, name_of
 
 __all__ = ["CheckedInput"]
 
 
 class CheckedInput:
     """What an estimator inherits to look through its input."""
+
+    _n_features_out: Any
 
     def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
         """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
@@ -37,10 +40,36 @@ class CheckedInput:
             self._require_finite(X)
         return X
 
-    def _require_finite(self, X: Array) -> None:
+    def _check_codes(self, X: Any) -> Array:
+        """Codes as an array of as many columns as there are components, with finite numbers."""
+        codes = _real(X) if isinstance(X, Tensor) else X
+        if isinstance(X, Tensor):
+            check_array(np.broadcast_to(np.float32(0), tuple(codes.shape)), input_name="X")
+            if (found := find_nonfinite(codes)) is not None:
+                raise ValueError(
+                    f"Input X contains NaN or infinity in row {found[0]}, column {found[1]}: drop the row."
+                )
+        else:
+            codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {codes.shape[1]} columns, but {type(self).__name__} has codes of "
+                f"{self._n_features_out} columns: pass what transform returned."
+            )
+        return codes
+
+    def _require_in_range(self, x: Tensor) -> None:
+        """Complain of numbers that are finite in X but not in the precision of the module."""
+        if not bool(isfinite(x).all()):
+            raise ValueError(
+                f"X has values too large for dtype={name_of(x.dtype)!r}: rescale X, or fit with dtype='float64'."
+            )
+
+    def _require_finite(self, X: Array, first_row: int = 0) -> None:
         found = find_nonfinite(X)
         if found is not None:
             row, column, value = found
+            row += first_row
             kind = "NaN" if np.isnan(value) else "infinity"
             cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
             raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
@@ -55,7 +84,7 @@ class CheckedInput:
         if sample_weight is None:
             return None
         if isinstance(sample_weight, Tensor):
-            sample_weight = sample_weight.detach().cpu().numpy()
+            sample_weight = sample_weight.detach().cpu().double().numpy()
         stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
         weight: np.ndarray = check_sample_weight(sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True)
         if not weight.any():
@@ -68,4 +97,7 @@ def _real(X: Tensor) -> Tensor:
     if X.is_complex():
         raise ValueError("Complex data not supported: pass the real part, or real and imaginary parts side by side.")
     X = X.detach().to_dense() if X.layout != strided else X.detach()
-    return X if X.dtype in (float32, float64) else X.to(float32)
+    if X.dtype in (float32, float64):
+        return X
+    exact = not X.is_floating_point() and X.device.type != "mps"  # large whole numbers are centred before they are cast
+    return X.to(float64 if exact else float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,10 +30,24 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
     scale : float
         1.0 where every column is constant.
     """
-    source = _raw(X)
+    mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    spread = float(variance.sum())
+    if _dtype(X) == torch.float32 and (spread == 0.0 or not math.isfinite(spread)):
+        mean, variance = _mean_and_variance(X, weight, torch.float64)  # squares left the range of float32
+    variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
+    scale = math.sqrt(float(variance.mean()))
+    return mean.numpy(), 1.0 if scale == 0.0 else scale
+
+
+def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Of each column, in double precision, from chunks in the precision that is asked for."""
     n_features = X.shape[1]
-    first = source[:1]
-    total, mean, deviation = 0.0, torch.zeros(n_features, dtype=torch.float64), 0.0
+    device = X.device if isinstance(X, Tensor) and dtype == X.dtype else torch.device("cpu")
+    source = Rows(X, dtype=dtype, device=device)
+    start = 0 if weight is None else int(np.argmax(weight > 0))
+    first = source[start : start + 1]
+    total = 0.0
+    mean, squares = torch.zeros((2, n_features), dtype=torch.float64)
     for rows in chunks(X.shape[0], n_features):
         x = source[rows] - first  # a column that is constant is then exactly zero
         w = None if weight is None else torch.from_numpy(weight[rows]).to(x)
@@ -39,26 +55,17 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
         if size == 0.0:
             continue
         center = x.mean(0) if w is None else (w @ x) / size
-        squares = (x - center).square_()
-        deviation += float(squares.sum() if w is None else (w @ squares).sum())
-        shift = center.double().cpu() - mean
+        deviation = (x - center).square_()
+        squares += (deviation.sum(0) if w is None else w @ deviation).cpu().double()
+        shift = center.cpu().double() - mean
         total += size
         mean += shift * (size / total)
-        deviation += float(shift.square().sum()) * size * (total - size) / total
-    mean += first[0].double().cpu()
-    scale = (deviation / (total * n_features)) ** 0.5
-    return mean.numpy(), _scale_or_one(scale, mean)
+        squares += shift.square() * (size * (total - size) / total)
+    return mean + first[0].cpu().double(), squares / total
 
 
-def _raw(X: Array) -> Rows:
-    dtype = X.dtype if isinstance(X, Tensor) else torch.from_numpy(np.empty(0, X.dtype)).dtype
-    device = X.device if isinstance(X, Tensor) else torch.device("cpu")
-    return Rows(X, dtype=dtype, device=device)
-
-
-def _scale_or_one(scale: float, mean: Tensor) -> float:
-    """1 where there is no variation, or none but the rounding noise of the mean."""
-    return 1.0 if scale <= 1e-15 * float(mean.abs().max()) else scale
+def _dtype(X: Array) -> torch.dtype:
+    return X.dtype if isinstance(X, Tensor) else torch.from_numpy(np.empty(0, X.dtype)).dtype
 
 
 def principal_axes(
@@ -77,7 +84,11 @@ def principal_axes(
     """
     n_features = x[:1].shape[1]
     width = min(n_features, n_components + 10)
-    if n_features <= max(256, 16 * width):
+    if len(x) < n_features and len(x) <= max(256, 16 * width):  # the rows span all that varies
+        spare = torch.randn(n_features, max(0, n_components - len(x)), dtype=torch.float64, generator=rng)
+        basis = torch.linalg.qr(torch.cat([x[:].cpu().double().T, spare], 1))[0]
+        product = basis.T @ _second_moment(x, weight, basis)
+    elif n_features <= max(256, 16 * width):
         basis = torch.eye(n_features, dtype=torch.float64)
         product = _second_moment(x, weight)
     else:

@@ -12,11 +12,11 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from ._data import is_on, resolve_device, to_tensor
+from ._data import is_on, name_of, resolve_device, to_tensor
 from ._optim import Flat, Optimizer
 from ._version import __version__
 
-__all__ = ["PortableState", "name_of", "unchanged_on_error"]
+__all__ = ["PortableState", "unchanged_on_error"]
 
 
 class PortableState(BaseEstimator):
@@ -24,6 +24,7 @@ class PortableState(BaseEstimator):
 
     device: str
     module_: Any
+    mean_: np.ndarray
     _Module: ClassVar[type[nn.Module]]
     _spec: dict[str, Any]
     _flat: Flat
@@ -33,6 +34,12 @@ class PortableState(BaseEstimator):
     @property
     def _n_features_out(self) -> int:
         return int(self._spec["n_components"])
+
+    @property
+    def _widest(self) -> int:
+        """Numbers a row takes at its widest on the way through the module."""
+        widths = (p.shape[0] for p in self.module_.parameters() if p.ndim > 1)
+        return max(len(self.mean_), *widths)
 
     def _ready_module(self) -> nn.Module:
         """The module on the device asked for, or on the CPU where that is not there."""
@@ -86,11 +93,6 @@ class PortableState(BaseEstimator):
         self._rng.set_state(torch.from_numpy(state["_rng"].copy()))
 
 
-def name_of(dtype: torch.dtype) -> str:
-    """float32 of torch.float32, as numpy and the parameters call it."""
-    return str(dtype).removeprefix("torch.")
-
-
 def _to_numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy().copy()
 
@@ -106,6 +108,8 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
+        if "_flat" in before and not is_on(before["_flat"].theta, next(before["module_"].parameters()).device):
+            estimator._flat = Flat(before["module_"])
         if rng is not None:
             rng.set_state(order)
         raise

@@ -250,7 +250,8 @@ class _Watch:
         if self.pending is not None and not self.one_batch and self.n_epochs:
             self._keep_pending(self.at_least)
         self.flat.load(self.best)
-        return Outcome(self.history, self.best_value, self.plan.schedule == "constant" and self.n_stale == 0)
+        known = self.best_value if math.isfinite(self.best_value) else math.nan
+        return Outcome(self.history, known, self.plan.schedule == "constant" and self.n_stale == 0)
 
     def _require_finite(self, name: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):

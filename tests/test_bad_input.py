@@ -155,7 +155,7 @@ def test_bad_parameters_are_named(options, sentence):
 
 def test_one_row_cannot_be_normalised_by_its_batch():
     sentence = refuses(clone(QUICK).set_params(batch_norm=True), "fit", GOOD[:1])
-    assert sentence == "batch_norm=True needs at least 2 rows to fit; got n_samples = 1."
+    assert sentence == "batch_norm=True needs at least 2 rows in a batch; got n_samples = 1."
 
 
 def test_an_interrupted_fit_warns_and_is_usable(monkeypatch):

@@ -60,7 +60,7 @@ class Autoencoder(TorchTransformer):
     init : {"auto", "pca", "random"}, default="auto"
         "pca": the residual around PCA described above. "random": the textbook network. "auto":
         "pca" where it is defined, that is for a gaussian likelihood and an identity
-        ``code_activation`` with at most min(n_samples, n_features) components.
+        ``code_activation`` with at most as many components as features.
 
     Attributes
     ----------
@@ -168,11 +168,16 @@ class Autoencoder(TorchTransformer):
 
     def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
         X = super()._check_x(X, reset=reset, look_through=look_through)
-        if reset and self.batch_norm and X.shape[0] == 1:
-            raise ValueError("batch_norm=True needs at least 2 rows to fit; got n_samples = 1.")
         if reset:
             self._warn_outside_support(X)
         return X
+
+    def _batch_size(self, n_samples: int) -> int:
+        size = super()._batch_size(n_samples)
+        if self.batch_norm and size == 1:
+            got = "n_samples = 1" if n_samples == 1 else f"batch_size={self.batch_size}"
+            raise ValueError(f"batch_norm=True needs at least 2 rows in a batch; got {got}.")
+        return size
 
     def _warn_outside_support(self, X: Array) -> None:
         if self.likelihood == "gaussian":
@@ -212,7 +217,7 @@ class Autoencoder(TorchTransformer):
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
         """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
-        if self.batch_norm or type(self)._loss is not Autoencoder._loss:
+        if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             h, encoder_tape = module.encode_forward(self._corrupt(batch.x, rng), rng)
@@ -227,6 +232,13 @@ class Autoencoder(TorchTransformer):
             module.encode_backward(encoder_tape, gradient)
         return {"reconstruction": reconstruction, **penalties}
 
+    def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
+        """Whether loss and module are those that the gradient by hand was written for."""
+        same_module = all(
+            getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")
+        )
+        return same_module and type(self)._loss is Autoencoder._loss
+
     def _encode(self, module: DenseAutoencoder, x: Tensor) -> Tensor:
         return module.encode(x)
 
@@ -237,7 +249,7 @@ class Autoencoder(TorchTransformer):
 def _sizes(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
     """Positive whole numbers as a tuple, or one clear sentence."""
     listed = np.atleast_1d(np.asarray(sizes)).tolist()
-    wrong = [size for size in listed if not isinstance(size, int) or size < 1]
+    wrong = [size for size in listed if isinstance(size, bool) or not isinstance(size, int) or size < 1]
     if wrong:
         raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
     return tuple(listed)
