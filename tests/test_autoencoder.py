@@ -278,3 +278,110 @@ def test_help_tells_every_parameter_once():
     doc = inspect.getdoc(Autoencoder)
     for name in inspect.signature(Autoencoder).parameters:
         assert doc.count(f"\n{name} : ") == 1, name
+
+
+# ------------------------------------------------------------------ found by a review
+
+
+def test_a_large_constant_column_in_float32_does_no_harm(rng):
+    """x - offset is exact there, while x / scale - offset / scale leaves a rounding error."""
+    X = np.c_[rng.normal(size=(300, 5)), np.full(300, 123456789.0)].astype(np.float32)
+    with_it = clone(QUICK).fit(X)
+    assert with_it.scale_ == pytest.approx(np.sqrt(X[:, :5].var(axis=0).sum() / 6), rel=1e-5)
+    doubles = clone(QUICK).fit(X.astype(float))
+    assert with_it.score(X) == pytest.approx(doubles.score(X.astype(float)), abs=0.01)
+
+
+def test_one_huge_constant_column_does_not_hide_small_ones(rng):
+    X = np.c_[1e-3 * rng.normal(size=(50, 2)), np.full(50, 1.7e18)]
+    assert clone(QUICK).fit(X).scale_ == pytest.approx(np.sqrt(X[:, :2].var(axis=0).sum() / 3))
+
+
+@pytest.mark.parametrize("factor", [1e-25, 1e25])
+def test_float32_whose_squares_leave_its_range(factor, rng):
+    X = (factor * rng.normal(size=(300, 3))).astype(np.float32)
+    assert clone(QUICK).fit(X).scale_ == pytest.approx(X.astype(float).std(), rel=0.1)
+
+
+def test_held_out_rows_have_weight():
+    X, weight = BUNDLED["wine"], np.zeros(178)
+    weight[::9] = 1
+    for seed in range(5):
+        model = clone(QUICK).set_params(early_stopping=True, validation_fraction=0.01, random_state=seed)
+        assert model.fit(X, sample_weight=weight).loss_ > 0
+
+
+def test_a_module_of_a_variant_is_trained_by_its_own_gradient(iris):
+    import torch
+
+    from skae._base import TorchTransformer
+    from skae._data import Batch
+    from skae.modules import DenseAutoencoder
+
+    class Squashed(DenseAutoencoder):
+        def encode(self, x, rng=None):
+            return torch.tanh(super().encode(x, rng))
+
+    class Variant(Autoencoder):
+        _Module = Squashed
+
+    model = Variant(2, hidden_layer_sizes=(8,), dtype="float64", max_iter=2, random_state=0).fit(iris)
+    batch = Batch(torch.from_numpy((iris - model.mean_) / model.scale_))
+    gradients = []
+    for step in (model._step, lambda *args: TorchTransformer._step(model, *args)):
+        model._flat.grad.zero_()
+        step(model.module_, batch, torch.Generator())
+        gradients.append(model._flat.grad.clone())
+    assert torch.equal(*gradients)
+
+
+def test_a_change_of_dtype_between_fits_is_refused(iris):
+    model = clone(QUICK).set_params(warm_start=True).fit(iris)
+    with pytest.raises(ValueError, match="dtype changed since the last fit"):
+        model.set_params(dtype="float64").fit(iris)
+
+
+def test_numbers_too_large_for_the_precision_are_refused_after_fitting(iris):
+    model = clone(QUICK).fit(iris)
+    huge = iris.copy()
+    huge[3, 1] = 1e300
+    for method in (model.transform, model.score, model.score_samples):
+        with pytest.raises(ValueError, match="too large for dtype='float32': rescale X, or fit with dtype='float64'"):
+            method(huge)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_an_interrupt_in_the_first_epoch_leaves_pca(schedule, iris, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Autoencoder, "_step", interrupted)
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        model = clone(QUICK).set_params(learning_rate=schedule).fit(iris)
+    assert model.score(iris) == pytest.approx(PCA(2).fit(iris).explained_variance_ratio_.sum(), abs=1e-5)
+
+
+def test_short_wide_tables_start_at_pca(rng):
+    X = rng.normal(size=(40, 600)) * np.linspace(3, 0.1, 600)
+    model = clone(QUICK).set_params(n_components=30, max_iter=1, learning_rate_init=1e-30).fit(X)
+    assert model.score(X) == pytest.approx(PCA(30).fit(X).explained_variance_ratio_.sum(), abs=1e-5)
+    more = clone(QUICK).set_params(n_components=60, max_iter=1, learning_rate_init=1e-30).fit(X)
+    assert more.score(X) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_batches_of_one_row_cannot_be_normalised(iris):
+    with pytest.raises(ValueError, match="needs at least 2 rows in a batch; got batch_size=1"):
+        clone(QUICK).set_params(batch_norm=True, batch_size=1).fit(iris)
+
+
+def test_codes_given_as_tensors_are_looked_through_and_may_be_trained_on(iris):
+    import torch
+    from sklearn import config_context
+
+    model = clone(QUICK).fit(iris)
+    for bad in (torch.zeros(0, 2), torch.full((3, 2), torch.nan), torch.zeros(3, 3), torch.zeros(2)):
+        with pytest.raises(ValueError, match=r"\w+ \w+ \w+"):
+            model.inverse_transform(bad)
+    with config_context(array_api_dispatch=True):
+        H = model.transform(torch.from_numpy(iris.copy()))
+    torch.nn.Linear(2, 1)(H).sum().backward()
