@@ -101,7 +101,7 @@ def main() -> None:
     if args.markdown:
         args.markdown.write_text(PAGE.format(table="\n".join(lines), worst=worst))
     print(f"\nworst median gain over PCA: {worst:+.4f}")
-    raise SystemExit(worst < -0.01)
+    raise SystemExit(int(worst < -0.01))
 
 
 if __name__ == "__main__":
