@@ -144,7 +144,7 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         """Rows as the module sees them, looked through for NaN while they are in the cache."""
         rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
         trusted = get_config()["assume_finite"]
-        for part in chunks(X.shape[0], self._widest, CHUNK_BYTES // X.dtype.itemsize):
+        for part in chunks(X.shape[0], self._widest, CHUNK_BYTES // self._flat.theta.dtype.itemsize):
             x = rows[part]
             if not (trusted or math.isfinite(x.sum())):
                 self._require_finite(X[part], part.start)
