@@ -21,6 +21,7 @@ __all__ = [
     "categorical_nll",
     "dropout_mask",
     "group_log_softmax",
+    "group_sum",
     "mean_squared_error",
     "poisson_nll",
     "squared_error",
@@ -88,25 +89,31 @@ def poisson_nll(log_rate: Tensor, x: Tensor) -> Tensor:
     return (log_rate.exp() - x * log_rate + torch.lgamma(x.clamp_min(0) + 1)).sum(1)
 
 
-def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, slot: Tensor) -> Tensor:
+def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, n_groups: int) -> Tensor:
     """Cross-entropy of one-hot groups of columns under a softmax a group, nats a row."""
-    return -(group_log_softmax(logits, member, slot) * x).sum(1)
+    return -(group_log_softmax(logits, member, n_groups) * x).sum(1)
 
 
-def group_log_softmax(logits: Tensor, member: Tensor, slot: Tensor) -> Tensor:
-    """Log-softmax within groups of adjacent columns of unequal size, all groups at once.
+def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:
+    """Log-softmax within groups of columns of any sizes, all groups at once.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_columns)
     member : LongTensor of shape (n_columns,)
         The group of each column.
-    slot : LongTensor of shape (n_groups, largest)
-        The columns of each group, padded with ``n_columns``.
+    n_groups : int
     """
-    padded = F.pad(logits, (0, 1), value=-torch.inf)
-    log_normaliser = padded[:, slot].logsumexp(2)
-    return logits - log_normaliser[:, member]
+    with torch.no_grad():  # the shift cancels, and so does its gradient
+        lowest = logits.new_full((len(logits), n_groups), -torch.inf)
+        largest = lowest.scatter_reduce(1, member.expand_as(logits), logits, "amax")
+    z = logits - largest[:, member]
+    return z - group_sum(z.exp(), member, n_groups).log()[:, member]
+
+
+def group_sum(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
+    """Sum of the columns of each group, of shape (n, n_groups)."""
+    return x.new_zeros((len(x), n_groups)).index_add(1, member, x)
 
 
 def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:

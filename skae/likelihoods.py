@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from . import functional
 
@@ -95,27 +94,22 @@ class Categorical(Head):
     """
 
     member: Tensor
-    slot: Tensor
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
-        width = torch.as_tensor(sizes)
-        starts = width.cumsum(0) - width
-        slot = starts[:, None] + torch.arange(int(width.max()))
-        inside = torch.arange(int(width.max())) < width[:, None]
-        self.register_buffer("member", torch.arange(len(width)).repeat_interleave(width))
-        self.register_buffer("slot", torch.where(inside, slot, int(width.sum())))
+        self.n_groups = len(sizes)
+        self.register_buffer("member", torch.arange(self.n_groups).repeat_interleave(torch.as_tensor(sizes)))
 
     def rows(self, eta: Tensor, x: Tensor) -> Tensor:
-        return functional.categorical_nll(eta, x, self.member, self.slot)
+        return functional.categorical_nll(eta, x, self.member, self.n_groups)
 
     def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        totals = F.pad(x, (0, 1))[:, self.slot].sum(2)  # 1, where groups are one-hot
+        totals = functional.group_sum(x, self.member, self.n_groups)  # 1, where groups are one-hot
         residual = (self.mean(eta) * totals[:, self.member] - x).div_(len(x))
         return residual if weight is None else residual.mul_(weight[:, None])
 
     def mean(self, eta: Tensor) -> Tensor:
-        return functional.group_log_softmax(eta, self.member, self.slot).exp()
+        return functional.group_log_softmax(eta, self.member, self.n_groups).exp()
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()

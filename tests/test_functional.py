@@ -36,7 +36,7 @@ def one_hot(seed):
 
 def groups():
     head = Categorical(SIZES)
-    return head.member, head.slot
+    return head.member, head.n_groups
 
 
 def categorical_nll(logits, x):
