@@ -167,7 +167,8 @@ def compare(
     with tqdm(jobs, "compare", unit="fit", disable=not verbose) as bar:
         for k, name, fold in bar:
             model = _with_components(named[name], k)
-            row = _evaluate(model, *_fold(X, y, *splits[fold], standardize), classes)
+            train, test = splits[fold]
+            row = _evaluate(model, *_fold(X, y, train, test, standardize), classes)
             folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
             if fold == 0:
                 estimators[name, k] = model
