@@ -1,15 +1,12 @@
 """Every scikit-learn import that is private or moved between versions, in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import _is_arraylike_not_scalar as is_arraylike
 
 __all__ = [
     "Interval",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
-    "is_arraylike",
-    "validate_parameter_constraints",
 ]

@@ -25,8 +25,7 @@ class CheckedInput:
         """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
         if isinstance(X, Tensor):
             X = _real(X)
-            stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
-            validate_data(self, stand_in, reset=reset, ensure_all_finite=False)
+            validate_data(self, _stand_in(X), reset=reset, ensure_all_finite=False)
         else:
             X = validate_data(
                 self,
@@ -44,7 +43,7 @@ class CheckedInput:
         """Codes as an array of as many columns as there are components, with finite numbers."""
         codes = _real(X) if isinstance(X, Tensor) else X
         if isinstance(X, Tensor):
-            check_array(np.broadcast_to(np.float32(0), tuple(codes.shape)), input_name="X")
+            check_array(_stand_in(codes), input_name="X")
             if (found := find_nonfinite(codes)) is not None:
                 raise ValueError(
                     f"Input X contains NaN or infinity in row {found[0]}, column {found[1]}: drop the row."
@@ -85,11 +84,17 @@ class CheckedInput:
             return None
         if isinstance(sample_weight, Tensor):
             sample_weight = sample_weight.detach().cpu().double().numpy()
-        stand_in = np.broadcast_to(np.float32(0), tuple(X.shape))
-        weight: np.ndarray = check_sample_weight(sample_weight, stand_in, dtype=np.float64, ensure_non_negative=True)
+        weight: np.ndarray = check_sample_weight(
+            sample_weight, _stand_in(X), dtype=np.float64, ensure_non_negative=True
+        )
         if not weight.any():
             raise ValueError("All sample weights are zero: at least one row must count.")
         return weight.copy()
+
+
+def _stand_in(X: Array) -> np.ndarray:
+    """An array of the shape of X that takes no memory, for checks that only look at the shape."""
+    return np.broadcast_to(np.float32(0), tuple(X.shape))
 
 
 def _real(X: Tensor) -> Tensor:
