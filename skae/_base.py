@@ -166,8 +166,8 @@ class TorchTransformer(Coding):
         """Whether the module sees X centred and divided by one global scale."""
         return True
 
-    def _targets(self, y: Any, n_samples: int) -> Tensor | None:
-        """What the loss needs of y, a row for each row of X."""
+    def _targets(self, y: Any, n_samples: int) -> Any:
+        """What the loss needs of y, checked: a row for each row of X, or None."""
         return None
 
     def _rows_are_independent(self) -> bool:
@@ -251,7 +251,7 @@ class TorchTransformer(Coding):
         if resume:
             self._require_same_architecture(X.shape[1])
         else:
-            self._measure(X, weight)
+            self._measure(X, targets, weight)
         data = self._table(X, targets, weight, device)
         if not resume:
             self._build(data, device)
@@ -270,15 +270,15 @@ class TorchTransformer(Coding):
             return n_samples
         return min(200, n_samples) if self.batch_size == "auto" else int(self.batch_size)
 
-    def _measure(self, X: Array, weight: np.ndarray | None) -> None:
-        """Set the mean and the global scale of the training data."""
+    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
+        """Set the mean and the global scale of the training data, and what else a fit reads off it."""
         self.mean_, scale = moments(X, weight)
         if not (np.isfinite(self.mean_).all() and np.isfinite(scale)):
             raise ValueError("X has values so large that their variance is infinite: rescale X.")
         self._centred = self._standardizes()
         self.scale_ = scale if self._centred else 1.0
 
-    def _table(self, X: Array, y: Tensor | None, weight: np.ndarray | None, device: torch.device) -> Table:
+    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
         """X, the weights and the targets as a source of batches."""
         x = self._rows(X, getattr(torch, self.dtype), device, resident=True)
         w = None if weight is None else to_tensor(weight).to(x.device, x.dtype)

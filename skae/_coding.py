@@ -96,8 +96,8 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         """
         check_is_fitted(self)
         X = self._check_x(X, reset=False, look_through=False)
-        error, _ = self._squared_errors(X)
-        return (-error * self.scale_**2).astype(name_of(self._flat.theta.dtype))
+        error, _ = self._squared_errors(X, self._truth(None, X.shape[0]))
+        return (-error * self._output_scale()[1] ** 2).astype(name_of(self._flat.theta.dtype))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Reconstruction R2: 1 minus the squared error over that of the training mean.
@@ -120,23 +120,32 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         check_is_fitted(self)
         X = self._check_x(X, reset=False, look_through=False)
         weight = self._check_weight(sample_weight, X)
-        error, total = self._squared_errors(X)
+        error, total = self._squared_errors(X, self._truth(y, X.shape[0]))
         if weight is not None:
             error, total = error * weight, total * weight
         if total.sum() == 0.0:
             return float(error.sum() == 0.0)
         return float(1.0 - error.sum() / total.sum())
 
-    def _squared_errors(self, X: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Squared distances of each row to its reconstruction and to the mean, both over scale_^2."""
+    def _truth(self, y: Any, n_samples: int) -> Rows | None:
+        """What the reconstruction is compared with, as the module sees it; None is X itself."""
+        return None
+
+    def _output_scale(self) -> tuple[np.ndarray, float]:
+        """Mean and scale of what is reconstructed."""
+        return self.mean_, self.scale_
+
+    def _squared_errors(self, X: Array, truth: Rows | None) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distances of the truth to the reconstruction and to the mean, both over scale_^2."""
         module = self._ready_module()
-        center = torch.zeros(1) if self._centred else to_tensor(self.mean_)
+        center = torch.zeros(1) if self._centred else to_tensor(self._output_scale()[0])
         center = center.to(self._flat.theta)
         result = np.empty((2, X.shape[0]))
         with torch.inference_mode():
             for part, x in self._finite_chunks(X):
                 x_hat = self._decode(module, self._encode(module, x))
-                pair = torch.stack([(x - x_hat).square().sum(1), (x - center).square().sum(1)])
+                t = x if truth is None else truth[part]
+                pair = torch.stack([(t - x_hat).square().sum(1), (t - center).square().sum(1)])
                 result[:, part] = pair.cpu().double().numpy()
         return result[0], result[1]
 
@@ -154,7 +163,8 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
     def _to_x(self, x: Tensor) -> Tensor:
         if not self._centred:
             return x
-        return x * self.scale_ + to_tensor(self.mean_).to(x)
+        mean, scale = self._output_scale()
+        return x * scale + to_tensor(mean).to(x)
 
     def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
         """One array of all parts: a tensor beside X if array-API dispatch asks for it."""

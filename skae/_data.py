@@ -44,6 +44,22 @@ class Batch(NamedTuple):
     x: Tensor
     weight: Tensor | None = None
     y: Tensor | None = None
+    corrupted: Tensor | None = None
+    """x as the encoder is shown it in training, if that is not x itself."""
+    emphasis: Tensor | None = None
+    """Weight of each entry in the reconstruction, if they differ."""
+
+    @property
+    def shown(self) -> Tensor:
+        """What the encoder is shown."""
+        return self.x if self.corrupted is None else self.corrupted
+
+    @property
+    def entry_weight(self) -> Tensor | None:
+        """Weights of the reconstruction, a number a row or a number an entry."""
+        if self.emphasis is None or self.weight is None:
+            return self.weight if self.emphasis is None else self.emphasis
+        return self.emphasis * self.weight[:, None]
 
 
 class Source(Protocol):
@@ -182,7 +198,7 @@ def _memory_map(X: Array) -> mmap.mmap | None:
 class Table:
     """Rows with, if there are any, their weights and targets."""
 
-    def __init__(self, x: Rows, weight: Tensor | None = None, y: Tensor | None = None) -> None:
+    def __init__(self, x: Rows, weight: Tensor | None = None, y: Tensor | Rows | None = None) -> None:
         self.x, self.weight, self.y = x, weight, y
         self.device = x.device
 
@@ -190,7 +206,7 @@ class Table:
         return len(self.x)
 
     def __getitem__(self, index: Index) -> Batch:
-        def pick(column: Tensor | None) -> Tensor | None:
+        def pick(column: Tensor | Rows | None) -> Tensor | None:
             return None if column is None else column[index].to(self.x.out)
 
         return Batch(self.x[index], pick(self.weight), pick(self.y))

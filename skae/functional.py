@@ -1,7 +1,7 @@
 """Likelihoods, activations and noise: pure functions from tensors to tensors.
 
-Losses come back one number a row, so that the caller can weight rows; sums over features are
-in the units of the papers (squared units, or nats), never averaged over columns.
+Losses come back one number an entry, so that the caller can weight entries or rows; sums over
+features are in the units of the papers (squared units, or nats), never averaged over columns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 __all__ = [
     "ACTIVATIONS",
+    "EPS",
     "SLOPES",
     "average",
     "batch_norm",
@@ -24,7 +25,9 @@ __all__ = [
     "group_sum",
     "mean_squared_error",
     "poisson_nll",
+    "slope",
     "squared_error",
+    "weighted_average",
 ]
 
 
@@ -60,6 +63,14 @@ SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 """The gradient before each activation a(z), given the gradient g behind it."""
 
 
+def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
+    """a'(z) of an activation, which can be differentiated once more."""
+    if activation == "silu":  # torch's fused gradient of it cannot
+        s = torch.sigmoid(z)
+        return s + a * (1 - s)
+    return SLOPES[activation](torch.ones_like(z), z, a)
+
+
 def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean over a batch of a loss a row, sum_i w_i l_i / n.
 
@@ -68,30 +79,37 @@ def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     return rows.mean() if weight is None else (rows * weight).mean()
 
 
+def weighted_average(entries: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over a batch of a loss an entry, summed over each row, with weights of rows or of entries."""
+    if weight is None or weight.ndim == 1:
+        return average(entries.sum(1), weight)
+    return (entries * weight).sum().div(len(entries))
+
+
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """||x - x_hat||^2 of each row: a Gaussian's negative log-likelihood, up to its constants."""
-    return (x_hat - x).square().sum(1)
+    """(x - x_hat)^2: a Gaussian's negative log-likelihood, up to its constants."""
+    return (x_hat - x).square()
 
 
 def mean_squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """``average(squared_error(x_hat, x))`` in one inner product, twice as fast on small batches."""
+    """``weighted_average(squared_error(x_hat, x))`` in one inner product, twice as fast on small batches."""
     residual = (x_hat - x).reshape(-1)
     return torch.dot(residual, residual).div(len(x))
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """Cross-entropy of x in [0, 1] under independent Bernoulli variables, nats a row."""
-    return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+    """Cross-entropy of x in [0, 1] under independent Bernoulli variables, nats."""
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
 
 def poisson_nll(log_rate: Tensor, x: Tensor) -> Tensor:
-    """-log p(x) of counts under independent Poisson variables, nats a row: e^eta - x eta + log x!."""
-    return (log_rate.exp() - x * log_rate + torch.lgamma(x.clamp_min(0) + 1)).sum(1)
+    """-log p(x) of counts under independent Poisson variables, nats: e^eta - x eta + log x!."""
+    return log_rate.exp() - x * log_rate + torch.lgamma(x.clamp_min(0) + 1)
 
 
 def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, n_groups: int) -> Tensor:
-    """Cross-entropy of one-hot groups of columns under a softmax a group, nats a row."""
-    return -(group_log_softmax(logits, member, n_groups) * x).sum(1)
+    """Cross-entropy of one-hot groups of columns under a softmax a group, nats."""
+    return -(group_log_softmax(logits, member, n_groups) * x)
 
 
 def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:
@@ -121,6 +139,10 @@ def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
     return torch.empty_like(x).bernoulli_(1 - p, generator=rng).div_(1 - p)
 
 
-def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, eps: float = 1e-5) -> Tensor:
-    """(x - mean) / sqrt(variance + eps) of each column."""
-    return (x - mean) * torch.rsqrt(variance + eps)
+EPS = 1e-5
+"""Added to the variance of a batch."""
+
+
+def batch_norm(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """(x - mean) / sqrt(variance + EPS) of each column."""
+    return (x - mean) * torch.rsqrt(variance + EPS)

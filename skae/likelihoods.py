@@ -17,18 +17,20 @@ class Head(nn.Module):
 
     slope = 1.0
 
-    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
-        """-log p(x | eta) of each row, up to constants."""
+    def entries(self, eta: Tensor, x: Tensor) -> Tensor:
+        """-log p(x_ij | eta_ij) of each entry, up to constants."""
         raise NotImplementedError
 
     def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Mean of the rows, or their weighted mean."""
-        return functional.average(self.rows(eta, x), weight)
+        """Mean over the rows of -log p(x | eta), with weights a row or an entry.
+
+        Weights of entries must be equal within a group of columns that share a distribution.
+        """
+        return functional.weighted_average(self.entries(eta, x), weight)
 
     def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """Gradient of ``loss`` in eta, which is a multiple of E[x | eta] - x for every natural parameter eta."""
-        residual = (self.mean(eta) - x).mul_(self.slope / len(x))
-        return residual if weight is None else residual.mul_(weight[:, None])
+        return _weighted((self.mean(eta) - x).mul_(self.slope / len(x)), weight)
 
     def mean(self, eta: Tensor) -> Tensor:
         """E[x | eta]."""
@@ -42,13 +44,17 @@ class Head(nn.Module):
         """What the encoder sees of x."""
         return x
 
+    def embed_slope(self, x: Tensor, g: Tensor) -> Tensor:
+        """Gradients in x, of shape (n, m, n_features), given those in ``embed(x)``."""
+        return g
+
 
 class Gaussian(Head):
     """Squared error of standardised input."""
 
     slope = 2.0
 
-    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+    def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.squared_error(eta, x)
 
     def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -58,7 +64,7 @@ class Gaussian(Head):
 class Bernoulli(Head):
     """Cross-entropy with logits, x in [0, 1]."""
 
-    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+    def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.bernoulli_nll(eta, x)
 
     def mean(self, eta: Tensor) -> Tensor:
@@ -71,7 +77,7 @@ class Bernoulli(Head):
 class Poisson(Head):
     """Counts with a log link; the encoder sees log(1 + x)."""
 
-    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+    def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.poisson_nll(eta, x)
 
     def mean(self, eta: Tensor) -> Tensor:
@@ -82,6 +88,9 @@ class Poisson(Head):
 
     def embed(self, x: Tensor) -> Tensor:
         return torch.log1p(x.clamp_min(0))
+
+    def embed_slope(self, x: Tensor, g: Tensor) -> Tensor:
+        return g * torch.where(x > 0, 1 / (1 + x), 0.0)[:, None]
 
 
 class Categorical(Head):
@@ -100,16 +109,22 @@ class Categorical(Head):
         self.n_groups = len(sizes)
         self.register_buffer("member", torch.arange(self.n_groups).repeat_interleave(torch.as_tensor(sizes)))
 
-    def rows(self, eta: Tensor, x: Tensor) -> Tensor:
+    def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.categorical_nll(eta, x, self.member, self.n_groups)
 
     def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         totals = functional.group_sum(x, self.member, self.n_groups)  # 1, where groups are one-hot
-        residual = (self.mean(eta) * totals[:, self.member] - x).div_(len(x))
-        return residual if weight is None else residual.mul_(weight[:, None])
+        return _weighted((self.mean(eta) * totals[:, self.member] - x).div_(len(x)), weight)
 
     def mean(self, eta: Tensor) -> Tensor:
         return functional.group_log_softmax(eta, self.member, self.n_groups).exp()
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
+
+
+def _weighted(gradient: Tensor, weight: Tensor | None) -> Tensor:
+    """A gradient times the weights of rows or of entries, in place."""
+    if weight is None:
+        return gradient
+    return gradient.mul_(weight[:, None] if weight.ndim == 1 else weight)

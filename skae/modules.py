@@ -46,6 +46,11 @@ class BatchNorm(nn.Module):
             self.variance.lerp_(variance, self.momentum)
         return functional.batch_norm(x, mean, variance) * self.gain + self.shift
 
+    @property
+    def slope(self) -> Tensor:
+        """Derivative of each column of the output in its own input, outside training."""
+        return self.gain * torch.rsqrt(self.variance + functional.EPS)
+
 
 Tape: TypeAlias = list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]]
 """Weight, input, pre-activation, activation and dropout mask of each layer."""
@@ -146,6 +151,31 @@ class Dense(nn.Module):
                 g = g @ weight
         return g if to_input else None
 
+    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+        """V'J of each row, J the derivative of the output without noise; differentiable in the weights.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, inputs)
+        v : Tensor of shape (n or 1, m, outputs)
+
+        Returns
+        -------
+        Tensor of shape (n, m, inputs)
+        """
+        slopes = []
+        last = len(self.activations) - 1
+        for i, (weight, bias) in enumerate(self.layers()):
+            z = F.linear(x, weight, bias)
+            norm: Any = self.norms[i] if self.norms and i < last else None
+            z = z if norm is None else norm(z)
+            x = functional.ACTIVATIONS[self.activations[i]](z)
+            slope = functional.slope(self.activations[i], z, x)
+            slopes.append(slope if norm is None else slope * norm.slope)
+        for weight, slope in zip(reversed(self.weights), reversed(slopes), strict=True):
+            v = (v * slope[:, None]) @ weight
+        return v
+
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
         """Where the gradients of each layer go, shaped as ``layers``."""
         return [(_grad(w), _grad(b)) for w, b in zip(self.weights, self.biases, strict=True)]
@@ -193,8 +223,8 @@ class DenseAutoencoder(nn.Module):
 
     Parameters
     ----------
-    n_features, n_components : int
-        Widths of x and of h.
+    n_features, n_components, n_outputs : int
+        Widths of x, of h and of what is reconstructed, which is x unless another target is given.
     hidden_layer_sizes : sequence of int
         Widths of the encoder's hidden layers; the decoder has the same in reverse.
     activation, code_activation : str
@@ -213,6 +243,7 @@ class DenseAutoencoder(nn.Module):
         *,
         n_features: int,
         n_components: int,
+        n_outputs: int,
         hidden_layer_sizes: Sequence[int],
         activation: str,
         code_activation: str,
@@ -225,12 +256,13 @@ class DenseAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         sizes = [n_features, *hidden_layer_sizes, n_components]
+        outward = [n_components, *hidden_layer_sizes[::-1], n_outputs]
         options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm}
         self.encoder = Dense(sizes, activation, code_activation, **options)
         if tied_weights:
-            self.decoder: Dense = TransposedDense(self.encoder, sizes[::-1], activation, **options)
+            self.decoder: Dense = TransposedDense(self.encoder, outward, activation, **options)
         else:
-            self.decoder = Dense(sizes[::-1], activation, **options)
+            self.decoder = Dense(outward, activation, **options)
         self.register_buffer("projection", torch.zeros(n_components, n_features) if projected else None)
         heads = {"gaussian": Gaussian, "bernoulli": Bernoulli, "poisson": Poisson}
         self.head: Head = Categorical(categories) if likelihood == "categorical" else heads[likelihood]()
@@ -242,6 +274,21 @@ class DenseAutoencoder(nn.Module):
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Parameter eta of p(x | h)."""
         return self._expand(self.decoder(h, rng), h)
+
+    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+        """V'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        v : Tensor of shape (n or 1, m, n_components)
+
+        Returns
+        -------
+        Tensor of shape (n, m, n_features)
+        """
+        through = self.head.embed_slope(x, self.encoder.pull_back(self.head.embed(x), v))
+        return through if self.projection is None else through + v @ self.projection
 
     def _project(self, f: Tensor, x: Tensor) -> Tensor:
         return f if self.projection is None else torch.addmm(f, x, self.projection.t())

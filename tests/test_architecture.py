@@ -9,9 +9,9 @@ import skae
 
 ROOT = Path(skae.__file__).parent
 FLOORS = [
-    {"functional", "likelihoods", "modules", "_version"},
+    {"functional", "likelihoods", "modules", "convolution", "dictionary", "local", "_version"},
     {"_data", "_linear", "_optim", "_train"},
-    {"_params", "_compat", "_input", "_state", "_coding", "_base"},
+    {"_params", "_compat", "_input", "_state", "_coding", "_base", "_derivatives"},
     {"autoencoders"},
     {"metrics", "compare", "inspection", "_load", "__main__", "__init__"},
 ]

@@ -83,19 +83,19 @@ every_loss = pytest.mark.parametrize(("loss", "targets", "oracle"), LOSSES.value
 @every_loss
 def test_a_loss_of_each_row_is_that_of_its_oracle(loss, targets, oracle):
     eta, x = real(0), targets(1)
-    rows = loss(eta, x)
-    assert rows.shape == (N,)
-    np.testing.assert_allclose(rows, oracle(eta.numpy(), x.numpy()), rtol=1e-12)
+    entries = loss(eta, x)
+    assert entries.shape == (N, D)
+    np.testing.assert_allclose(entries.sum(1), oracle(eta.numpy(), x.numpy()), rtol=1e-12)
 
 
 @every_loss
 def test_a_loss_is_the_same_in_float32_and_for_columns_first(loss, targets, oracle):
     eta, x = (t.float() for t in (real(0), targets(1)))
-    rows = loss(eta, x)
+    rows = loss(eta, x).sum(1)
     assert rows.dtype == torch.float32
     np.testing.assert_allclose(rows, oracle(eta.double().numpy(), x.double().numpy()), rtol=1e-4)
     transposed = (t.t().contiguous().t() for t in (eta, x))
-    torch.testing.assert_close(loss(*transposed), rows)
+    torch.testing.assert_close(loss(*transposed).sum(1), rows)
 
 
 @every_loss
@@ -123,6 +123,14 @@ def test_average_is_the_sum_of_weighted_rows_over_their_number():
     assert functional.average(rows, torch.zeros(N)) == 0
 
 
+def test_weighted_average_takes_weights_of_rows_or_of_entries():
+    entries, weight = real(0), soft(1)
+    for w in (None, weight[:, 0], weight):
+        each = np.ones((N, D)) if w is None else np.broadcast_to(w[:, None] if w.ndim == 1 else w, (N, D))
+        expected = (entries.numpy() * each).sum() / N
+        np.testing.assert_allclose(functional.weighted_average(entries, w), expected, rtol=1e-12)
+
+
 EXTREME = torch.tensor([-1e4, 1e4, -1e4, 1e4, 0.0, 1e4, 1e4, 1e4, -1e4, 0.0])
 
 
@@ -147,7 +155,7 @@ def test_extreme_logits_give_exact_losses_and_finite_gradients(loss, sign, targe
     eta = EXTREME if sign > 0 else -EXTREME.abs()  # e^10000 is no number
     eta = eta.repeat(N, 1).to(dtype).requires_grad_()
     x = targets(1).to(dtype)
-    rows = loss(eta, x)
+    rows = loss(eta, x).sum(1)
     (gradient,) = torch.autograd.grad(rows.sum(), eta)
     assert torch.isfinite(gradient).all()
     expected = oracle(eta.detach().double().numpy(), x.double().numpy())
@@ -222,11 +230,10 @@ def test_dropout_depends_on_its_generator_alone():
     assert torch.equal(x, torch.ones(20, 30))
 
 
-@pytest.mark.parametrize("eps", [1e-5, 0.1])
-def test_batch_norm_is_that_of_torch(eps):
+def test_batch_norm_is_that_of_torch():
     x, mean, variance = real(0), real(1, (D,)), soft(2)[0]
-    expected = torch.nn.functional.batch_norm(x, mean, variance, eps=eps)
-    torch.testing.assert_close(functional.batch_norm(x, mean, variance, eps), expected, rtol=1e-12, atol=1e-14)
+    expected = torch.nn.functional.batch_norm(x, mean, variance, eps=functional.EPS)
+    torch.testing.assert_close(functional.batch_norm(x, mean, variance), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_batch_norm_of_a_constant_column_is_zero():

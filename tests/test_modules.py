@@ -124,6 +124,7 @@ def autoencoder_module(hidden=(7, 5), tied=False, likelihood="gaussian", project
     return DenseAutoencoder(
         n_features=D,
         n_components=2,
+        n_outputs=D,
         hidden_layer_sizes=hidden,
         likelihood=likelihood,
         categories=GROUPS,
@@ -221,13 +222,20 @@ every_head = pytest.mark.parametrize(("head", "targets"), HEADS.values(), ids=HE
 
 
 @every_head
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", ["not", "rows", "entries"])
 def test_a_head_s_loss_is_the_mean_of_its_rows_and_its_gradient_that_of_autograd(head, targets, weighted):
     eta, x = real(seed=2).requires_grad_(), targets()
-    weight = real((N,), seed=3).abs() if weighted else None
+    groups = np.repeat(np.arange(len(GROUPS)), GROUPS)  # a group is one variable, and has one weight
+    weights = {
+        "not": None,
+        "rows": real((N,), seed=3).abs(),
+        "entries": real((N, len(GROUPS)), seed=3).abs()[:, groups],
+    }
+    weight = weights[weighted]
     loss = head.loss(eta, x, weight)
-    rows = head.rows(eta, x).detach().numpy()
-    np.testing.assert_allclose(loss.item(), np.mean(rows * (weight.numpy() if weighted else 1.0)), rtol=1e-12)
+    entries = head.entries(eta, x).detach().numpy()
+    each = {"not": 1.0, "rows": None if weight is None else weight.numpy()[:, None], "entries": weight}
+    np.testing.assert_allclose(loss.item(), np.sum(entries * np.asarray(each[weighted])) / N, rtol=1e-12)
     (expected,) = torch.autograd.grad(loss, eta)
     untouched = eta.detach().clone(), x.clone()
     torch.testing.assert_close(head.gradient(eta.detach(), x, weight), expected, rtol=1e-12, atol=1e-15)
@@ -300,33 +308,34 @@ def test_gradients_by_hand_need_no_hidden_layer(init, tied):
 
 
 class Lasso(Autoencoder):
-    def _penalties(self, module, batch, h):
-        return {**super()._penalties(module, batch, h), "sparsity": 0.1 * h.abs().sum(1).mean()}
+    def _penalties(self, module, batch, h, rng):
+        return {**super()._penalties(module, batch, h, rng), "sparsity": 0.1 * h.abs().sum(1).mean()}
 
 
 class Decay(Autoencoder):
-    def _penalties(self, module, batch, h):
+    def _penalties(self, module, batch, h, rng):
         weights = sum(w.square().sum() for w in module.encoder.weights)
-        return {**super()._penalties(module, batch, h), "decay": 0.3 * weights}
+        return {**super()._penalties(module, batch, h, rng), "decay": 0.3 * weights}
 
 
 class Contractive(Autoencoder):
-    def _penalties(self, module, batch, h):
+    def _penalties(self, module, batch, h, rng):
         jacobian = torch.func.vmap(torch.func.jacrev(lambda row: module.encode(row[None])[0]))(batch.x)
-        return {**super()._penalties(module, batch, h), "contraction": 0.2 * jacobian.square().sum() / len(h)}
+        return {**super()._penalties(module, batch, h, rng), "contraction": 0.2 * jacobian.square().sum() / len(h)}
 
 
 class Mixed(Lasso, Decay, Contractive):
-    def _corrupt(self, x, rng):
-        return x + torch.randn(x.shape, generator=rng, dtype=x.dtype)
+    def _corrupt(self, batch, rng):
+        noise = torch.randn(batch.x.shape, generator=rng, dtype=batch.x.dtype)
+        return super()._corrupt(batch._replace(corrupted=batch.x + noise, emphasis=noise.abs()), rng)
 
-    def _penalties(self, module, batch, h):
+    def _penalties(self, module, batch, h, rng):
         product = (h @ module.encoder.weights[-1]).square().mean()
-        return {**super()._penalties(module, batch, h), "product": 0.2 * product}
+        return {**super()._penalties(module, batch, h, rng), "product": 0.2 * product}
 
 
 class Constant(Autoencoder):
-    def _penalties(self, module, batch, h):
+    def _penalties(self, module, batch, h, rng):
         return {"constant": torch.ones((), dtype=h.dtype)}
 
 
@@ -399,3 +408,41 @@ def test_training_leaves_the_pca_that_it_starts_from(activation, tied, iris):
     estimator = Autoencoder(1, learning_rate_init=0.01, max_iter=200, n_iter_no_change=50, **options).fit(iris)
     of_pca = PCA(1).fit(iris).explained_variance_ratio_.sum()
     assert 1 - estimator.score(iris) < 0.9 * (1 - of_pca)
+
+
+# ------------------------------------------------------------------ the code's derivative
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"hidden": ()},
+        {"projected": True},
+        {"tied": True, "code_activation": "logistic"},
+        {"likelihood": "poisson"},
+        {"batch_norm": True},
+        {"dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_pull_back_is_the_jacobian_that_autograd_finds(activation, options):
+    module = randomise(autoencoder_module(activation=activation, **options))
+    x = real((N, D), seed=1).abs() + 0.1
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda row: module.encode(row[None])[0]))(x)
+    torch.testing.assert_close(module.pull_back(x, torch.eye(2)[None].double()), jacobian, rtol=1e-10, atol=1e-12)
+    v = real((N, 3, 2), seed=2)
+    torch.testing.assert_close(module.pull_back(x, v), v @ jacobian, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_pull_back_can_be_differentiated_in_the_weights(activation):
+    module = randomise(autoencoder_module(hidden=(4, 3), activation=activation))
+    x, eye = real((5, D), seed=1), torch.eye(2)[None].double()
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda row: module.encode(row[None])[0]))(x)
+    parameters = [*module.encoder.weights, *module.encoder.biases]
+    expected = torch.autograd.grad(jacobian.square().sum(), parameters, allow_unused=True)
+    gradient = torch.autograd.grad(module.pull_back(x, eye).square().sum(), parameters, allow_unused=True)
+    for one, other in zip(gradient, expected, strict=True):
+        torch.testing.assert_close(0 if one is None else one, 0 if other is None else other, rtol=1e-9, atol=1e-11)

@@ -24,9 +24,9 @@ class Lasso(Autoencoder):
 
     sparsity: NonNegative = 0.1
 
-    def _penalties(self, module: Any, batch: Batch, h: Tensor) -> dict[str, Tensor]:
+    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: Any) -> dict[str, Tensor]:
         return {
-            **super()._penalties(module, batch, h),
+            **super()._penalties(module, batch, h, rng),
             "sparsity": self.sparsity * average(h.abs().sum(1), batch.weight),
         }
 
@@ -36,9 +36,12 @@ class Masking(Autoencoder):
 
     level: Probability = 0.2
 
-    def _corrupt(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
-        x = super()._corrupt(x, rng)
-        return x if rng is None else x * torch.empty_like(x).bernoulli_(1 - self.level, generator=rng)
+    def _corrupt(self, batch: Batch, rng: torch.Generator | None) -> Batch:
+        batch = super()._corrupt(batch, rng)
+        if rng is None:
+            return batch
+        kept = torch.empty_like(batch.x).bernoulli_(1 - self.level, generator=rng)
+        return batch._replace(corrupted=batch.shown * kept)
 
 
 class SparseMasking(Masking, Lasso):
@@ -152,7 +155,7 @@ class ToyTrees(Autoencoder):
             self.n_features_in_ = 3
         return forest
 
-    def _measure(self, X: Forest, weight: Any) -> None:
+    def _measure(self, X: Forest, y: Any, weight: Any) -> None:
         self.mean_, self.scale_, self._centred = np.zeros(3), 1.0, False
 
     def _rows(self, X: Forest, dtype: Any, device: Any, resident: bool = False) -> Any:

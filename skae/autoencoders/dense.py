@@ -16,6 +16,7 @@ from .._linear import principal_axes
 from .._optim import Terms
 from .._params import Probability, Sizes
 from .._train import backward
+from ..functional import dropout_mask
 from ..modules import DenseAutoencoder
 
 __all__ = ["Autoencoder"]
@@ -48,6 +49,9 @@ class Autoencoder(TorchTransformer):
         training then starts near PCA and not at it, which would be a saddle point.
     dropout : float, default=0.0
         Probability with which a hidden unit is silenced in training.
+    input_dropout : float, default=0.0
+        Probability with which an entry of the input is silenced in training: set to zero, which is
+        the mean where X is centred. The others are divided by 1 - ``input_dropout``.
     batch_norm : bool, default=False
         Whether hidden layers are normalised by their batch before the activation.
     likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
@@ -117,6 +121,7 @@ class Autoencoder(TorchTransformer):
     code_activation: Activation = "identity"
     tied_weights: bool = False
     dropout: Probability = 0.0
+    input_dropout: Probability = 0.0
     batch_norm: bool = False
     likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson"] = "gaussian"
     categories: Sizes | None = None
@@ -128,6 +133,7 @@ class Autoencoder(TorchTransformer):
         return {
             "n_features": n_features,
             "n_components": int(self.n_components),
+            "n_outputs": len(self._output_scale()[0]),
             "hidden_layer_sizes": _sizes("hidden_layer_sizes", self.hidden_layer_sizes),
             "activation": self.activation,
             "code_activation": self.code_activation,
@@ -164,7 +170,7 @@ class Autoencoder(TorchTransformer):
         return self.likelihood == "gaussian"
 
     def _rows_are_independent(self) -> bool:
-        return not self.batch_norm and self.dropout == 0.0
+        return not self.batch_norm and self.dropout == self.input_dropout == 0.0
 
     def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
         X = super()._check_x(X, reset=reset, look_through=look_through)
@@ -196,35 +202,45 @@ class Autoencoder(TorchTransformer):
             )
 
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
-        center = np.zeros_like(self.mean_) if self._centred else self.mean_
+        mean = self._output_scale()[0]
+        center = np.zeros_like(mean) if self._centred else mean
         module.initialise(torch.from_numpy(center).to(module.decoder.biases[-1]), rng)
         if module.projection is not None:
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
 
-    def _corrupt(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
-        """What the encoder is shown instead of x in training."""
-        return x
+    def _corrupt(self, batch: Batch, rng: torch.Generator | None) -> Batch:
+        """A batch with what the encoder is shown of it in training."""
+        if rng is None or not self.input_dropout:
+            return batch
+        return batch._replace(corrupted=batch.shown * dropout_mask(batch.shown, self.input_dropout, rng))
 
-    def _penalties(self, module: DenseAutoencoder, batch: Batch, h: Tensor) -> Terms:
+    def _target(self, batch: Batch) -> Tensor:
+        """What the decoder is to give back."""
+        return batch.x
+
+    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
         """Named terms that are added to the reconstruction."""
         return {}
 
-    def _loss(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator | None) -> Terms:
-        h = module.encode(self._corrupt(batch.x, rng), rng)
-        reconstruction = module.head.loss(module.decode(h, rng), batch.x, batch.weight)
-        return {"reconstruction": reconstruction, **self._penalties(module, batch, h)}
+    def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
+        batch = self._corrupt(batch, rng)
+        h = module.encode(batch.shown, rng)
+        reconstruction = module.head.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
+        return {"reconstruction": reconstruction, **self._penalties(module, batch, h, rng)}
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
         """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
         if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
-            h, encoder_tape = module.encode_forward(self._corrupt(batch.x, rng), rng)
+            batch = self._corrupt(batch, rng)
+            target, weight = self._target(batch), batch.entry_weight
+            h, encoder_tape = module.encode_forward(batch.shown, rng)
             eta, decoder_tape = module.decode_forward(h, rng)
-            reconstruction = module.head.loss(eta, batch.x, batch.weight)
-            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, batch.x, batch.weight))
-        penalties = self._penalties(module, batch, h.requires_grad_())
+            reconstruction = module.head.loss(eta, target, weight)
+            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, target, weight))
+        penalties = self._penalties(module, batch, h.requires_grad_(), rng)
         if penalties:
             backward(penalties)
             gradient = gradient if h.grad is None else gradient + h.grad
