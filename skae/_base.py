@@ -42,7 +42,7 @@ from ._params import (
 from ._state import unchanged_on_error
 from ._train import Plan, backward, hold_out, joined, minimise
 
-__all__ = ["TorchTransformer"]
+__all__ = ["TorchTransformer", "new_generator"]
 
 SMALL_STEP = 2**25
 """Parameters times rows of a batch below which a second thread brings nothing, and costs if it is busy."""
@@ -171,7 +171,7 @@ class TorchTransformer(Coding):
         return None
 
     def _rows_are_independent(self) -> bool:
-        """Whether the loss is a weighted sum over rows, without noise or statistics of the batch."""
+        """Whether the loss is, but for its noise, a weighted sum over rows: no row looks at another."""
         return True
 
     # ---------------------------------------------------------------- fitting
@@ -285,7 +285,7 @@ class TorchTransformer(Coding):
         return Table(x, w, None if y is None else y.to(x.device))
 
     def _build(self, data: Table, device: torch.device) -> None:
-        self._rng = _generator(self.random_state)
+        self._rng = new_generator(self.random_state)
         self._spec = self._architecture(len(self.mean_))
         self.module_ = self._Module(**self._spec).to(device, getattr(torch, self.dtype))
         self._initialise(self.module_, data, self._rng)
@@ -382,7 +382,7 @@ class TorchTransformer(Coding):
         return tags
 
 
-def _generator(random_state: Any) -> torch.Generator:
+def new_generator(random_state: Any) -> torch.Generator:
     """A generator of our own; without a seed from the system's entropy, no global state is drawn from."""
     rng = torch.Generator()
     if random_state is None:

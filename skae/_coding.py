@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ._data import Array, Rows, chunks, name_of, to_tensor
+from ._derivatives import jacobian_singular_values
 from ._input import CheckedInput
 from ._state import PortableState
 
@@ -96,7 +97,7 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         """
         check_is_fitted(self)
         X = self._check_x(X, reset=False, look_through=False)
-        error, _ = self._squared_errors(X, self._truth(None, X.shape[0]))
+        error, _ = self._squared_errors(X, self._truth(None, X))
         return (-error * self._output_scale()[1] ** 2).astype(name_of(self._flat.theta.dtype))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -120,14 +121,31 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         check_is_fitted(self)
         X = self._check_x(X, reset=False, look_through=False)
         weight = self._check_weight(sample_weight, X)
-        error, total = self._squared_errors(X, self._truth(y, X.shape[0]))
+        error, total = self._squared_errors(X, self._truth(y, X))
         if weight is not None:
             error, total = error * weight, total * weight
         if total.sum() == 0.0:
             return float(error.sum() == 0.0)
         return float(1.0 - error.sum() / total.sum())
 
-    def _truth(self, y: Any, n_samples: int) -> Rows | None:
+    def jacobian_singular_values(self, X: Any) -> np.ndarray:
+        """Singular values of the code's derivative J = dh/dx at each row.
+
+        Directions of large ones are those that the code follows; it is blind to the others. Their
+        squares sum to ||J||_F^2, which a contractive autoencoder penalises.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, min(n_components, n_features))
+            In descending order, in units of the code over units of X.
+        """
+        return jacobian_singular_values(self, X)
+
+    def _truth(self, y: Any, X: Array) -> Rows | None:
         """What the reconstruction is compared with, as the module sees it; None is X itself."""
         return None
 

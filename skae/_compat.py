@@ -1,11 +1,12 @@
 """Every scikit-learn import that is private or moved between versions, in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "Interval",
+    "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",

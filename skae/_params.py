@@ -17,11 +17,12 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 import numpy as np
 
-from ._compat import Interval, StrOptions
+from ._compat import Interval, Options, StrOptions
 
 __all__ = [
     "Fraction",
     "NonNegative",
+    "Pair",
     "Positive",
     "PositiveInt",
     "Probability",
@@ -39,6 +40,7 @@ Fraction: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="neither")]
 Probability: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="left")]
 PositiveInt: TypeAlias = Annotated[int, Interval(Integral, 1, None, closed="left")]
 Sizes: TypeAlias = Annotated[tuple[int, ...], "array-like", Interval(Integral, 1, None, closed="left")]
+Pair: TypeAlias = Annotated[tuple[float, float], "array-like"]
 RandomState: TypeAlias = Annotated[int | np.random.RandomState | None, "random_state"]
 Verbosity: TypeAlias = Annotated[int, "verbose"]
 
@@ -61,7 +63,8 @@ def _constraints_of(hint: Any) -> list[Any]:
     if origin in (Union, UnionType):
         return [c for part in get_args(hint) for c in _constraints_of(part)]
     if origin is Literal:
-        return [StrOptions(set(get_args(hint)))]
+        options = set(get_args(hint))
+        return [StrOptions(options) if all(isinstance(o, str) for o in options) else Options(Integral, options)]
     if hint is NoneType:
         return [None]
     if hint is bool:

@@ -6,6 +6,7 @@ features are in the units of the papers (squared units, or nats), never averaged
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,13 +16,17 @@ from torch.nn import functional as F
 __all__ = [
     "ACTIVATIONS",
     "EPS",
+    "PENALTIES",
     "SLOPES",
+    "SLOPE_FROM_OUTPUT",
     "average",
     "batch_norm",
+    "bernoulli_divergence",
     "bernoulli_nll",
     "categorical_nll",
     "dropout_mask",
     "group_log_softmax",
+    "group_max",
     "group_sum",
     "mean_squared_error",
     "poisson_nll",
@@ -29,6 +34,10 @@ __all__ = [
     "squared_error",
     "weighted_average",
 ]
+
+
+EPS = 1e-5
+"""What keeps a variance, or a probability, away from zero."""
 
 
 def _identity(x: Tensor) -> Tensor:
@@ -61,6 +70,10 @@ SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "softplus": lambda g, z, a: _aten.softplus_backward.default(g, z, 1.0, 20.0),
 }
 """The gradient before each activation a(z), given the gradient g behind it."""
+
+
+SLOPE_FROM_OUTPUT = {"identity", "relu", "tanh", "logistic", "leaky_relu"}
+"""Activations whose derivative is known from what comes out of them."""
 
 
 def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
@@ -112,6 +125,21 @@ def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, n_groups: int) ->
     return -(group_log_softmax(logits, member, n_groups) * x)
 
 
+PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "l1": torch.abs,
+    "l2": torch.square,
+    "student_t": lambda h: torch.log1p(h.square()),
+    "log": lambda h: torch.log1p(h.abs()),
+}
+"""What the activation of a unit costs."""
+
+
+def bernoulli_divergence(rho: float, r: Tensor) -> Tensor:
+    """KL(rho || r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)) of two coins, in nats."""
+    r = r.clamp(EPS, 1 - EPS)
+    return rho * (math.log(rho) - r.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-r))
+
+
 def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:
     """Log-softmax within groups of columns of any sizes, all groups at once.
 
@@ -123,10 +151,15 @@ def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:
     n_groups : int
     """
     with torch.no_grad():  # the shift cancels, and so does its gradient
-        lowest = logits.new_full((len(logits), n_groups), -torch.inf)
-        largest = lowest.scatter_reduce(1, member.expand_as(logits), logits, "amax")
+        largest = group_max(logits, member, n_groups)
     z = logits - largest[:, member]
     return z - group_sum(z.exp(), member, n_groups).log()[:, member]
+
+
+def group_max(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
+    """Greatest of the columns of each group, of shape (n, n_groups)."""
+    lowest = x.new_full((len(x), n_groups), -torch.inf)
+    return lowest.scatter_reduce(1, member.expand_as(x), x, "amax")
 
 
 def group_sum(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
@@ -137,10 +170,6 @@ def group_sum(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
 def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
     """Zero with probability p and 1 / (1 - p) otherwise, in the shape of x."""
     return torch.empty_like(x).bernoulli_(1 - p, generator=rng).div_(1 - p)
-
-
-EPS = 1e-5
-"""Added to the variance of a batch."""
 
 
 def batch_norm(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

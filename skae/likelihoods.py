@@ -16,6 +16,8 @@ class Head(nn.Module):
     """A likelihood p(x | eta) of the decoder's output eta."""
 
     slope = 1.0
+    embeds = False
+    """Whether the encoder sees anything but x itself."""
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         """-log p(x_ij | eta_ij) of each entry, up to constants."""
@@ -36,6 +38,10 @@ class Head(nn.Module):
         """E[x | eta]."""
         return eta
 
+    def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
+        """X from p(x | eta)."""
+        raise NotImplementedError
+
     def link(self, mean: Tensor) -> Tensor:
         """The eta whose mean this is."""
         return mean
@@ -50,7 +56,7 @@ class Head(nn.Module):
 
 
 class Gaussian(Head):
-    """Squared error of standardised input."""
+    """Squared error of standardised input; its variance is not modelled, so that a sample is the mean."""
 
     slope = 2.0
 
@@ -59,6 +65,9 @@ class Gaussian(Head):
 
     def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         return functional.mean_squared_error(eta, x) if weight is None else super().loss(eta, x, weight)
+
+    def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
+        return eta
 
 
 class Bernoulli(Head):
@@ -70,6 +79,9 @@ class Bernoulli(Head):
     def mean(self, eta: Tensor) -> Tensor:
         return torch.sigmoid(eta)
 
+    def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
+        return torch.bernoulli(self.mean(eta), generator=rng)
+
     def link(self, mean: Tensor) -> Tensor:
         return torch.logit(mean, eps=1e-3)
 
@@ -77,11 +89,16 @@ class Bernoulli(Head):
 class Poisson(Head):
     """Counts with a log link; the encoder sees log(1 + x)."""
 
+    embeds = True
+
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.poisson_nll(eta, x)
 
     def mean(self, eta: Tensor) -> Tensor:
         return eta.exp()
+
+    def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
+        return torch.poisson(self.mean(eta), generator=rng)
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
@@ -118,6 +135,11 @@ class Categorical(Head):
 
     def mean(self, eta: Tensor) -> Tensor:
         return functional.group_log_softmax(eta, self.member, self.n_groups).exp()
+
+    def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
+        gumbel = -torch.empty_like(eta).exponential_(generator=rng).log()
+        score = eta + gumbel
+        return (score == functional.group_max(score, self.member, self.n_groups)[:, self.member]).to(eta.dtype)
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()

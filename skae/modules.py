@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from . import functional
 from .likelihoods import Bernoulli, Categorical, Gaussian, Head, Poisson
 
-__all__ = ["BatchNorm", "Dense", "DenseAutoencoder", "TransposedDense"]
+__all__ = ["BatchNorm", "Coder", "Dense", "DenseAutoencoder", "TransposedDense"]
 
 
 class BatchNorm(nn.Module):
@@ -152,7 +152,7 @@ class Dense(nn.Module):
         return g if to_input else None
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """V'J of each row, J the derivative of the output without noise; differentiable in the weights.
+        """Products v'J of each row, J the derivative of the output without noise; differentiable in the weights.
 
         Parameters
         ----------
@@ -215,7 +215,35 @@ class TransposedDense(Dense):
             bias.zero_()
 
 
-class DenseAutoencoder(nn.Module):
+class Coder(nn.Module):
+    """What an autoencoder's module offers beside ``encode`` and ``decode``: the code's derivative."""
+
+    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+        """Products v'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        v : Tensor of shape (n or 1, m, n_components)
+
+        Returns
+        -------
+        Tensor of shape (n, m, n_features)
+        """
+        raise NotImplementedError
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether there is more than one layer between x and its code."""
+        return True
+
+    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+        """||J||_F^2 of each row, given the code."""
+        every_unit = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None]
+        return self.pull_back(x, every_unit).square().sum((1, 2))
+
+
+class DenseAutoencoder(Coder):
     """Encoder, decoder and likelihood, optionally as a residual around a linear projection.
 
     h = f(x) + P x and eta = g(h) + P' h, where f and g are dense stacks. The projection P is there
@@ -276,19 +304,19 @@ class DenseAutoencoder(nn.Module):
         return self._expand(self.decoder(h, rng), h)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """V'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_features)
-        v : Tensor of shape (n or 1, m, n_components)
-
-        Returns
-        -------
-        Tensor of shape (n, m, n_features)
-        """
         through = self.head.embed_slope(x, self.encoder.pull_back(self.head.embed(x), v))
         return through if self.projection is None else through + v @ self.projection
+
+    @property
+    def is_deep(self) -> bool:
+        return len(self.encoder.activations) > 1
+
+    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+        activation = self.encoder.activations[-1]
+        one_layer = not (self.is_deep or self.head.embeds or self.projection is not None)
+        if not one_layer or activation not in functional.SLOPE_FROM_OUTPUT:
+            return super().squared_jacobian(x, h)
+        return functional.slope(activation, h, h).square() @ self.encoder.weights[0].square().sum(1)
 
     def _project(self, f: Tensor, x: Tensor) -> Tensor:
         return f if self.projection is None else torch.addmm(f, x, self.projection.t())

@@ -9,7 +9,7 @@ import skae
 
 ROOT = Path(skae.__file__).parent
 FLOORS = [
-    {"functional", "likelihoods", "modules", "convolution", "dictionary", "local", "_version"},
+    {"functional", "likelihoods", "modules", "corruptions", "convolution", "dictionary", "local", "_version"},
     {"_data", "_linear", "_optim", "_train"},
     {"_params", "_compat", "_input", "_state", "_coding", "_base", "_derivatives"},
     {"autoencoders"},

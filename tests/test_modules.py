@@ -325,9 +325,9 @@ class Contractive(Autoencoder):
 
 
 class Mixed(Lasso, Decay, Contractive):
-    def _corrupt(self, batch, rng):
+    def _corrupt(self, module, batch, rng):
         noise = torch.randn(batch.x.shape, generator=rng, dtype=batch.x.dtype)
-        return super()._corrupt(batch._replace(corrupted=batch.x + noise, emphasis=noise.abs()), rng)
+        return super()._corrupt(module, batch._replace(corrupted=batch.x + noise, emphasis=noise.abs()), rng)
 
     def _penalties(self, module, batch, h, rng):
         product = (h @ module.encoder.weights[-1]).square().mean()

@@ -36,8 +36,8 @@ class Masking(Autoencoder):
 
     level: Probability = 0.2
 
-    def _corrupt(self, batch: Batch, rng: torch.Generator | None) -> Batch:
-        batch = super()._corrupt(batch, rng)
+    def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
+        batch = super()._corrupt(module, batch, rng)
         if rng is None:
             return batch
         kept = torch.empty_like(batch.x).bernoulli_(1 - self.level, generator=rng)

@@ -170,7 +170,7 @@ class Autoencoder(TorchTransformer):
         return self.likelihood == "gaussian"
 
     def _rows_are_independent(self) -> bool:
-        return not self.batch_norm and self.dropout == self.input_dropout == 0.0
+        return not self.batch_norm
 
     def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
         X = super()._check_x(X, reset=reset, look_through=look_through)
@@ -209,7 +209,7 @@ class Autoencoder(TorchTransformer):
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
 
-    def _corrupt(self, batch: Batch, rng: torch.Generator | None) -> Batch:
+    def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         """A batch with what the encoder is shown of it in training."""
         if rng is None or not self.input_dropout:
             return batch
@@ -224,7 +224,7 @@ class Autoencoder(TorchTransformer):
         return {}
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
-        batch = self._corrupt(batch, rng)
+        batch = self._corrupt(module, batch, rng)
         h = module.encode(batch.shown, rng)
         reconstruction = module.head.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
         return {"reconstruction": reconstruction, **self._penalties(module, batch, h, rng)}
@@ -234,7 +234,7 @@ class Autoencoder(TorchTransformer):
         if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
-            batch = self._corrupt(batch, rng)
+            batch = self._corrupt(module, batch, rng)
             target, weight = self._target(batch), batch.entry_weight
             h, encoder_tape = module.encode_forward(batch.shown, rng)
             eta, decoder_tape = module.decode_forward(h, rng)

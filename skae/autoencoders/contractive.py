@@ -1,0 +1,112 @@
+"""ContractiveAutoencoder: a code that moves little when the input does."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .._data import Batch
+from .._optim import Terms
+from .._params import NonNegative, Positive, PositiveInt
+from ..functional import average
+from .dense import Autoencoder
+
+__all__ = ["ContractiveAutoencoder"]
+
+
+class ContractiveAutoencoder(Autoencoder):
+    """A code that follows the data along their manifold and ignores all other directions.
+
+    Beside the reconstruction error a row costs lambda ||J||_F^2 = lambda sum_ij (dh_j / dx_i)^2, the
+    squared norm of the code's derivative (Rifai et al., 2011): only those directions stay in the
+    code that are needed to reconstruct. With ``order=2`` its change is penalised too, gamma E
+    ||J(x) - J(x + eps)||_F^2 with eps from N(0, sigma^2 I), which makes the manifold smooth.
+
+    The norm is exact: for one layer h = a(W x + b) it is sum_j a'_j^2 ||W_j||^2, for a deep encoder
+    the product of its layers' derivatives. ``n_probes`` estimates it for wide codes. Encoder and
+    decoder share their weights, so that a code cannot escape the penalty by being small and its
+    decoder's weights large. J is that of the network without noise, in units of ``scale_``.
+
+    Parameters
+    ----------
+    contraction : float, default=0.1
+        The weight lambda of ||J||_F^2.
+    order : {1, 2}, default=1
+        2 adds the term of second order.
+    gamma : float, default=0.1
+        The weight of the term of second order.
+    sigma : float, default=0.1
+        Standard deviation of eps over ``scale_``.
+    n_probes : int, "auto" or None, default="auto"
+        Estimate ||J||_F^2 as the mean of ||v'J||^2 over this many vectors v of random signs a row
+        (Hutchinson, 1990); None takes all ``n_components`` rows of J. "auto" is None for a single
+        layer and 1 for deeper ones, where a row of J costs as much as a step back through the encoder.
+    tied_weights : bool, default=True
+        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+
+    References
+    ----------
+    Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive Auto-Encoders: Explicit Invariance
+    During Feature Extraction", https://icml.cc/2011/papers/455_icmlpaper.pdf
+
+    Rifai, Mesnil, Vincent, Muller, Bengio, Dauphin and Glorot (2011), "Higher Order Contractive
+    Auto-Encoder", https://doi.org/10.1007/978-3-642-23783-6_41
+
+    Hutchinson (1990), "A Stochastic Estimator of the Trace of the Influence Matrix for Laplacian
+    Smoothing Splines", https://doi.org/10.1080/03610919008812866
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder, ContractiveAutoencoder
+    >>> X = load_digits().data[:500]
+    >>> options = {"code_activation": "logistic", "hidden_layer_sizes": (), "max_iter": 20, "random_state": 0}
+    >>> plain = Autoencoder(32, tied_weights=True, **options).fit(X)
+    >>> contractive = ContractiveAutoencoder(32, contraction=1.0, **options).fit(X)
+    >>> norms = [(m.jacobian_singular_values(X) ** 2).sum(axis=1).mean() for m in (contractive, plain)]
+    >>> bool(norms[0] < 0.5 * norms[1])
+    True
+    """
+
+    contraction: NonNegative = 0.1
+    order: Literal[1, 2] = 1
+    gamma: NonNegative = 0.1
+    sigma: Positive = 0.1
+    n_probes: PositiveInt | Literal["auto"] | None = "auto"
+    tied_weights = True
+
+    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
+        terms = super()._penalties(module, batch, h, rng)
+        rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # held-out losses must be comparable
+        x = batch.shown
+        if self.contraction > 0.0:
+            terms["contraction"] = self.contraction * average(self._squared_norm(module, x, h, rng), batch.weight)
+        if self.order == 2 and self.gamma > 0.0:
+            terms["curvature"] = self.gamma * average(self._squared_change(module, x, h, rng), batch.weight)
+        return terms
+
+    def _squared_norm(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
+        """||J||_F^2 of each row, or an unbiased estimate."""
+        v = self._probes(module, h, rng)
+        if v is None:
+            return module.squared_jacobian(x, h)
+        return module.pull_back(x, v).square().sum((1, 2)).div(v.shape[1])
+
+    def _squared_change(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
+        """||J(x) - J(x + eps)||_F^2 of each row, for one eps."""
+        eps = torch.empty_like(x).normal_(0.0, self.sigma, generator=rng)
+        v = self._probes(module, h, rng)
+        n_probes = 1 if v is None else v.shape[1]
+        v = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None] if v is None else v
+        change = module.pull_back(x, v) - module.pull_back(x + eps, v)
+        return change.square().sum((1, 2)).div(n_probes)
+
+    def _probes(self, module: Any, h: Tensor, rng: torch.Generator) -> Tensor | None:
+        """Random signs of shape (n, n_probes, n_components), or None for the exact norm."""
+        n_probes = (1 if module.is_deep else None) if self.n_probes == "auto" else self.n_probes
+        if n_probes is None:
+            return None
+        coins = torch.empty((len(h), n_probes, h.shape[1]), dtype=h.dtype, device=h.device)
+        return coins.bernoulli_(0.5, generator=rng).mul_(2).sub_(1)

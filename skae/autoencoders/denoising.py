@@ -1,0 +1,358 @@
+"""DenoisingAutoencoder: restores rows that were corrupted on their way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._base import new_generator
+from .._data import Array, Batch, Table, chunks, column_range, to_tensor
+from .._params import NonNegative, Pair, PositiveInt
+from ..corruptions import SELECTIVE, gaussian, uniform_numbers
+from ._restoring import Restoring
+
+__all__ = ["DenoisingAutoencoder"]
+
+N_RESIDUALS = 1000
+"""Rows of which the residuals are kept, to draw noise like theirs."""
+
+
+class DenoisingAutoencoder(Restoring):
+    """Learns structure by undoing noise: x is corrupted to x~, and g(f(x~)) is to be x again.
+
+    An autoencoder that is shown only corrupted rows cannot copy them: it has to know how the
+    entries of a row depend on each other. Its reconstruction r(x~) = g(f(x~)) estimates E[x | x~],
+    so that it removes noise, fills gaps, and tells where the density of the data rises: under
+    Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is about the gradient of log p(x).
+
+    A second array makes it learn another task of the same kind: ``fit(X, Y)`` restores Y from X,
+    where Y is a clean version of X, another noisy one, or has other columns altogether.
+
+    Parameters
+    ----------
+    corruption : {"masking", "gaussian", "salt_and_pepper", "swap", "bert"} or callable, default="masking"
+        "masking" sets entries to zero, which is the column's mean where X is centred (gaussian
+        likelihood). "gaussian" adds noise. "salt_and_pepper" sets entries to the least or the
+        greatest value of their column. "swap" takes the value from another row, for tables.
+        "bert" selects entries, of which 80 % are masked, 10 % swapped and 10 % kept, and the loss
+        is that of the selected ones. Columns of a one-hot group are corrupted together. A callable
+        is given (X, rng), rows on the scale of X and a ``numpy.random.Generator``, and returns a
+        new array.
+    corruption_level : float or "auto", default="auto"
+        Probability that an entry is corrupted; for "gaussian" the standard deviation of the noise
+        over ``scale_``. "auto" is 0.15 for "bert" and 0.2 for the others, and 0 if ``fit`` is
+        given a second array, as X is then corrupted already. Not used by a callable.
+    emphasis : pair of float or "auto", default="auto"
+        Weights of the loss on corrupted entries and on untouched ones (Vincent et al., 2010).
+        "auto" is (1, 0) for "bert" and (1, 1) for the others.
+    walkback : int, default=1
+        Steps of the chain that alternates corruption and reconstruction whose corrupted rows are
+        to be restored to x; 1 is a single corruption. More make ``sample`` better: they teach the
+        model to find back from where its own chain strays (Bengio et al., 2013).
+
+    Attributes
+    ----------
+    target_mean_ : ndarray of shape (n_targets,)
+        Mean of what is reconstructed: of X, or of the second array.
+    target_scale_ : float
+        Its scale.
+    sigma_ : float
+        Standard deviation of the noise in units of X; 0 unless it is "gaussian".
+
+    References
+    ----------
+    Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and Composing Robust Features with
+    Denoising Autoencoders", https://doi.org/10.1145/1390156.1390294
+
+    Vincent et al. (2010), "Stacked Denoising Autoencoders: Learning Useful Representations in a
+    Deep Network with a Local Denoising Criterion", https://www.jmlr.org/papers/v11/vincent10a.html
+
+    Bengio, Yao, Alain and Vincent (2013), "Generalized Denoising Auto-Encoders as Generative
+    Models", https://arxiv.org/abs/1305.6663
+
+    Alain and Bengio (2014), "What Regularized Auto-Encoders Learn from the Data-Generating
+    Distribution", https://www.jmlr.org/papers/v15/alain14a.html
+
+    Lehtinen et al. (2018), "Noise2Noise: Learning Image Restoration without Clean Data",
+    https://arxiv.org/abs/1803.04189
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> X = load_digits().data
+    >>> model = DenoisingAutoencoder(32, corruption="gaussian", corruption_level=1.0, max_iter=20, random_state=0)
+    >>> noisy = model.fit(X).corrupt(X)
+    >>> before, after = ((noisy - X) ** 2).mean(), ((model.denoise(noisy) - X) ** 2).mean()
+    >>> bool(after < 0.5 * before)
+    True
+    """
+
+    corruption: Literal["masking", "gaussian", "salt_and_pepper", "swap", "bert"] | Callable[..., Any] = "masking"
+    corruption_level: NonNegative | Literal["auto"] = "auto"
+    emphasis: Pair | Literal["auto"] = "auto"
+    walkback: PositiveInt = 1
+
+    # ---------------------------------------------------------------- what a fitted model does
+
+    def denoise(self, X: Any) -> np.ndarray:
+        """Restore rows: r(x) = g(f(x)), an estimate of the clean row given a corrupted one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Rows corrupted as those in training were.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) after ``fit(X, Y)``
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        module = self._ready_module()
+        restored = ((part, self._to_x(self._reconstruct(module, x))) for part, x in self._finite_chunks(X))
+        return self._collect(restored, X.shape[0], None)
+
+    def corrupt(self, X: Any, random_state: Any = None) -> np.ndarray:
+        """Corrupt rows as they are in training.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        random_state : int, RandomState instance or None, default=None
+            Seed of the noise; None is the estimator's.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            A new array.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        module, rng = self._ready_module(), self._noise(random_state)
+        rows = ((part, self._unscaled(self._corrupted(module, x, rng)[0])) for part, x in self._finite_chunks(X))
+        return self._collect(rows, X.shape[0], None)
+
+    def score_field(self, X: Any) -> np.ndarray:
+        """Estimate the gradient of the log-density, (r(x) - x) / sigma^2.
+
+        It points to where data are denser, and is exact for the density of the data plus noise if r
+        is the optimal denoiser (Alain and Bengio, 2014).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        field : ndarray of shape (n_samples, n_features)
+            In inverse units of X.
+
+        Raises
+        ------
+        ValueError
+            If the noise was not Gaussian, or the model was fitted to a second array.
+        """
+        check_is_fitted(self)
+        self._require_model_of_x("score_field")
+        if self.sigma_ == 0.0:
+            raise ValueError("score_field needs Gaussian noise: fit with corruption='gaussian' and a positive level.")
+        X = self._check_x(X, reset=False, look_through=False)
+        module = self._ready_module()
+        factor = self.scale_ / self.sigma_**2
+        field = ((part, (self._reconstruct(module, x) - x) * factor) for part, x in self._finite_chunks(X))
+        return self._collect(field, X.shape[0], None)
+
+    def sample(self, n_samples: int = 1, n_steps: int = 100, random_state: Any = None) -> np.ndarray:
+        """Draw new rows by the Markov chain that alternates corruption and reconstruction.
+
+        Each chain starts at the mean, takes x~ from the corruption of x and x from p(x | x~) (Bengio et
+        al., 2013). For the gaussian likelihood that is N(r(x~), S) with S the covariance of the
+        residuals x - r(x~) of the training data.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Chains; the rows are their last states.
+        n_steps : int, default=100
+            Steps of each.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the noise; None is the estimator's.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If the model was fitted to a second array or without corruption, or a number is below 1.
+        """
+        check_is_fitted(self)
+        self._require_model_of_x("sample")
+        if self._level() == 0.0:
+            raise ValueError("sample moves by corruption, but corruption_level=0.0: fit with a positive level.")
+        if n_samples < 1 or n_steps < 1:
+            raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
+        module: Any = self._ready_module()
+        rng, theta = self._noise(random_state), self._flat.theta
+        start = np.zeros_like(self.mean_) if self._centred else self.mean_
+        x = to_tensor(start).to(theta).repeat(n_samples, 1)
+        residuals = x[:0] if self._residuals is None else to_tensor(self._residuals).to(theta)
+        with torch.no_grad():
+            for _ in range(n_steps):
+                eta = module.decode(module.encode(self._corrupted(module, x, rng)[0]))
+                x = self._draw(module, eta, residuals, rng)
+            rows: np.ndarray = self._to_x(x).cpu().numpy()
+        return rows
+
+    def _require_model_of_x(self, method: str) -> None:
+        if self._has_target:
+            raise ValueError(f"{method} needs a model of X itself, and this one was fitted to a second array: fit(X).")
+
+    def _noise(self, random_state: Any) -> torch.Generator:
+        seeds = new_generator(self.random_state if random_state is None else random_state)
+        return torch.Generator(self._flat.theta.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
+
+    def _reconstruct(self, module: Any, x: Tensor) -> Tensor:
+        return self._decode(module, self._encode(module, x))
+
+    # ---------------------------------------------------------------- corruption
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        self._require_possible_corruption(n_features)
+        return super()._architecture(n_features)
+
+    def _require_possible_corruption(self, n_features: int) -> None:
+        level, (alpha, beta) = self._level(), self._emphasis()
+        if self.corruption != "gaussian" and level > 1.0:
+            raise ValueError(
+                f"corruption_level={level:g} is no probability, which corruption={self.corruption!r} needs: "
+                "use a number from 0 to 1, or corruption='gaussian'."
+            )
+        if min(alpha, beta) < 0.0 or alpha == beta == 0.0:
+            raise ValueError(f"emphasis={self.emphasis!r} must be two numbers of at least 0 that are not both 0.")
+        if alpha != beta and (self.corruption == "gaussian" or len(self.target_mean_) != n_features):
+            why = "Gaussian noise corrupts every entry" if self.corruption == "gaussian" else "Y has columns of its own"
+            raise ValueError(f"emphasis={self.emphasis!r} weighs corrupted against untouched entries, but {why}.")
+        if self.walkback > 1 and self._has_target:
+            raise ValueError(f"walkback={self.walkback} needs a model of X itself: fit without a second array.")
+
+    def _level(self) -> float:
+        if callable(self.corruption):
+            return 1.0
+        if self.corruption_level != "auto":
+            return float(self.corruption_level)
+        return 0.0 if self._has_target else {"bert": 0.15}.get(self.corruption, 0.2)
+
+    def _emphasis(self) -> tuple[float, float]:
+        if self.emphasis == "auto":
+            return (1.0, 0.0) if self.corruption == "bert" and not self._has_target else (1.0, 1.0)
+        pair = np.asarray(self.emphasis, dtype=float)
+        if pair.shape != (2,):
+            raise ValueError(f"emphasis={self.emphasis!r} must be two numbers, of corrupted and of untouched entries.")
+        return float(pair[0]), float(pair[1])
+
+    def _rows_are_independent(self) -> bool:
+        return super()._rows_are_independent() and self.corruption not in ("swap", "bert")
+
+    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
+        super()._measure(X, y, weight)
+        self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
+        self._limits = self._measure_limits(X) if self.corruption == "salt_and_pepper" else None
+
+    def _measure_limits(self, X: Array) -> np.ndarray:
+        """Least and greatest value of each column, as the module sees them."""
+        ranges = np.array([column_range(X[rows]) for rows in chunks(*X.shape)])
+        limits = np.stack([ranges[:, 0].min(axis=0), ranges[:, 1].max(axis=0)])
+        return (limits - self.mean_) / self.scale_ if self._centred else limits
+
+    def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
+        batch = super()._corrupt(module, batch, rng)
+        if rng is None or self._level() == 0.0:
+            return batch
+        shown, selected = self._corrupted(module, batch.shown, rng)
+        batch = batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch))
+        return batch if self.walkback == 1 else self._walked(module, batch, rng)
+
+    def _entry_weights(self, selected: Tensor | None, batch: Batch) -> Tensor | None:
+        alpha, beta = self._emphasis()
+        if selected is None or alpha == beta == 1.0:
+            return batch.emphasis
+        return torch.where(selected, alpha, beta).to(batch.x.dtype)
+
+    @torch.no_grad()
+    def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
+        """The corrupted rows and those that their chains lead to, all to be restored to x."""
+        steps = [batch]
+        for _ in range(self.walkback - 1):
+            eta = module.decode(module.encode(steps[-1].shown))
+            x = self._draw(module, eta, batch.x - eta, rng)
+            shown, selected = self._corrupted(module, x, rng)
+            steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
+        return Batch(*map(_joined, zip(*steps, strict=True)))
+
+    def _draw(self, module: Any, eta: Tensor, residuals: Tensor, rng: torch.Generator) -> Tensor:
+        """X from p(x | eta); a Gaussian's noise has the covariance of the residuals."""
+        if not self._centred:
+            return module.head.sample(eta, rng)
+        z = torch.empty((len(eta), len(residuals)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
+        return torch.addmm(eta, z, residuals, alpha=len(residuals) ** -0.5)
+
+    def _train(self, data: Table, partial: bool) -> None:
+        super()._train(data, partial)
+        self._residuals = self._measure_residuals(data)
+
+    @torch.no_grad()
+    def _measure_residuals(self, data: Table) -> np.ndarray | None:
+        """X - r(x~) of rows spread over the data, weighted by the root of their weights."""
+        if self._has_target or not self._centred or self._level() == 0.0:
+            return None
+        rows = torch.arange(0, len(data), -(-len(data) // N_RESIDUALS), device=data.device)
+        batch = data[rows]
+        rng = torch.Generator(batch.x.device).manual_seed(0)
+        residuals = batch.x - self._reconstruct(self.module_, self._corrupted(self.module_, batch.x, rng)[0])
+        if batch.weight is not None:
+            residuals *= (batch.weight / batch.weight.mean().clamp_min(1e-12)).sqrt()[:, None]
+        return residuals.cpu().numpy()
+
+    def _corrupted(self, module: Any, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """x~, and which entries were chosen to be corrupted; None if all were."""
+        if callable(self.corruption):
+            x_tilde = self._corrupted_by_callable(self.corruption, x, rng)
+            return x_tilde, x_tilde != x
+        if self.corruption == "gaussian":
+            return gaussian(x, self._level(), rng), None
+        member = getattr(module.head, "member", None) if x.shape[1] == len(self.target_mean_) else None
+
+        def uniform() -> Tensor:
+            return uniform_numbers(x, rng, member)
+
+        selected = uniform() < self._level()
+        limits = None if self._limits is None else to_tensor(self._limits).to(x)
+        return SELECTIVE[self.corruption](x, selected, uniform, limits), selected
+
+    def _corrupted_by_callable(self, corruption: Callable[..., Any], x: Tensor, rng: torch.Generator) -> Tensor:
+        """x~ of a function of arrays on the scale of X."""
+        seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
+        shape = tuple(x.shape)
+        X = np.asarray(corruption(self._unscaled(x).cpu().numpy(), np.random.default_rng(seed)))
+        if X.shape != shape or not np.isfinite(X).all():
+            raise ValueError(f"corruption returned {X.shape} or numbers that are not finite, and not {shape}.")
+        offset = self.mean_ if self._centred else 0.0
+        return to_tensor((X - offset) / self.scale_).to(x)
+
+    def _unscaled(self, x: Tensor) -> Tensor:
+        """X on the scale of X, as a new tensor."""
+        return x * self.scale_ + to_tensor(self.mean_).to(x) if self._centred else x.clone()
+
+
+def _joined(parts: tuple[Tensor | None, ...]) -> Any:
+    """Tensors one below the other, or None if there are none."""
+    present = [part for part in parts if part is not None]
+    return torch.cat(present) if present else None

@@ -1,0 +1,287 @@
+"""ReceptiveFieldAutoencoder: local filters that are not shared, whose pooled responses are sparse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from .._base import TorchTransformer
+from .._data import Batch, Table, chunks
+from .._linear import principal_axes
+from .._optim import Terms
+from .._params import NonNegative, Positive, PositiveInt, Sizes
+from ..functional import average, squared_error
+from ..local import ReceptiveFields, grid_of
+
+__all__ = ["ReceptiveFieldAutoencoder"]
+
+
+class ReceptiveFieldAutoencoder(TorchTransformer):
+    """Edges, and features that bear shifts: sparse pooled responses of local filters to an image.
+
+    A row is an image. At every position p of a grid lies a receptive field x_p of ``field_size``
+    pixels, and ``n_components`` linear filters look at it, h_pk = w_pk' x_p. They are not shared as in
+    a convolution: each position has its own. Responses of the same filter number at neighbouring
+    positions are pooled,
+
+        p_j = sqrt(eps + sum_{i in N_j} h_i^2),
+
+    and the filters minimise the mean over the rows of
+
+        ||x - W' W x||^2 + lambda sum_j p_j,
+
+    where W holds the filters of all positions. The decoder is the encoder transposed. Without pooling
+    this is independent component analysis with a reconstruction cost; pooling makes neighbouring
+    filters alike. X is whitened inside, because ICA finds nothing new in raw pixels, and comes
+    back on its own scale.
+
+    The code is an image again, of shape ``code_shape``, and the next stage of a pipeline can look
+    at it: ``ReceptiveFieldAutoencoder(8, image_shape=first.code_shape, field_size=4)``. Of a table
+    without an ``image_shape`` a row is a single field.
+
+    What the code is, and what ``inverse_transform`` makes of it, depends on the pooling:
+
+    - Without pooling (``pool_size=1``) the code is h, and the decoder is W'.
+    - With pooling or ``contrast_size`` the code forgets signs and lengths, so that x cannot
+      be computed from it. ``inverse_transform`` then takes the least squares estimate of h at each
+      position, linear in the code around it, and decodes that. It is fitted after training.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Filters at each position, the channels of the code. The code's width is the product of ``code_shape``.
+    image_shape : (height, width), (channels, height, width) or None, default=None
+        How a row is to be read, one channel after the other. None is a table: columns have no order.
+    field_size : int, (height, width) or None, default=None
+        Pixels of a receptive field, of all channels. None is the whole image.
+    stride : int or (height, width), default=1
+        Steps from one field to the next. Fields must reach the border.
+    pool_size : int or (height, width), default=1
+        Neighbouring positions over which responses are pooled. 1 is no pooling.
+    pool_stride : int or (height, width), default=1
+        Steps from one window of pooling to the next: 1 overlaps, ``pool_size`` does not. Windows
+        must reach the border.
+    contrast_size : int, (height, width) or None, default=None
+        Window, of odd size, over which the code is normalised by the mean and the contrast of its
+        neighbours in all channels. None leaves it out. It has no part in training.
+    sparsity : float, default=0.5
+        The weight lambda of the pooled responses, that of Le et al. (2012), and 1 / lambda of RICA.
+    eps : float, default=0.01
+        Under the root of the pooling, in units of whitened pixels squared.
+    whitening : float or None, default=0.1
+        X is multiplied by (C + whitening)^(-1/2), where C is the covariance of its columns in units
+        of their mean variance; directions that vary less are taken for noise. None leaves X as it
+        is: for images of more than a few thousand pixels, as C has the square of that.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The fitted filters.
+    history_ : dict of str to list of float
+        An entry an epoch: "loss", its terms "reconstruction" (squared error of whitened X) and
+        "sparsity", and "validation_loss" with ``early_stopping``.
+    loss_ : float
+        The loss of the weights that were kept.
+    n_iter_ : int
+        Epochs run.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training data.
+    scale_ : float
+        Root mean variance of the columns, by which centred X is divided.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X had any.
+
+    See Also
+    --------
+    sklearn.decomposition.FastICA : As many components as there are dimensions, and no more.
+    skae.SparseAutoencoder : Sparse codes of nonlinear units.
+
+    References
+    ----------
+    Le, Ranzato, Monga, Devin, Chen, Corrado, Dean and Ng (2012), "Building high-level features using
+    large scale unsupervised learning", https://arxiv.org/abs/1112.6209
+
+    Le, Karpenko, Ngiam and Ng (2011), "ICA with Reconstruction Cost for Efficient Overcomplete Feature
+    Learning", https://papers.nips.cc/paper/4467
+
+    Jarrett, Kavukcuoglu, Ranzato and LeCun (2009), "What is the best multi-stage architecture for
+    object recognition?", https://doi.org/10.1109/ICCV.2009.5459469
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ReceptiveFieldAutoencoder
+    >>> X = load_digits().data
+    >>> model = ReceptiveFieldAutoencoder(
+    ...     4, image_shape=(8, 8), field_size=4, pool_size=2, max_iter=5, random_state=0
+    ... )
+    >>> H = model.fit_transform(X)
+    >>> model.code_shape
+    (4, 4, 4)
+    >>> H.shape
+    (1797, 64)
+    """
+
+    learning_rate_init = 0.01
+    image_shape: Sizes | None = None
+    field_size: PositiveInt | Sizes | None = None
+    stride: PositiveInt | Sizes = 1
+    pool_size: PositiveInt | Sizes = 1
+    pool_stride: PositiveInt | Sizes = 1
+    contrast_size: PositiveInt | Sizes | None = None
+    sparsity: NonNegative = 0.5
+    eps: Positive = 0.01
+    whitening: Positive | None = 0.1
+
+    _Module: ClassVar[type[nn.Module]] = ReceptiveFields
+
+    @property
+    def code_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the code; before fit, as the parameters say."""
+        n_features = 1 if self.image_shape is None else int(np.prod(self.image_shape))
+        return _code_shape(getattr(self, "_spec", None) or self._architecture(n_features))
+
+    @property
+    def components_(self) -> np.ndarray:
+        """The filters w, one a row and in units of X: responses are h = (X - mean_) @ components_.T."""
+        check_is_fitted(self)
+        module: Any = self._ready_module()
+        with torch.no_grad():
+            pixels = torch.eye(len(self.mean_)).to(self._flat.theta)
+            return (module.responses(pixels).T / self.scale_).cpu().numpy()
+
+    @property
+    def _n_features_out(self) -> int:
+        return math.prod(_code_shape(self._spec))
+
+    @property
+    def _widest(self) -> int:
+        n_positions, n_filters, n_inputs = self.module_.filters.weight.shape
+        return n_positions * max(n_filters, n_inputs)
+
+    # ---------------------------------------------------------------- hooks
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        image_shape = self._shape_of_image(n_features)
+        whole = image_shape[1:] if self.field_size is None else self.field_size
+        spec = {
+            "image_shape": image_shape,
+            "n_components": int(self.n_components),
+            "field_size": _pair("field_size", whole),
+            "stride": _pair("stride", self.stride),
+            "pool_size": _pair("pool_size", self.pool_size),
+            "pool_stride": _pair("pool_stride", self.pool_stride),
+            "contrast_size": None if self.contrast_size is None else _pair("contrast_size", self.contrast_size),
+            "eps": float(self.eps),
+            "whitened": self.whitening is not None,
+        }
+        _require_that_fields_fit(spec)
+        return spec
+
+    def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
+        if self.image_shape is None:
+            return n_features, 1, 1
+        sizes = _whole_numbers("image_shape", self.image_shape)
+        if len(sizes) not in (2, 3):
+            raise ValueError(
+                f"image_shape={self.image_shape!r} is neither (height, width) nor (channels, height, width)."
+            )
+        if math.prod(sizes) != n_features:
+            raise ValueError(
+                f"image_shape={self.image_shape!r} has {math.prod(sizes)} pixels, but X has {n_features} columns."
+            )
+        channels, height, width = (1, *sizes)[-3:]
+        return channels, height, width
+
+    def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
+        module.filters.initialise(rng)
+        if self.whitening is not None:
+            axes, variances = principal_axes(data.x, len(self.mean_), rng, data.weight)
+            module.set_whitening(axes, variances, float(self.whitening))
+
+    def _loss(self, module: ReceptiveFields, batch: Batch, rng: torch.Generator | None) -> Terms:
+        z = module.whiten(batch.x)
+        h = module.filters(z)
+        error = squared_error(module.filters.transpose(h), z)
+        return {
+            "reconstruction": average(error.sum(0), batch.weight),
+            "sparsity": self.sparsity * average(module.pool(h).sum((0, 1, 2)), batch.weight),
+        }
+
+    def _train(self, data: Table, partial: bool) -> None:
+        super()._train(data, partial)
+        if not self.module_.is_linear:
+            self._fit_estimate(self.module_, data)
+
+    @torch.no_grad()
+    def _fit_estimate(self, module: ReceptiveFields, data: Table) -> None:
+        """Regress the responses on the code, so that there is something to decode."""
+        total = [torch.zeros((), dtype=torch.float64)] * 2
+        for rows in chunks(len(data), self._widest):
+            batch = data[rows]
+            moments = module.moments(batch.x, batch.weight)
+            total = [t + m.cpu().double() for t, m in zip(total, moments, strict=True)]
+        module.set_estimate(*total)
+
+    def _encode(self, module: ReceptiveFields, x: Tensor) -> Tensor:
+        return module.encode(x)
+
+    def _decode(self, module: ReceptiveFields, h: Tensor) -> Tensor:
+        return module.decode(h)
+
+
+def _code_shape(spec: dict[str, Any]) -> tuple[int, int, int]:
+    grid = grid_of(spec["image_shape"][1:], spec["field_size"], spec["stride"])
+    height, width = grid_of(grid, spec["pool_size"], spec["pool_stride"])
+    return spec["n_components"], height, width
+
+
+def _whole_numbers(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
+    """Positive whole numbers as a tuple, or one clear sentence."""
+    listed = np.atleast_1d(np.asarray(sizes)).tolist()
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in listed):
+        raise ValueError(f"{name}={sizes!r} must be made of whole numbers of at least 1.")
+    return tuple(listed)
+
+
+def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
+    """Height and width."""
+    listed = _whole_numbers(name, sizes)
+    if len(listed) > 2:
+        raise ValueError(f"{name}={sizes!r} must be one number, or height and width.")
+    return listed[0], listed[-1]
+
+
+def _require_that_fields_fit(spec: dict[str, Any]) -> None:
+    """Complain of fields and windows that there is no room for, or that leave something out."""
+    image, field, stride = spec["image_shape"][1:], spec["field_size"], spec["stride"]
+    pool, pool_stride, contrast = spec["pool_size"], spec["pool_stride"], spec["contrast_size"]
+    _require_cover("field_size", field, "stride", stride, "image", image)
+    grid = grid_of(image, field, stride)
+    _require_cover("pool_size", pool, "pool_stride", pool_stride, "grid of fields", grid)
+    if contrast is not None and any(size % 2 == 0 for size in contrast):
+        raise ValueError(f"contrast_size={contrast} must be odd, so that the window has a middle.")
+    if contrast is not None and math.prod(_code_shape(spec)) == 1:
+        raise ValueError("contrast_size compares units with their neighbours, but the code has only one: use None.")
+
+
+def _require_cover(size_name: str, size: Sizes, step_name: str, steps: Sizes, whole: str, sides: Sizes) -> None:
+    """Windows of this size, so many steps apart, must fit and leave nothing between them or at the end."""
+    for side, window, step in zip(sides, size, steps, strict=True):
+        if window > side:
+            raise ValueError(f"{size_name}={size} is larger than the {whole}, {sides}: lower it.")
+        if step > window:
+            raise ValueError(f"{step_name}={steps} is larger than {size_name}={size} and leaves gaps: lower it.")
+        if (side - window) % step:
+            raise ValueError(
+                f"{step_name}={steps} never reaches the end of the {whole}, {sides}, with {size_name}={size}: choose "
+                f"steps that divide {side} - {window}."
+            )

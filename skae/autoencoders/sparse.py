@@ -1,0 +1,121 @@
+"""SparseAutoencoder: codes of which few units are active for each row."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .._data import Batch, Table
+from .._optim import Terms
+from .._params import Fraction, NonNegative
+from ..functional import PENALTIES, average, bernoulli_divergence
+from .dense import Activation, Autoencoder
+
+__all__ = ["SparseAutoencoder"]
+
+
+class SparseAutoencoder(Autoencoder):
+    """A dictionary of parts: each row is made of a few of many units.
+
+    The code h of a row costs, beside its reconstruction error,
+
+    - "l1": lambda sum_j |h_j|
+    - "l2": lambda sum_j h_j^2, which shrinks but does not silence
+    - "student_t": lambda sum_j log(1 + h_j^2)
+    - "log": lambda sum_j log(1 + |h_j|)
+
+    in mean over the rows, or, for the penalty "kl", each unit is to be active with the mean rho:
+    lambda sum_j KL(rho || rho_j), where rho_j is the mean of h_j over the batch and KL(rho || r) =
+    rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)).
+
+    Codes with more units than X has columns are usual. Encoder and decoder share their weights, so
+    that a code cannot escape the penalty by being small and its decoder's weights large.
+
+    Parameters
+    ----------
+    sparsity : float, default=0.3
+        The weight lambda of the penalty.
+    penalty : {"l1", "l2", "student_t", "log", "kl"}, default="l1"
+        See above. "kl" needs a code in (0, 1), that is ``code_activation="logistic"``.
+    sparsity_target : float, default=0.05
+        The mean activation rho of "kl"; the other penalties have none.
+    hidden_layer_sizes : tuple of int, or int, default=()
+        Widths of the encoder's hidden layers; the decoder has the same in reverse.
+    code_activation : {"auto", "identity", "relu", ...}, default="auto"
+        "auto" is "logistic" for the penalty "kl" and "relu", whose zeros are exact, for the others.
+    tied_weights : bool, default=True
+        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+    learning_rate_init : float, default=0.01
+        Learning rate at the start. Lower it for a network with hidden layers.
+
+    See Also
+    --------
+    skae.TopKAutoencoder : Exactly k active units a row.
+    skae.metrics.code_statistics : How many units are active.
+
+    References
+    ----------
+    Olshausen and Field (1996), "Emergence of Simple-Cell Receptive Field Properties by Learning a
+    Sparse Code for Natural Images", https://doi.org/10.1038/381607a0
+
+    Ng (2011), "Sparse autoencoder", CS294A lecture notes,
+    https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf
+
+    Candes, Wakin and Boyd (2008), "Enhancing Sparsity by Reweighted l1 Minimization",
+    https://doi.org/10.1007/s00041-008-9045-x
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import SparseAutoencoder
+    >>> X = load_digits().data
+    >>> model = SparseAutoencoder(100, max_iter=20, random_state=0).fit(X)
+    >>> H = model.transform(X)
+    >>> bool((H == 0).mean() > 0.5)
+    True
+    """
+
+    sparsity: NonNegative = 0.3
+    penalty: Literal["l1", "l2", "student_t", "log", "kl"] = "l1"
+    sparsity_target: Fraction = 0.05
+    hidden_layer_sizes = ()
+    code_activation: Activation | Literal["auto"] = "auto"  # type: ignore[assignment]
+    tied_weights = True
+    learning_rate_init = 1e-2
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        return {**super()._architecture(n_features), "code_activation": self._resolved_activation()}
+
+    def _resolved_activation(self) -> str:
+        if self.code_activation == "auto":
+            return "logistic" if self.penalty == "kl" else "relu"
+        if self.penalty == "kl" and self.code_activation != "logistic":
+            raise ValueError(
+                f"penalty='kl' compares probabilities, but code_activation={self.code_activation!r} leaves (0, 1): "
+                "use code_activation='logistic' or 'auto'."
+            )
+        return self.code_activation
+
+    def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
+        super()._initialise(module, data, rng)
+        if self.penalty == "kl" and self.sparsity > 0.0:
+            with torch.no_grad():  # so that units start at about their target
+                module.encoder.biases[-1].fill_(math.log(self.sparsity_target / (1 - self.sparsity_target)))
+
+    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
+        terms = super()._penalties(module, batch, h, rng)
+        if self.sparsity == 0.0:
+            return terms
+        if self.penalty == "kl":
+            cost = bernoulli_divergence(self.sparsity_target, _mean_activation(h, batch.weight)).sum()
+        else:
+            cost = average(PENALTIES[self.penalty](h).sum(1), batch.weight)
+        return {**terms, "sparsity": self.sparsity * cost}
+
+
+def _mean_activation(h: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of each unit over a batch, whose weights may all be zero."""
+    return h.mean(0) if weight is None else weight @ h / weight.sum().clamp_min(1e-12)

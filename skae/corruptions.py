@@ -1,0 +1,77 @@
+"""Corruptions: what a denoising autoencoder is shown instead of its data.
+
+Each replaces the selected entries of x. ``uniform()`` draws numbers in [0, 1) in the shape of x,
+the same for all columns of one variable; ``limits`` are the least and greatest value of each column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+__all__ = ["SELECTIVE", "gaussian", "uniform_numbers"]
+
+Uniform: TypeAlias = Callable[[], Tensor]
+
+
+def gaussian(x: Tensor, sigma: float, rng: torch.Generator) -> Tensor:
+    """X + N(0, sigma^2 I): every entry is corrupted."""
+    return torch.empty_like(x).normal_(0.0, sigma, generator=rng).add_(x)
+
+
+def masking(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
+    """Zero (Vincent et al., 2008)."""
+    return x.masked_fill(selected, 0.0)
+
+
+def salt_and_pepper(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
+    """The column's least or greatest value, by a fair coin (Vincent et al., 2010)."""
+    assert limits is not None
+    return torch.where(selected, torch.where(uniform() < 0.5, limits[0], limits[1]), x)
+
+
+def swap(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
+    """The value that the variable has in another row of the batch."""
+    return torch.where(selected, _elsewhere(x, uniform()), x)
+
+
+def bert(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
+    """Zero in 80 %, a value of another row in 10 %, the value itself in 10 % (Devlin et al., 2019)."""
+    u = uniform()
+    replaced = torch.where(u < 0.8, 0.0, torch.where(u < 0.9, _elsewhere(x, uniform()), x))
+    return torch.where(selected, replaced, x)
+
+
+SELECTIVE: dict[str, Callable[[Tensor, Tensor, Uniform, Tensor | None], Tensor]] = {
+    "masking": masking,
+    "salt_and_pepper": salt_and_pepper,
+    "swap": swap,
+    "bert": bert,
+}
+"""The corruptions that replace some entries and leave the others as they are."""
+
+
+def uniform_numbers(x: Tensor, rng: torch.Generator, member: Tensor | None = None) -> Tensor:
+    """Numbers in [0, 1) in the shape of x, one a row and variable.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_columns)
+    rng : torch.Generator
+    member : LongTensor of shape (n_columns,) or None
+        The variable to which each column belongs; None if each is one.
+    """
+    width = x.shape[1] if member is None else int(member[-1]) + 1
+    u = torch.rand((len(x), width), generator=rng, dtype=x.dtype, device=x.device)
+    return u if member is None else u[:, member]
+
+
+def _elsewhere(x: Tensor, u: Tensor) -> Tensor:
+    """Each entry's value in another row, chosen by u."""
+    n = len(x)
+    steps = (u * (n - 1)).long().clamp_(max=max(0, n - 2)) + 1
+    rows = (torch.arange(n, device=x.device)[:, None] + steps) % n
+    return x.gather(0, rows)

@@ -1,0 +1,261 @@
+"""Receptive fields whose weights are not shared, pooling, and contrast normalisation.
+
+A batch lies on its side here: pixels have shape (n_features, n) and maps (height, width, channels, n).
+The field that all rows have at a position is then one contiguous matrix, and all positions are a
+batched product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = [
+    "LocallyConnected",
+    "ReceptiveFields",
+    "contrast_normalise",
+    "grid_of",
+    "l2_pool",
+    "spread",
+]
+
+LEAST_CONTRAST = 0.01
+"""What contrast is divided by at least, c of Le et al. (2012)."""
+LEAST_VARIATION = 1e-6
+"""Directions of a code with less second moment than this, over the largest, are left out of a regression."""
+
+
+def grid_of(sides: Sequence[int], size: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
+    """How many windows of a size fit below each other, and how many side by side."""
+    return tuple((n - k) // step + 1 for n, k, step in zip(sides, size, stride, strict=True))
+
+
+def l2_pool(h: Tensor, size: Sequence[int], stride: Sequence[int], eps: float) -> Tensor:
+    """sqrt(eps + sum h^2) over windows of neighbouring positions of a channel."""
+    height, width = (_windows(n, k, h)[::step] for n, k, step in zip(h.shape, size, stride, strict=False))
+    return (_on_grid(height, width, h.square()) + eps).sqrt()
+
+
+def contrast_normalise(p: Tensor, size: Sequence[int]) -> Tensor:
+    """Subtractive, then divisive normalisation by the neighbourhood (Jarrett et al., 2009).
+
+    g = p - G p and y = g / max(c, sqrt(G g^2)), where G is the Gaussian average over a window of
+    positions and all channels. At the border the window is what lies inside: a constant gives zero.
+    """
+    height, width = (_gaussian(n, k, p) for n, k in zip(p.shape, size, strict=False))
+    g = p - _on_grid(height, width, p.mean(2, keepdim=True))
+    contrast = _on_grid(height, width, g.square().mean(2, keepdim=True))
+    return g / contrast.clamp_min(LEAST_CONTRAST**2).sqrt()
+
+
+def spread(p: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Pooled maps at the positions that were pooled: each has the window whose middle is nearest."""
+    for axis, (k, step) in enumerate(zip(size, stride, strict=True)):
+        last = p.shape[axis] - 1
+        position = torch.arange(last * step + k, device=p.device)
+        nearest = (2 * position + 1 - k + step).div(2 * step, rounding_mode="floor")
+        p = p.index_select(axis, nearest.clamp(0, last))
+    return p
+
+
+def _on_grid(height: Tensor, width: Tensor, maps: Tensor) -> Tensor:
+    """Apply a matrix to the rows of a grid, and one to its columns."""
+    return torch.einsum("vx,uxkn->uvkn", width, torch.tensordot(height, maps, 1))
+
+
+def _windows(n: int, size: int, like: Tensor) -> Tensor:
+    """A row of ones and zeros for each window of so many of n neighbours."""
+    ones = torch.ones(n, n, dtype=like.dtype, device=like.device)
+    return ones.triu().tril(size - 1)[: n - size + 1]
+
+
+def _gaussian(n: int, size: int, like: Tensor) -> Tensor:
+    """Averages over a window around each of n neighbours, which ends at two standard deviations."""
+    t = torch.arange(n, dtype=like.dtype, device=like.device)
+    distance = (t[:, None] - t).abs()
+    weight = torch.exp(-0.5 * (4 * distance / size).square()) * (distance <= size // 2)
+    return weight / weight.sum(1, keepdim=True)
+
+
+class LocallyConnected(nn.Module):
+    """Linear filters at every position of a grid, with weights of their own: h_pk = w_pk' x_p.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width of x, in this order in a row.
+    n_filters : int
+        Filters at each position.
+    field_size, stride : (int, int)
+        Height and width of the fields x_p, and their steps.
+    """
+
+    pixels: Tensor
+    order: Tensor
+    start: Tensor
+
+    def __init__(
+        self, image_shape: Sequence[int], n_filters: int, field_size: Sequence[int], stride: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self.grid = grid_of(image_shape[1:], field_size, stride)
+        pixels = _pixels_of_fields(image_shape, field_size, stride)
+        self.weight = nn.Parameter(torch.empty(len(pixels), n_filters, pixels.shape[1]))
+        members = pixels.flatten().bincount(minlength=math.prod(image_shape))
+        # Where each pixel lies in the fields: the list of the i-th pixel begins at start[i] of order.
+        tables = {
+            "pixels": pixels.flatten(),
+            "order": pixels.flatten().argsort(stable=True),
+            "start": members.cumsum(0) - members,
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, table.int())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps of the responses to pixels."""
+        return (self.weight @ self.fields(x)).unflatten(0, self.grid)
+
+    def transpose(self, h: Tensor) -> Tensor:
+        """Pixels from maps by the same weights: sum_pk h_pk w_pk, where fields overlap their sum."""
+        return self.overlap(self.weight.mT @ h.flatten(0, 1))
+
+    def fields(self, x: Tensor) -> Tensor:
+        """Pixels of each field, of shape (positions, pixels of a field, n)."""
+        n_positions, _, n_inputs = self.weight.shape
+        return x.index_select(0, self.pixels).view(n_positions, n_inputs, -1)
+
+    def overlap(self, fields: Tensor) -> Tensor:
+        """The transpose of ``fields``: the sum at each pixel, always in the same order, on a GPU too."""
+        return F.embedding_bag(self.order, fields.flatten(0, 1), self.start, mode="sum")
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw normal weights with which W' W keeps the length of a row about as it is."""
+        n_positions, n_filters, n_inputs = self.weight.shape
+        crowding = n_positions * n_filters / len(self.start)
+        draw = torch.randn(self.weight.shape, generator=rng, dtype=self.weight.dtype)
+        self.weight.copy_(draw / math.sqrt(n_inputs * max(1.0, crowding)))
+
+
+def _pixels_of_fields(image_shape: Sequence[int], field_size: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Numbers of the pixels of each field, of shape (positions, pixels of a field)."""
+    image = torch.arange(math.prod(image_shape)).view(*image_shape)
+    fields = image.unfold(1, field_size[0], stride[0]).unfold(2, field_size[1], stride[1])
+    return fields.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+
+
+def _as_rows(maps: Tensor) -> Tensor:
+    """Flatten maps, one channel after the other."""
+    return maps.permute(3, 2, 0, 1).flatten(1)
+
+
+class ReceptiveFields(nn.Module):
+    """Whitening, locally connected filters, L2 pooling and contrast normalisation, and the way back.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width.
+    n_components : int
+        Filters at each position.
+    field_size, stride, pool_size, pool_stride : (int, int)
+    contrast_size : (int, int) or None
+    eps : float
+        Under the root of the pooling.
+    whitened : bool
+        Whether there is a whitening, which is the identity until it is set.
+    """
+
+    whitening: Tensor | None
+    colouring: Tensor | None
+    estimate: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int],
+        n_components: int,
+        field_size: Sequence[int],
+        stride: Sequence[int],
+        pool_size: Sequence[int],
+        pool_stride: Sequence[int],
+        contrast_size: Sequence[int] | None,
+        eps: float,
+        whitened: bool,
+    ) -> None:
+        super().__init__()
+        self.filters = LocallyConnected(image_shape, n_components, field_size, stride)
+        self.pool_size, self.pool_stride, self.eps = pool_size, pool_stride, eps
+        self.contrast_size = contrast_size
+        self.code_shape = (n_components, *grid_of(self.filters.grid, pool_size, pool_stride))
+        identity = torch.eye(math.prod(image_shape)) if whitened else None
+        self.register_buffer("whitening", identity)
+        self.register_buffer("colouring", identity if identity is None else identity.clone())
+        shape = (len(self.filters.weight), n_components, n_components + 1)
+        self.register_buffer("estimate", None if self.is_linear else torch.zeros(shape))
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the code is the responses themselves."""
+        return self.contrast_size is None and math.prod(self.pool_size) == 1
+
+    def whiten(self, x: Tensor) -> Tensor:
+        """Pixels, with about unit variance and without correlation, of rows."""
+        return x.T if self.whitening is None else self.whitening @ x.T
+
+    def pool(self, h: Tensor) -> Tensor:
+        """Norms of neighbouring responses."""
+        return l2_pool(h, self.pool_size, self.pool_stride, self.eps)
+
+    def respond(self, x: Tensor) -> Tensor:
+        """Maps of the responses to rows."""
+        return self.filters(self.whiten(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of each row, as a row."""
+        return _as_rows(self._code(self.respond(x)))
+
+    def responses(self, x: Tensor) -> Tensor:
+        """What the code would be without pooling and normalisation."""
+        return _as_rows(self.respond(x))
+
+    def _code(self, h: Tensor) -> Tensor:
+        p = h if math.prod(self.pool_size) == 1 else self.pool(h)
+        return p if self.contrast_size is None else contrast_normalise(p, self.contrast_size)
+
+    def decode(self, code: Tensor) -> Tensor:
+        """Rows from the responses, or from what a code tells of them."""
+        c = code.unflatten(1, self.code_shape).permute(2, 3, 1, 0)
+        h = c if self.estimate is None else (self.estimate @ self._regressors(c)).unflatten(0, self.filters.grid)
+        z = self.filters.transpose(h)
+        return z.T if self.colouring is None else z.T @ self.colouring
+
+    def _regressors(self, c: Tensor) -> Tensor:
+        """The code around each position and a constant, of shape (positions, n_components + 1, n)."""
+        return F.pad(spread(c, self.pool_size, self.pool_stride).flatten(0, 1), (0, 0, 0, 1), value=1.0)
+
+    def moments(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Second moments of responses and regressors, and of regressors, at each position; summed over rows."""
+        h = self.respond(x)
+        c = self._regressors(self._code(h))
+        weighted = (c if weight is None else c * weight).mT
+        return h.flatten(0, 1) @ weighted, c @ weighted
+
+    @torch.no_grad()
+    def set_estimate(self, cross: Tensor, second: Tensor) -> None:
+        """Least squares of the responses at each position on the code around it, given ``moments``."""
+        assert self.estimate is not None
+        self.estimate.copy_(cross @ torch.linalg.pinv(second, rtol=LEAST_VARIATION, hermitian=True))
+
+    @torch.no_grad()
+    def set_whitening(self, axes: Tensor, variances: Tensor, eps: float) -> None:
+        """ZCA, (C + eps)^(-1/2), of a covariance C with these eigenvectors, as rows, and eigenvalues."""
+        assert self.whitening is not None
+        assert self.colouring is not None
+        deviations = (variances + eps).sqrt()
+        self.whitening.copy_(axes.T / deviations @ axes)
+        self.colouring.copy_(axes.T * deviations @ axes)
