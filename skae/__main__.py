@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import autoencoders
 from ._load import BUNDLED, Dataset, load
 from ._version import __version__
-from .autoencoders import Autoencoder
 from .compare import Comparison, compare, is_classes
 
 BOLD = "\033[1;32m{}\033[0m"
@@ -23,18 +23,30 @@ def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
     """Estimators by the names of the command line."""
     from sklearn.decomposition import PCA
 
-    settings: dict[str, Any] = {"device": options.device}
-    if options.hidden_layer_sizes is not None:
-        settings["hidden_layer_sizes"] = tuple(options.hidden_layer_sizes)
-    if options.max_iter is not None:
-        settings["max_iter"] = options.max_iter
-    known = {"pca": ("PCA", lambda: PCA()), "autoencoder": ("Autoencoder", lambda: Autoencoder(**settings))}
+    known = {"pca": PCA, **{short_name(name): getattr(autoencoders, name) for name in autoencoders.__all__}}
     unknown = [name for name in names if name not in known]
     if not names:
         raise ValueError(f"--reducers names none: choose from {', '.join(known)}.")
     if unknown:
         raise ValueError(f"There is no reducer {unknown[0]!r}: choose from {', '.join(known)}.")
-    return {known[name][0]: known[name][1]() for name in names}
+    return {known[name].__name__: configured(known[name](), options) for name in names}
+
+
+def short_name(name: str) -> str:
+    """What an estimator is called on the command line: sparse is SparseAutoencoder."""
+    return name.removesuffix("Autoencoder").lower() or "autoencoder"
+
+
+def configured(estimator: Any, options: argparse.Namespace) -> Any:
+    """An estimator with those of the options that are parameters of it."""
+    hidden = options.hidden_layer_sizes
+    asked = {
+        "device": options.device,
+        "hidden_layer_sizes": None if hidden is None else tuple(hidden),
+        "max_iter": options.max_iter,
+    }
+    known = estimator.get_params()
+    return estimator.set_params(**{k: v for k, v in asked.items() if k in known and v is not None})
 
 
 def parser() -> argparse.ArgumentParser:

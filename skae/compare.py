@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array
+from sklearn.utils import check_array, get_tags
 
 from .autoencoders import Autoencoder
 from .metrics import r2_against, reconstruct
@@ -119,7 +119,7 @@ def compare(
         text, truth values and whole numbers of at most 20 values, or of 5 rows a value.
     reducers : dict of str to transformer, list of transformers, or None, default=None
         Cloned and given their ``n_components``. Any transformer or pipeline will do; without
-        ``inverse_transform`` it has no R2. PCA is always there. None is ``Autoencoder()``. In a
+        ``inverse_transform`` it has no R2, and only those that need y are fitted with it. PCA is always there. None is ``Autoencoder()``. In a
         pipeline the last step that has ``n_components`` gets it.
     n_components : sequence of int or None, default=None
         Widths of the code. None is 2, 8 and 16, those of them that X has columns and rows for.
@@ -284,7 +284,7 @@ def _evaluate(
 ) -> dict[str, float | None]:
     """Fit a reducer and measure all that the table tells about it."""
     start = time.perf_counter()
-    model.fit(X_train, y_train)
+    model.fit(X_train, y_train if get_tags(model).target_tags.required else None)
     fit_seconds = time.perf_counter() - start
     linear, knn = _downstream(model.transform(X_train), y_train, model.transform(X_test), y_test, classes)
     return {

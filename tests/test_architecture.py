@@ -19,7 +19,7 @@ OUTSIDE = [
     {"torch"},
     {"torch", "numpy", "scipy", "tqdm"},
     {"torch", "numpy", "scipy", "sklearn", "threadpoolctl", "typing_extensions"},
-    {"torch", "numpy", "sklearn"},
+    {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
 ]
 """What each floor may import from other packages; the last uses no torch."""

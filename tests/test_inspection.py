@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 
 import skae
 import skae.inspection
-from skae import Autoencoder
+from skae import Autoencoder, DenoisingAutoencoder
 from skae.inspection import LatentSpaceDisplay, LearningCurveDisplay, ReconstructionDisplay
 
 IRIS = load_iris(as_frame=True)
@@ -56,7 +56,11 @@ def draw_latent_space(estimator, ax=None):
     return LatentSpaceDisplay.from_estimator(estimator, X, SPECIES, ax=ax)
 
 
-DRAWINGS = [draw_learning_curve, draw_reconstruction, draw_pictures, draw_latent_space]
+def draw_restored(estimator, ax=None):
+    return ReconstructionDisplay.from_estimator(estimator, X, corrupted=X[::-1], image_shape=(2, 2), ax=ax)
+
+
+DRAWINGS = [draw_learning_curve, draw_reconstruction, draw_pictures, draw_restored, draw_latent_space]
 
 
 # -------------------------------------------------------------------- conventions of all displays
@@ -338,6 +342,96 @@ def test_bad_reconstructions_are_refused(pca, parameters, message):
     with pytest.raises(ValueError, match=message):
         ReconstructionDisplay.from_estimator(pca, X, **parameters)
     assert not plt.get_fignums()
+
+
+# -------------------------------------------------------------------- clean, corrupted, restored
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    return DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, random_state=0).fit(IRIS.data)
+
+
+@pytest.mark.parametrize("container", [np.asarray, list, pd.DataFrame])
+def test_corrupted_rows_are_restored_and_compared_with_the_clean_ones(pca, container):
+    noisy = X + np.linspace(-1, 1, X.size).reshape(X.shape)
+    display = ReconstructionDisplay.from_estimator(pca, container(X), corrupted=container(noisy), n_samples=3)
+    restored = pca.inverse_transform(pca.transform(noisy[:3]))
+    assert list(display.rows) == ["clean", "corrupted", "restored"]
+    np.testing.assert_array_equal(display.rows["clean"], X[:3])
+    np.testing.assert_array_equal(display.rows["corrupted"], noisy[:3])
+    np.testing.assert_allclose(display.rows["restored"], restored)
+    np.testing.assert_allclose(display.errors, ((X[:3] - restored) ** 2).sum(axis=1))
+
+
+def test_corrupted_sparse_rows_are_restored():
+    sparse = pytest.importorskip("scipy.sparse")
+    S = sparse.csr_array(X)
+    svd = TruncatedSVD(2, random_state=0).fit(S)
+    display = ReconstructionDisplay.from_estimator(svd, S, corrupted=2 * S, n_samples=3)
+    np.testing.assert_array_equal(display.rows["corrupted"], 2 * X[:3])
+
+
+def test_an_uncorrupted_copy_is_reconstructed_as_x_is(pca):
+    plain = ReconstructionDisplay.from_estimator(pca, X)
+    copied = ReconstructionDisplay.from_estimator(pca, X, corrupted=X)
+    np.testing.assert_array_equal(copied.rows["restored"], plain.rows["reconstruction"])
+    np.testing.assert_array_equal(copied.errors, plain.errors)
+
+
+def test_the_greys_are_those_of_the_clean_rows(pca):
+    display = ReconstructionDisplay.from_estimator(pca, X, corrupted=100 * X, image_shape=(2, 2), n_samples=3)
+    assert {picture.get_clim() for picture in display.ax_.images} == {(X[:3].min(), X[:3].max())}
+
+
+def test_the_estimator_corrupts_as_in_training(denoiser):
+    display = ReconstructionDisplay.from_estimator(denoiser, IRIS.data, corrupted=True, random_state=7)
+    noisy = denoiser.corrupt(IRIS.data[:8], random_state=7)
+    np.testing.assert_array_equal(display.rows["corrupted"], noisy)
+    restored = denoiser.denoise(pd.DataFrame(noisy, columns=IRIS.data.columns))
+    np.testing.assert_allclose(display.rows["restored"], restored, rtol=1e-5)
+    assert (noisy != X[:8]).any()
+    assert list(display.axes_[-1].get_lines()[0].get_ydata()) == list(X[7])
+
+
+def test_polars_frames_are_corrupted():
+    frame = pytest.importorskip("polars").from_pandas(IRIS.data)
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, random_state=0).fit(frame)
+    display = ReconstructionDisplay.from_estimator(model, frame, corrupted=True, random_state=7)
+    np.testing.assert_array_equal(display.rows["corrupted"], model.corrupt(frame.head(8), random_state=7))
+
+
+@pytest.mark.parametrize("corrupted", [None, False])
+def test_without_corruption_rows_are_reconstructed(pca, corrupted):
+    display = ReconstructionDisplay.from_estimator(pca, X, corrupted=corrupted)
+    assert list(display.rows) == ["input", "reconstruction"]
+
+
+def test_an_estimator_that_cannot_corrupt_is_refused(pca):
+    with pytest.raises(TypeError, match="PCA has no corrupt: pass corrupted rows"):
+        ReconstructionDisplay.from_estimator(pca, X, corrupted=True)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("corrupted", "message"),
+    [
+        (X[:3], r"The corrupted rows have shape \(3, 4\) and the clean ones \(8, 4\)"),
+        (X[:, :3], "X has 3 features, but PCA is expecting 4 features"),
+        (X[:, 0], "Expected 2D array"),
+        (np.full_like(X, np.nan), "contains NaN"),
+    ],
+)
+def test_corrupted_rows_that_do_not_fit_are_refused(pca, corrupted, message):
+    with pytest.raises(ValueError, match=message):
+        ReconstructionDisplay.from_estimator(pca, X, corrupted=corrupted)
+    assert not plt.get_fignums()
+
+
+def test_reconstructions_of_something_else_than_x_are_refused():
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, random_state=0).fit(X, X[:, :2])
+    with pytest.raises(ValueError, match=r"The reconstruction rows have shape \(8, 2\) and the input ones \(8, 4\)"):
+        ReconstructionDisplay.from_estimator(model, X)
 
 
 # -------------------------------------------------------------------- latent space

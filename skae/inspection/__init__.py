@@ -5,8 +5,20 @@ codes and reconstructions accept any transformer, so that PCA can stand beside a
 """
 
 from .comparison import ComparisonDisplay
+from .filters import FilterDisplay
+from .jacobian import JacobianDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
 from .reconstruction import ReconstructionDisplay
+from .stimuli import optimal_stimulus, top_stimuli
 
-__all__ = ["ComparisonDisplay", "LatentSpaceDisplay", "LearningCurveDisplay", "ReconstructionDisplay"]
+__all__ = [
+    "ComparisonDisplay",
+    "FilterDisplay",
+    "JacobianDisplay",
+    "LatentSpaceDisplay",
+    "LearningCurveDisplay",
+    "ReconstructionDisplay",
+    "optimal_stimulus",
+    "top_stimuli",
+]

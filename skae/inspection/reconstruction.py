@@ -23,7 +23,8 @@ class ReconstructionDisplay:
     Parameters
     ----------
     rows : dict of str to array-like of shape (n_samples, n_features)
-        What is drawn, from top to bottom in pictures: {"input": X, "reconstruction": X_hat}. The
+        What is drawn, from top to bottom in pictures: {"input": X, "reconstruction": X_hat}, or
+        {"clean": X, "corrupted": X_noisy, "restored": X_hat}, where X_hat is made of X_noisy. The
         first is what the others are compared to: its values set the greys of all pictures, and it
         is drawn as points where the others are lines.
     errors : array-like of shape (n_samples,), default=None
@@ -74,11 +75,13 @@ class ReconstructionDisplay:
         estimator: Any,
         X: Any,
         *,
+        corrupted: Any = None,
         n_samples: int = 8,
         image_shape: ImageShape = None,
+        random_state: Any = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Reconstruct the first rows of X and draw them.
+        """Reconstruct the first rows of X, or restore them from corrupted ones, and draw them.
 
         Parameters
         ----------
@@ -86,10 +89,15 @@ class ReconstructionDisplay:
             A fitted transformer with ``inverse_transform``; PCA and pipelines are welcome.
         X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features)
             What the estimator transforms.
+        corrupted : array-like of the shape of X, True or None, default=None
+            What is reconstructed instead of X; errors are then those of the restored against the
+            clean rows. True is the estimator's own corruption, ``estimator.corrupt(X)``.
         n_samples : int, default=8
             Rows to draw.
         image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
             Shape of the pictures, see the class.
+        random_state : int, RandomState instance or None, default=None
+            Seed of ``corrupted=True``.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a new figure.
 
@@ -101,9 +109,11 @@ class ReconstructionDisplay:
         Raises
         ------
         TypeError
-            If the estimator has no ``transform`` or no ``inverse_transform``.
+            If the estimator has no ``transform`` or no ``inverse_transform``, or no ``corrupt``
+            that ``corrupted=True`` asks for.
         ValueError
-            If ``n_samples`` is not positive, or ``image_shape`` does not fit the features.
+            If ``n_samples`` is not positive, ``corrupted`` or what is reconstructed has another
+            shape than X, or ``image_shape`` does not fit the features.
         """
         for method in ("transform", "inverse_transform"):
             if not hasattr(estimator, method):
@@ -111,12 +121,17 @@ class ReconstructionDisplay:
                 raise TypeError(f"{name} has no {method}: pass a transformer that can reconstruct, as PCA can.")
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} leaves nothing to draw: pass at least 1.")
-        first = _first_rows(X, n_samples)
-        reconstruction = _dense(estimator.inverse_transform(estimator.transform(first)))
-        rows = {"input": _dense(first), "reconstruction": reconstruction}
+        clean = _first_rows(X, n_samples)
+        shown = _corrupted(estimator, clean, corrupted, n_samples, random_state)
+        restored = _dense(estimator.inverse_transform(estimator.transform(clean if shown is None else shown)))
+        if shown is None:
+            rows = {"input": _dense(clean), "reconstruction": restored}
+        else:
+            rows = {"clean": _dense(clean), "corrupted": _dense(shown), "restored": restored}
+        first = _require_same_shape(rows)
         return cls(
             rows=rows,
-            errors=((rows["input"] - reconstruction) ** 2).sum(axis=1),
+            errors=((first - restored) ** 2).sum(axis=1),
             image_shape=image_shape,
             feature_names=getattr(X, "columns", None),
         ).plot(ax)
@@ -150,6 +165,34 @@ class ReconstructionDisplay:
             self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, self.errors, ax)
         self.figure_ = self.ax_.figure
         return self
+
+
+def _corrupted(estimator: Any, clean: Any, corrupted: Any, n_samples: int, random_state: Any) -> Any:
+    """What the estimator is shown instead of the first rows of X, if anything."""
+    if corrupted is None or corrupted is False:
+        return None
+    if corrupted is not True:
+        return _first_rows(corrupted, n_samples)
+    if not hasattr(estimator, "corrupt"):
+        raise TypeError(f"{type(estimator).__name__} has no corrupt: pass corrupted rows as corrupted.")
+    return _like(clean, _dense(estimator.corrupt(clean, random_state=random_state)))
+
+
+def _require_same_shape(rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the first rows if all others can be compared with them."""
+    (name, first), *others = rows.items()
+    for other, values in others:
+        if values.shape != first.shape:
+            raise ValueError(
+                f"The {other} rows have shape {values.shape} and the {name} ones {first.shape}: "
+                "they can only be compared if they have the same."
+            )
+    return first
+
+
+def _like(X: Any, values: np.ndarray) -> Any:
+    """Put values into a data frame if X is one, whose names the estimator may ask for."""
+    return type(X)(dict(zip(X.columns, values.T, strict=True))) if hasattr(X, "columns") else values
 
 
 def _first_rows(X: Any, n: int) -> Any:
