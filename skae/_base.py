@@ -170,6 +170,9 @@ class TorchTransformer(Coding):
         """What the loss needs of y, checked: a row for each row of X, or None."""
         return None
 
+    def _conclude(self, data: Table) -> None:
+        """Measure, on the data just learnt from, what a fitted model needs beside its weights."""
+
     def _rows_are_independent(self) -> bool:
         """Whether the loss is, but for its noise, a weighted sum over rows: no row looks at another."""
         return True
@@ -259,6 +262,7 @@ class TorchTransformer(Coding):
             self._move(device)
         with self._threads(device, len(data)):
             self._train(data, partial)
+            self._conclude(data)
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
         """Whether order and multiplicity of rows play no part in a fit, and are quickly taken away."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["SELECTIVE", "gaussian", "uniform_numbers"]
+__all__ = ["SELECTIVE", "any_of_variable", "gaussian", "select", "uniform_numbers"]
 
 Uniform: TypeAlias = Callable[[], Tensor]
 
@@ -24,7 +24,7 @@ def gaussian(x: Tensor, sigma: float, rng: torch.Generator) -> Tensor:
 
 def masking(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
     """Zero (Vincent et al., 2008)."""
-    return x.masked_fill(selected, 0.0)
+    return x * ~selected
 
 
 def salt_and_pepper(x: Tensor, selected: Tensor, uniform: Uniform, limits: Tensor | None) -> Tensor:
@@ -54,6 +54,23 @@ SELECTIVE: dict[str, Callable[[Tensor, Tensor, Uniform, Tensor | None], Tensor]]
 """The corruptions that replace some entries and leave the others as they are."""
 
 
+def select(x: Tensor, level: float, rng: torch.Generator, member: Tensor | None = None) -> Tensor:
+    """Where an entry of x is chosen, which happens with probability ``level``, to a 65536th.
+
+    Columns of one variable are chosen together; the parameters are those of ``uniform_numbers``.
+    """
+    if level >= 1.0:
+        return torch.ones_like(x, dtype=torch.bool)
+    if x.device.type != "cpu":
+        return uniform_numbers(x, rng, member) < level
+    # Four numbers of 16 bits from one draw of 64: half the time of drawing floats.
+    width = x.shape[1] if member is None else int(member[-1]) + 1
+    n = len(x) * width
+    bits = torch.empty(-(-n // 4), dtype=torch.int64).random_(-(2**63), 2**63 - 1, generator=rng)
+    chosen = bits.view(torch.int16)[:n].view(len(x), width) < round(level * 65536) - 32768
+    return chosen if member is None else chosen[:, member]
+
+
 def uniform_numbers(x: Tensor, rng: torch.Generator, member: Tensor | None = None) -> Tensor:
     """Numbers in [0, 1) in the shape of x, one a row and variable.
 
@@ -67,6 +84,14 @@ def uniform_numbers(x: Tensor, rng: torch.Generator, member: Tensor | None = Non
     width = x.shape[1] if member is None else int(member[-1]) + 1
     u = torch.rand((len(x), width), generator=rng, dtype=x.dtype, device=x.device)
     return u if member is None else u[:, member]
+
+
+def any_of_variable(selected: Tensor, member: Tensor | None) -> Tensor:
+    """Select all columns of a variable, see ``uniform_numbers``, of which one is selected."""
+    if member is None:
+        return selected
+    counts = selected.new_zeros((len(selected), int(member[-1]) + 1), dtype=torch.long)
+    return counts.index_add_(1, member, selected.long())[:, member] > 0
 
 
 def _elsewhere(x: Tensor, u: Tensor) -> Tensor:

@@ -253,9 +253,9 @@ class ReceptiveFields(nn.Module):
 
     @torch.no_grad()
     def set_whitening(self, axes: Tensor, variances: Tensor, eps: float) -> None:
-        """ZCA, (C + eps)^(-1/2), of a covariance C with these eigenvectors, as rows, and eigenvalues."""
-        assert self.whitening is not None
-        assert self.colouring is not None
-        deviations = (variances + eps).sqrt()
-        self.whitening.copy_(axes.T / deviations @ axes)
-        self.colouring.copy_(axes.T * deviations @ axes)
+        """ZCA, (C + eps)^(-1/2), of a covariance C with these eigenvectors, as rows, and eigenvalues; others are 0."""
+        for power, matrix in ((-0.5, self.whitening), (0.5, self.colouring)):
+            assert matrix is not None
+            elsewhere = eps**power
+            matrix.copy_(axes.T * ((variances + eps) ** power - elsewhere) @ axes)
+            matrix.diagonal().add_(elsewhere)

@@ -36,7 +36,7 @@ class Restoring(Autoencoder):
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Finite numbers.
-        y : array-like of shape (n_samples, n_targets), default=None
+        y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
             What is to be reconstructed instead of X: a clean version, another noisy one, or other
             columns of the same rows. Labels, of shape (n_samples,), are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -61,7 +61,7 @@ class Restoring(Autoencoder):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples, n_targets), default=None
+        y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
             What the reconstruction of X is compared with, if not with X itself. Labels, of shape
             (n_samples,), are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -78,12 +78,14 @@ class Restoring(Autoencoder):
         """
         return super().score(X, y, sample_weight)
 
-    def _targets(self, y: Any, n_samples: int) -> np.ndarray | None:
-        if y is None or np.asarray(y).ndim < 2:
+    def _targets(self, y: Any, n_samples: int) -> Array | None:
+        if y is None or (y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) < 2:
             return None
-        target: np.ndarray = check_array(y, dtype=[np.float64, np.float32], input_name="Y")
-        if len(target) != n_samples:
-            raise ValueError(f"Y has {len(target)} rows, but X has {n_samples}: pass a target for each row of X.")
+        y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else y
+        target = check_array(y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="Y")
+        n_targets = target.shape[0]
+        if n_targets != n_samples:
+            raise ValueError(f"Y has {n_targets} rows, but X has {n_samples}: pass a target for each row of X.")
         return target
 
     def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
@@ -92,10 +94,24 @@ class Restoring(Autoencoder):
         self.target_mean_, self.target_scale_ = self.mean_, self.scale_
         if y is not None:
             self.target_mean_, scale = moments(y, weight)
+            if not (np.isfinite(self.target_mean_).all() and np.isfinite(scale)):
+                raise ValueError("Y has values so large that their variance is infinite: rescale Y.")
             self.target_scale_ = scale if self._centred else 1.0
 
     def _output_scale(self) -> tuple[np.ndarray, float]:
         return self.target_mean_, self.target_scale_
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        n_targets = len(self.target_mean_)
+        if self.tied_weights and n_targets != n_features:
+            raise ValueError(
+                f"tied_weights=True gives the decoder the encoder's weights, but Y has {n_targets} columns and X "
+                f"{n_features}: use tied_weights=False."
+            )
+        return super()._architecture(n_features)
+
+    def _groups(self, n_features: int) -> tuple[int, ...]:
+        return super()._groups(len(self.target_mean_))
 
     def _starts_at_pca(self, n_features: int) -> bool:
         n_targets = len(self.target_mean_)

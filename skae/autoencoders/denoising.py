@@ -11,14 +11,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._base import new_generator
-from .._data import Array, Batch, Table, chunks, column_range, to_tensor
+from .._data import Array, Batch, Table, chunks, to_tensor
 from .._params import NonNegative, Pair, PositiveInt
-from ..corruptions import SELECTIVE, gaussian, uniform_numbers
+from ..corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 from ._restoring import Restoring
 
 __all__ = ["DenoisingAutoencoder"]
 
-N_RESIDUALS = 1000
+N_RESIDUALS = 500
 """Rows of which the residuals are kept, to draw noise like theirs."""
 
 
@@ -35,7 +35,7 @@ class DenoisingAutoencoder(Restoring):
 
     Parameters
     ----------
-    corruption : {"masking", "gaussian", "salt_and_pepper", "swap", "bert"} or callable, default="masking"
+    corruption : {"masking", "gaussian", "salt_and_pepper", "swap", "bert"} or callable, default="gaussian"
         "masking" sets entries to zero, which is the column's mean where X is centred (gaussian
         likelihood). "gaussian" adds noise. "salt_and_pepper" sets entries to the least or the
         greatest value of their column. "swap" takes the value from another row, for tables.
@@ -45,8 +45,8 @@ class DenoisingAutoencoder(Restoring):
         new array.
     corruption_level : float or "auto", default="auto"
         Probability that an entry is corrupted; for "gaussian" the standard deviation of the noise
-        over ``scale_``. "auto" is 0.15 for "bert" and 0.2 for the others, and 0 if ``fit`` is
-        given a second array, as X is then corrupted already. Not used by a callable.
+        over ``scale_``. "auto" is 0.3 for "gaussian", 0.15 for "bert" and 0.1 for the others, and 0
+        if ``fit`` is given a second array, as X is then corrupted already. Not used by a callable.
     emphasis : pair of float or "auto", default="auto"
         Weights of the loss on corrupted entries and on untouched ones (Vincent et al., 2010).
         "auto" is (1, 0) for "bert" and (1, 1) for the others.
@@ -93,7 +93,7 @@ class DenoisingAutoencoder(Restoring):
     True
     """
 
-    corruption: Literal["masking", "gaussian", "salt_and_pepper", "swap", "bert"] | Callable[..., Any] = "masking"
+    corruption: Literal["masking", "gaussian", "salt_and_pepper", "swap", "bert"] | Callable[..., Any] = "gaussian"
     corruption_level: NonNegative | Literal["auto"] = "auto"
     emphasis: Pair | Literal["auto"] = "auto"
     walkback: PositiveInt = 1
@@ -195,7 +195,7 @@ class DenoisingAutoencoder(Restoring):
         """
         check_is_fitted(self)
         self._require_model_of_x("sample")
-        if self._level() == 0.0:
+        if self._level() == 0.0 or (self._centred and self._residuals is None):
             raise ValueError("sample moves by corruption, but corruption_level=0.0: fit with a positive level.")
         if n_samples < 1 or n_steps < 1:
             raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
@@ -229,15 +229,13 @@ class DenoisingAutoencoder(Restoring):
         return super()._architecture(n_features)
 
     def _require_possible_corruption(self, n_features: int) -> None:
-        level, (alpha, beta) = self._level(), self._emphasis()
+        level, emphasis = self._level(), self._emphasis()
         if self.corruption != "gaussian" and level > 1.0:
             raise ValueError(
                 f"corruption_level={level:g} is no probability, which corruption={self.corruption!r} needs: "
                 "use a number from 0 to 1, or corruption='gaussian'."
             )
-        if min(alpha, beta) < 0.0 or alpha == beta == 0.0:
-            raise ValueError(f"emphasis={self.emphasis!r} must be two numbers of at least 0 that are not both 0.")
-        if alpha != beta and (self.corruption == "gaussian" or len(self.target_mean_) != n_features):
+        if emphasis != (1.0, 1.0) and (self.corruption == "gaussian" or len(self.target_mean_) != n_features):
             why = "Gaussian noise corrupts every entry" if self.corruption == "gaussian" else "Y has columns of its own"
             raise ValueError(f"emphasis={self.emphasis!r} weighs corrupted against untouched entries, but {why}.")
         if self.walkback > 1 and self._has_target:
@@ -248,29 +246,36 @@ class DenoisingAutoencoder(Restoring):
             return 1.0
         if self.corruption_level != "auto":
             return float(self.corruption_level)
-        return 0.0 if self._has_target else {"bert": 0.15}.get(self.corruption, 0.2)
+        return 0.0 if self._has_target else {"bert": 0.15, "gaussian": 0.3}.get(self.corruption, 0.1)
 
     def _emphasis(self) -> tuple[float, float]:
-        if self.emphasis == "auto":
+        if isinstance(self.emphasis, str):
             return (1.0, 0.0) if self.corruption == "bert" and not self._has_target else (1.0, 1.0)
-        pair = np.asarray(self.emphasis, dtype=float)
-        if pair.shape != (2,):
-            raise ValueError(f"emphasis={self.emphasis!r} must be two numbers, of corrupted and of untouched entries.")
+        try:
+            pair = np.asarray(self.emphasis, dtype=float)
+        except (TypeError, ValueError):
+            pair = np.empty(0)
+        if pair.shape != (2,) or not (np.isfinite(pair) & (pair >= 0.0)).all() or not pair.any():
+            raise ValueError(
+                f"emphasis={self.emphasis!r} must be two numbers of at least 0, not both 0: the weights of corrupted "
+                "and of untouched entries."
+            )
         return float(pair[0]), float(pair[1])
 
     def _rows_are_independent(self) -> bool:
-        return super()._rows_are_independent() and self.corruption not in ("swap", "bert")
+        looks_elsewhere = callable(self.corruption) or self.corruption in ("swap", "bert")
+        return super()._rows_are_independent() and not looks_elsewhere
 
     def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
         super()._measure(X, y, weight)
-        self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
-        self._limits = self._measure_limits(X) if self.corruption == "salt_and_pepper" else None
+        self._limits: np.ndarray | None = None
 
-    def _measure_limits(self, X: Array) -> np.ndarray:
-        """Least and greatest value of each column, as the module sees them."""
-        ranges = np.array([column_range(X[rows]) for rows in chunks(*X.shape)])
-        limits = np.stack([ranges[:, 0].min(axis=0), ranges[:, 1].max(axis=0)])
-        return (limits - self.mean_) / self.scale_ if self._centred else limits
+    def _measure_limits(self, data: Table) -> np.ndarray:
+        """Least and greatest value that each column has had so far, as the module sees them."""
+        known = [] if self._limits is None else [to_tensor(self._limits)]
+        parts = (data.x[rows] for rows in chunks(len(data), len(self.mean_)))
+        ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
+        return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         batch = super()._corrupt(module, batch, rng)
@@ -284,7 +289,7 @@ class DenoisingAutoencoder(Restoring):
         alpha, beta = self._emphasis()
         if selected is None or alpha == beta == 1.0:
             return batch.emphasis
-        return torch.where(selected, alpha, beta).to(batch.x.dtype)
+        return torch.full_like(batch.x, beta).masked_fill_(selected, alpha)
 
     @torch.no_grad()
     def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
@@ -292,7 +297,7 @@ class DenoisingAutoencoder(Restoring):
         steps = [batch]
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
-            x = self._draw(module, eta, batch.x - eta, rng)
+            x = self._draw(module, eta, _weighted(batch.x - eta, batch.weight), rng)
             shown, selected = self._corrupted(module, x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
@@ -304,52 +309,70 @@ class DenoisingAutoencoder(Restoring):
         z = torch.empty((len(eta), len(residuals)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
         return torch.addmm(eta, z, residuals, alpha=len(residuals) ** -0.5)
 
-    def _train(self, data: Table, partial: bool) -> None:
-        super()._train(data, partial)
+    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
+        data = super()._table(X, y, weight, device)
+        if self.corruption == "salt_and_pepper":
+            self._limits = self._measure_limits(data)
+        return data
+
+    def _conclude(self, data: Table) -> None:
+        # Here and not in _measure: a warm start may go on with other noise.
+        self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
         self._residuals = self._measure_residuals(data)
 
     @torch.no_grad()
     def _measure_residuals(self, data: Table) -> np.ndarray | None:
-        """X - r(x~) of rows spread over the data, weighted by the root of their weights."""
+        """X - r(x~) of rows spread over the data."""
         if self._has_target or not self._centred or self._level() == 0.0:
             return None
         rows = torch.arange(0, len(data), -(-len(data) // N_RESIDUALS), device=data.device)
         batch = data[rows]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         residuals = batch.x - self._reconstruct(self.module_, self._corrupted(self.module_, batch.x, rng)[0])
-        if batch.weight is not None:
-            residuals *= (batch.weight / batch.weight.mean().clamp_min(1e-12)).sqrt()[:, None]
-        return residuals.cpu().numpy()
+        return _weighted(residuals, batch.weight).cpu().numpy()
 
     def _corrupted(self, module: Any, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """x~, and which entries were chosen to be corrupted; None if all were."""
+        member = getattr(module.head, "member", None) if x.shape[1] == len(self.target_mean_) else None
         if callable(self.corruption):
-            x_tilde = self._corrupted_by_callable(self.corruption, x, rng)
-            return x_tilde, x_tilde != x
+            x_tilde, changed = self._corrupted_by_callable(self.corruption, x, rng)
+            return x_tilde, any_of_variable(changed, member)
         if self.corruption == "gaussian":
             return gaussian(x, self._level(), rng), None
-        member = getattr(module.head, "member", None) if x.shape[1] == len(self.target_mean_) else None
+        if self.corruption == "salt_and_pepper" and self._limits is None:
+            raise ValueError("corruption='salt_and_pepper' needs the ranges of the columns: fit with it first.")
 
         def uniform() -> Tensor:
             return uniform_numbers(x, rng, member)
 
-        selected = uniform() < self._level()
+        selected = select(x, self._level(), rng, member)
         limits = None if self._limits is None else to_tensor(self._limits).to(x)
         return SELECTIVE[self.corruption](x, selected, uniform, limits), selected
 
-    def _corrupted_by_callable(self, corruption: Callable[..., Any], x: Tensor, rng: torch.Generator) -> Tensor:
-        """x~ of a function of arrays on the scale of X."""
+    def _corrupted_by_callable(
+        self, corruption: Callable[..., Any], x: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """x~ of a function of arrays on the scale of X, and which entries it changed."""
         seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-        shape = tuple(x.shape)
-        X = np.asarray(corruption(self._unscaled(x).cpu().numpy(), np.random.default_rng(seed)))
-        if X.shape != shape or not np.isfinite(X).all():
-            raise ValueError(f"corruption returned {X.shape} or numbers that are not finite, and not {shape}.")
+        X = self._unscaled(x).cpu().numpy()
+        X_tilde = np.asarray(corruption(X.copy(), np.random.default_rng(seed)))
+        if X_tilde.shape != X.shape or X_tilde.dtype.kind not in "biuf":
+            got = f"shape {X_tilde.shape} and dtype {X_tilde.dtype}"
+            raise ValueError(f"corruption must return numbers in the shape {X.shape} that it was given; got {got}.")
+        if not np.isfinite(X_tilde).all():
+            raise ValueError("corruption returned NaN or infinity: every entry must stay a finite number.")
         offset = self.mean_ if self._centred else 0.0
-        return to_tensor((X - offset) / self.scale_).to(x)
+        changed = to_tensor(X_tilde != X).to(x.device)
+        return torch.where(changed, to_tensor((X_tilde - offset) / self.scale_).to(x), x), changed
 
     def _unscaled(self, x: Tensor) -> Tensor:
         """X on the scale of X, as a new tensor."""
         return x * self.scale_ + to_tensor(self.mean_).to(x) if self._centred else x.clone()
+
+
+def _weighted(residuals: Tensor, weight: Tensor | None) -> Tensor:
+    """Residuals whose mean square is the weighted one."""
+    return residuals if weight is None else residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

@@ -21,6 +21,9 @@ from ..local import ReceptiveFields, grid_of
 
 __all__ = ["ReceptiveFieldAutoencoder"]
 
+MOST_WHITENED = 5_000
+"""Columns up to which a covariance is decomposed; it takes a minute or two."""
+
 
 class ReceptiveFieldAutoencoder(TorchTransformer):
     """Edges, and features that bear shifts: sparse pooled responses of local filters to an image.
@@ -38,11 +41,11 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
 
     where W holds the filters of all positions. The decoder is the encoder transposed. Without pooling
     this is independent component analysis with a reconstruction cost; pooling makes neighbouring
-    filters alike. X is whitened inside, because ICA finds nothing new in raw pixels, and comes
-    back on its own scale.
+    filters alike. X is whitened inside, so that faint directions count as much as strong ones, and
+    comes back on its own scale.
 
-    The code is an image again, of shape ``code_shape``, and the next stage of a pipeline can look
-    at it: ``ReceptiveFieldAutoencoder(8, image_shape=first.code_shape, field_size=4)``. Of a table
+    The code is an image again, of shape ``code_shape_``, and the next stage of a pipeline can look
+    at it: ``ReceptiveFieldAutoencoder(8, image_shape=first.code_shape_, field_size=4)``. Of a table
     without an ``image_shape`` a row is a single field.
 
     What the code is, and what ``inverse_transform`` makes of it, depends on the pooling:
@@ -55,7 +58,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     Parameters
     ----------
     n_components : int, default=2
-        Filters at each position, the channels of the code. The code's width is the product of ``code_shape``.
+        Filters at each position, the channels of the code. The code's width is the product of ``code_shape_``.
     image_shape : (height, width), (channels, height, width) or None, default=None
         How a row is to be read, one channel after the other. None is a table: columns have no order.
     field_size : int, (height, width) or None, default=None
@@ -71,16 +74,24 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         Window, of odd size, over which the code is normalised by the mean and the contrast of its
         neighbours in all channels. None leaves it out. It has no part in training.
     sparsity : float, default=0.5
-        The weight lambda of the pooled responses, that of Le et al. (2012), and 1 / lambda of RICA.
+        The weight lambda of the pooled responses, as in Le et al. (2012), and 1 / lambda of RICA. Windows
+        that overlap count a response several times, and want less of it.
     eps : float, default=0.01
         Under the root of the pooling, in units of whitened pixels squared.
     whitening : float or None, default=0.1
         X is multiplied by (C + whitening)^(-1/2), where C is the covariance of its columns in units
         of their mean variance; directions that vary less are taken for noise. None leaves X as it
         is: for images of more than a few thousand pixels, as C has the square of that.
+    learning_rate_init : float, default=0.01
+        Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
 
     Attributes
     ----------
+    code_shape_ : (int, int, int)
+        Channels, height and width of the code. It is known before fit.
+    components_ : ndarray of shape (n_units, n_features)
+        The filters of all positions before pooling, in units of X: h = (X - mean_) @ components_.T.
+        The first are those of the first channel, position by position.
     module_ : torch.nn.Module
         The fitted filters.
     history_ : dict of str to list of float
@@ -110,7 +121,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     large scale unsupervised learning", https://arxiv.org/abs/1112.6209
 
     Le, Karpenko, Ngiam and Ng (2011), "ICA with Reconstruction Cost for Efficient Overcomplete Feature
-    Learning", https://papers.nips.cc/paper/4467
+    Learning", https://proceedings.neurips.cc/paper_files/paper/2011/hash/233509073ed3432027d48b1a83f5fbd2-Abstract.html
 
     Jarrett, Kavukcuoglu, Ranzato and LeCun (2009), "What is the best multi-stage architecture for
     object recognition?", https://doi.org/10.1109/ICCV.2009.5459469
@@ -124,7 +135,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     ...     4, image_shape=(8, 8), field_size=4, pool_size=2, max_iter=5, random_state=0
     ... )
     >>> H = model.fit_transform(X)
-    >>> model.code_shape
+    >>> model.code_shape_
     (4, 4, 4)
     >>> H.shape
     (1797, 64)
@@ -144,7 +155,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     _Module: ClassVar[type[nn.Module]] = ReceptiveFields
 
     @property
-    def code_shape(self) -> tuple[int, int, int]:
+    def code_shape_(self) -> tuple[int, int, int]:
         """Channels, height and width of the code; before fit, as the parameters say."""
         n_features = 1 if self.image_shape is None else int(np.prod(self.image_shape))
         return _code_shape(getattr(self, "_spec", None) or self._architecture(n_features))
@@ -204,7 +215,8 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
         module.filters.initialise(rng)
         if self.whitening is not None:
-            axes, variances = principal_axes(data.x, len(self.mean_), rng, data.weight)
+            n_axes = min(len(data), _require_few(len(self.mean_)))
+            axes, variances = principal_axes(data.x, n_axes, rng, data.weight)
             module.set_whitening(axes, variances, float(self.whitening))
 
     def _loss(self, module: ReceptiveFields, batch: Batch, rng: torch.Generator | None) -> Terms:
@@ -216,8 +228,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
             "sparsity": self.sparsity * average(module.pool(h).sum((0, 1, 2)), batch.weight),
         }
 
-    def _train(self, data: Table, partial: bool) -> None:
-        super()._train(data, partial)
+    def _conclude(self, data: Table) -> None:
         if not self.module_.is_linear:
             self._fit_estimate(self.module_, data)
 
@@ -258,6 +269,15 @@ def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
     if len(listed) > 2:
         raise ValueError(f"{name}={sizes!r} must be one number, or height and width.")
     return listed[0], listed[-1]
+
+
+def _require_few(n_features: int) -> int:
+    if n_features > MOST_WHITENED:
+        raise ValueError(
+            f"whitening decomposes a covariance of {n_features} x {n_features} numbers: pass whitening=None, and "
+            "whiten X before, or smaller images."
+        )
+    return n_features
 
 
 def _require_that_fields_fit(spec: dict[str, Any]) -> None:

@@ -111,6 +111,7 @@ class SparseAutoencoder(Autoencoder):
             return terms
         if self.penalty == "kl":
             cost = bernoulli_divergence(self.sparsity_target, _mean_activation(h, batch.weight)).sum()
+            cost = average(cost, batch.weight)  # a batch counts by its weight, as its reconstruction does
         else:
             cost = average(PENALTIES[self.penalty](h).sum(1), batch.weight)
         return {**terms, "sparsity": self.sparsity * cost}
