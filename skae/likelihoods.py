@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from . import functional
 
-__all__ = ["Bernoulli", "Categorical", "Gaussian", "Head", "Poisson"]
+__all__ = ["Bernoulli", "Categorical", "Gaussian", "Head", "Poisson", "head_of"]
 
 
 class Head(nn.Module):
@@ -143,6 +143,13 @@ class Categorical(Head):
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
+
+
+def head_of(likelihood: str, categories: Sequence[int]) -> Head:
+    """The head of a likelihood, by its name; the sizes of groups are those of the categorical one."""
+    if likelihood == "categorical":
+        return Categorical(categories)
+    return {"gaussian": Gaussian, "bernoulli": Bernoulli, "poisson": Poisson}[likelihood]()
 
 
 def _weighted(gradient: Tensor, weight: Tensor | None) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from . import functional
-from .likelihoods import Bernoulli, Categorical, Gaussian, Head, Poisson
+from .likelihoods import head_of
 
 __all__ = ["BatchNorm", "Coder", "Dense", "DenseAutoencoder", "TransposedDense"]
 
@@ -216,7 +216,35 @@ class TransposedDense(Dense):
 
 
 class Coder(nn.Module):
-    """What an autoencoder's module offers beside ``encode`` and ``decode``: the code's derivative."""
+    """What autoencoders' modules share: likelihood, projection, and the code's derivative.
+
+    h = f(x) + P x and eta = g(h) + P' h. The projection P is there only if ``projected``, and is not
+    trained.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+        Widths of x and of h.
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
+    categories : sequence of int
+        Group sizes of the categorical likelihood.
+    projected : bool
+    """
+
+    projection: Tensor | None
+
+    def __init__(
+        self, n_features: int, n_components: int, likelihood: str, categories: Sequence[int], projected: bool
+    ) -> None:
+        super().__init__()
+        self.register_buffer("projection", torch.zeros(n_components, n_features) if projected else None)
+        self.head = head_of(likelihood, categories)
+
+    def _project(self, f: Tensor, x: Tensor) -> Tensor:
+        return f if self.projection is None else torch.addmm(f, x, self.projection.t())
+
+    def _expand(self, g: Tensor, h: Tensor) -> Tensor:
+        return g if self.projection is None else torch.addmm(g, h, self.projection)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """Products v'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
@@ -264,8 +292,6 @@ class DenseAutoencoder(Coder):
     dropout : float
     """
 
-    projection: Tensor | None
-
     def __init__(
         self,
         *,
@@ -282,7 +308,7 @@ class DenseAutoencoder(Coder):
         dropout: float,
         batch_norm: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(n_features, n_components, likelihood, categories, projected)
         sizes = [n_features, *hidden_layer_sizes, n_components]
         outward = [n_components, *hidden_layer_sizes[::-1], n_outputs]
         options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm}
@@ -291,9 +317,6 @@ class DenseAutoencoder(Coder):
             self.decoder: Dense = TransposedDense(self.encoder, outward, activation, **options)
         else:
             self.decoder = Dense(outward, activation, **options)
-        self.register_buffer("projection", torch.zeros(n_components, n_features) if projected else None)
-        heads = {"gaussian": Gaussian, "bernoulli": Bernoulli, "poisson": Poisson}
-        self.head: Head = Categorical(categories) if likelihood == "categorical" else heads[likelihood]()
 
     def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Code of each row."""
@@ -317,12 +340,6 @@ class DenseAutoencoder(Coder):
         if not one_layer or activation not in functional.SLOPE_FROM_OUTPUT:
             return super().squared_jacobian(x, h)
         return functional.slope(activation, h, h).square() @ self.encoder.weights[0].square().sum(1)
-
-    def _project(self, f: Tensor, x: Tensor) -> Tensor:
-        return f if self.projection is None else torch.addmm(f, x, self.projection.t())
-
-    def _expand(self, g: Tensor, h: Tensor) -> Tensor:
-        return g if self.projection is None else torch.addmm(g, h, self.projection)
 
     def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``encode`` in training, and what ``encode_backward`` needs of it."""
