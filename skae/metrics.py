@@ -1,18 +1,24 @@
-"""Scores of a reconstruction that take PCA, pipelines and the estimators of this package alike.
+"""Scores of a reconstruction and statistics of a code, for PCA, pipelines and our estimators alike.
 
-Each has the signature of a scorer, so that ``GridSearchCV(..., scoring=reconstruction_r2)`` works.
+Each score has the signature of a scorer, so that ``GridSearchCV(..., scoring=reconstruction_r2)``
+works.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 
-__all__ = ["neg_reconstruction_mse", "reconstruct", "reconstruction_r2"]
+__all__ = ["CodeStatistics", "code_statistics", "neg_reconstruction_mse", "reconstruct", "reconstruction_r2"]
+
+CHUNK_ROWS = 2048
+"""Rows that are encoded at once, so that a wide code of many rows need not fit into memory."""
 
 
 def reconstruct(estimator: Any, X: Any) -> np.ndarray:
@@ -107,6 +113,143 @@ def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
     -0.0253
     """
     return -float(np.mean((_dense(X) - reconstruct(estimator, X)) ** 2))
+
+
+@dataclass(frozen=True)
+class CodeStatistics:
+    """How many units of a code are active, and how much of X it loses.
+
+    A unit is active in a row where its activation exceeds the tolerance in size.
+
+    Attributes
+    ----------
+    l0 : float
+        Mean number of active units a row.
+    density : float
+        ``l0`` over the number of units.
+    dead_fraction : float
+        Fraction of the units that are active in no row.
+    nmse : float or None
+        sum_i ||x_i - x_hat_i||^2 / sum_i ||x_i - mean||^2, which is 1 - ``reconstruction_r2``. None
+        without an ``inverse_transform``.
+    nmse_by_row : float or None
+        Mean over the rows of ||x_i - x_hat_i||^2 / ||x_i||^2, without centring; rows of zeros are
+        left out.
+    frequency : ndarray of shape (n_components,)
+        Fraction of the rows in which each unit is active.
+    mean_activation : ndarray of shape (n_components,)
+        Mean activation of each unit over all rows.
+    dead : ndarray of int
+        The units that are active in no row.
+    """
+
+    l0: float
+    density: float
+    dead_fraction: float
+    nmse: float | None
+    nmse_by_row: float | None
+    frequency: np.ndarray = field(repr=False)
+    mean_activation: np.ndarray = field(repr=False)
+    dead: np.ndarray = field(repr=False)
+
+    def __repr__(self) -> str:
+        names = ("l0", "density", "dead_fraction", "nmse", "nmse_by_row")
+        told = ((name, getattr(self, name)) for name in names)
+        return f"CodeStatistics({', '.join(f'{n}={v:.4g}' for n, v in told if v is not None)})"
+
+
+def code_statistics(estimator: Any, X: Any, *, tol: float = 0.0) -> CodeStatistics:
+    """Count the active units of a code, and measure what its reconstruction loses.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted transformer; its code may be sparse, dense or a frame.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        It is encoded a chunk of rows at a time.
+    tol : float, default=0.0
+        A unit is active where abs(h) > ``tol``.
+
+    Returns
+    -------
+    statistics : CodeStatistics
+        With attributes ``l0``, ``density``, ``dead_fraction``, ``nmse``, ``nmse_by_row`` and, a number
+        a unit, ``frequency`` and ``mean_activation``; ``dead`` lists the units that never are active.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no ``transform``.
+    ValueError
+        If ``tol`` is negative.
+
+    References
+    ----------
+    Gao et al. (2024), "Scaling and evaluating sparse autoencoders", https://arxiv.org/abs/2406.04093
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import NMF
+    >>> from skae.metrics import code_statistics
+    >>> X = load_digits().data
+    >>> statistics = code_statistics(NMF(16, max_iter=500, random_state=0).fit(X), X)
+    >>> statistics
+    CodeStatistics(l0=..., density=..., dead_fraction=0, nmse=..., nmse_by_row=...)
+    >>> statistics.frequency.shape
+    (16,)
+    """
+    if not hasattr(estimator, "transform"):
+        raise TypeError(f"{type(estimator).__name__} has no transform, so it gives no code.")
+    if not tol >= 0.0:
+        raise ValueError(f"tol={tol} must be at least 0: a unit is active where abs(h) > tol.")
+    mean = training_mean(estimator, X) if hasattr(estimator, "inverse_transform") else None
+    parts = [_sums(estimator, x, tol, mean) for x in _row_chunks(X)]
+    sums = {name: sum(part[name] for part in parts) for name in parts[0]}
+    frequency = sums["active"] / sums["rows"]
+    dead = np.flatnonzero(frequency == 0.0)
+    return CodeStatistics(
+        l0=float(sums["active"].sum() / sums["rows"]),
+        density=float(frequency.mean()),
+        dead_fraction=len(dead) / len(frequency),
+        nmse=None if mean is None else _ratio(sums["error"], sums["variation"]),
+        nmse_by_row=None if mean is None else _ratio(sums["relative_error"], sums["rows_with_length"]),
+        frequency=frequency,
+        mean_activation=sums["activation"] / sums["rows"],
+        dead=dead,
+    )
+
+
+def _row_chunks(X: Any) -> Iterator[Any]:
+    """X a few rows at a time, each chunk of the same type."""
+    X = X.tocsr() if sparse.issparse(X) else X
+    rows = X.iloc if hasattr(X, "iloc") else X
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    for part in gen_batches(max(1, n_samples), CHUNK_ROWS):  # without rows it is the estimator that complains
+        yield rows[part]
+
+
+def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[str, Any]:
+    """What is summed over the rows of a chunk."""
+    code = estimator.transform(x)
+    h = _dense(code)
+    sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0, dtype=np.float64)}
+    if mean is None:
+        return sums
+    x_hat, x = _dense(estimator.inverse_transform(code)), _dense(x)
+    error, length = (np.square(v, dtype=np.float64).sum(axis=1) for v in (x - x_hat, x))
+    return {
+        **sums,
+        "error": error.sum(),
+        "variation": np.square(x - mean, dtype=np.float64).sum(),
+        "relative_error": (error[length > 0.0] / length[length > 0.0]).sum(),
+        "rows_with_length": np.sum(length > 0.0),
+    }
+
+
+def _ratio(error: float, total: float) -> float:
+    """Error over total; without a total 0 if perfect, else 1."""
+    return float(error / total) if total > 0.0 else float(error > 0.0)
 
 
 def r2_against(X: np.ndarray, X_hat: np.ndarray, mean: np.ndarray) -> float:

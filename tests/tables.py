@@ -1,14 +1,24 @@
 """Every public estimator enters the shared tests by a row here."""
 
-from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, ReceptiveFieldAutoencoder, SparseAutoencoder
+from skae import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    ReceptiveFieldAutoencoder,
+    SparseAutoencoder,
+    TopKAutoencoder,
+)
 
 CHECKED = [
     Autoencoder(),
     Autoencoder(dtype="float64"),
     ContractiveAutoencoder(),
+    ConvolutionalAutoencoder(image_shape="row"),
     DenoisingAutoencoder(),
     ReceptiveFieldAutoencoder(),
     SparseAutoencoder(),
+    TopKAutoencoder(),
 ]
 """Instances that pass all of scikit-learn's checks, as they are."""
 
@@ -23,6 +33,21 @@ SMALL = {
     "Autoencoder lbfgs": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, solver="lbfgs"),
     "Autoencoder input_dropout": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, input_dropout=0.3),
     "ContractiveAutoencoder": ContractiveAutoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, order=2),
+    "ConvolutionalAutoencoder": ConvolutionalAutoencoder(
+        image_shape="row", channels=(3, 4), init="random", max_iter=3, random_state=0
+    ),
+    "ConvolutionalAutoencoder max": ConvolutionalAutoencoder(
+        image_shape="row", channels=(4,), pooling="max", tied_weights=True, dropout=0.2, max_iter=3, random_state=0
+    ),
+    "ConvolutionalAutoencoder batch_norm": ConvolutionalAutoencoder(
+        image_shape="row",
+        channels=(4,),
+        pooling=None,
+        batch_norm=True,
+        hidden_layer_sizes=(6,),
+        max_iter=3,
+        random_state=0,
+    ),
     "DenoisingAutoencoder": DenoisingAutoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0),
     "DenoisingAutoencoder bert": DenoisingAutoencoder(
         hidden_layer_sizes=(8,), max_iter=3, random_state=0, corruption="bert", walkback=2
@@ -31,5 +56,7 @@ SMALL = {
     "ReceptiveFieldAutoencoder lbfgs": ReceptiveFieldAutoencoder(max_iter=3, random_state=0, solver="lbfgs"),
     "SparseAutoencoder": SparseAutoencoder(max_iter=3, random_state=0),
     "SparseAutoencoder kl": SparseAutoencoder(max_iter=3, random_state=0, penalty="kl"),
+    "TopKAutoencoder": TopKAutoencoder(2, k=1, max_iter=3, random_state=0, learning_rate_init=1e-3, dead_after=20),
+    "TopKAutoencoder batch": TopKAutoencoder(2, k=1, max_iter=3, random_state=0, selection="batch"),
 }
 """Quick instances for the properties that every estimator has."""

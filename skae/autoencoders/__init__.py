@@ -1,15 +1,19 @@
 """Deterministic autoencoders, one file an estimator."""
 
 from .contractive import ContractiveAutoencoder
+from .convolutional import ConvolutionalAutoencoder
 from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder
 from .receptive_field import ReceptiveFieldAutoencoder
 from .sparse import SparseAutoencoder
+from .topk import TopKAutoencoder
 
 __all__ = [
     "Autoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "ReceptiveFieldAutoencoder",
     "SparseAutoencoder",
+    "TopKAutoencoder",
 ]

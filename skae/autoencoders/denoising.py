@@ -18,8 +18,10 @@ from ._restoring import Restoring
 
 __all__ = ["DenoisingAutoencoder"]
 
-N_RESIDUALS = 500
-"""Rows of which the residuals are kept, to draw noise like theirs."""
+N_RESIDUALS = 500, 5000
+"""Rows of which residuals are measured, at least and at most, to draw noise like theirs."""
+RESIDUALS = 2**19
+"""Their entries, between these bounds."""
 
 
 class DenoisingAutoencoder(Restoring):
@@ -173,7 +175,7 @@ class DenoisingAutoencoder(Restoring):
 
         Each chain starts at the mean, takes x~ from the corruption of x and x from p(x | x~) (Bengio et
         al., 2013). For the gaussian likelihood that is N(r(x~), S) with S the covariance of the
-        residuals x - r(x~) of the training data.
+        residuals x - r(x~) of the training data, over all steps of ``walkback``.
 
         Parameters
         ----------
@@ -195,7 +197,7 @@ class DenoisingAutoencoder(Restoring):
         """
         check_is_fitted(self)
         self._require_model_of_x("sample")
-        if self._level() == 0.0 or (self._centred and self._residuals is None):
+        if self._level() == 0.0 or (self._centred and self._root is None):
             raise ValueError("sample moves by corruption, but corruption_level=0.0: fit with a positive level.")
         if n_samples < 1 or n_steps < 1:
             raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
@@ -203,11 +205,11 @@ class DenoisingAutoencoder(Restoring):
         rng, theta = self._noise(random_state), self._flat.theta
         start = np.zeros_like(self.mean_) if self._centred else self.mean_
         x = to_tensor(start).to(theta).repeat(n_samples, 1)
-        residuals = x[:0] if self._residuals is None else to_tensor(self._residuals).to(theta)
+        root = x[:0] if self._root is None else to_tensor(self._root).to(theta)
         with torch.no_grad():
             for _ in range(n_steps):
                 eta = module.decode(module.encode(self._corrupted(module, x, rng)[0]))
-                x = self._draw(module, eta, residuals, rng)
+                x = self._draw(module, eta, root, rng)
             rows: np.ndarray = self._to_x(x).cpu().numpy()
         return rows
 
@@ -279,8 +281,9 @@ class DenoisingAutoencoder(Restoring):
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         batch = super()._corrupt(module, batch, rng)
-        if rng is None or self._level() == 0.0:
-            return batch
+        return batch if rng is None or self._level() == 0.0 else self._with_noise(module, batch, rng)
+
+    def _with_noise(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
         shown, selected = self._corrupted(module, batch.shown, rng)
         batch = batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch))
         return batch if self.walkback == 1 else self._walked(module, batch, rng)
@@ -297,17 +300,17 @@ class DenoisingAutoencoder(Restoring):
         steps = [batch]
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
-            x = self._draw(module, eta, _weighted(batch.x - eta, batch.weight), rng)
+            x = self._draw(module, eta, _root(batch.x - eta, batch.weight), rng)
             shown, selected = self._corrupted(module, x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
 
-    def _draw(self, module: Any, eta: Tensor, residuals: Tensor, rng: torch.Generator) -> Tensor:
-        """X from p(x | eta); a Gaussian's noise has the covariance of the residuals."""
+    def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
+        """X from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
         if not self._centred:
             return module.head.sample(eta, rng)
-        z = torch.empty((len(eta), len(residuals)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
-        return torch.addmm(eta, z, residuals, alpha=len(residuals) ** -0.5)
+        z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
+        return torch.addmm(eta, z, root)
 
     def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
         data = super()._table(X, y, weight, device)
@@ -318,18 +321,22 @@ class DenoisingAutoencoder(Restoring):
     def _conclude(self, data: Table) -> None:
         # Here and not in _measure: a warm start may go on with other noise.
         self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
-        self._residuals = self._measure_residuals(data)
+        self._root = self._measure_root(data)
 
     @torch.no_grad()
-    def _measure_residuals(self, data: Table) -> np.ndarray | None:
-        """X - r(x~) of rows spread over the data."""
+    def _measure_root(self, data: Table) -> np.ndarray | None:
+        """R of which R'R is the covariance of x - r(x~), in rows spread over the data and all steps of walkback.
+
+        A chain keeps the covariance of the data only if its noise is that of all pairs r was trained on.
+        """
         if self._has_target or not self._centred or self._level() == 0.0:
             return None
-        rows = torch.arange(0, len(data), -(-len(data) // N_RESIDUALS), device=data.device)
-        batch = data[rows]
+        least, most = N_RESIDUALS
+        n_rows = max(least, min(most, RESIDUALS // len(self.mean_)) // self.walkback)
+        batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
-        residuals = batch.x - self._reconstruct(self.module_, self._corrupted(self.module_, batch.x, rng)[0])
-        return _weighted(residuals, batch.weight).cpu().numpy()
+        batch = self._with_noise(self.module_, batch, rng)
+        return _root(batch.x - self._reconstruct(self.module_, batch.shown), batch.weight).cpu().numpy()
 
     def _corrupted(self, module: Any, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """x~, and which entries were chosen to be corrupted; None if all were."""
@@ -370,9 +377,13 @@ class DenoisingAutoencoder(Restoring):
         return x * self.scale_ + to_tensor(self.mean_).to(x) if self._centred else x.clone()
 
 
-def _weighted(residuals: Tensor, weight: Tensor | None) -> Tensor:
-    """Residuals whose mean square is the weighted one."""
-    return residuals if weight is None else residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
+def _root(residuals: Tensor, weight: Tensor | None) -> Tensor:
+    """R of which R'R is the weighted mean of the residuals' outer products."""
+    if weight is not None:
+        residuals = residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
+    root = residuals * len(residuals) ** -0.5
+    thin = len(root) <= root.shape[1] or root.device.type == "mps"  # which has no QR
+    return root if thin else torch.linalg.qr(root, mode="r").R
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

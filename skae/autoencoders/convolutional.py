@@ -1,0 +1,212 @@
+"""ConvolutionalAutoencoder: images reconstructed through maps of local features."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from .._base import SMALL_STEP
+from .._params import PositiveInt, Sizes
+from ..convolution import ImageAutoencoder
+from .dense import Autoencoder, _sizes
+
+__all__ = ["ConvolutionalAutoencoder"]
+
+ImageShape: TypeAlias = Annotated[tuple[int, ...], "array-like"]
+
+
+class ConvolutionalAutoencoder(Autoencoder):
+    """An autoencoder of images, whose features are local and the same at every place.
+
+    A row is a flattened image. Each level of the encoder convolves the maps x_k of the level before
+    with kernels and reduces their size, and the decoder mirrors it with transposed convolutions:
+
+        h_l = a(pool(sum_k x_k * W_kl + b_l)), and back x_k = a(sum_l h_l *' W'_kl + c_k).
+
+    A kernel has a few weights, however large the image, and what it learns in one corner holds in
+    all. So there is less to learn than with dense layers, and less to be learnt wrong from few
+    images. Dense layers between the last map and the code give a code of ``n_components`` numbers;
+    with ``code="map"`` the code is a map itself, which another ConvolutionalAutoencoder can take
+    for its image (Masci et al., 2011).
+
+    Borders are padded with zeros, which are the mean where X is centred. Any height and width come
+    back exactly: sizes are halved upwards, 7 to 4, and the decoder knows which they were.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Width of the code, or with ``code="map"`` its channels.
+    image_shape : (height, width), (channels, height, width), "auto" or "row", default="auto"
+        How a row is to be read, one channel after the other. "auto" is a square of one channel.
+        "row" is a line of ``n_features`` pixels: a signal or a spectrum.
+    channels : tuple of int, or int, default=(32, 64)
+        Channels of the hidden maps; each level halves height and width.
+    kernel_size : int, default=3
+        Height and width of the kernels, odd. Where a map is narrower than a kernel can see, such as
+        the height of a line, the kernel is narrower too.
+    pooling : {"stride", "max", "average"} or None, default="stride"
+        How a level reduces its map: "stride" computes every other pixel only, which is the fastest,
+        "max" and "average" take that of 2 by 2 pixels. None keeps the size.
+    code : {"vector", "map"}, default="vector"
+        Whether the code is the output of dense layers, or the last of the maps: one level more,
+        of ``n_components`` channels. ``code_shape_`` is then its shape, and its width the product.
+    hidden_layer_sizes : tuple of int, or int, default=()
+        Widths of dense layers between the last map and a vector. A map has none.
+    tied_weights : bool, default=False
+        Whether the decoder's kernels and weights are the encoder's, transposed. Training with
+        ``init="pca"`` then starts near PCA and not at it, which would be a saddle point.
+    dropout : float, default=0.0
+        Probability with which a whole channel of a hidden map, or a hidden unit of the dense layers, is
+        silenced in training.
+    batch_norm : bool, default=False
+        Whether channels of hidden maps, over all rows and positions, and hidden units are normalised
+        by their batch before the activation.
+    init : {"auto", "pca", "random"}, default="auto"
+        "pca": the code of a vector starts as PCA's, h = P x + f(x), and the decoder as its inverse.
+        "random": the textbook network. "auto": "pca" where it is defined, that is for a vector, a
+        gaussian likelihood and an identity ``code_activation``.
+    learning_rate_init : float, default=0.003
+        Learning rate at the start: larger than for dense layers, as there are fewer weights.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int
+        Channels, height and width of the images that were fitted.
+    code_shape_ : tuple of int
+        ``(n_components,)``, or channels, height and width of the code.
+
+    See Also
+    --------
+    skae.ReceptiveFieldAutoencoder : Local filters that differ from place to place.
+
+    References
+    ----------
+    Masci, Meier, Ciresan and Schmidhuber (2011), "Stacked Convolutional Auto-Encoders for
+    Hierarchical Feature Extraction", https://doi.org/10.1007/978-3-642-21735-7_7
+
+    LeCun, Bottou, Bengio and Haffner (1998), "Gradient-Based Learning Applied to Document
+    Recognition", https://doi.org/10.1109/5.726791
+
+    Tompson, Goroshin, Jain, LeCun and Bregler (2015), "Efficient Object Localization Using
+    Convolutional Networks" (dropout of channels), https://arxiv.org/abs/1411.4280
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ConvolutionalAutoencoder
+    >>> X = load_digits().data[:500]
+    >>> model = ConvolutionalAutoencoder(8, channels=(16,), max_iter=10, random_state=0).fit(X)
+    >>> model.image_shape_, model.transform(X).shape
+    ((1, 8, 8), (500, 8))
+
+    A code that is a map, and a second autoencoder on top:
+
+    >>> first = ConvolutionalAutoencoder(4, code="map", channels=(), max_iter=2, random_state=0).fit(X)
+    >>> first.code_shape_
+    (4, 4, 4)
+    >>> second = ConvolutionalAutoencoder(8, image_shape=first.code_shape_, channels=(8,), max_iter=2, random_state=0)
+    >>> second.fit_transform(first.transform(X)).shape
+    (500, 8)
+    """
+
+    image_shape: ImageShape | Literal["auto", "row"] = "auto"
+    channels: Sizes = (32, 64)
+    kernel_size: PositiveInt = 3
+    pooling: Literal["stride", "max", "average"] | None = "stride"
+    code: Literal["vector", "map"] = "vector"
+    hidden_layer_sizes = ()
+    learning_rate_init = 3e-3
+
+    _Module: ClassVar[type[nn.Module]] = ImageAutoencoder
+
+    @property
+    def image_shape_(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that were fitted."""
+        shape: tuple[int, int, int] = self._spec["image_shape"]
+        return shape
+
+    @property
+    def code_shape_(self) -> tuple[int, ...]:
+        """Shape of the code of an image."""
+        shape: tuple[int, ...] = self.module_.code_shape
+        return shape
+
+    @property
+    def _n_features_out(self) -> int:
+        return math.prod(self.code_shape_)
+
+    @property
+    def _widest(self) -> int:
+        levels = self.module_.encoder.levels
+        return max(len(self.mean_), *(level.width for level in levels))
+
+    def _threads(self, device: torch.device, n_samples: int) -> Any:
+        levels = self.module_.encoder.levels
+        multiplications = sum(level.width * math.prod(level.weight_shape[1:]) for level in levels)
+        is_small = multiplications * self._batch_size(n_samples) < SMALL_STEP
+        return super()._threads(device, n_samples) if is_small else nullcontext()
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        spec = {
+            **super()._architecture(n_features),
+            "image_shape": self._shape_of_image(n_features),
+            "channels": _sizes("channels", self.channels),
+            "kernel_size": int(self.kernel_size),
+            "pooling": self.pooling,
+            "code": self.code,
+        }
+        _require_consistency(spec)
+        return spec
+
+    def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
+        if isinstance(self.image_shape, str):
+            return (1, 1, n_features) if self.image_shape == "row" else _square(n_features)
+        sizes = _sizes("image_shape", self.image_shape)
+        if len(sizes) not in (2, 3):
+            raise ValueError(f"image_shape={sizes} is neither (height, width) nor (channels, height, width).")
+        channels, height, width = (1, *sizes)[-3:]
+        if channels * height * width != n_features:
+            raise ValueError(
+                f"image_shape={sizes} has {channels * height * width} pixels, but X has {n_features} columns."
+            )
+        return channels, height, width
+
+    def _starts_at_pca(self, n_features: int) -> bool:
+        if self.code == "vector":
+            return super()._starts_at_pca(n_features)
+        if self.init == "pca":
+            raise ValueError("init='pca' is not defined with code='map': use init='auto' or 'random'.")
+        return False
+
+
+def _square(n_features: int) -> tuple[int, int, int]:
+    side = math.isqrt(n_features)
+    if side**2 != n_features:
+        raise ValueError(
+            f"image_shape='auto' reads rows as squares, but X has {n_features} columns: set image_shape to "
+            "(height, width) or (channels, height, width), or to 'row' for signals."
+        )
+    return 1, side, side
+
+
+def _require_consistency(spec: dict[str, Any]) -> None:
+    """Complain of parameters that contradict each other or the data."""
+    _, height, width = spec["image_shape"]
+    n_outputs = spec["n_outputs"]
+    if spec["kernel_size"] % 2 == 0:
+        raise ValueError(f"kernel_size={spec['kernel_size']} is even and has no middle pixel: use an odd number.")
+    if spec["code"] == "map" and spec["hidden_layer_sizes"]:
+        raise ValueError(
+            f"hidden_layer_sizes={spec['hidden_layer_sizes']} are dense layers, but code='map' has none: use channels."
+        )
+    if spec["code"] == "vector" and not spec["channels"]:
+        raise ValueError("channels=() leaves no convolution: name the channels of a level, or use Autoencoder.")
+    if n_outputs % (height * width):
+        raise ValueError(
+            f"The target has {n_outputs} columns, which are no channels of {height} by {width} pixels: "
+            f"pass a multiple of {height * width}."
+        )
