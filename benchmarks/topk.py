@@ -238,17 +238,17 @@ def status(field):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(field))
 path, units, k, batch, rows = sys.argv[1], *map(int, sys.argv[2:])
 X = np.load(path, mmap_mode="r")[:rows]
-model = TopKAutoencoder(units, k=k, batch_size=batch, max_iter=1, random_state=0, device="cpu")
+model = TopKAutoencoder(units, k=k, batch_size=batch, learning_rate_init=3e-4, random_state=0, device="cpu")
 start = status("VmRSS")
 begin = time.perf_counter()
-model.fit(X)
+model.partial_fit(X)
 print(time.perf_counter() - begin, status("VmHWM") - start, code_statistics(model, X[:2048]).nmse)
 """
 
 
 def memory(args: argparse.Namespace) -> None:
-    """An epoch over rows of 768 into 16 384 units, from a memory map (Linux only)."""
-    print("\n| rows | batch | rows/s | epoch | resident memory added | nmse |")
+    """One pass over rows of 768 into 16 384 units, from a memory map (Linux only)."""
+    print("\n| rows | batch | rows/s | pass | resident memory added | nmse |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "activations.npy"

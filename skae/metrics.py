@@ -38,10 +38,18 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+    ValueError
+        If it restores another array than X, as after ``DenoisingAutoencoder().fit(X, Y)``.
     """
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(f"{type(estimator).__name__} has no inverse_transform, so nothing can be reconstructed.")
-    return _dense(estimator.inverse_transform(estimator.transform(X)))
+    X_hat = _dense(estimator.inverse_transform(estimator.transform(X)))
+    if X_hat.shape[1] != np.shape(X)[1]:
+        raise ValueError(
+            f"{type(estimator).__name__} restores {X_hat.shape[1]} columns and not the {np.shape(X)[1]} of X: "
+            "use its score(X, Y)."
+        )
+    return X_hat
 
 
 def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:

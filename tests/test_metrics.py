@@ -212,3 +212,13 @@ def test_random_projections_are_scored_without_a_mean_of_their_own(halves):
     projection = SparseRandomProjection(2, random_state=0, dense_output=True).fit(train)
     X_hat = projection.inverse_transform(projection.transform(test))
     assert reconstruction_r2(projection, test) == pytest.approx(r2_by_hand(test, X_hat, test.mean(axis=0)), abs=1e-12)
+
+
+def test_a_model_of_another_array_says_so(rng):
+    from skae import DenoisingAutoencoder
+
+    X = rng.random((30, 5))
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(X, X[:, :3])
+    for metric in (reconstruction_r2, neg_reconstruction_mse):
+        with pytest.raises(ValueError, match="restores 3 columns and not the 5 of X"):
+            metric(model, X)
