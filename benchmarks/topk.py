@@ -81,7 +81,8 @@ def gathered_over_dense(n_features: int, n_components: int, k: int, rounds: int)
             h = pairs[0][1].encode(batch.x)
             decode = [[seconds(lambda: m.decode(h)) for _, m in pairs] for _ in range(4 * rounds)]  # noqa: B023
         step = [[seconds(lambda: e._step(m, batch, rng)) for e, m in pairs] for _ in range(4 * rounds)]  # noqa: B023
-    return tuple(float(np.median([a / b for a, b in times[1:]])) for times in (step, decode))  # type: ignore[return-value]
+    ratios = [float(np.median([a / b for a, b in times[1:]])) for times in (step, decode)]
+    return ratios[0], ratios[1]
 
 
 # ------------------------------------------------------------------ speed

@@ -177,6 +177,10 @@ class TorchTransformer(Coding):
         """Whether the loss is, but for its noise, a weighted sum over rows: no row looks at another."""
         return True
 
+    def _is_noisy(self) -> bool:
+        """Whether the loss in training draws noise, so that the luckiest epoch is not the best."""
+        return False
+
     # ---------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -358,7 +362,7 @@ class TorchTransformer(Coding):
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
-            monitor=None if partial else self._monitor,
+            monitor=None if partial or (self._is_noisy() and not self.early_stopping) else self._monitor,
         )
 
     def _threads(self, device: torch.device, n_samples: int) -> Any:

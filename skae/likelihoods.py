@@ -107,7 +107,7 @@ class Poisson(Head):
         return torch.log1p(x.clamp_min(0))
 
     def embed_slope(self, x: Tensor, g: Tensor) -> Tensor:
-        return g * torch.where(x > 0, 1 / (1 + x), 0.0)[:, None]
+        return g * torch.where(x >= 0, 1 / (1 + x), 0.0)[:, None]
 
 
 class Categorical(Head):

@@ -148,6 +148,7 @@ OPTIONS = [
     {"code_activation": "identity"},
     {"code_activation": "gelu", "selection": "batch"},
     {"hidden_layer_sizes": (9,)},
+    {"hidden_layer_sizes": (9,), "code_activation": "gelu"},
     {"hidden_layer_sizes": (9, 5), "dropout": 0.3, "input_dropout": 0.2},
     {"likelihood": "bernoulli"},
     {"likelihood": "poisson", "selection": "batch", "hidden_layer_sizes": (9,)},
@@ -344,6 +345,32 @@ def test_the_count_goes_on_over_calls_and_in_a_copy(X):
     idle = model.module_.encoder.idle
     assert idle.max() == 120
     assert torch.equal(pickle.loads(pickle.dumps(model)).module_.encoder.idle, idle)
+
+
+def test_held_out_rows_are_not_asked_about_dead_units(X):
+    model = TopKAutoencoder(12, k=4, **QUICK).fit(X)
+    kill(model, [1, 5])
+    batch, noise = Batch(torch.from_numpy(X).float()), torch.Generator()
+    assert set(model._loss(model.module_, batch, None)) == {"reconstruction"}
+    assert set(model._loss(model.module_, batch, noise)) == {"reconstruction", "auxiliary"}
+
+
+def test_dead_units_see_what_the_encoder_sees(X):
+    class Blind(TopKAutoencoder):
+        """An encoder that is shown nothing in training."""
+
+        def _corrupt(self, module, batch, rng):
+            return batch if rng is None else batch._replace(corrupted=torch.zeros_like(batch.x))
+
+    model = Blind(12, k=4, dtype="float64", auxiliary_weight=1.0, **QUICK).fit(X)
+    kill(model, [5])
+    x = torch.from_numpy(X)
+    h = model.module_.encode(torch.zeros_like(x)).detach()
+    z = torch.relu(model.module_.encoder.biases[0][5])
+    eta = model.module_.decode(h) + z * torch.from_numpy(model.components_[5])
+    terms, _, _ = gradients(model, Batch(x), by_hand=True)
+    assert z > 0
+    assert terms["auxiliary"] == pytest.approx(float((eta - x).square().sum(1).mean().detach()))
 
 
 @pytest.mark.parametrize("n_dead", [2, 9])

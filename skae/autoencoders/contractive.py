@@ -77,6 +77,11 @@ class ContractiveAutoencoder(Autoencoder):
     n_probes: PositiveInt | Literal["auto"] | None = "auto"
     tied_weights = True
 
+    def _is_noisy(self) -> bool:
+        perturbed = self.order == 2 and self.gamma > 0.0
+        probed = self.contraction > 0.0 and self._count_probes(self.module_) is not None
+        return super()._is_noisy() or perturbed or probed
+
     def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
         terms = super()._penalties(module, batch, h, rng)
         rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # held-out losses must be comparable
@@ -105,8 +110,11 @@ class ContractiveAutoencoder(Autoencoder):
 
     def _probes(self, module: Any, h: Tensor, rng: torch.Generator) -> Tensor | None:
         """Random signs of shape (n, n_probes, n_components), or None for the exact norm."""
-        n_probes = (1 if module.is_deep else None) if self.n_probes == "auto" else self.n_probes
+        n_probes = self._count_probes(module)
         if n_probes is None:
             return None
         coins = torch.empty((len(h), n_probes, h.shape[1]), dtype=h.dtype, device=h.device)
         return coins.bernoulli_(0.5, generator=rng).mul_(2).sub_(1)
+
+    def _count_probes(self, module: Any) -> int | None:
+        return (1 if module.is_deep else None) if self.n_probes == "auto" else self.n_probes

@@ -264,6 +264,9 @@ class DenoisingAutoencoder(Restoring):
             )
         return float(pair[0]), float(pair[1])
 
+    def _is_noisy(self) -> bool:
+        return super()._is_noisy() or self._level() > 0.0
+
     def _rows_are_independent(self) -> bool:
         looks_elsewhere = callable(self.corruption) or self.corruption in ("swap", "bert")
         return super()._rows_are_independent() and not looks_elsewhere

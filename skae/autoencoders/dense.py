@@ -169,6 +169,9 @@ class Autoencoder(TorchTransformer):
     def _standardizes(self) -> bool:
         return self.likelihood == "gaussian"
 
+    def _is_noisy(self) -> bool:
+        return self.dropout > 0.0 or self.input_dropout > 0.0
+
     def _rows_are_independent(self) -> bool:
         return not self.batch_norm
 
