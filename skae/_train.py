@@ -228,7 +228,7 @@ class _Watch:
         self._keep(max(value, self.at_least), lambda: pending)
 
     def _keep(self, value: float, weights: Callable[[], list[Tensor]]) -> None:
-        if value < self.best_value:
+        if value <= self.best_value:  # of weights that look alike those that were trained longer
             self.best_value, self.best = value, weights()
 
     def settle(self, terms: Terms) -> None:

@@ -78,6 +78,8 @@ SLOPE_FROM_OUTPUT = {"identity", "relu", "tanh", "logistic", "leaky_relu"}
 
 def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
     """a'(z) of an activation, which can be differentiated once more."""
+    if activation == "logistic":
+        return a - a.square()
     if activation == "silu":  # torch's fused gradient of it cannot
         s = torch.sigmoid(z)
         return s + a * (1 - s)
@@ -125,19 +127,20 @@ def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, n_groups: int) ->
     return -(group_log_softmax(logits, member, n_groups) * x)
 
 
-PENALTIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "l1": torch.abs,
-    "l2": torch.square,
-    "student_t": lambda h: torch.log1p(h.square()),
-    "log": lambda h: torch.log1p(h.abs()),
+PENALTIES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "l1": (torch.abs, torch.sign),
+    "l2": (torch.square, lambda h: 2 * h),
+    "student_t": (lambda h: torch.log1p(h.square()), lambda h: 2 * h / (1 + h.square())),
+    "log": (lambda h: torch.log1p(h.abs()), lambda h: h.sign() / (1 + h.abs())),
 }
-"""What the activation of a unit costs."""
+"""What the activation of a unit costs, S(h), and its derivative S'(h)."""
 
 
-def bernoulli_divergence(rho: float, r: Tensor) -> Tensor:
-    """KL(rho || r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)) of two coins, in nats."""
+def bernoulli_divergence(rho: float, r: Tensor) -> tuple[Tensor, Tensor]:
+    """KL(rho || r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)) in nats, and its derivative in r."""
     r = r.clamp(EPS, 1 - EPS)
-    return rho * (math.log(rho) - r.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-r))
+    value = rho * (math.log(rho) - r.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-r))
+    return value, (1 - rho) / (1 - r) - rho / r
 
 
 def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:

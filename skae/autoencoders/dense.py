@@ -226,11 +226,16 @@ class Autoencoder(TorchTransformer):
         """Named terms that are added to the reconstruction."""
         return {}
 
+    def _code_penalties(self, batch: Batch, h: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Penalties of the code alone, each with its gradient in h, which spares the step autograd."""
+        return {}
+
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
         h = module.encode(batch.shown, rng)
         reconstruction = module.head.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
-        return {"reconstruction": reconstruction, **self._penalties(module, batch, h, rng)}
+        of_code = {name: term for name, (term, _) in self._code_penalties(batch, h).items()}
+        return {"reconstruction": reconstruction, **of_code, **self._penalties(module, batch, h, rng)}
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
         """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
@@ -243,13 +248,16 @@ class Autoencoder(TorchTransformer):
             eta, decoder_tape = module.decode_forward(h, rng)
             reconstruction = module.head.loss(eta, target, weight)
             gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, target, weight))
+            terms = {"reconstruction": reconstruction}
+            for name, (term, slope) in self._code_penalties(batch, h).items():
+                terms[name], gradient = term, gradient + slope
         penalties = self._penalties(module, batch, h.requires_grad_(), rng)
         if penalties:
             backward(penalties)
             gradient = gradient if h.grad is None else gradient + h.grad
         with torch.no_grad():
             module.encode_backward(encoder_tape, gradient)
-        return {"reconstruction": reconstruction, **penalties}
+        return {**terms, **penalties}
 
     def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
         """Whether loss and module are those that the gradient by hand was written for."""

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from .._data import Batch, Table
-from .._optim import Terms
 from .._params import Fraction, NonNegative
-from ..functional import PENALTIES, average, bernoulli_divergence
+from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
 from .dense import Activation, Autoencoder
 
 __all__ = ["SparseAutoencoder"]
@@ -105,16 +104,19 @@ class SparseAutoencoder(Autoencoder):
             with torch.no_grad():  # so that units start at about their target
                 module.encoder.biases[-1].fill_(math.log(self.sparsity_target / (1 - self.sparsity_target)))
 
-    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        terms = super()._penalties(module, batch, h, rng)
+    def _code_penalties(self, batch: Batch, h: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        penalties = super()._code_penalties(batch, h)
         if self.sparsity == 0.0:
-            return terms
+            return penalties
         if self.penalty == "kl":
-            cost = bernoulli_divergence(self.sparsity_target, _mean_activation(h, batch.weight)).sum()
-            cost = average(cost, batch.weight)  # a batch counts by its weight, as its reconstruction does
+            cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, batch.weight))
+            cost = average(cost.sum(), batch.weight)  # a batch counts by its weight, as its reconstruction does
         else:
-            cost = average(PENALTIES[self.penalty](h).sum(1), batch.weight)
-        return {**terms, "sparsity": self.sparsity * cost}
+            of_unit, slope_of_unit = PENALTIES[self.penalty]
+            cost, slope = weighted_average(of_unit(h), batch.weight), slope_of_unit(h)
+        share = self.sparsity / len(h)
+        gradient = slope * (share if batch.weight is None else share * batch.weight[:, None])
+        return {**penalties, "sparsity": (self.sparsity * cost, gradient.expand_as(h))}
 
 
 def _mean_activation(h: Tensor, weight: Tensor | None) -> Tensor:

@@ -59,7 +59,8 @@ class TopKAutoencoder(Autoencoder):
 "softplus"}, default="relu"
         The activation a, before the largest are chosen. "identity" is that of Makhzani and Frey.
     tied_weights : bool, default=False
-        Whether W is D. Only without hidden layers.
+        Whether the atoms are the rows of W, over their norms if ``unit_norm``. Only without hidden
+        layers.
     init : {"auto", "random"}, default="auto"
         "auto": random atoms of norm one, and W = D. "random": the textbook network.
 
