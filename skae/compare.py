@@ -119,8 +119,9 @@ def compare(
         text, truth values and whole numbers of at most 20 values, or of 5 rows a value.
     reducers : dict of str to transformer, list of transformers, or None, default=None
         Cloned and given their ``n_components``. Any transformer or pipeline will do; without
-        ``inverse_transform`` it has no R2, and only those that need y are fitted with it. PCA is always there. None is ``Autoencoder()``. In a
-        pipeline the last step that has ``n_components`` gets it.
+        ``inverse_transform`` it has no R2, and only those that need y are fitted with it. PCA is
+        always there. None is ``Autoencoder()``. In a pipeline the last step that has
+        ``n_components`` gets it.
     n_components : sequence of int or None, default=None
         Widths of the code. None is 2, 8 and 16, those of them that X has columns and rows for.
     cv : int, splitter or iterable, default=5

@@ -220,7 +220,8 @@ def test_penalties_are_those_of_what_the_encoder_is_shown(cls):
     shown = model._corrupt(model.module_, batch, rng)
     found = model._loss(model.module_, batch, seeded(1))
     h = model.module_.encode(shown.shown)
-    expected = model._penalties(model.module_, shown, h, rng)
+    of_code = {name: term for name, (term, _) in model._code_penalties(shown, h).items()}
+    expected = {**of_code, **model._penalties(model.module_, shown, h, rng)}
     assert expected
     for name, term in expected.items():
         torch.testing.assert_close(found[name], term, rtol=1e-12, atol=0.0)

@@ -290,7 +290,7 @@ def test_help_keeps_the_rest_of_a_docstring_and_the_nearest_words_win():
     assert doc.endswith("\n\nNotes\n-----\nSparse notes.")
     assert "Said anew." in inspect.getdoc(Noisy)
     assert "Noisy notes.\n\nParameters\n" in inspect.getdoc(Noisy)
-    assert "Probability with which" not in inspect.getdoc(Noisy)
+    assert "Probability with which a hidden unit" not in inspect.getdoc(Noisy)
     assert inspect.getdoc(Deep).endswith("\n\nReferences\n----------\nSomebody (2001).")
 
 
