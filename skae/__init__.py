@@ -7,6 +7,8 @@ from .autoencoders import (
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     ReceptiveFieldAutoencoder,
+    SemiSupervisedAutoencoder,
+    SemiSupervisedAutoencoderRegressor,
     SparseAutoencoder,
     TopKAutoencoder,
 )
@@ -18,6 +20,8 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "ReceptiveFieldAutoencoder",
+    "SemiSupervisedAutoencoder",
+    "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",
     "TopKAutoencoder",
     "__version__",

@@ -6,6 +6,8 @@ from skae import (
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     ReceptiveFieldAutoencoder,
+    SemiSupervisedAutoencoder,
+    SemiSupervisedAutoencoderRegressor,
     SparseAutoencoder,
     TopKAutoencoder,
 )
@@ -17,6 +19,8 @@ CHECKED = [
     ConvolutionalAutoencoder(image_shape="row"),
     DenoisingAutoencoder(),
     ReceptiveFieldAutoencoder(),
+    SemiSupervisedAutoencoder(),
+    SemiSupervisedAutoencoderRegressor(),
     SparseAutoencoder(),
     TopKAutoencoder(),
 ]
@@ -54,6 +58,10 @@ SMALL = {
     ),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(max_iter=3, random_state=0),
     "ReceptiveFieldAutoencoder lbfgs": ReceptiveFieldAutoencoder(max_iter=3, random_state=0, solver="lbfgs"),
+    "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, hidden_layer_sizes=(8,), max_iter=3, random_state=0),
+    "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(
+        2, hidden_layer_sizes=(8,), max_iter=3, random_state=0
+    ),
     "SparseAutoencoder": SparseAutoencoder(max_iter=3, random_state=0),
     "SparseAutoencoder kl": SparseAutoencoder(max_iter=3, random_state=0, penalty="kl"),
     "TopKAutoencoder": TopKAutoencoder(2, k=1, max_iter=3, random_state=0, learning_rate_init=1e-3, dead_after=20),

@@ -5,6 +5,7 @@ from .convolutional import ConvolutionalAutoencoder
 from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder
 from .receptive_field import ReceptiveFieldAutoencoder
+from .semi_supervised import SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
 from .sparse import SparseAutoencoder
 from .topk import TopKAutoencoder
 
@@ -14,6 +15,8 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "ReceptiveFieldAutoencoder",
+    "SemiSupervisedAutoencoder",
+    "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",
     "TopKAutoencoder",
 ]

@@ -1,0 +1,143 @@
+"""What y may hold where some of it is unknown: labels of every kind, or numbers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+__all__ = ["UNLABELLED", "Labels", "Told", "moments_of_known", "numbers", "read_classes", "read_labels"]
+
+UNLABELLED = "-1, None or NaN"
+"""How a row without a label is marked, in words."""
+
+
+class Told(NamedTuple):
+    """Labels, and all the classes that there are."""
+
+    y: Any
+    classes: Any
+
+
+class Labels(NamedTuple):
+    """The labels of some rows."""
+
+    present: np.ndarray
+    """Which rows have one; it may still be -1."""
+    values: np.ndarray
+    """Theirs, in order."""
+    classes: np.ndarray | None = None
+    """All that there are, if told."""
+
+    def distinct(self, weight: np.ndarray | None) -> np.ndarray:
+        """The classes: all labels of rows that count but -1, unless -1 and 1 are all that there is."""
+        counted = self.values if weight is None else self.values[weight[self.present] > 0]
+        found = np.unique(counted)
+        if found.tolist() == [-1, 1]:
+            warnings.warn(
+                "y holds nothing but -1 and 1, which are taken for two classes: if -1 means that there is no "
+                "label, then only one class has one; mark such rows by NaN if you meant otherwise.",
+                stacklevel=8,
+            )
+            return found
+        return _at_least_two(found[found != -1])
+
+
+def read_labels(y: Any, name: str) -> Labels:
+    """Look through the labels of a classifier."""
+    _require_y(y, name)
+    column = column_or_1d(_array(y), warn=True)
+    present = ~_missing(column)
+    if column.dtype.kind == "O" and any(isinstance(label, str) for label in set(column[present].tolist())):
+        present[present] = column[present] != -1  # numbers keep theirs until it is known whether -1 is a class
+    values = column[present]
+    if values.dtype.kind == "O":
+        values = _of_one_kind(values)
+    if values.dtype.kind in "US" and (values == np.array("-1", values.dtype)).any():
+        raise ValueError(
+            "y holds the text '-1', which is what numpy makes of -1 among strings: use an array of dtype=object, "
+            "where -1 means unlabelled, or another name for that class."
+        )
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise ValueError(f"y has an infinite label: pass classes, or {UNLABELLED} where there is none.")
+    check_classification_targets(values)
+    return Labels(present, values)
+
+
+def read_classes(classes: Any) -> np.ndarray:
+    """Look through the classes that ``partial_fit`` is told."""
+    return _at_least_two(np.unique(read_labels(classes, "partial_fit").values))
+
+
+def numbers(y: Any, name: str) -> np.ndarray:
+    """Look through the targets of a regression: numbers, NaN where they are unknown."""
+    _require_y(y, name)
+    try:
+        array = np.asarray(_array(y), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("y must hold numbers, with NaN where they are unknown: it has something else in it.") from None
+    if array.ndim not in (1, 2):
+        raise ValueError(f"y must have one or two dimensions, and not the shape {array.shape}.")
+    values: np.ndarray = check_array(array, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
+    return values
+
+
+def moments_of_known(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column where it is known; 1 for a constant column."""
+    w = ~np.isnan(y) * (1.0 if weight is None else weight[:, None])
+    total = w.sum(axis=0)
+    if (total == 0).any():
+        column = int(np.argmax(total == 0))
+        raise ValueError(f"y has no number in column {column}: at least one row must have a known y.")
+    filled = np.where(np.isnan(y), 0.0, y)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = (w * filled).sum(axis=0) / total
+        scale = np.sqrt((w * (filled - mean) ** 2).sum(axis=0) / total)
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise ValueError("y has values so large that their variance is infinite: rescale y.")
+    return mean, np.where(scale <= 1e-14 * np.abs(mean), 1.0, scale)
+
+
+def _require_y(y: Any, name: str) -> None:
+    if y is None:
+        raise ValueError(
+            f"{name} requires y to be passed, but the target y is None: pass what is known of it, or use Autoencoder."
+        )
+
+
+def _array(y: Any) -> Any:
+    return y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+
+
+def _missing(column: np.ndarray) -> np.ndarray:
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    if column.dtype.kind == "O":
+        return np.frompyfunc(_is_missing, 1, 1)(column).astype(bool)
+    return np.zeros(len(column), dtype=bool)
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is None, NaN or pandas' NA, which is not even equal to itself."""
+    return label is None or type(label).__name__ == "NAType" or bool(label != label)
+
+
+def _of_one_kind(values: np.ndarray) -> np.ndarray:
+    """Labels of an array of objects, all of them strings or all of them numbers; among strings -1 is dropped before."""
+    texts = {isinstance(label, str) for label in set(values.tolist())}
+    if texts == {True, False}:
+        raise ValueError(f"y mixes strings and other labels: use one kind, and {UNLABELLED} where there is none.")
+    return np.array(values.tolist())
+
+
+def _at_least_two(classes: np.ndarray) -> np.ndarray:
+    if len(classes) < 2:
+        which = f"1 class ({classes.tolist()[0]!r})" if len(classes) else "0 classes"
+        raise ValueError(
+            f"y has labels of {which}, but at least 2 classes are needed; rows with {UNLABELLED} are unlabelled."
+        )
+    return classes
