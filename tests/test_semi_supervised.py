@@ -1,13 +1,16 @@
 """Few labels and many rows: the limits of the loss, what y may hold, and what a classifier and a regressor promise."""
 
 import copy
+import io
 import pickle
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import skops.io
 import torch
 from scipy import sparse
 from sklearn import datasets
@@ -20,7 +23,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
-from skae._data import Batch
 from skae.metrics import reconstruction_r2
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 4, "random_state": 0}
@@ -192,7 +194,7 @@ def test_labels_are_in_every_batch_and_no_mean_changes(digits, weighted, early_s
         weight *= 400 / weight.sum()
     data = model._table(digits, model._targets(y, 400), weight, torch.device("cpu"))
     state = model._rng.get_state()
-    train, _ = super(SemiSupervisedAutoencoder, model)._split.__func__(model, data)
+    train, _ = model._split(data)
     model._rng.set_state(state)
     plain, _ = Autoencoder._split(model, data)
     before, after = plain[torch.arange(len(plain))], train[torch.arange(len(train))]
@@ -419,6 +421,120 @@ def test_a_copy_predicts_and_goes_on_the_same(iris, few, widths, copied):
         )
 
 
+# ------------------------------------------------------------------ what every estimator promises, with labels
+
+
+@pytest.fixture(params=["classifier", "classifier float64", "regressor", "classifier dropout"], name="labelled")
+def _labelled(request, iris, few, widths):
+    """An estimator, rows in [0, 1] and what is known of y."""
+    kind, *how = request.param.split()
+    model, y = (clone(REGRESSOR), widths) if kind == "regressor" else (clone(CLASSIFIER), few)
+    options = {"float64": {"dtype": "float64"}, "dropout": {"dropout": 0.3, "batch_norm": True}}
+    return model.set_params(**(options[how[0]] if how else {})), iris[::2] / 8, y[::2]
+
+
+def test_codes_have_the_dtype_and_shape_asked_for(labelled):
+    model, X, y = labelled
+    H = model.fit(X, y).transform(X)
+    assert H.shape == (75, 2)
+    assert model.inverse_transform(H).shape == X.shape
+    assert H.dtype == model.score_samples(X).dtype == model.dtype
+    assert isinstance(model.score(X, y), float)
+
+
+@pytest.mark.parametrize("n", [16, 17, 24, 25])
+def test_any_tail_of_a_batch(labelled, n):
+    model, X, y = labelled
+    model.set_params(batch_size=8).fit(X[::3][:n], y[::3][:n])
+    assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_other_likelihoods(labelled, likelihood):
+    model, X, y = labelled
+    assert np.isfinite(model.set_params(likelihood=likelihood, batch_size=20).fit(X, y).score(X, y))
+
+
+@pytest.mark.parametrize("X", [np.ones((20, 4)), np.arange(20.0)[:, None]])
+def test_constant_columns_and_one_column(X):
+    y = np.arange(20) % 2
+    for model in (clone(CLASSIFIER), clone(REGRESSOR)):
+        assert np.isfinite(model.fit(X, y).predict(X)).all()
+
+
+def test_an_int_seed_repeats_and_no_global_generator_is_drawn_from(labelled):
+    model, X, y = labelled
+    model.set_params(batch_size=20)
+    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    one, two = clone(model).fit(X, y), clone(model).fit(X, y)
+    np.testing.assert_array_equal(one.predict(X), two.predict(X))
+    assert one.history_ == two.history_
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    other = clone(model).set_params(random_state=1).fit(X, y)
+    assert not np.array_equal(one.transform(X), other.transform(X))
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    return joblib.load(file)
+
+
+def through_skops(estimator):
+    dumped = skops.io.dumps(estimator)
+    unknown = skops.io.get_untrusted_types(data=dumped)
+    assert set(unknown) <= {f"{type(estimator).__module__}.{type(estimator).__name__}"}
+    return skops.io.loads(dumped, trusted=unknown)
+
+
+@pytest.mark.parametrize("copied", [through_joblib, through_skops])
+def test_saving_keeps_everything(labelled, copied):
+    model, X, y = labelled
+    other = copied(model.fit(X, y))
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    assert other.history_ == model.history_
+    np.testing.assert_array_equal(other.partial_fit(X, y).transform(X), model.partial_fit(X, y).transform(X))
+
+
+def test_warm_start_and_other_parameters_after_a_fit(labelled):
+    model, X, y = labelled
+    fresh, warm = clone(model).fit(X, y), model.set_params(warm_start=True).fit(X, y)
+    np.testing.assert_array_equal(warm.predict(X), fresh.predict(X))
+    assert warm.fit(X, y).n_iter_ == 8
+    before = warm.predict(X)
+    warm.set_params(alpha=1.0, n_components=3)
+    np.testing.assert_array_equal(warm.predict(X), before)
+    with pytest.raises(ValueError, match="n_components, n_predictions changed since the last fit"):
+        warm.fit(X, y)
+
+
+def test_using_changes_no_attribute(labelled):
+    model, X, y = labelled
+    before = {name: id(value) for name, value in vars(model.fit(X, y)).items()}
+    model.predict(X)
+    model.score(X, y)
+    model.inverse_transform(model.transform(X))
+    assert {name: id(value) for name, value in vars(model).items()} == before
+
+
+def test_x_and_y_are_left_as_they_were(labelled):
+    model, X, y = labelled
+    before = X.copy(), y.copy()
+    model.fit(X, y).score(X, y)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(y, before[1])
+
+
+def test_memory_maps(labelled, tmp_path):
+    model, X, y = labelled
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    model.set_params(batch_size=20)
+    expected = clone(model).fit(X, y).transform(X)
+    np.testing.assert_array_equal(model.fit(mapped, y).transform(mapped), expected)
+
+
 # ------------------------------------------------------------------ going on
 
 
@@ -571,10 +687,3 @@ def test_bad_rows_are_refused(iris, few, method):
     spoilt[3, 2] = np.nan
     assert "NaN in row 3, column 2" in refuses(model, method, spoilt)
     assert "3 features" in refuses(model, method, iris[:, :3])
-
-
-def test_the_batch_of_the_loop_is_the_one_of_the_package(iris, few):
-    model = clone(CLASSIFIER).fit(iris, few)
-    data = model._table(iris, model._targets(few, 150), None, torch.device("cpu"))
-    assert isinstance(data[torch.arange(3)], Batch)
-    assert data[torch.arange(3)].y.shape == (3, 2)
