@@ -18,14 +18,14 @@ from ._derivatives import jacobian_singular_values
 from ._input import CheckedInput
 from ._state import PortableState
 
-__all__ = ["Coding"]
+__all__ = ["Coding", "Encoding", "Generative"]
 
 CHUNK_BYTES = 2**22
 """Rows are encoded in chunks of this size: measured, on both sides the processor waits for memory."""
 
 
-class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, PortableState):
-    """``transform``, ``inverse_transform`` and the scores of a deterministic model.
+class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, PortableState):
+    """``transform``, and what an estimator needs to go through rows.
 
     An estimator that inherits it sets ``mean_``, ``scale_`` and ``_centred`` when it is fitted.
     """
@@ -36,10 +36,6 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
 
     def _encode(self, module: Any, x: Tensor) -> Tensor:
         """The code of a batch, free of noise."""
-        raise NotImplementedError
-
-    def _decode(self, module: Any, h: Tensor) -> Tensor:
-        """The mean of x given the code, on the scale that the module sees."""
         raise NotImplementedError
 
     def transform(self, X: Any) -> Any:
@@ -60,6 +56,59 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
         module = self._ready_module()
         encoded = ((part, self._encode(module, x)) for part, x in self._finite_chunks(X))
         return self._collect(encoded, X.shape[0], X)
+
+    def jacobian_singular_values(self, X: Any) -> np.ndarray:
+        """Singular values of the code's derivative J = dh/dx at each row.
+
+        Directions of large ones are those that the code follows; it is blind to the others. Their
+        squares sum to ||J||_F^2, which a contractive autoencoder penalises.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, min(n_components, n_features))
+            In descending order, in units of the code over units of X.
+        """
+        return jacobian_singular_values(self, X)
+
+    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
+        """Rows as the module sees them, looked through for NaN while they are in the cache."""
+        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
+        trusted = get_config()["assume_finite"]
+        for part in chunks(X.shape[0], self._widest, CHUNK_BYTES // self._flat.theta.dtype.itemsize):
+            x = rows[part]
+            if not (trusted or math.isfinite(x.sum())):
+                self._require_finite(X[part], part.start)
+                self._require_in_range(x)
+            yield part, x
+
+    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
+        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
+        out: Tensor | None = None
+        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
+        with torch.no_grad():
+            for rows, values in parts:
+                if out is None:
+                    place = like.device if keep else torch.device("cpu")
+                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
+                out[rows] = values
+        assert out is not None
+        return out if keep else out.numpy()
+
+    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
+        offset = self.mean_ if self._centred else None
+        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)
+
+
+class Coding(Encoding):
+    """``inverse_transform`` and the scores of a deterministic model."""
+
+    def _decode(self, module: Any, h: Tensor) -> Tensor:
+        """The mean of x given the code, on the scale that the module sees."""
+        raise NotImplementedError
 
     def inverse_transform(self, X: Any) -> Any:
         """Decode.
@@ -128,23 +177,6 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
             return float(error.sum() == 0.0)
         return float(1.0 - error.sum() / total.sum())
 
-    def jacobian_singular_values(self, X: Any) -> np.ndarray:
-        """Singular values of the code's derivative J = dh/dx at each row.
-
-        Directions of large ones are those that the code follows; it is blind to the others. Their
-        squares sum to ||J||_F^2, which a contractive autoencoder penalises.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        values : ndarray of shape (n_samples, min(n_components, n_features))
-            In descending order, in units of the code over units of X.
-        """
-        return jacobian_singular_values(self, X)
-
     def _truth(self, y: Any, X: Array) -> Rows | None:
         """What the reconstruction is compared with, as the module sees it; None is X itself."""
         return None
@@ -167,36 +199,53 @@ class Coding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, Po
                 result[:, part] = pair.cpu().double().numpy()
         return result[0], result[1]
 
-    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
-        """Rows as the module sees them, looked through for NaN while they are in the cache."""
-        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
-        trusted = get_config()["assume_finite"]
-        for part in chunks(X.shape[0], self._widest, CHUNK_BYTES // self._flat.theta.dtype.itemsize):
-            x = rows[part]
-            if not (trusted or math.isfinite(x.sum())):
-                self._require_finite(X[part], part.start)
-                self._require_in_range(x)
-            yield part, x
-
     def _to_x(self, x: Tensor) -> Tensor:
         if not self._centred:
             return x
         mean, scale = self._output_scale()
         return x * scale + to_tensor(mean).to(x)
 
-    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
-        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
-        out: Tensor | None = None
-        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
-        with torch.no_grad():
-            for rows, values in parts:
-                if out is None:
-                    place = like.device if keep else torch.device("cpu")
-                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
-                out[rows] = values
-        assert out is not None
-        return out if keep else out.numpy()
 
-    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
-        offset = self.mean_ if self._centred else None
-        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)
+class Generative(Coding):
+    """The score of a model of the density: the mean log-likelihood of a row."""
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-likelihood of each row, or a bound of it, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            The lowest rows are the strangest.
+        """
+        check_is_fitted(self)
+        X = self._check_x(X, reset=False, look_through=False)
+        parts = ((part, self._log_likelihood(x)[:, None]) for part, x in self._finite_chunks(X))
+        scores: np.ndarray = self._collect(parts, X.shape[0], None)[:, 0]
+        return scores
+
+    def _log_likelihood(self, x: Tensor) -> Tensor:
+        """Log-density of each row of X, or a bound of it, given the rows as the module sees them."""
+        raise NotImplementedError
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean of ``score_samples``, nats a row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+        """
+        scores = self.score_samples(X)
+        weight = None if sample_weight is None else self._check_weight(sample_weight, scores[:, None])
+        return float(np.average(scores.astype(np.float64), weights=weight))

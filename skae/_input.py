@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
 from ._compat import check_sample_weight
-from ._data import Array, find_nonfinite, name_of
+from ._data import Array, column_range, find_nonfinite, name_of
 
 __all__ = ["CheckedInput"]
 
@@ -72,6 +73,18 @@ class CheckedInput:
             kind = "NaN" if np.isnan(value) else "infinity"
             cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
             raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
+
+    def _warn_outside(self, X: Array, most: float, what: str, cure: str) -> None:
+        """Warn of the first column with numbers outside [0, most], which something cannot describe."""
+        low, high = column_range(X)
+        outside = np.flatnonzero((low < 0.0) | (high > most))
+        if len(outside):
+            column = int(outside[0])
+            warnings.warn(
+                f"X has values outside [0, {most:g}] in column {self._column(column)} ({low[column]:g} to "
+                f"{high[column]:g}), which {what} cannot describe: {cure}.",
+                stacklevel=7,
+            )
 
     def _column(self, index: int) -> str:
         """A column's name, or its number where there are no names."""

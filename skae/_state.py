@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from ._data import is_on, name_of, resolve_device, to_tensor
 from ._optim import Flat, Optimizer
 from ._version import __version__
 
-__all__ = ["PortableState", "unchanged_on_error"]
+__all__ = ["PortableState", "new_generator", "unchanged_on_error"]
 
 
 class PortableState(BaseEstimator):
@@ -40,6 +41,10 @@ class PortableState(BaseEstimator):
         """Numbers a row takes at its widest on the way through the module."""
         widths = (p.shape[0] for p in self.module_.parameters() if p.ndim > 1)
         return max(len(self.mean_), *widths)
+
+    def _new_module(self) -> nn.Module:
+        """A module as ``_spec`` describes it, not yet initialised."""
+        return self._Module(**self._spec)
 
     def _ready_module(self) -> nn.Module:
         """The module on the device asked for, or on the CPU where that is not there."""
@@ -83,7 +88,7 @@ class PortableState(BaseEstimator):
 
     def _restore(self, state: dict[str, Any]) -> None:
         arrays: dict[str, np.ndarray] = state["module_"]
-        module = self._Module(**self._spec)
+        module = self._new_module()
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             tensor.data = to_tensor(arrays[name].copy())
         rule, saved = state["_optimizer"]
@@ -113,3 +118,13 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
         if rng is not None:
             rng.set_state(order)
         raise
+
+
+def new_generator(random_state: Any) -> torch.Generator:
+    """A generator of our own; without a seed from the system's entropy, no global state is drawn from."""
+    rng = torch.Generator()
+    if random_state is None:
+        rng.seed()
+    else:
+        rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
+    return rng

@@ -100,7 +100,7 @@ def minimise(
     optimizer: Optimizer,
     plan: Plan,
     rng: torch.Generator,
-    validate: Callable[[], float] | None = None,
+    examine: Callable[[], dict[str, float]] = dict,
 ) -> Outcome:
     """Take steps over shuffled batches until the plan ends or the monitored term stops falling.
 
@@ -117,8 +117,9 @@ def minimise(
     plan : Plan
     rng : torch.Generator
         A generator on the CPU; it decides the order of rows.
-    validate : callable or None
-        The loss on held-out rows, to be monitored instead of the loss in training.
+    examine : callable
+        What to note of the weights at the start and after each epoch. A "validation_loss" in it is
+        monitored instead of the loss in training.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def minimise(
         If a term is NaN or infinite; its epoch, name and likely cure are told.
     """
     before = flat.save(), {name: moment.clone() for name, moment in optimizer.moments.items()}
-    watch = _Watch(flat, plan, validate, one_batch=len(data) <= plan.batch_size)
+    watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size)
     try:
         with _Progress(plan) as progress:
             for epoch in range(plan.max_iter):
@@ -188,28 +189,28 @@ class _Watch:
     or, where an epoch is one batch, for the loss with which the next one starts.
     """
 
-    def __init__(self, flat: Flat, plan: Plan, validate: Callable[[], float] | None, one_batch: bool) -> None:
-        self.flat, self.plan, self.validate, self.one_batch = flat, plan, validate, one_batch
+    def __init__(self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool) -> None:
+        self.flat, self.plan, self.examine, self.one_batch = flat, plan, examine, one_batch
         self.history: dict[str, list[float]] = {}
         self.n_epochs = self.n_stale = 0
-        self.lowest = math.inf if validate is None else validate()
+        at_start = examine()
+        self.monitor = "validation_loss" if "validation_loss" in at_start else plan.monitor
+        self.lowest = at_start.get("validation_loss", math.inf)
         self.best_value, self.best = self.lowest, flat.save()
-        watched_in_training = validate is None and plan.monitor is not None
+        watched_in_training = self.monitor is not None and self.monitor not in at_start
         self.pending = self.best if watched_in_training else None
         self.at_least = -math.inf
 
     def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
         """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
-        row = {"loss": sum(terms.values()), **terms}
-        if self.validate is not None:
-            row["validation_loss"] = self.validate()
+        row = {"loss": sum(terms.values()), **terms, **self.examine()}
         for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
             self._require_finite(name, row[name], epoch)
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
         self.n_epochs = epoch + 1
-        if self.plan.monitor is not None:
-            self._compare(row["validation_loss" if self.validate is not None else self.plan.monitor])
+        if self.monitor is not None:
+            self._compare(row[self.monitor])
         return row
 
     def _compare(self, value: float) -> None:
@@ -245,7 +246,7 @@ class _Watch:
     def conclude(self) -> Outcome:
         """End at the best epoch, or at the last where nothing is monitored."""
         last = self.history.get("loss", [math.nan])[-1]
-        if self.plan.monitor is None:
+        if self.monitor is None:
             return Outcome(self.history, last, False)
         if self.pending is not None and not self.one_batch and self.n_epochs:
             self._keep_pending(self.at_least)

@@ -9,10 +9,11 @@ import skae
 
 ROOT = Path(skae.__file__).parent
 FLOORS = [
-    {"functional", "likelihoods", "modules", "corruptions", "convolution", "dictionary", "local", "_version"},
+    {"functional", "likelihoods", "modules", "corruptions", "convolution", "dictionary", "local", "units", "energy"}
+    | {"annealing", "_version"},
     {"_data", "_linear", "_optim", "_train"},
-    {"_params", "_compat", "_input", "_state", "_coding", "_base", "_derivatives"},
-    {"autoencoders"},
+    {"_params", "_compat", "_input", "_state", "_coding", "_estimator", "_base", "_derivatives"},
+    {"autoencoders", "boltzmann", "supervised"},
     {"metrics", "compare", "inspection", "_load", "__main__", "__init__"},
 ]
 OUTSIDE = [

@@ -48,7 +48,7 @@ def count_up(term, max_iter=10, data=range(6), batch_size=6, validate=None, **op
     flat = Flat(module)
     data = data if isinstance(data, Bag) else Bag(data)
     plan = Plan(batch_size=batch_size, max_iter=max_iter, rate=1.0, **options)
-    check = None if validate is None else lambda: float(validate(module.theta.item()))
+    examine = dict if validate is None else lambda: {"validation_loss": float(validate(module.theta.item()))}
     outcome = minimise(
         lambda batch: module.count(**term(module.theta.item())),
         data,
@@ -56,7 +56,7 @@ def count_up(term, max_iter=10, data=range(6), batch_size=6, validate=None, **op
         Optimizer("sgd", momentum=0.0),
         plan,
         seeded(),
-        check,
+        examine,
     )
     return module, outcome
 
@@ -440,12 +440,12 @@ def test_a_loss_that_is_no_number_tells_its_epoch_term_and_cure_and_leaves_the_s
     def step(batch):
         return module.count(good=scalar(1), sparsity=scalar(value if module.theta >= 2 and not validated else 0))
 
-    check = (lambda: value if module.theta >= 3 else 1.0) if validated else None
+    examine = (lambda: {"validation_loss": value if module.theta >= 3 else 1.0}) if validated else dict
     name = "validation_loss" if validated else "sparsity"
     with pytest.raises(
         NonFiniteLossError, match=rf"'{name}' became {value} in epoch 3: lower .*\(now 1\).*max_grad_norm"
     ):
-        minimise(step, Bag(range(3)), flat, COUNT, Plan(3, 9, rate=1.0), seeded(), check)
+        minimise(step, Bag(range(3)), flat, COUNT, Plan(3, 9, rate=1.0), seeded(), examine)
     assert module.theta.item() == module.steps.item() == 0
 
 

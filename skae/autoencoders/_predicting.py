@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Annotated, Any, ClassVar
 
@@ -213,11 +213,11 @@ class Predicting(Autoencoder):
         table.y = to_tensor(counts).to(table.x.out, getattr(torch, self.dtype))
         return table
 
-    def _split(self, data: Table) -> tuple[Source, Callable[[], float] | None]:
-        train, validate = super()._split(data)
+    def _split(self, data: Table) -> tuple[Source, Subset | None]:
+        train, held_out = super()._split(data)
         if self.alpha == 1.0 or len(train) <= self._batch_size(len(train)):
-            return train, validate
-        return _with_labels_in_every_batch(data, _rows_of(train, data)), validate
+            return train, held_out
+        return _with_labels_in_every_batch(data, _rows_of(train, data)), held_out
 
     # ---------------------------------------------------------------- using
 

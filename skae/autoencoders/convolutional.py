@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import torch
 from torch import nn
 
-from .._base import SMALL_STEP
+from .._estimator import SMALL_STEP
 from .._params import PositiveInt, Sizes
 from ..convolution import ImageAutoencoder
 from .dense import Autoencoder, _sizes

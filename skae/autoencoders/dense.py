@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._base import TorchTransformer
-from .._data import Array, Batch, Table, column_range
+from .._data import Array, Batch, Table
 from .._linear import principal_axes
 from .._optim import Terms
 from .._params import Probability, Sizes
@@ -192,17 +191,8 @@ class Autoencoder(TorchTransformer):
         if self.likelihood == "gaussian":
             return
         most = np.inf if self.likelihood == "poisson" else 1.0
-        low, high = column_range(X)
-        outside = np.flatnonzero((low < 0.0) | (high > most))
-        if len(outside):
-            column = int(outside[0])
-            cure = "pass counts" if self.likelihood == "poisson" else "scale X with MinMaxScaler(clip=True)"
-            warnings.warn(
-                f"X has values outside [0, {most:g}] in column {self._column(column)} ({low[column]:g} to "
-                f"{high[column]:g}), which likelihood={self.likelihood!r} cannot describe: {cure}, or use "
-                "likelihood='gaussian'.",
-                stacklevel=6,
-            )
+        cure = "pass counts" if self.likelihood == "poisson" else "scale X with MinMaxScaler(clip=True)"
+        self._warn_outside(X, most, f"likelihood={self.likelihood!r}", f"{cure}, or use likelihood='gaussian'")
 
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
         mean = self._output_scale()[0]

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
 
-from .._base import _is_stochastic
 from .._data import Array
+from .._estimator import _is_stochastic
 from ..functional import average, weighted_average
 from ._labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from ._predicting import Predicting
