@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import autoencoders
+from . import autoencoders, boltzmann
 from ._load import BUNDLED, Dataset, load
 from ._version import __version__
 from .compare import Comparison, compare, is_classes
@@ -23,7 +23,8 @@ def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
     """Estimators by the names of the command line."""
     from sklearn.decomposition import PCA
 
-    known = {"pca": PCA, **{short_name(name): getattr(autoencoders, name) for name in autoencoders.__all__}}
+    families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
+    known = {"pca": PCA, **{short_name(estimator.__name__): estimator for estimator in families}}
     unknown = [name for name in names if name not in known]
     if not names:
         raise ValueError(f"--reducers names none: choose from {', '.join(known)}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from inspect import get_annotations
 from numbers import Integral, Real
@@ -22,6 +22,7 @@ from ._compat import Interval, Options, StrOptions
 __all__ = [
     "Fraction",
     "NonNegative",
+    "NonNegativeInt",
     "Pair",
     "Positive",
     "PositiveInt",
@@ -32,10 +33,12 @@ __all__ = [
     "constraints",
     "inherit_fields",
     "joined_doc",
+    "sizes_of",
 ]
 
 Positive: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="neither")]
 NonNegative: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="left")]
+NonNegativeInt: TypeAlias = Annotated[int, Interval(Integral, 0, None, closed="left")]
 Fraction: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="neither")]
 Probability: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="left")]
 PositiveInt: TypeAlias = Annotated[int, Interval(Integral, 1, None, closed="left")]
@@ -123,3 +126,12 @@ def _entries(doc: str) -> Iterable[tuple[str, str]]:
         if text.strip():
             for name in text.split(" :", 1)[0].split(","):
                 yield name.strip(), text.strip("\n")
+
+
+def sizes_of(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
+    """Positive whole numbers as a tuple, or one clear sentence."""
+    listed = np.atleast_1d(np.asarray(sizes)).tolist()
+    wrong = [size for size in listed if isinstance(size, bool) or not isinstance(size, int) or size < 1]
+    if wrong:
+        raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
+    return tuple(listed)

@@ -24,6 +24,7 @@ class PortableState(BaseEstimator):
     """What an estimator inherits to be saved, copied and moved between devices."""
 
     device: str
+    random_state: Any
     module_: Any
     mean_: np.ndarray
     _Module: ClassVar[type[nn.Module]]
@@ -56,6 +57,11 @@ class PortableState(BaseEstimator):
         if not is_on(self._flat.theta, device):
             self._move(device)
         return self.module_
+
+    def _noise(self, random_state: Any = None) -> torch.Generator:
+        """A generator for samples on the module's device; None is the estimator's own seed."""
+        seeds = new_generator(self.random_state if random_state is None else random_state)
+        return torch.Generator(self._flat.theta.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
 
     def _move(self, device: torch.device) -> None:
         self.module_.to(device)

@@ -10,9 +10,20 @@ import skae
 ROOT = Path(skae.__file__).parent
 FLOORS = [
     {"functional", "likelihoods", "modules", "corruptions", "convolution", "dictionary", "local", "units", "energy"}
-    | {"annealing", "_version"},
+    | {"annealing", "chains", "pseudo_likelihood", "_version"},
     {"_data", "_linear", "_optim", "_train"},
-    {"_params", "_compat", "_input", "_state", "_coding", "_estimator", "_base", "_derivatives"},
+    {
+        "_params",
+        "_compat",
+        "_input",
+        "_state",
+        "_coding",
+        "_estimator",
+        "_base",
+        "_derivatives",
+        "_labels",
+        "_prediction",
+    },
     {"autoencoders", "boltzmann", "supervised"},
     {"metrics", "compare", "inspection", "_load", "__main__", "__init__"},
 ]

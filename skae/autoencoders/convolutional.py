@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from .._estimator import SMALL_STEP
-from .._params import PositiveInt, Sizes
+from .._params import PositiveInt, Sizes, sizes_of
 from ..convolution import ImageAutoencoder
-from .dense import Autoencoder, _sizes
+from .dense import Autoencoder
 
 __all__ = ["ConvolutionalAutoencoder"]
 
@@ -154,7 +154,7 @@ class ConvolutionalAutoencoder(Autoencoder):
         spec = {
             **super()._architecture(n_features),
             "image_shape": self._shape_of_image(n_features),
-            "channels": _sizes("channels", self.channels),
+            "channels": sizes_of("channels", self.channels),
             "kernel_size": int(self.kernel_size),
             "pooling": self.pooling,
             "code": self.code,
@@ -165,7 +165,7 @@ class ConvolutionalAutoencoder(Autoencoder):
     def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
         if isinstance(self.image_shape, str):
             return (1, 1, n_features) if self.image_shape == "row" else _square(n_features)
-        sizes = _sizes("image_shape", self.image_shape)
+        sizes = sizes_of("image_shape", self.image_shape)
         if len(sizes) not in (2, 3):
             raise ValueError(f"image_shape={sizes} is neither (height, width) nor (channels, height, width).")
         channels, height, width = (1, *sizes)[-3:]

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from .._data import Array, Batch, Table, chunks, to_tensor
 from .._params import NonNegative, Pair, PositiveInt
-from .._state import new_generator
 from ..corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 from ._restoring import Restoring
 
@@ -216,10 +215,6 @@ class DenoisingAutoencoder(Restoring):
     def _require_model_of_x(self, method: str) -> None:
         if self._has_target:
             raise ValueError(f"{method} needs a model of X itself, and this one was fitted to a second array: fit(X).")
-
-    def _noise(self, random_state: Any) -> torch.Generator:
-        seeds = new_generator(self.random_state if random_state is None else random_state)
-        return torch.Generator(self._flat.theta.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
 
     def _reconstruct(self, module: Any, x: Tensor) -> Tensor:
         return self._decode(module, self._encode(module, x))

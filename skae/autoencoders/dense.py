@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from .._base import TorchTransformer
 from .._data import Array, Batch, Table
 from .._linear import principal_axes
 from .._optim import Terms
-from .._params import Probability, Sizes
+from .._params import Probability, Sizes, sizes_of
 from .._train import backward
 from ..functional import dropout_mask
 from ..modules import DenseAutoencoder
@@ -133,7 +132,7 @@ class Autoencoder(TorchTransformer):
             "n_features": n_features,
             "n_components": int(self.n_components),
             "n_outputs": len(self._output_scale()[0]),
-            "hidden_layer_sizes": _sizes("hidden_layer_sizes", self.hidden_layer_sizes),
+            "hidden_layer_sizes": sizes_of("hidden_layer_sizes", self.hidden_layer_sizes),
             "activation": self.activation,
             "code_activation": self.code_activation,
             "likelihood": self.likelihood,
@@ -160,7 +159,7 @@ class Autoencoder(TorchTransformer):
             return ()
         if self.categories is None:
             raise ValueError("likelihood='categorical' needs categories, the sizes of the groups of columns.")
-        groups = _sizes("categories", self.categories)
+        groups = sizes_of("categories", self.categories)
         if sum(groups) != n_features:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
         return groups
@@ -261,12 +260,3 @@ class Autoencoder(TorchTransformer):
 
     def _decode(self, module: DenseAutoencoder, h: Tensor) -> Tensor:
         return module.head.mean(module.decode(h))
-
-
-def _sizes(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
-    """Positive whole numbers as a tuple, or one clear sentence."""
-    listed = np.atleast_1d(np.asarray(sizes)).tolist()
-    wrong = [size for size in listed if isinstance(size, bool) or not isinstance(size, int) or size < 1]
-    if wrong:
-        raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
-    return tuple(listed)

@@ -15,7 +15,7 @@ from .._base import TorchTransformer
 from .._data import Batch, Table, chunks
 from .._linear import principal_axes
 from .._optim import Terms
-from .._params import NonNegative, Positive, PositiveInt, Sizes
+from .._params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..functional import average, squared_error
 from ..local import ReceptiveFields, grid_of
 
@@ -200,7 +200,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
         if self.image_shape is None:
             return n_features, 1, 1
-        sizes = _whole_numbers("image_shape", self.image_shape)
+        sizes = sizes_of("image_shape", self.image_shape)
         if len(sizes) not in (2, 3):
             raise ValueError(
                 f"image_shape={self.image_shape!r} is neither (height, width) nor (channels, height, width)."
@@ -255,17 +255,9 @@ def _code_shape(spec: dict[str, Any]) -> tuple[int, int, int]:
     return spec["n_components"], height, width
 
 
-def _whole_numbers(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
-    """Positive whole numbers as a tuple, or one clear sentence."""
-    listed = np.atleast_1d(np.asarray(sizes)).tolist()
-    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in listed):
-        raise ValueError(f"{name}={sizes!r} must be made of whole numbers of at least 1.")
-    return tuple(listed)
-
-
 def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
     """Height and width."""
-    listed = _whole_numbers(name, sizes)
+    listed = sizes_of(name, sizes)
     if len(listed) > 2:
         raise ValueError(f"{name}={sizes!r} must be one number, or height and width.")
     return listed[0], listed[-1]

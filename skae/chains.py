@@ -1,0 +1,93 @@
+"""Markov chains that stand for the model in the gradient of a harmonium's log-likelihood.
+
+Each function takes the machine, the data s, the expectation h of its hidden units, the share of each row
+in the mean, a number of Gibbs steps and a generator. It returns the statistics of the model, and moves
+the machine's ``chain`` if it goes on with one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .annealing import Anneal
+from .energy import Harmonium, Statistics
+
+__all__ = ["CHAINS"]
+
+
+def contrastive(
+    machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator
+) -> Statistics:
+    """A chain from each row of the data, which is then forgotten: contrastive divergence (Hinton, 2002)."""
+    total = machine.visible.total(s)
+    for _ in range(n_gibbs):
+        s = machine.sample_visible(machine.hidden.draw(h, rng), rng, total)
+        h = machine.hidden_mean(s)
+    return Statistics(s, h * share[:, None], share)
+
+
+def persistent(
+    machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator
+) -> Statistics:
+    """Chains that go on from step to step, for the weights hardly move meanwhile (Tieleman, 2008).
+
+    The chain is one of hidden states. Rows of counts are drawn at the lengths of the batch's rows.
+    """
+    state, total = machine.chain, machine.visible.total(s)
+    total = None if total is None else total[torch.arange(len(state), device=s.device) % len(s)]
+    for _ in range(n_gibbs):
+        s = machine.sample_visible(state, rng, total)
+        h = machine.hidden_mean(s)
+        state = machine.hidden.draw(h, rng)
+    machine.chain.copy_(state)
+    return _equal_shares(s, h, share)
+
+
+def tempered(machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator) -> Statistics:
+    """Chains at several temperatures that swap states: parallel tempering (Desjardins et al., 2010; Cho et al., 2010).
+
+    The chain is one of visible states, of shape (n_temperatures, n_chains, n_features), the hottest first.
+    Between the temperatures lie the models by which the partition function is annealed.
+    """
+    path, (n_temperatures, n_chains, _) = Anneal(machine), machine.chain.shape
+    betas = torch.linspace(1.0, 0.0, n_temperatures, dtype=s.dtype, device=s.device).flip(0)
+    beta = betas.repeat_interleave(n_chains)
+    state = machine.chain.flatten(0, 1)
+    for i in range(n_gibbs):
+        state = path.step(state, machine.hidden_field(state), beta, rng)
+        state = _swap(path, state, betas, i % 2, rng)
+    machine.chain.copy_(state.view_as(machine.chain))
+    s = machine.chain[-1]
+    return _equal_shares(s, machine.hidden_mean(s), share)
+
+
+def _swap(path: Anneal, state: Tensor, betas: Tensor, first: int, rng: torch.Generator) -> Tensor:
+    """Exchange the states of neighbouring temperatures, from the first pair on, with Metropolis' probability."""
+    n = len(betas)
+    rung = torch.arange(n, device=state.device)
+    partner = torch.where((rung + first) % 2 == 0, rung + 1, rung - 1)
+    partner = torch.where((partner < 0) | (partner >= n), rung, partner)
+    field = path.machine.hidden_field(state)
+    here, there = (beta.repeat_interleave(len(state) // n) for beta in (betas, betas[partner]))
+    gain = (path.log_weight(state, field, there) - path.log_weight(state, field, here)).view(n, -1)
+    u = torch.empty_like(gain).uniform_(generator=rng)
+    accepted = torch.where(rung < partner, rung, partner)  # both of a pair look at the same number
+    swapped = u[accepted].log() < gain + gain[partner]
+    states = state.view(n, -1, state.shape[1])
+    return torch.where(swapped[..., None], states[partner], states).flatten(0, 1)
+
+
+def _equal_shares(s: Tensor, h: Tensor, share: Tensor) -> Statistics:
+    """Statistics of chains that count alike, and together as much as the batch."""
+    of_chain = (share.sum() / len(s)).expand(len(s))
+    return Statistics(s, h * of_chain[:, None], of_chain)
+
+
+CHAINS: dict[str, Callable[[Harmonium, Tensor, Tensor, Tensor, int, torch.Generator], Statistics]] = {
+    "cd": contrastive,
+    "pcd": persistent,
+    "pt": tempered,
+}
