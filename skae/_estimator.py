@@ -271,6 +271,12 @@ class TorchEstimator(Encoding):
             self._train(data, partial)
             self._conclude(data)
 
+    def _start(self, X: Any, sample_weight: Any = None) -> None:
+        """Build the module with the weights that ``fit`` starts from, and train nothing."""
+        max_iter, self.max_iter = self.max_iter, 0
+        self._fit(X, None, sample_weight, partial=False)
+        self.max_iter = max_iter
+
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
         """Whether order and multiplicity of rows play no part in a fit, and are quickly taken away."""
         one_batch = n_samples <= self._batch_size(n_samples) and not self.early_stopping
@@ -320,7 +326,7 @@ class TorchEstimator(Encoding):
         self.history_ = joined(self.history_, outcome.history)
         self.n_iter_ = max(1, len(self.history_.get("loss", [])))
         self.loss_ = outcome.loss
-        if outcome.still_falling and len(outcome.history.get("loss", ())) == self.max_iter:
+        if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == self.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
             warnings.warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",

@@ -14,8 +14,8 @@ from typing_extensions import Self
 
 from .._data import Array
 from .._estimator import _is_stochastic
+from .._labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from ..functional import average, weighted_average
-from ._labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from ._predicting import Predicting
 
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]
