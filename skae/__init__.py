@@ -10,19 +10,26 @@ from .autoencoders import (
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
     SparseAutoencoder,
+    StackedAutoencoder,
     TopKAutoencoder,
 )
+from .boltzmann import RBM
 from .compare import compare
+from .supervised import FineTunedClassifier, FineTunedRegressor
 
 __all__ = [
+    "RBM",
     "Autoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
+    "FineTunedClassifier",
+    "FineTunedRegressor",
     "ReceptiveFieldAutoencoder",
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",
+    "StackedAutoencoder",
     "TopKAutoencoder",
     "__version__",
     "compare",

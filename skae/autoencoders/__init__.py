@@ -7,6 +7,7 @@ from .dense import Autoencoder
 from .receptive_field import ReceptiveFieldAutoencoder
 from .semi_supervised import SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
 from .sparse import SparseAutoencoder
+from .stacked import StackedAutoencoder
 from .topk import TopKAutoencoder
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",
+    "StackedAutoencoder",
     "TopKAutoencoder",
 ]
