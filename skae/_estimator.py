@@ -324,7 +324,7 @@ class TorchEstimator(Encoding):
             lambda: self._examine(train, held_out),
         )
         self.history_ = joined(self.history_, outcome.history)
-        self.n_iter_ = max(1, len(self.history_.get("loss", [])))
+        self.n_iter_ = max([1, *map(len, self.history_.values())])
         self.loss_ = outcome.loss
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == self.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"

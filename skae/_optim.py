@@ -86,7 +86,7 @@ class Optimizer:
         if self.weight_decay and self.rule != "adamw":
             weights = flat.theta[: flat.n_decayed]
             flat.grad[: flat.n_decayed].add_(weights, alpha=self.weight_decay)
-            terms = {**terms, "weight_decay": weights.square().sum() * (self.weight_decay / 2)}
+            terms = terms and {**terms, "weight_decay": weights.square().sum() * (self.weight_decay / 2)}
         return terms
 
     def _moment(self, name: str, like: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ class Optimizer:
 
     def _sgd(self, flat: Flat, rate: float) -> None:
         velocity = self._moment("velocity", flat.theta)
-        velocity.mul_(self.momentum).add_(flat.grad)
+        torch.add(flat.grad, velocity, alpha=self.momentum, out=velocity)
         flat.theta.add_(velocity, alpha=-rate)
 
     def _lbfgs(self, flat: Flat, evaluate: Callable[[], Terms]) -> Terms:

@@ -1,9 +1,9 @@
 """minimise(): the only training loop.
 
 It asks two things. Data has a length and hands out a batch for an index. A step leaves gradients in
-the module's buffers and returns named terms, whose sum is the objective. What is in a batch, how the
-gradients come about (back-propagation, Gibbs sampling, several losses in turn) and what the terms
-mean is not known here.
+the module's buffers and returns named terms, whose sum is the objective; where there is no objective,
+it returns none. What is in a batch, how the gradients come about (back-propagation, Gibbs sampling,
+several losses in turn) and what the terms mean is not known here.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _epoch(
                 sums[name] = torch.zeros_like(value)
             sums[name].add_(value.detach(), alpha=len(index) / n)
         done += len(index)
-    return dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+    return dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True)) if sums else {}
 
 
 class _Watch:
@@ -203,7 +203,8 @@ class _Watch:
 
     def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
         """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
-        row = {"loss": sum(terms.values()), **terms, **self.examine()}
+        row = {"loss": sum(terms.values()), **terms} if terms else {}
+        row |= self.examine()
         for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
             self._require_finite(name, row[name], epoch)
         for name, value in row.items():

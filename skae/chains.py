@@ -1,8 +1,8 @@
 """Markov chains that stand for the model in the gradient of a harmonium's log-likelihood.
 
-Each function takes the machine, the data s, the expectation h of its hidden units, the share of each row
-in the mean, a number of Gibbs steps and a generator. It returns the statistics of the model, and moves
-the machine's ``chain`` if it goes on with one.
+Each function takes the machine, the data, a number of Gibbs steps and a generator. It returns the
+visible states of the data and below them those of the model, with the expectations of the hidden units,
+and moves the machine's ``chain`` if it goes on with one.
 """
 
 from __future__ import annotations
@@ -13,55 +13,58 @@ import torch
 from torch import Tensor
 
 from .annealing import Anneal
-from .energy import Harmonium, Statistics
+from .energy import Harmonium
 
 __all__ = ["CHAINS"]
 
 
-def contrastive(
-    machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator
-) -> Statistics:
+def contrastive(machine: Harmonium, data: Tensor, n_gibbs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """A chain from each row of the data, which is then forgotten: contrastive divergence (Hinton, 2002)."""
-    total = machine.visible.total(s)
+    total = machine.visible.total(data)
+    s, h = data, machine.hidden_mean(data)
+    start = h
     for _ in range(n_gibbs):
         s = machine.sample_visible(machine.hidden.draw(h, rng), rng, total)
         h = machine.hidden_mean(s)
-    return Statistics(s, h * share[:, None], share)
+    return torch.cat([data, s]), torch.cat([start, h])
 
 
-def persistent(
-    machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator
-) -> Statistics:
+def persistent(machine: Harmonium, data: Tensor, n_gibbs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Chains that go on from step to step, for the weights hardly move meanwhile (Tieleman, 2008).
 
     The chain is one of hidden states. Rows of counts are drawn at the lengths of the batch's rows.
     """
-    state, total = machine.chain, machine.visible.total(s)
-    total = None if total is None else total[torch.arange(len(state), device=s.device) % len(s)]
-    for _ in range(n_gibbs):
-        s = machine.sample_visible(state, rng, total)
-        h = machine.hidden_mean(s)
-        state = machine.hidden.draw(h, rng)
-    machine.chain.copy_(state)
-    return _equal_shares(s, h, share)
+    state, total = machine.chain, machine.visible.total(data)
+    total = None if total is None else total[torch.arange(len(state), device=data.device) % len(data)]
+    s = machine.sample_visible(state, rng, total)
+    for _ in range(n_gibbs - 1):
+        s = machine.sample_visible(machine.hidden.draw(machine.hidden_mean(s), rng), rng, total)
+    s, h = _with_hidden_means(machine, data, s)
+    machine.chain.copy_(machine.hidden.draw(h[len(data) :], rng))
+    return s, h
 
 
-def tempered(machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, n_gibbs: int, rng: torch.Generator) -> Statistics:
+def tempered(machine: Harmonium, data: Tensor, n_gibbs: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Chains at several temperatures that swap states: parallel tempering (Desjardins et al., 2010; Cho et al., 2010).
 
     The chain is one of visible states, of shape (n_temperatures, n_chains, n_features), the hottest first.
     Between the temperatures lie the models by which the partition function is annealed.
     """
     path, (n_temperatures, n_chains, _) = Anneal(machine), machine.chain.shape
-    betas = torch.linspace(1.0, 0.0, n_temperatures, dtype=s.dtype, device=s.device).flip(0)
+    betas = torch.linspace(1.0, 0.0, n_temperatures, dtype=data.dtype, device=data.device).flip(0)
     beta = betas.repeat_interleave(n_chains)
     state = machine.chain.flatten(0, 1)
     for i in range(n_gibbs):
         state = path.step(state, machine.hidden_field(state), beta, rng)
         state = _swap(path, state, betas, i % 2, rng)
     machine.chain.copy_(state.view_as(machine.chain))
-    s = machine.chain[-1]
-    return _equal_shares(s, machine.hidden_mean(s), share)
+    return _with_hidden_means(machine, data, machine.chain[-1])
+
+
+def _with_hidden_means(machine: Harmonium, data: Tensor, model: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, one below the other, with the expectations of the hidden units by one product."""
+    s = torch.cat([data, model])
+    return s, machine.hidden_mean(s)
 
 
 def _swap(path: Anneal, state: Tensor, betas: Tensor, first: int, rng: torch.Generator) -> Tensor:
@@ -80,13 +83,7 @@ def _swap(path: Anneal, state: Tensor, betas: Tensor, first: int, rng: torch.Gen
     return torch.where(swapped[..., None], states[partner], states).flatten(0, 1)
 
 
-def _equal_shares(s: Tensor, h: Tensor, share: Tensor) -> Statistics:
-    """Statistics of chains that count alike, and together as much as the batch."""
-    of_chain = (share.sum() / len(s)).expand(len(s))
-    return Statistics(s, h * of_chain[:, None], of_chain)
-
-
-CHAINS: dict[str, Callable[[Harmonium, Tensor, Tensor, Tensor, int, torch.Generator], Statistics]] = {
+CHAINS: dict[str, Callable[[Harmonium, Tensor, int, torch.Generator], tuple[Tensor, Tensor]]] = {
     "cd": contrastive,
     "pcd": persistent,
     "pt": tempered,

@@ -26,14 +26,14 @@ MOST_NORM = 0.98
 
 
 class Statistics(NamedTuple):
-    """What a sum over rows is made of."""
+    """Rows of which a gradient is a sum: data with negative shares, then states of the model with positive ones."""
 
     s: Tensor
     """States of the visible units, of shape (n, n_features)."""
     h: Tensor
     """Share of the row times the expectation of the hidden units, of shape (n, n_components)."""
     share: Tensor
-    """Weight of the row in the mean, of shape (n,)."""
+    """Of shape (n,); the shares sum to zero."""
 
 
 class Harmonium(nn.Module):
@@ -163,25 +163,23 @@ class Harmonium(nn.Module):
 
     # ---------------------------------------------------------------- learning
 
-    def accumulate(self, data: Statistics, model: Statistics, centred: bool = True) -> None:
-        """Write the gradient of mean F(s) over the data minus its mean over the model, from their statistics.
+    def accumulate(self, statistics: Statistics, centred: bool = True) -> None:
+        """Write the gradient of mean F(s) over the data minus its mean over the model: a sum over all rows of h s'.
 
         With ``centred`` it is the gradient of the centred machine, in the parameters of this one: a sum of
         products (h - lambda)(s - mu)', of which the biases bear what the offsets move (Melchior, Fischer
         and Wiskott, 2016).
         """
-        (s, pull, share), (s_model, push, share_model) = data, model
-        total, total_model = self.visible.total(s), self.visible.total(s_model)
-        d_visible = share_model @ s_model - share @ s
-        d_hidden = _sum(push, total_model) - _sum(pull, total)
-        if centred:
-            pull = torch.addr(pull, share, self.hidden_offset, alpha=-1)
-            push = torch.addr(push, share_model, self.hidden_offset, alpha=-1)
-            s, s_model = self._centre(s, total), self._centre(s_model, total_model)
-        d_weight = torch.mm(push.t(), s_model, out=_grad(self.weight)).addmm_(pull.t(), s, alpha=-1)
-        if centred:
-            d_visible = d_visible - self.hidden_offset @ d_weight
-            d_hidden = d_hidden - d_weight @ self.visible_offset
+        s, h, share = statistics
+        total = self.visible.total(s)
+        d_visible, d_hidden = share @ s, h.sum(0) if total is None else total @ h
+        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible', as one product
+            mu, lam = self.visible_offset, self.hidden_offset
+            s = torch.cat([s, mu[None], d_visible[None]])
+            h = torch.cat([h, -d_hidden[None], -lam[None]])
+            d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
+            d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
+        torch.mm(h.t(), s, out=_grad(self.weight))
         _grad(self.visible_bias).copy_(d_visible)
         _grad(self.hidden_bias).copy_(d_hidden)
 
@@ -189,13 +187,18 @@ class Harmonium(nn.Module):
         """Write the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
         _grad(self.log_scale).copy_(share.sum() - share @ (s * (s - self.visible_field(h))))
 
-    def follow(self, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
+    def follow(self, s: Tensor, h: Tensor, weight: Tensor | None, rate: float) -> None:
         """Let the offsets mu and lambda follow the means of data and hidden units, at this rate."""
-        weight = share.sum().clamp_min(1e-30)
         total = self.visible.total(s)
-        draws = weight if total is None else (share @ total).clamp_min(1e-30)
-        self.visible_offset.lerp_(share @ s / draws, rate)
-        self.hidden_offset.lerp_(share @ h / weight, rate)
+        if weight is None:
+            mean_s, mean_h = s.mean(0), h.mean(0)
+        else:
+            share = weight / weight.sum().clamp_min(1e-30)
+            mean_s, mean_h = share @ s, share @ h
+        if total is not None:
+            mean_s = mean_s / mean_s.sum().clamp_min(1e-30)
+        self.visible_offset.lerp_(mean_s, rate)
+        self.hidden_offset.lerp_(mean_h, rate)
 
     def restrain(self, least_deviation: float) -> None:
         """Keep the density integrable: sigma above this, and weights between unbounded units below 1 in norm.
@@ -211,9 +214,6 @@ class Harmonium(nn.Module):
             norm = ahead.norm()
             self.direction.copy_(ahead / norm.clamp_min(1e-30))
             self.weight.mul_(MOST_NORM / norm.clamp_min(MOST_NORM))
-
-    def _centre(self, s: Tensor, total: Tensor | None) -> Tensor:
-        return s - self.visible_offset if total is None else torch.addr(s, total, self.visible_offset, alpha=-1)
 
     @torch.no_grad()
     def initialise(self, mean: Tensor, deviation: Tensor, scale: float, rng: torch.Generator) -> None:
@@ -242,8 +242,3 @@ class Harmonium(nn.Module):
 def _grad(parameter: Tensor) -> Tensor:
     assert parameter.grad is not None
     return parameter.grad
-
-
-def _sum(rows: Tensor, total: Tensor | None) -> Tensor:
-    """Sum over rows, each as often as it has draws."""
-    return rows.sum(0) if total is None else total @ rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .energy import Harmonium
 from .functional import group_log_softmax
-from .units import Bernoulli, Gaussian, Joint, Softmax, gauss_hermite
+from .units import Bernoulli, Gaussian, Joint, Rectified, Softmax, gauss_hermite
 
 __all__ = ["cost_of_row", "has_pseudo_likelihood", "pseudo_log_likelihood"]
 
@@ -27,9 +27,9 @@ def has_pseudo_likelihood(machine: Harmonium) -> bool:
 
 
 def cost_of_row(machine: Harmonium) -> int:
-    """How many hidden units' normalisers the pseudo-likelihood of a row takes."""
-    times = max(N_NODES if isinstance(part, Gaussian) else 2 for part in _parts(machine))
-    return times * machine.weight.numel()
+    """What the pseudo-likelihood of a row costs, in normalisers of binary hidden units."""
+    states = max(N_NODES if isinstance(part, Gaussian) else 2 for part in _parts(machine))
+    return states * machine.weight.numel() * (12 if isinstance(machine.hidden, Rectified) else 1)
 
 
 def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:

@@ -167,7 +167,8 @@ class Density(GenerativeTransformer):
     def _partition_of_length(self, length: float) -> float:
         """Log Z, a smooth and convex function of the length, interpolated over the lengths of the training rows."""
         low, high = self._lengths
-        if high - low < N_LENGTHS or not low <= length <= high:
+        few = high - low < N_LENGTHS and length == round(length)
+        if few or low == high or not low <= length <= high:
             return self._partition(length).value
         nodes = np.unique(np.polynomial.chebyshev.chebpts2(N_LENGTHS) * (high - low) / 2 + (high + low) / 2)
         values = [self._partition(float(node)).value for node in nodes]

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from .._data import Array, Batch, Source, Table, chunks
-from .._optim import Terms
+from .._optim import Terms, total
 from .._params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..annealing import Anneal, Estimate
 from ..autoencoders import Autoencoder
@@ -40,12 +40,130 @@ LEAST_DEVIATION = 0.1
 """Standard deviation, over that of all columns, below which a gaussian visible unit is not scaled up."""
 OFFSET_RATE = 0.01
 """Rate at which the offsets follow the batches."""
-EXAMINED = 2**23
-"""Normalisers of hidden units that an epoch's end computes to tell the pseudo-likelihood."""
+EXAMINED = 2**19
+"""Normalisers of hidden units that an epoch's end may compute to tell the pseudo-likelihood of small data."""
 
 
 class RBM(Density):
-    """Restricted Boltzmann machine: a density with a layer of hidden units."""
+    """Restricted Boltzmann machine: a model of the density whose hidden units are the code.
+
+    Visible units v and hidden units h have the energy
+
+        E(v, h) = -a'v - b'h - h'W v,    p(v, h) = exp(-E(v, h)) / Z,
+
+    to which units that are not binary add a term of their own. Given one layer the units of the other are
+    independent, so that p(h | v) is known, and is the code: ``transform`` is E[h | v] and
+    ``inverse_transform`` E[v | h]. Learning follows the gradient of the log-likelihood, statistics of the
+    data minus statistics of the model, for which Markov chains stand in.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        Hidden units.
+    visible : {"gaussian", "bernoulli", "softmax"}, default="gaussian"
+        What a row is made of. "gaussian": real numbers, standardised inside; "bernoulli": numbers in
+        [0, 1]; "softmax": groups of columns that are one-hot, see ``categories``, or without groups
+        counts, such as those of a document's terms (the replicated softmax).
+    hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
+        "bernoulli": features that are there or not, codes in (0, 1); "gaussian": linear codes; "relu":
+        codes >= 0, noisy rectified linear units.
+    categories : tuple of int, or None, default=None
+        Sizes of the groups of adjacent columns of softmax units, as ``OneHotEncoder`` makes them; None
+        means that rows are counts.
+    learn_variances : bool, default=False
+        Whether the variance of each gaussian visible unit given the code is learnt. If not it is that of
+        the column.
+    algorithm : {"cd", "pcd", "pt"}, default="pcd"
+        Chains that stand for the model. "cd", contrastive divergence: from each row of the batch. "pcd",
+        persistent: they go on from batch to batch. "pt", parallel tempering: persistent, at
+        ``n_temperatures`` that swap states, for models with modes far apart.
+    n_gibbs : int, default=1
+        Gibbs steps between two updates.
+    n_chains : int, default=100
+        Persistent chains.
+    n_temperatures : int, default=10
+        Temperatures of "pt".
+    centred : bool, default=True
+        Whether the gradient is that of the machine whose units are centred at their means, which learns
+        faster and does not depend on whether 0 or 1 codes for ink.
+    sparsity : float, default=0.0
+        Weight of the divergence KL(``sparsity_target`` || mean activation) of each binary hidden unit.
+    sparsity_target : float, default=0.1
+        Mean activation that ``sparsity`` pulls to.
+    weight_scale : float, default=0.01
+        Standard deviation of the initial weights.
+    solver : {"sgd", "adam", "adamw"}, default="sgd"
+        Rule by which gradients move the weights; "sgd" has ``momentum``.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start. "auto" goes by the kinds of units, from 0.1 for binary ones to 0.001
+        for rectified ones above gaussian ones.
+    batch_size : int or "auto", default=100
+        Rows a step.
+    max_iter : int, default=50
+        Epochs.
+    tol : float, default=0.0001
+        With ``early_stopping``, training stops when for ``n_iter_no_change`` epochs in a row none has
+        brought the validation loss down by this fraction. Without it all epochs are run.
+    early_stopping : bool, default=False
+        Watch minus the pseudo-likelihood of held-out rows, or for counts their reconstruction error, and
+        tell the free-energy gap.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The fitted machine.
+    components_ : ndarray of shape (n_components, n_features)
+        Weights W.
+    intercept_hidden_, intercept_visible_ : ndarray of shape (n_components,) and (n_features,)
+        Biases b and a.
+    log_partition_, log_partition_error_ : float
+        Log Z in nats and its standard error; found when it is first asked for.
+    history_ : dict of str to list of float
+        An entry an epoch, of some rows: "reconstruction", the squared error; "pseudo_likelihood" over all
+        columns, nats, but for counts; with ``early_stopping`` "validation_loss", and "free_energy_gap", the
+        mean free energy of held-out rows minus that of training rows, which grows when the model overfits.
+        None of them is the objective. "loss" is there only with a penalty, and is its value.
+    loss_ : float
+        The validation loss of the weights that were kept; NaN without ``early_stopping``.
+    n_iter_ : int
+        Epochs run.
+    mean_, scale_, n_features_in_, feature_names_in_
+        As ``Autoencoder``.
+
+    See Also
+    --------
+    sklearn.neural_network.BernoulliRBM : Binary units, without likelihood and without reconstruction.
+
+    References
+    ----------
+    Hinton (2002), "Training Products of Experts by Minimizing Contrastive Divergence",
+    https://doi.org/10.1162/089976602760128018
+
+    Tieleman (2008), "Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient",
+    https://doi.org/10.1145/1390156.1390290
+
+    Melchior, Fischer and Wiskott (2016), "How to Center Deep Boltzmann Machines",
+    https://jmlr.org/papers/v17/14-237.html
+
+    Nair and Hinton (2010), "Rectified Linear Units Improve Restricted Boltzmann Machines",
+    https://www.cs.toronto.edu/~hinton/absps/reluICML.pdf
+
+    Salakhutdinov and Hinton (2009), "Replicated Softmax: an Undirected Topic Model",
+    https://papers.nips.cc/paper/3856-replicated-softmax-an-undirected-topic-model
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import RBM
+    >>> X = load_digits().data / 16
+    >>> rbm = RBM(32, visible="bernoulli", max_iter=10, random_state=0).fit(X)
+    >>> rbm.transform(X).shape
+    (1797, 32)
+    >>> rbm.sample(3, random_state=0).shape
+    (3, 64)
+    >>> bool(rbm.score(X) > -26)  # nats a row
+    True
+    """
 
     n_components = 64
     visible: Literal["gaussian", "bernoulli", "softmax"] = "gaussian"
@@ -61,7 +179,7 @@ class RBM(Density):
     sparsity_target: Fraction = 0.1
     weight_scale: Positive = 0.01
     solver: Literal["sgd", "adam", "adamw"] = "sgd"
-    learning_rate_init: Positive | Literal["auto"] = "auto"
+    learning_rate_init: Positive | Literal["auto"] = "auto"  # type: ignore[assignment]
     batch_size = 100
     max_iter = 50
 
@@ -126,52 +244,53 @@ class RBM(Density):
     @torch.no_grad()
     def _step(self, module: Harmonium, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
-        s = module.embed(batch.x)
-        h = module.hidden_mean(s)
-        share = s.new_full((len(s),), 1 / len(s)) if batch.weight is None else batch.weight / len(s)
-        model = CHAINS[self.algorithm](module, s, h, share, int(self.n_gibbs), rng)
-        terms = {"reconstruction": average(_squared_error(module, batch.x[: len(s) // 16 + 1]))}
+        n, weight = len(batch.x), batch.weight
+        s, h = CHAINS[self.algorithm](module, module.embed(batch.x), int(self.n_gibbs), rng)
+        share = _shares(n, len(s) - n, weight, self.algorithm == "cd", like=s)
         pull = h * share[:, None]
+        terms: Terms = {}
         if self.sparsity:
-            terms["sparsity"], slope = self._sparsity(h, share)
-            pull = pull - slope
-        module.accumulate(Statistics(s, pull, share), model, bool(self.centred))
+            terms["sparsity"], slope = self._sparsity(h[:n], -share[:n])
+            pull[:n] += slope
+        module.accumulate(Statistics(s, pull, share), bool(self.centred))
         if isinstance(module.log_scale, nn.Parameter):
-            module.accumulate_scale(s, h, share)
+            module.accumulate_scale(s[:n], h[:n], -share[:n])
         if self.centred:
-            module.follow(s, h, share, OFFSET_RATE)
+            module.follow(s[:n], h[:n], weight, OFFSET_RATE)
         return terms
 
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """KL divergence of the target from each unit's mean activation, and its derivative in the fields."""
-        weight = share / share.sum().clamp_min(1e-30)
-        value, derivative = bernoulli_divergence(self.sparsity_target, weight @ h)
-        return self.sparsity * value.sum(), self.sparsity * derivative * weight[:, None] * h * (1 - h)
+        share = share / share.sum().clamp_min(1e-30)
+        value, derivative = bernoulli_divergence(self.sparsity_target, share @ h)
+        return self.sparsity * value.sum(), self.sparsity * derivative * share[:, None] * h * (1 - h)
 
     # ---------------------------------------------------------------- progress
 
     def _loss(self, module: Harmonium, batch: Batch, rng: torch.Generator | None) -> Terms:
         """What ``early_stopping`` watches: minus the pseudo-likelihood, or for counts the reconstruction."""
-        if not has_pseudo_likelihood(module):
-            return {"reconstruction": average(_squared_error(module, batch.x), batch.weight)}
-        return {"pseudo_likelihood": -average(pseudo_log_likelihood(module, module.embed(batch.x)), batch.weight)}
+        s = module.embed(batch.x)
+        if has_pseudo_likelihood(module):
+            return {"pseudo_likelihood": average(_surprise(module, s), batch.weight)}
+        return {"reconstruction": average(_squared_error(module, batch.x, s), batch.weight)}
 
     @torch.no_grad()
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         module = self.module_
-        some = self._some_rows(train)
-        found = {}
+        x = self._some_rows(train, len(train) // 1000).x
+        s = module.embed(x)
+        found = {"reconstruction": float(_squared_error(module, x, s).mean())}
         if has_pseudo_likelihood(module):
-            found["pseudo_likelihood"] = float(pseudo_log_likelihood(module, module.embed(some.x)).mean())
+            found["pseudo_likelihood"] = -float(_surprise(module, s).mean())
         if held_out is not None:
-            watched = self._some_rows(held_out)
-            found["validation_loss"] = float(self._loss(module, watched, None).popitem()[1])
-            found["free_energy_gap"] = float(module.log_density(some.x).mean() - module.log_density(watched.x).mean())
+            watched = self._some_rows(held_out, 50)
+            found["validation_loss"] = float(total(self._loss(module, watched, None)))
+            found["free_energy_gap"] = float(module.log_density(x).mean() - module.log_density(watched.x).mean())
         return found
 
-    def _some_rows(self, data: Source) -> Batch:
-        """Rows spread over the data, as many as are quickly examined."""
-        n = max(1, min(len(data), EXAMINED // cost_of_row(self.module_)))
+    def _some_rows(self, data: Source, least: int) -> Batch:
+        """Rows spread over the data, as many as are quickly examined and at least so many."""
+        n = min(len(data), max(EXAMINED // cost_of_row(self.module_), least, 1))
         rows = torch.linspace(0, len(data) - 1, n).long()
         batch: Batch = data[rows.to(getattr(data, "device", rows.device))]
         return batch
@@ -227,9 +346,22 @@ class RBM(Density):
         return module.unembed(module.visible_mean(h, total))
 
 
-def _squared_error(machine: Harmonium, x: Tensor) -> Tensor:
+def _shares(n: int, n_chains: int, weight: Tensor | None, from_data: bool, like: Tensor) -> Tensor:
+    """Shares of the data, which are negative, and of the chains, which start at the data or count alike."""
+    if weight is None:
+        share = like.new_full((n + n_chains,), 1 / n_chains)
+        share[:n] = -1 / n
+        return share
+    return torch.cat([-weight, weight if from_data else (weight.sum() / n_chains).expand(n_chains)]) / n
+
+
+def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
+    """Minus the pseudo-likelihood of each row, on the scale of x."""
+    return machine.log_scale.sum() - pseudo_log_likelihood(machine, s)
+
+
+def _squared_error(machine: Harmonium, x: Tensor, s: Tensor) -> Tensor:
     """Squared distance of each row to E[x | E[h | x]]."""
-    s = machine.embed(x)
     back = machine.visible_mean(machine.hidden_mean(s), machine.visible.total(s))
     return (x - machine.unembed(back)).square().sum(1)
 
