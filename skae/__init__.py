@@ -13,7 +13,7 @@ from .autoencoders import (
     StackedAutoencoder,
     TopKAutoencoder,
 )
-from .boltzmann import RBM
+from .boltzmann import RBM, DeepBeliefNetwork
 from .compare import compare
 from .supervised import FineTunedClassifier, FineTunedRegressor
 
@@ -22,6 +22,7 @@ __all__ = [
     "Autoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
+    "DeepBeliefNetwork",
     "DenoisingAutoencoder",
     "FineTunedClassifier",
     "FineTunedRegressor",

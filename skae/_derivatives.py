@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import accumulate
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,14 @@ from torch import Tensor
 
 from ._data import chunks, name_of
 
-__all__ = ["UnitDrive", "code_jacobian", "first_layer_weights", "jacobian_singular_values"]
+__all__ = [
+    "UnitDrive",
+    "code_jacobian",
+    "dense_fields",
+    "first_layer_weights",
+    "jacobian_singular_values",
+    "receptive_fields",
+]
 
 BLOCK = 2**22
 """Entries of the Jacobians that are held at a time."""
@@ -95,14 +104,25 @@ def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
 
 
 def first_layer_weights(estimator: Any) -> np.ndarray:
-    """Weights of the layer that sees X, a row a unit, as changes of its input by one unit of X.
+    """Weights of the layer that sees X, a row a unit: ``receptive_fields`` of the first layer."""
+    return receptive_fields(estimator, 1)
+
+
+def receptive_fields(estimator: Any, layer: int = 1) -> np.ndarray:
+    """Weights of a layer through those of the layers below, W_layer ... W_2 W_1, a row a unit.
+
+    They are changes of the units' input by one unit of X, as far as layers below are linear (Lee,
+    Ekanadham and Ng, 2008). ``components_`` are taken as they are. An autoencoder's code contains the
+    linear projection that ``init="pca"`` gives it.
 
     Parameters
     ----------
     estimator : object
-        A fitted estimator with ``components_``, such as PCA, or one of this package whose encoder
-        is a stack of dense layers. Without hidden layers the weights are those of the code, and
-        contain the linear projection that ``init="pca"`` gives it.
+        A fitted estimator with ``components_``, such as PCA or RBM; one of this package whose encoder
+        is a stack of dense layers; or one that is made of such layers and tells their fields by
+        ``_receptive_fields()``, from the rows up.
+    layer : int, default=1
+        1 is the layer that sees X. Of an estimator that is made of layers, k is the code of ``layers_[k - 1]``.
 
     Returns
     -------
@@ -111,21 +131,53 @@ def first_layer_weights(estimator: Any) -> np.ndarray:
     Raises
     ------
     TypeError
-        If the estimator has no such layer.
+        If the estimator has no such layers.
+    ValueError
+        If it has fewer.
+
+    References
+    ----------
+    Lee, Ekanadham and Ng (2008), "Sparse deep belief net model for visual area V2",
+    https://papers.nips.cc/paper/2007/hash/4daa3db355ef2b0e64b472968cb70f0d-Abstract.html
     """
     check_is_fitted(estimator)
-    if hasattr(estimator, "components_"):
-        return np.asarray(estimator.components_, dtype=float)
-    module = getattr(estimator, "module_", None)
-    layers = getattr(getattr(module, "encoder", None), "weights", ())
-    if not layers or layers[0].shape[1] != len(estimator.mean_):
+    fields = _fields_of(estimator)
+    if not fields:
         raise TypeError(
             f"{type(estimator).__name__} has no components_ and no dense first layer whose weights are filters: "
             'pass another estimator, or draw kind="stimuli".'
         )
-    projection = getattr(module, "projection", None) if len(layers) == 1 else None
-    weights = layers[0] if projection is None else layers[0] + projection
-    return weights.detach().cpu().double().numpy() / estimator.scale_
+    if not isinstance(layer, Integral) or not 1 <= layer <= len(fields):
+        raise ValueError(
+            f"There is no layer {layer!r} with receptive fields among {len(fields)} of {type(estimator).__name__}: "
+            f"pass a whole number from 1 to {len(fields)}."
+        )
+    return np.array(fields[layer - 1], dtype=float)
+
+
+def _fields_of(estimator: Any) -> list[Any]:
+    """Receptive fields of all layers, from the rows up."""
+    if hasattr(estimator, "_receptive_fields"):
+        return list(estimator._receptive_fields())
+    if hasattr(estimator, "components_"):
+        return [estimator.components_]
+    own = dense_fields(getattr(estimator, "module_", None), len(getattr(estimator, "mean_", ())))
+    return [field / estimator.scale_ for field in own]
+
+
+def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
+    """Receptive fields of the dense layers of a module's encoder, in what it is shown; [] if it has none.
+
+    The last contain the module's linear projection, if it has one.
+    """
+    weights = getattr(getattr(module, "encoder", None), "weights", ())
+    if not weights or weights[0].shape[1] != n_inputs:
+        return []
+    fields = list(accumulate((W.detach().cpu().double() for W in weights), lambda below, W: W @ below))
+    projection = getattr(module, "projection", None)
+    if projection is not None:
+        fields[-1] = fields[-1] + projection.cpu().double()
+    return [field.numpy() for field in fields]
 
 
 class UnitDrive:

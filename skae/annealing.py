@@ -66,7 +66,7 @@ def exact_log_partition(machine: Harmonium, total: float | None = None) -> float
         x = layer.states(torch.arange(start, min(start + size, n))).to(like)
         draws = None if total is None else like.new_full((len(x),), total)
         free = machine.hidden_free_energy(x, draws) if by_hidden else machine.free_energy(x)
-        log_z = torch.logaddexp(log_z, torch.logsumexp(-free.double().cpu(), 0))
+        log_z = torch.logaddexp(log_z, torch.logsumexp(-free.cpu().double(), 0))
     return float(log_z)
 
 
@@ -76,7 +76,7 @@ def _are_gaussian(machine: Harmonium) -> bool:
 
 def _gaussian_log_partition(machine: Harmonium) -> float:
     """Log of the integral of exp(-x' P x / 2 + m'x), x = (v, h), with off-diagonal blocks -W of P."""
-    W = machine.weight.double()
+    W = machine.weight.cpu().double()
     n_hidden, n_visible = W.shape
     precision = torch.eye(n_visible + n_hidden, dtype=W.dtype, device=W.device)
     precision[:n_visible, n_visible:], precision[n_visible:, :n_visible] = -W.t(), -W
@@ -86,7 +86,7 @@ def _gaussian_log_partition(machine: Harmonium) -> float:
             f"The density cannot be normalised, for the weights have a singular value of {torch.linalg.norm(W, 2):.3g} "
             "and gaussian units need less than 1: lower learning_rate_init, or raise weight_decay."
         )
-    m = torch.cat([machine.visible_bias, machine.hidden_bias]).double()[:, None]
+    m = torch.cat([machine.visible_bias, machine.hidden_bias]).cpu().double()[:, None]
     quadratic = torch.linalg.solve_triangular(root, m, upper=False).square().sum() / 2
     half = 0.5 * math.log(2 * math.pi) * len(precision)
     return float(half + quadratic - root.diagonal().log().sum())
@@ -155,7 +155,7 @@ def annealed_importance(path: Anneal, betas: Tensor, n_chains: int, rng: torch.G
     rng : torch.Generator
     """
     s = path.start(n_chains, rng)
-    log_w = torch.zeros(n_chains, dtype=torch.float64, device=s.device)
+    log_w = _zeros(s)
     for before, beta in pairwise(betas.tolist()):
         field = path.machine.hidden_field(s)
         log_w += path.log_weight(s, field, beta) - path.log_weight(s, field, before)
@@ -178,13 +178,18 @@ def reverse_annealed_importance(path: Anneal, betas: Tensor, s: Tensor, rng: tor
         States of the model.
     rng : torch.Generator
     """
-    log_w = torch.zeros(len(s), dtype=torch.float64, device=s.device)
+    log_w = _zeros(s)
     for beta, before in pairwise(betas.flip(0).tolist()):
         s = path.step(s, path.machine.hidden_field(s), beta, rng)
         field = path.machine.hidden_field(s)
         log_w += path.log_weight(s, field, before) - path.log_weight(s, field, beta)
     value, error = _log_mean(log_w, -path.log_partition())
     return Estimate(-value, error)
+
+
+def _zeros(s: Tensor) -> Tensor:
+    """A number a row, in double precision where the device has it."""
+    return torch.zeros(len(s), dtype=torch.float32 if s.device.type == "mps" else torch.float64, device=s.device)
 
 
 def _log_mean(log_w: Tensor, offset: float) -> Estimate:

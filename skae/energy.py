@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .units import Bernoulli, Joint, Softmax, Units, units_of
+from .units import Joint, Softmax, Units, units_of
 
 __all__ = ["Harmonium", "Statistics"]
 
 MOST_NORM = 0.98
-"""Largest singular value of the weights between gaussian visible and unbounded hidden units."""
+"""Largest singular value of weights to hidden units without an upper end, see ``Harmonium.restrain``."""
 
 
 class Statistics(NamedTuple):
@@ -60,6 +60,7 @@ class Harmonium(nn.Module):
     chain: Tensor
     base: Tensor
     direction: Tensor
+    spread: Tensor
     visible_offset: Tensor
     hidden_offset: Tensor
     log_scale: Tensor
@@ -91,7 +92,9 @@ class Harmonium(nn.Module):
         self.register_buffer("base", torch.zeros(n_features))
         self.register_buffer("visible_offset", torch.zeros(n_features))
         self.register_buffer("hidden_offset", torch.zeros(n_components))
+        self.can_run_away = hidden != "bernoulli" and not math.isfinite(self.visible.n_states)
         self.register_buffer("direction", torch.ones(n_features))
+        self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("chain", torch.zeros(tuple(chain_shape)))
 
     # ---------------------------------------------------------------- layers given each other
@@ -173,10 +176,11 @@ class Harmonium(nn.Module):
         s, h, share = statistics
         total = self.visible.total(s)
         d_visible, d_hidden = share @ s, h.sum(0) if total is None else total @ h
-        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible', as one product
+        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible' + (draws) lambda mu', as one product
             mu, lam = self.visible_offset, self.hidden_offset
+            along_mu = -d_hidden if total is None else (share @ total) * lam - d_hidden
             s = torch.cat([s, mu[None], d_visible[None]])
-            h = torch.cat([h, -d_hidden[None], -lam[None]])
+            h = torch.cat([h, along_mu[None], -lam[None]])
             d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
             d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
         torch.mm(h.t(), s, out=_grad(self.weight))
@@ -201,18 +205,19 @@ class Harmonium(nn.Module):
         self.hidden_offset.lerp_(mean_h, rate)
 
     def restrain(self, least_deviation: float) -> None:
-        """Keep the density integrable: sigma above this, and weights between unbounded units below 1 in norm.
+        """Keep sigma above this, and weights to hidden units without an upper end from running away.
 
-        Between gaussian visible units and hidden ones without an upper end the density is integrable if the
-        largest singular value of W is below 1. It is followed by a step of the power method.
+        Above gaussian visible units the density is integrable if the largest singular value of W is below
+        1. Counts, which vary by ``spread``, have a second mode far from the data if that of W diag(spread) is
+        not. It is followed by a step of the power method.
         """
         if isinstance(self.log_scale, nn.Parameter):
             self.log_scale.clamp_(min=math.log(least_deviation))
-        if self.is_scaled and not isinstance(self.hidden, Bernoulli):
-            u = F.normalize(self.weight @ self.direction, dim=0, eps=1e-30)
-            ahead = u @ self.weight
-            norm = ahead.norm()
-            self.direction.copy_(ahead / norm.clamp_min(1e-30))
+        if self.can_run_away:
+            ahead = self.weight @ (self.direction * self.spread)
+            back = F.normalize(ahead, dim=0, eps=1e-30) @ self.weight * self.spread
+            norm = back.norm()
+            self.direction.copy_(back / norm.clamp_min(1e-30))
             self.weight.mul_(MOST_NORM / norm.clamp_min(MOST_NORM))
 
     @torch.no_grad()
@@ -235,6 +240,8 @@ class Harmonium(nn.Module):
         self.visible_bias.copy_(self.visible.link(s))
         self.base.copy_(self.visible_bias)
         self.hidden_bias.zero_()
+        if total is not None:
+            self.spread.copy_(self.visible.mean(self.base, total).sqrt())
         self.visible_offset.copy_(s if total is None else s / total.clamp_min(1e-30))
         self.hidden_offset.copy_(self.hidden.mean(self.hidden_bias))
 

@@ -127,12 +127,15 @@ class Gaussian(Units):
 class Rectified(Units):
     """Noisy rectified linear units: each the sum of infinitely many binary ones with biases -1/2, -3/2, ...
 
-    A state is their sum, a whole number of mean softplus(f) and variance sigmoid(f). Nair and Hinton (2010)
-    draw max(0, N(f, sigmoid(f))) instead, which is quick and close.
+    A state is their sum, a whole number whose mean is about softplus(f) and whose variance is about
+    sigmoid(f). Nair and Hinton (2010) draw max(0, N(f, sigmoid(f))) instead, which is quick and close.
     """
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return softplus(field)
+        return _stepped_mean(field, torch.sigmoid(field))
+
+    def steady_mean(self, field: Tensor) -> Tensor:
+        return _stepped_mean(field, 1 / (1 + torch.exp(-field)))
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         field = mean + torch.expm1(-mean).neg_().log_()
@@ -149,7 +152,7 @@ class Rectified(Units):
         return state
 
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return softplus_integral(field).sum(-1)
+        return stepped_softplus(field).sum(-1)
 
 
 class Softmax(Units):
@@ -213,9 +216,9 @@ class Counts(Units):
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         assert total is not None
         most = int(total.max().round())
-        if most == 0:
+        if most < 1:
             return torch.zeros_like(mean)
-        drawn = torch.multinomial(mean.clamp_min(1e-30), most, replacement=True, generator=rng)
+        drawn = torch.multinomial(mean.nan_to_num(0.0, 0.0).clamp_min(1e-30), most, replacement=True, generator=rng)
         counted = torch.arange(most, device=mean.device) < total.round()[:, None]
         return torch.zeros_like(mean).scatter_add_(1, drawn, counted.to(mean.dtype))
 
@@ -268,7 +271,7 @@ class Joint(Units):
     def states(self, number: Tensor) -> Tensor:
         columns = []
         for part in self.parts:
-            columns.append(part.states(number % int(part.n_states)))  # type: ignore[operator]
+            columns.append(part.states(number % int(part.n_states)))  # type: ignore[arg-type]
             number = number // int(part.n_states)  # type: ignore[arg-type]
         return torch.cat(columns, 1)
 
@@ -284,6 +287,25 @@ def softplus(f: Tensor) -> Tensor:
     """Return log(1 + e^f), faster than torch's and to the last bit the same wherever a number stands in a tensor."""
     size = f.abs()
     return torch.log1p(torch.exp(-size)) + (f + size) / 2
+
+
+C1, C2, C3, C4 = -1 / 24, 7 / 5760, -31 / 967680, 127 / 154828800
+"""Coefficients of the midpoint rule's error, in odd derivatives where the sum begins."""
+
+
+def stepped_softplus(f: Tensor) -> Tensor:
+    """Sum of softplus(f - 1/2), softplus(f - 3/2), ... to seven digits: its integral, and what the steps make of it."""
+    y = 1 / (1 + torch.exp(-f))
+    p = y * (1 - y)
+    steps = p * (1 - 2 * y) * (C2 + C3 + C4 + p * (-12 * C3 - 60 * C4 + p * 360 * C4))
+    return softplus_integral(f) + C1 * y + steps
+
+
+def _stepped_mean(f: Tensor, y: Tensor) -> Tensor:
+    """Derivative of ``stepped_softplus``, given y = sigmoid(f)."""
+    p = y * (1 - y)
+    high = 120 * C3 + 1680 * C4 - p * 5040 * C4
+    return softplus(f) + p * (C1 + C2 + C3 + C4 + p * (-6 * C2 - 30 * C3 - 126 * C4 + p * high))
 
 
 def softplus_integral(f: Tensor) -> Tensor:

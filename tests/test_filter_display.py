@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import Autoencoder
+from skae import RBM, Autoencoder, ConvolutionalAutoencoder, DeepBeliefNetwork, StackedAutoencoder
 from skae._derivatives import first_layer_weights, jacobian_singular_values
 from skae.inspection import FilterDisplay, JacobianDisplay, optimal_stimulus
 
@@ -116,6 +116,112 @@ def test_weights_are_those_of_the_first_layer(autoencoder, units, titles):
 def test_weights_and_stimuli_of_pca_are_its_components(pca):
     for kind in ("weights", "stimuli"):
         np.testing.assert_allclose(FilterDisplay.from_estimator(pca, kind=kind).filters, pca.components_)
+
+
+# -------------------------------------------------------------------- weights of higher layers
+
+
+def slopes(transform, mean, n_features, step=1e-4):
+    """Derivatives of a code at the mean, by differences."""
+    steps = step * np.eye(n_features)
+    return (transform(mean + steps) - transform(mean - steps)).T / (2 * step)
+
+
+def fields(estimator, **options):
+    return FilterDisplay.from_estimator(estimator, kind="weights", **options).filters
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_weights_of_an_rbm_are_its_components(digits, visible):
+    model = RBM(5, visible=visible, max_iter=1, random_state=0).fit(digits / 16)
+    np.testing.assert_array_equal(fields(model), model.components_)
+    np.testing.assert_array_equal(fields(model, units=[3]), model.components_[[3]])
+
+
+def test_stimuli_of_binary_units_are_their_components(digits):
+    model = RBM(5, visible="bernoulli", dtype="float64", max_iter=1, random_state=0).fit(digits / 16)
+    W = model.components_
+    stimuli = FilterDisplay.from_estimator(model, norm=0.1, random_state=0).filters
+    np.testing.assert_allclose(stimuli, 0.1 * W / np.linalg.norm(W, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_a_linear_code_is_drawn_through_its_hidden_layers(iris, init):
+    options = {"activation": "identity", "init": init, "dtype": "float64", "max_iter": 3, "random_state": 0}
+    model = Autoencoder(2, hidden_layer_sizes=(6, 5), **options).fit(iris)
+    np.testing.assert_allclose(fields(model, layer=3), slopes(model.transform, model.mean_, 4), atol=1e-9)
+    W1, W2, _ = (W.detach().numpy() for W in model.module_.encoder.weights)
+    np.testing.assert_allclose(fields(model, layer=2), W2 @ W1 / model.scale_)
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_layers_of_a_linear_stack_are_slopes_of_their_codes(iris, fine_tune):
+    def layer(k):
+        return Autoencoder(k, activation="identity", hidden_layer_sizes=(6,), init="random", max_iter=2)
+
+    stack = StackedAutoencoder(
+        [layer(3), layer(2)], dtype="float64", fine_tune=fine_tune, max_iter=3, random_state=0
+    ).fit(iris)
+    np.testing.assert_allclose(fields(stack, layer=2), slopes(stack.transform, stack.mean_, 4), atol=1e-9)
+    first = slopes(stack.layers_[0].transform, stack.mean_, 4)
+    assert np.allclose(fields(stack), first) != fine_tune  # fine-tuning moved what was pretrained
+
+
+def test_layers_of_a_stack_of_machines_are_drawn_through_each_other(digits):
+    machines = [RBM(6, visible="bernoulli", max_iter=1), RBM(4, visible="bernoulli", max_iter=1)]
+    stack = StackedAutoencoder(machines, fine_tune=False, random_state=0).fit(digits / 16)
+    first, second = stack.layers_
+    np.testing.assert_allclose(fields(stack), first.components_, rtol=1e-6)
+    np.testing.assert_allclose(fields(stack, layer=2), second.components_ @ first.components_, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_layers_of_a_belief_network_are_drawn_through_each_other(digits, labels):
+    y = np.arange(len(digits)) % 3 if labels else None
+    network = DeepBeliefNetwork(
+        4, hidden_layer_sizes=(6,), visible="bernoulli", labels=labels, max_iter=1, random_state=0
+    ).fit(digits / 16, y)
+    first, second = network.layers_
+    np.testing.assert_allclose(fields(network), first.components_, rtol=1e-6)
+    np.testing.assert_allclose(
+        fields(network, layer=2), second.components_[:, :6] @ first.components_, rtol=1e-4, atol=1e-7
+    )
+
+
+def test_a_belief_network_without_hidden_layers_is_drawn_without_its_labels(digits):
+    options = {"hidden_layer_sizes": (), "visible": "bernoulli", "labels": True, "max_iter": 1, "random_state": 0}
+    network = DeepBeliefNetwork(4, **options).fit(digits / 16, np.arange(len(digits)) % 3)
+    np.testing.assert_array_equal(fields(network), network.layers_[0].components_[:, :64])
+
+
+def test_a_belief_network_of_gaussian_units_is_the_slope_of_its_fields(digits):
+    network = DeepBeliefNetwork(
+        4,
+        hidden_layer_sizes=(6,),
+        hidden="gaussian",
+        learn_variances=True,
+        dtype="float64",
+        max_iter=2,
+        random_state=0,
+    ).fit(digits)
+    sigma = np.exp(network.layers_[0].module_.log_scale.detach().numpy()) * network.scale_
+    expected = slopes(network.transform, network.mean_, 64) * sigma  # gaussian units are linear
+    np.testing.assert_allclose(fields(network, layer=2), expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("layer", [0, 4, -1, 1.0, None, "2"])
+def test_a_layer_that_is_not_there_is_refused(iris, layer):
+    model = Autoencoder(2, hidden_layer_sizes=(6, 5), max_iter=1, random_state=0).fit(iris)
+    with pytest.raises(ValueError, match="with receptive fields among 3 of Autoencoder: pass a whole number from 1 to"):
+        fields(model, layer=layer)
+    with pytest.raises(ValueError, match="There is no layer 2 with receptive fields among 1 of PCA"):
+        fields(PCA(2).fit(iris), layer=2)
+
+
+def test_stacks_of_maps_have_no_filters_of_whole_rows(digits):
+    stack = StackedAutoencoder([ConvolutionalAutoencoder(2, code="map", channels=(), max_iter=1)], fine_tune=False)
+    with pytest.raises(TypeError, match="StackedAutoencoder has no components_ and no dense first layer"):
+        fields(stack.set_params(random_state=0).fit(digits))
 
 
 # -------------------------------------------------------------------- pictures

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae import RBM, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 
 
 class SparseDenoisingAutoencoder(DenoisingAutoencoder, SparseAutoencoder):
@@ -161,3 +161,34 @@ def test_tiny_penalties_and_noise_lead_to_the_parent(X):
         close = clone(variant).set_params(**strength).fit(X).transform(X)
         np.testing.assert_allclose(close, expected, atol=1e-4)
         assert not np.array_equal(close, expected)
+
+
+RBM_LIMITS = [
+    ("no sparsity", {"sparsity": 0.0, "sparsity_target": 0.4}, {}),
+    ("variances of binary units", {"learn_variances": True}, {}),
+    ("temperatures of one chain", {"n_temperatures": 3}, {}),
+    ("not tempered", {"algorithm": "cd", "n_temperatures": 3}, {"algorithm": "cd"}),
+    ("groups of binary units", {"categories": (2, 2)}, {}),
+    ("no decay", {"weight_decay": 0.0}, {}),
+]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(("variant", "parent"), [row[1:] for row in RBM_LIMITS], ids=[row[0] for row in RBM_LIMITS])
+def test_a_machine_at_strength_zero_is_the_plain_one(variant, parent, early_stopping, X):
+    common = {"visible": "bernoulli", "n_chains": 5, "batch_size": 16, "max_iter": 2, "random_state": 0}
+    models = [RBM(2, early_stopping=early_stopping, **common, **options).fit(X) for options in (variant, parent)]
+    require_the_same(*models, X)
+
+
+def test_the_table_of_machines_can_fail(X):
+    common = {"visible": "bernoulli", "n_chains": 5, "max_iter": 2, "random_state": 0, "dtype": "float64"}
+    parent = RBM(2, **common).fit(X).transform(X)
+    for strength in ({"sparsity": 1e-6}, {"n_gibbs": 2}, {"centred": False}, {"weight_decay": 1e-6}):
+        assert not np.array_equal(RBM(2, **common, **strength).fit(X).transform(X), parent)
+
+
+def test_tiny_sparsity_leads_to_none(X):
+    common = {"visible": "bernoulli", "n_chains": 5, "max_iter": 2, "random_state": 0, "dtype": "float64"}
+    close = RBM(2, sparsity=1e-9, **common).fit(X).transform(X)
+    np.testing.assert_allclose(close, RBM(2, **common).fit(X).transform(X), atol=1e-6)

@@ -456,3 +456,13 @@ def test_warnings_of_a_layer_bear_its_name_and_the_users_line(X):
     with pytest.warns(ConvergenceWarning, match="layer2: The loss was still falling after max_iter=3") as told:
         stack([dense(5), dense(2, learning_rate="constant")]).fit(X)
     assert told[0].filename == __file__
+
+
+def test_a_start_trains_no_layer(iris):
+    stack = StackedAutoencoder([4, 2], max_iter=3, random_state=0)
+    stack._start(iris)
+    assert [layer.history_ for layer in stack.layers_] == [{}, {}]
+    assert stack.history_ == {}
+    assert stack.max_iter == 3
+    stack.fit(iris)
+    assert all(layer.history_ for layer in stack.layers_)

@@ -110,8 +110,10 @@ def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...
 # ------------------------------------------------------------------ pretraining
 
 
-def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator) -> list[Any]:
-    """Fit each layer to the codes of the one below, and return them."""
+def pretrain(
+    named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, learn: bool = True
+) -> list[Any]:
+    """Fit each layer to the codes of the one below, or only start it, and return them."""
     below: tuple[str, Any] | None = None
     for name, layer in named:
         if below is not None:
@@ -121,7 +123,7 @@ def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Gener
         if layer.random_state is None:
             layer.set_params(random_state=seed)
         with _telling(name, None if below is None else below[0]):
-            layer.fit(X, sample_weight=weight)
+            layer.fit(X, sample_weight=weight) if learn else layer._start(X, weight)
         below = name, layer
     return [layer for _, layer in named]
 

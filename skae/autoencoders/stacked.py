@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from .._coding import Coding
 from .._data import Array, Table
+from .._derivatives import dense_fields
 from .._estimator import TorchEstimator, _is_stochastic
 from .._optim import Terms
 from .._params import PositiveInt
@@ -219,7 +220,8 @@ class StackedAutoencoder(TorchEstimator, Coding):
 
     def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
         # Not in _initialise: the first layer sees the rows as they came, and tells how they are scaled.
-        self.layers_ = pretrain(self._made_layers(), X, weight, new_generator(self.random_state))
+        learn = self.max_iter > 0  # zero only in _start, after which nothing has been learnt
+        self.layers_ = pretrain(self._made_layers(), X, weight, new_generator(self.random_state), learn)
         first = coder_of(self.layers_[0])
         self.mean_, self.scale_, self._centred = first.mean_, first.scale_, first._centred
 
@@ -260,6 +262,16 @@ class StackedAutoencoder(TorchEstimator, Coding):
 
     def _decode(self, module: Unrolled, h: Tensor) -> Tensor:
         return module.decode(h)
+
+    def _receptive_fields(self) -> list[np.ndarray]:
+        """Of the code of each layer, as far as the layers are dense, for displays."""
+        fields: list[np.ndarray] = []
+        for stage in self.module_.stages:
+            own = dense_fields(stage.coder, len(fields[-1]) if fields else len(self.mean_))
+            if not own:
+                break
+            fields.append((own[-1] @ fields[-1] if fields else own[-1] / self.scale_) / stage.scale)
+        return fields
 
     @property
     def _n_features_out(self) -> int:

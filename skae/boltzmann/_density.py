@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -129,10 +130,10 @@ class Density(GenerativeTransformer):
             Each with ``value`` and its standard error, ``error``.
         """
         check_is_fitted(self)
-        _require_positive(n_chains=n_chains, n_betas=n_betas - 1, n_steps=n_steps)
+        _require_positive(n_chains=n_chains, n_betas=n_betas, n_steps=n_steps)
         machine, rng = self._machine(), self._noise(random_state)
         path = Anneal(machine, self._typical_length(machine))
-        betas = torch.linspace(0.0, 1.0, n_betas, dtype=torch.float64)
+        betas = torch.linspace(0.0, 1.0, n_betas + 1, dtype=torch.float64)
         lower = annealed_importance(path, betas, n_chains, rng)
         with torch.no_grad():
             s = machine.gibbs(self._starts(machine, n_chains, rng), n_steps, rng)
@@ -153,7 +154,7 @@ class Density(GenerativeTransformer):
     def _find_partition(self, machine: Harmonium, length: float | None) -> Estimate:
         if has_exact_log_partition(machine):
             return Estimate(exact_log_partition(machine, length), 0.0)
-        betas = torch.linspace(0.0, 1.0, N_BETAS, dtype=torch.float64)
+        betas = torch.linspace(0.0, 1.0, N_BETAS + 1, dtype=torch.float64)
         return annealed_importance(Anneal(machine, length), betas, N_CHAINS, self._noise())
 
     def _log_partitions(self, machine: Harmonium, total: Tensor | None) -> Tensor | float:
@@ -245,6 +246,6 @@ class Density(GenerativeTransformer):
 
 
 def _require_positive(**numbers: int) -> None:
-    wrong = [f"{name}={number}" for name, number in numbers.items() if number < 1]
+    wrong = [f"{name}={number!r}" for name, number in numbers.items() if not isinstance(number, Integral) or number < 1]
     if wrong:
-        raise ValueError(f"{' and '.join(wrong)} must be at least 1.")
+        raise ValueError(f"{' and '.join(wrong)} must be a whole number of at least 1.")

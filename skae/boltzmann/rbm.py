@@ -224,6 +224,10 @@ class RBM(Density):
         super()._measure(X, y, weight)
         if self.algorithm == "pt" and self.visible == "softmax" and self.categories is None:
             raise ValueError("algorithm='pt' swaps rows of one length, and those of counts differ: use 'pcd' or 'cd'.")
+        if self.sparsity and self.hidden != "bernoulli":
+            raise ValueError(
+                f"sparsity={self.sparsity} needs hidden='bernoulli', whose means are probabilities: set it to 0.0."
+            )
 
     def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
         mean = torch.from_numpy(np.zeros_like(self.mean_) if self._centred else self.mean_)
@@ -245,7 +249,7 @@ class RBM(Density):
     def _step(self, module: Harmonium, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
-        s, h = CHAINS[self.algorithm](module, module.embed(batch.x), int(self.n_gibbs), rng)
+        s, h = CHAINS[self.algorithm](module, module.embed(batch.x), weight, int(self.n_gibbs), rng)
         share = _shares(n, len(s) - n, weight, self.algorithm == "cd", like=s)
         pull = h * share[:, None]
         terms: Terms = {}
@@ -290,9 +294,9 @@ class RBM(Density):
 
     def _some_rows(self, data: Source, least: int) -> Batch:
         """Rows spread over the data, as many as are quickly examined and at least so many."""
-        n = min(len(data), max(EXAMINED // cost_of_row(self.module_), least, 1))
-        rows = torch.linspace(0, len(data) - 1, n).long()
-        batch: Batch = data[rows.to(getattr(data, "device", rows.device))]
+        rows = _counting(data)
+        n = min(len(rows), max(EXAMINED // cost_of_row(self.module_), least, 1))
+        batch: Batch = data[rows[torch.linspace(0, len(rows) - 1, n).long().to(rows.device)]]
         return batch
 
     # ---------------------------------------------------------------- using
@@ -301,15 +305,15 @@ class RBM(Density):
         """Keep states to go on from, and what is needed to find log Z when it is asked for."""
         machine: Harmonium = self.module_
         self._partitions: dict[float, Estimate] = {}
-        lengths = data.x[slice(None)].sum(1) if isinstance(machine.visible, Counts) else torch.zeros(1)
-        self._lengths = float(lengths.min()), float(lengths.max())
+        self._lengths = _range_of_lengths(machine, data) if isinstance(machine.visible, Counts) else (0.0, 0.0)
         if self.algorithm == "cd":
             self._start_at_data(machine, data)
 
     @torch.no_grad()
     def _start_at_data(self, machine: Harmonium, data: Table) -> None:
-        rows = torch.randint(len(data), (len(machine.chain),), generator=self._rng)
-        s = machine.embed(data[rows.to(data.device)].x)
+        rows = _counting(data)
+        some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
+        s = machine.embed(data[some].x)
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
 
     def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
@@ -323,6 +327,7 @@ class RBM(Density):
         """A fitted ``Autoencoder`` with the same ``transform`` and ``inverse_transform``, which can be trained on.
 
         ``rbm.to_autoencoder().set_params(warm_start=True, max_iter=50).fit(X)`` fine-tunes it.
+        The code of rectified units is softplus there, which is within 0.011 of their mean.
 
         Returns
         -------
@@ -346,6 +351,12 @@ class RBM(Density):
         return module.unembed(module.visible_mean(h, total))
 
 
+def _counting(data: Any) -> Tensor:
+    """Rows of positive weight."""
+    weight = getattr(data, "weight", None)
+    return torch.arange(len(data), device=data.device) if weight is None else torch.nonzero(weight).squeeze(1)
+
+
 def _shares(n: int, n_chains: int, weight: Tensor | None, from_data: bool, like: Tensor) -> Tensor:
     """Shares of the data, which are negative, and of the chains, which start at the data or count alike."""
     if weight is None:
@@ -364,6 +375,13 @@ def _squared_error(machine: Harmonium, x: Tensor, s: Tensor) -> Tensor:
     """Squared distance of each row to E[x | E[h | x]]."""
     back = machine.visible_mean(machine.hidden_mean(s), machine.visible.total(s))
     return (x - machine.unembed(back)).square().sum(1)
+
+
+def _range_of_lengths(machine: Harmonium, data: Table) -> tuple[float, float]:
+    """Draws of the shortest and of the longest row."""
+    parts = (machine.embed(data[rows].x).sum(1) for rows in chunks(len(data), machine.weight.shape[1]))
+    low, high = zip(*((float(x.min()), float(x.max())) for x in parts), strict=True)
+    return min(low), max(high)
 
 
 def _root_mean_squares(data: Source, n_features: int) -> Tensor:

@@ -6,6 +6,8 @@ codes and reconstructions accept any transformer, so that PCA can stand beside a
 
 from .comparison import ComparisonDisplay
 from .filters import FilterDisplay
+from .free_energy import FreeEnergyDisplay
+from .gibbs import GibbsDisplay
 from .jacobian import JacobianDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
@@ -15,6 +17,8 @@ from .stimuli import optimal_stimulus, top_stimuli
 __all__ = [
     "ComparisonDisplay",
     "FilterDisplay",
+    "FreeEnergyDisplay",
+    "GibbsDisplay",
     "JacobianDisplay",
     "LatentSpaceDisplay",
     "LearningCurveDisplay",

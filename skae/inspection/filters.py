@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
-from .._derivatives import first_layer_weights
+from .._derivatives import receptive_fields
 from ._matplotlib import new_axes
 from ._mosaic import draw_mosaic
 from ._pictures import ImageShape, picture_shape
@@ -54,6 +54,11 @@ class FilterDisplay:
     figure_ : matplotlib Figure
         Figure with the axes.
 
+    References
+    ----------
+    Lee, Ekanadham and Ng (2008), "Sparse deep belief net model for visual area V2",
+    https://papers.nips.cc/paper/2007/hash/4daa3db355ef2b0e64b472968cb70f0d-Abstract.html
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -86,6 +91,7 @@ class FilterDisplay:
         estimator: Any,
         *,
         kind: Literal["stimuli", "weights"] = "stimuli",
+        layer: int = 1,
         units: int | Sequence[int] | None = None,
         image_shape: ImageShape = "auto",
         norm: float = 1.0,
@@ -100,10 +106,15 @@ class FilterDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted estimator of this package, or one with ``components_``, such as PCA.
+            A fitted estimator of this package, or one with ``components_``, such as PCA or BernoulliRBM.
         kind : {"stimuli", "weights"}, default="stimuli"
             "stimuli": for each unit of the code, the input that drives it most, see
-            ``optimal_stimulus``. "weights": for each unit of the first layer, its weights.
+            ``optimal_stimulus``. "weights": for each unit of a layer, its weights.
+        layer : int, default=1
+            Layer of the weights, from the rows up. Those of the second are drawn through the first, as
+            the pictures W_2 W_1 that its units would look for were the first linear, and so on
+            (Lee, Ekanadham and Ng, 2008). Of a StackedAutoencoder layer k is the code of its k-th
+            layer. Not used by "stimuli", which are those of the code.
         units : int, sequence of int or None, default=None
             Units to draw; None draws all.
         image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
@@ -129,12 +140,12 @@ class FilterDisplay:
         TypeError
             If the estimator has no derivative of its code, or no weights that could be drawn.
         ValueError
-            If there is no such unit, or a parameter is not as described.
+            If there is no such unit or layer, or a parameter is not as described.
         """
         if kind == "stimuli":
             filters = optimal_stimulus(estimator, units, norm, random_state=random_state)
         elif kind == "weights":
-            weights = first_layer_weights(estimator)
+            weights = receptive_fields(estimator, layer)
             filters = weights[check_units(units, len(weights))]
         else:
             raise ValueError(f'kind={kind!r} is unknown: pass "stimuli" or "weights".')

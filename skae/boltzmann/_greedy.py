@@ -1,0 +1,162 @@
+"""Greedy learning: each layer of a deep machine is a restricted Boltzmann machine of the codes below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._data import Batch, Source, Table, chunks
+from .._params import NonNegativeInt
+from ..energy import Harmonium
+from .rbm import RBM
+
+__all__ = ["Codes", "LabelledRBM", "make_layers", "prepare"]
+
+VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
+"""Kind of the visible units that see the codes of hidden ones."""
+OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype"}
+"""Parameters that no layer has for itself."""
+
+
+class LabelledRBM(RBM):
+    """A machine whose last columns are one softmax unit: the label.
+
+    Parameters
+    ----------
+    n_labels : int, default=0
+        Classes.
+    """
+
+    n_labels: NonNegativeInt = 0
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        return {**super()._architecture(n_features), "n_labels": int(self.n_labels)}
+
+    def _groups(self, n_features: int) -> tuple[int, ...]:
+        return super()._groups(n_features - int(self.n_labels))
+
+    def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
+        super()._initialise(module, data, rng)
+        if module.is_scaled:  # the label is no real number
+            module.log_scale[-int(self.n_labels) :] = 0.0
+
+
+class Codes:
+    """What a layer learns from: states of the layer below, drawn anew each time, beside the labels.
+
+    The states and not their expectations are what the machine above has to give a high probability for
+    the bound of the whole to rise.
+
+    Parameters
+    ----------
+    data : Table
+    lift : callable
+        Draws the states for rows x and labels y.
+    """
+
+    def __init__(self, data: Table, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
+        self.data, self.lift = data, lift
+        self.device, self.weight = data.device, data.weight
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @torch.no_grad()
+    def __getitem__(self, index: Any) -> Batch:
+        batch = self.data[index]
+        return Batch(self.lift(batch.x, batch.y), batch.weight)
+
+
+def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int], n_labels: int) -> list[RBM]:
+    """Unfitted machines of all layers, from the rows up.
+
+    Parameters
+    ----------
+    settings : list of dict, or None
+        Parameters in which a layer differs from the others.
+    parameters : dict
+        What is common to all.
+    widths : sequence of int
+        Hidden units of each.
+    n_labels : int
+        Classes beside the visible units of the last; 0 for none.
+
+    Raises
+    ------
+    ValueError
+        If the settings are not a dictionary a layer, or one has a name or a value that RBM refuses.
+    """
+    settings = [{}] * len(widths) if settings is None else list(settings)
+    if len(settings) != len(widths):
+        raise ValueError(
+            f"layers has {len(settings)} dictionaries, but there are {len(widths)} layers, those of hidden_layer_sizes "
+            "and the code: pass one for each, {} for one that has no settings of its own."
+        )
+    made: list[RBM] = []
+    for k, (own, width) in enumerate(zip(settings, widths, strict=True)):
+        _require_settings(k, own, set(parameters) - OF_THE_WHOLE)
+        below = {} if k == 0 else {"visible": VISIBLE_ABOVE[made[-1].hidden], "categories": None}
+        values = {**parameters, **below, **own, "n_components": int(width)}
+        last = k == len(widths) - 1
+        made.append(LabelledRBM(**values, n_labels=n_labels) if last and n_labels else RBM(**values))
+        _validate(k, made[-1])
+    _require_room_for_labels(made[-1], n_labels)
+    return made
+
+
+def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
+    if not isinstance(own, dict):
+        raise ValueError(f"layers[{k}] is {own!r}: every layer has a dictionary of parameters of RBM.")
+    for name in own:
+        if name in OF_THE_WHOLE:
+            raise ValueError(
+                f"layers[{k}] has {name!r}, which is of the whole network or follows from the layers: leave it out."
+            )
+        if name not in allowed:
+            raise ValueError(
+                f"layers[{k}] has {name!r}, which is no parameter of RBM: use {', '.join(sorted(allowed))}."
+            )
+
+
+def _validate(k: int, layer: RBM) -> None:
+    try:
+        layer._validate_params()
+    except ValueError as error:
+        raise type(error)(f"layers[{k}]: {error}") from error
+
+
+def _require_room_for_labels(top: RBM, n_labels: int) -> None:
+    if n_labels and top.visible == "softmax" and top.categories is None:
+        raise ValueError("labels=True cannot join a label to counts: have at least one layer in hidden_layer_sizes.")
+    if n_labels and top.visible == "gaussian" and top.learn_variances:
+        raise ValueError(
+            "labels=True joins a label whose variance cannot be learnt: use learn_variances=False in the last layer."
+        )
+
+
+def prepare(layer: RBM, codes: Source, n_labels: int) -> tuple[np.ndarray, float]:
+    """Set the mean and the scale of the codes that a layer is to learn from, as they are in the mean over a draw.
+
+    Returns what is to be taken from the codes, and what they are to be divided by.
+    """
+    total, squares, count = 0.0, 0.0, 0.0
+    for rows in chunks(len(codes), int(layer.n_components)):
+        batch = codes[rows]
+        x = batch.x.double()
+        w = torch.ones_like(x[:, 0]) if batch.weight is None else batch.weight.double()
+        total, squares, count = total + (w @ x).cpu(), squares + (w @ x.square()).cpu(), count + float(w.sum())
+    mean: Any = total / count
+    variance: Any = (squares / count - mean.square()).clamp_min(0)
+    layer._centred = layer._standardizes()
+    layer.mean_, layer.n_features_in_ = mean.numpy(), len(mean)
+    seen = len(mean) - n_labels
+    if not layer._centred:
+        layer.scale_ = 1.0
+        return np.zeros(seen), 1.0
+    layer.mean_[seen:] = 0.0
+    layer.scale_ = float(variance[:seen].mean().sqrt()) or 1.0
+    return layer.mean_[:seen], layer.scale_

@@ -1,0 +1,121 @@
+"""unroll(): layers of units as encoder and decoder of an autoencoder that is fitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from .._optim import Flat, Optimizer
+from .._state import new_generator
+from ..autoencoders import Autoencoder
+from ..energy import Harmonium
+from ..units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
+
+__all__ = ["Level", "unroll"]
+
+ACTIVATION: dict[type[Units], Any] = {Bernoulli: "logistic", Gaussian: "identity", Rectified: "softplus"}
+"""The function by which the mean of units follows from their field."""
+LIKELIHOOD: dict[type[Units], Any] = {Bernoulli: "bernoulli", Gaussian: "gaussian", Softmax: "categorical"}
+
+Affine: TypeAlias = tuple[Tensor, Tensor]
+"""Weight and bias of a dense layer."""
+
+
+class Level(NamedTuple):
+    """A layer of units, as it is seen by the one below and by the one above."""
+
+    up: Harmonium
+    down: Harmonium
+    shift: Tensor | float = 0.0
+    """What is taken from the states below before the machines see them."""
+    spread: Tensor | float = 1.0
+    """What they are divided by then."""
+
+    @property
+    def sigma(self) -> Tensor:
+        """By how much the states below exceed those of variance 1 that a machine with gaussian units is of."""
+        one = torch.ones_like(self.down.visible_bias)
+        return self.spread * (self.down.log_scale.exp() if self.down.is_scaled else one)
+
+    def encoding(self) -> Affine:
+        """Fields of the hidden units."""
+        weight = self.up.weight / self.sigma
+        return weight, self.up.hidden_bias - weight @ (self.shift + torch.zeros_like(self.sigma))
+
+    def decoding(self) -> Affine:
+        """Fields of the visible units, or their means where these are fields."""
+        return self.down.weight.t() * self.sigma[:, None], self.down.visible_bias * self.sigma + self.shift
+
+
+def unroll(machine: Any, levels: Sequence[Level]) -> Autoencoder:
+    """An autoencoder with the means of the units, upwards and downwards, as its activations.
+
+    Parameters
+    ----------
+    machine : fitted estimator
+        Whose ``mean_``, ``scale_``, ``device``, ``dtype`` and ``random_state`` it takes.
+    levels : sequence of Level
+        From the rows up.
+
+    Raises
+    ------
+    ValueError
+        If no ``Autoencoder`` has such layers.
+    """
+    down = [level.down for level in levels]
+    _require_expressible(down)
+    autoencoder = Autoencoder(
+        down[-1].hidden.width,
+        hidden_layer_sizes=tuple(m.hidden.width for m in down[:-1]),
+        activation=ACTIVATION[type(down[0].hidden)],
+        code_activation=ACTIVATION[type(down[-1].hidden)],
+        likelihood=LIKELIHOOD[type(down[0].visible)],
+        categories=getattr(down[0].visible, "sizes", None),
+        init="random",
+        random_state=machine.random_state,
+        device=machine.device,
+        dtype=machine.dtype,
+    )
+    _make_fitted(autoencoder, machine)
+    _copy(autoencoder.module_.encoder, [level.encoding() for level in levels])
+    _copy(autoencoder.module_.decoder, [level.decoding() for level in reversed(levels)])
+    autoencoder._flat = Flat(autoencoder.module_)
+    return autoencoder
+
+
+def _require_expressible(machines: Sequence[Harmonium]) -> None:
+    if isinstance(machines[0].visible, Counts):
+        raise ValueError("Counts (visible='softmax' without categories) have no likelihood in Autoencoder.")
+    if any(isinstance(m.hidden, Rectified) for m in machines[:-1]):
+        raise ValueError(
+            "hidden='relu' below the code has a mean that differs upwards, softplus, and downwards, identity, which "
+            "Autoencoder has not: use 'bernoulli' or 'gaussian' in all layers but the code's."
+        )
+    if len({type(m.hidden) for m in machines[:-1]}) > 1:
+        raise ValueError(
+            "Layers below the code have hidden units of several kinds, but Autoencoder has one activation for its "
+            "hidden layers: use one kind in all layers but the code's."
+        )
+
+
+def _make_fitted(autoencoder: Autoencoder, machine: Any) -> None:
+    """Everything of a fit but the weights."""
+    for name in ("mean_", "scale_", "_centred", "n_features_in_", "feature_names_in_"):
+        if hasattr(machine, name):
+            setattr(autoencoder, name, getattr(machine, name))
+    theta = machine._flat.theta
+    autoencoder._spec = autoencoder._architecture(len(machine.mean_))
+    autoencoder.module_ = autoencoder._new_module().to(theta)
+    autoencoder._optimizer, autoencoder._rng = Optimizer(), new_generator(machine.random_state)
+    autoencoder.history_, autoencoder.n_iter_, autoencoder.loss_ = {}, 0, math.nan
+
+
+@torch.no_grad()
+def _copy(dense: Any, layers: Sequence[Affine]) -> None:
+    for (weight, bias), (new_weight, new_bias) in zip(dense.layers(), layers, strict=True):
+        weight.copy_(new_weight)
+        bias.copy_(new_bias)

@@ -1,0 +1,231 @@
+"""GibbsDisplay: states along Gibbs chains, from the rows at which they start."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from typing_extensions import Self
+
+from ._pictures import ImageShape, draw_pictures, picture_shape
+from ._profiles import draw_profiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["GibbsDisplay"]
+
+MOST_SEED = 2**31 - 1
+
+
+class GibbsDisplay:
+    """States along Gibbs chains: a column a chain, a line of pictures a number of steps.
+
+    A model that knows the data keeps drawing what could be data, however long the chain, and does not
+    stay for ever near the row where it began.
+
+    Parameters
+    ----------
+    states : dict of int to array-like of shape (n_chains, n_features)
+        States after so many steps, in ascending order; those after 0 are where the chains start. The
+        first set the greys of all pictures, and are points where the others are lines.
+    image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
+        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if
+        n_features is a square of at least 16, and profiles otherwise. None draws profiles, a panel
+        a chain, which suit tables of some columns.
+    feature_names : sequence of str, default=None
+        Names of the features, written below profiles of up to 30 features.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        The axes with data: one with all pictures, or one a chain with its profiles.
+    ax_ : matplotlib Axes
+        Axes that hold the whole display.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+
+    See Also
+    --------
+    skae.RBM.gibbs : The chain.
+    skae.RBM.sample : States of the model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import RBM
+    >>> from skae.inspection import GibbsDisplay
+    >>> X = load_digits().data[:200] / 16
+    >>> rbm = RBM(visible="bernoulli", max_iter=2, random_state=0).fit(X)
+    >>> display = GibbsDisplay.from_estimator(rbm, X, n_steps=(0, 1, 10), image_shape=(8, 8))
+    >>> {n: states.shape for n, states in display.states.items()}
+    {0: (8, 64), 1: (8, 64), 10: (8, 64)}
+    """
+
+    def __init__(
+        self,
+        *,
+        states: Mapping[int, np.ndarray],
+        image_shape: ImageShape = None,
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
+        self.states = states
+        self.image_shape = image_shape
+        self.feature_names = feature_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        *,
+        n_steps: Sequence[int] = (0, 1, 10, 100, 1000),
+        n_chains: int = 8,
+        means: bool = False,
+        image_shape: ImageShape = "auto",
+        random_state: Any = None,
+        cmap: str = "gray",
+        ax: Axes | None = None,
+    ) -> Self:
+        """Run chains from the first rows of X, and draw their states after some numbers of steps.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted estimator with ``gibbs(X, n_steps, random_state)``, such as RBM.
+        X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features), default=None
+            Rows at which the chains start; None starts at a ``sample`` of the model.
+        n_steps : sequence of int, default=(0, 1, 10, 100, 1000)
+            Ascending; 0 is the start itself.
+        n_chains : int, default=8
+            Chains to draw.
+        means : bool, default=False
+            Whether to draw what the model expects at a state, E[x | E[h | state]], instead of the state
+            itself, which is a draw: a sharper picture of a binary chain, as that of most papers.
+        image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
+            Shape of the pictures, see the class.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the chains; None is the estimator's.
+        cmap : str, default="gray"
+            See ``plot``.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+
+        Returns
+        -------
+        display : GibbsDisplay
+            The display that was drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If the estimator has no ``gibbs``.
+        ValueError
+            If ``n_steps`` or ``n_chains`` is not as described, X is not what ``gibbs`` takes, or
+            ``image_shape`` does not fit the features.
+        """
+        if not hasattr(estimator, "gibbs"):
+            raise TypeError(f"{type(estimator).__name__} has no gibbs: pass a model that has a Gibbs chain, as RBM.")
+        check_is_fitted(estimator)
+        _require_choices(n_steps, n_chains)
+        states = _run(estimator, X, n_steps, n_chains, means, _seed(estimator, random_state))
+        names = getattr(X, "columns", None)
+        return cls(states=states, image_shape=image_shape, feature_names=names).plot(ax, cmap=cmap)
+
+    def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> Self:
+        """Draw the states.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+        cmap : str, default="gray"
+            Colour map of pictures of one channel; "gray_r" is ink on paper.
+
+        Returns
+        -------
+        self : GibbsDisplay
+            This display.
+
+        Raises
+        ------
+        ValueError
+            If the states are no finite rows of one shape, or ``image_shape`` does not fit them.
+        """
+        rows = {_name_of(n): values for n, values in self._checked_states().items()}
+        shape = picture_shape(self.image_shape, next(iter(rows.values())).shape[1])
+        if shape is not None:
+            self.ax_ = draw_pictures(rows, shape, None, cmap, ax)
+            self.axes_ = np.array([self.ax_])
+        else:
+            self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, None, ax)
+        self.figure_ = self.ax_.figure
+        return self
+
+    def _checked_states(self) -> dict[int, np.ndarray]:
+        states = {n: np.asarray(values, dtype=float) for n, values in self.states.items()}
+        shapes = {values.shape for values in states.values()}
+        if len(shapes) != 1 or len(min(shapes)) != 2 or 0 in min(shapes):
+            raise ValueError(
+                f"states of shapes {sorted(shapes)} cannot be drawn: pass arrays of one shape (n_chains, n_features)."
+            )
+        if not all(np.isfinite(values).all() for values in states.values()):
+            raise ValueError("The states contain NaN or infinity: pass finite numbers.")
+        return states
+
+
+def _require_choices(n_steps: Sequence[int], n_chains: int) -> None:
+    steps = np.asarray(n_steps)
+    if (
+        steps.ndim != 1
+        or steps.size == 0
+        or steps.dtype.kind not in "iu"
+        or steps[0] < 0
+        or (np.diff(steps) <= 0).any()
+    ):
+        raise ValueError(f"n_steps={n_steps!r} are no steps of a chain: pass ascending whole numbers from 0 on.")
+    if not isinstance(n_chains, Integral) or n_chains < 1:
+        raise ValueError(f"n_chains={n_chains!r} leaves nothing to draw: pass a whole number of at least 1.")
+
+
+def _seed(estimator: Any, random_state: Any) -> int:
+    """One seed for all chains, from a generator of our own where nobody names one."""
+    state = getattr(estimator, "random_state", None) if random_state is None else random_state
+    generator = np.random.RandomState() if state is None else check_random_state(state)
+    return int(state) if isinstance(state, Integral) else int(generator.randint(MOST_SEED))
+
+
+def _run(
+    estimator: Any, X: Any, n_steps: Sequence[int], n_chains: int, means: bool, seed: int
+) -> dict[int, np.ndarray]:
+    """States after so many steps, or what the model expects there."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")  # nor do states
+        start = estimator.sample(n_chains, 1, random_state=seed) if X is None else _first_rows(X, n_chains)
+        # Chains of one seed take the same steps, so that each is the beginning of the next.
+        chain = {int(n): estimator.gibbs(start, int(n), random_state=seed) if n else _dense(start) for n in n_steps}
+        if means:
+            chain |= {n: estimator.inverse_transform(estimator.transform(x)) for n, x in chain.items() if n}
+    return chain
+
+
+def _name_of(n: int) -> str:
+    return {0: "start", 1: "1 step"}.get(n, f"{n} steps")
+
+
+def _first_rows(X: Any, n: int) -> Any:
+    """Take the first rows of X, in the container that X is."""
+    if hasattr(X, "head"):
+        return X.head(n)
+    return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
+
+
+def _dense(X: Any) -> np.ndarray:
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
