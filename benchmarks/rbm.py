@@ -96,8 +96,8 @@ def quality(epochs: int = 20) -> list[dict[str, object]]:
         common = {"batch_size": 10, "random_state": 0}
         for rate in (0.01, 0.03, 0.1, 0.3):
             theirs = BernoulliRBM(64, learning_rate=rate, n_iter=epochs, **common).fit(train)
-            ours = RBM(64, visible="bernoulli", learning_rate_init=rate, max_iter=epochs, n_chains=10, **common).fit(train)
-            for fit, model in {"BernoulliRBM": theirs, "skae": ours}.items():
+            ours = RBM(64, visible="bernoulli", learning_rate_init=rate, max_iter=epochs, n_chains=10, **common)
+            for fit, model in {"BernoulliRBM": theirs, "skae": ours.fit(train)}.items():
                 value = pseudo_likelihood(model.components_, model.intercept_visible_, model.intercept_hidden_, test)
                 table.append({"data": name, "rate": rate, "fit": fit, "pseudo-likelihood": value})
                 print(f"{name:14} rate {rate:<5} {fit:14} {value:8.2f}", flush=True)

@@ -21,7 +21,7 @@ __all__ = [
     "reverse_annealed_importance",
 ]
 
-MOST_STATES = 2.0**20
+MOST_STATES = 2**20
 """A layer of up to so many states, 20 binary units, is enumerated."""
 BLOCK = 2**22
 

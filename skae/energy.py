@@ -92,7 +92,7 @@ class Harmonium(nn.Module):
         self.register_buffer("base", torch.zeros(n_features))
         self.register_buffer("visible_offset", torch.zeros(n_features))
         self.register_buffer("hidden_offset", torch.zeros(n_components))
-        self.can_run_away = hidden != "bernoulli" and not math.isfinite(self.visible.n_states)
+        self.can_run_away = hidden != "bernoulli" and self.visible.n_states == math.inf
         self.register_buffer("direction", torch.ones(n_features))
         self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("chain", torch.zeros(tuple(chain_shape)))

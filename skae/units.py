@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,8 @@ class Units(nn.Module):
         Columns of the layer.
     """
 
-    n_states = math.inf
-    """How many states the layer has."""
+    n_states: float = math.inf
+    """How many states the layer has, or 2^100 if there are more."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class Bernoulli(Units):
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self.n_states = 2.0**width
+        self.n_states = 2 ** min(width, 100)
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.sigmoid(field)
@@ -169,7 +170,7 @@ class Softmax(Units):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sum(sizes))
         self.sizes = tuple(sizes)
-        self.n_states = float(math.prod(sizes))
+        self.n_states = min(math.prod(sizes), 2**100)
         self.register_buffer("member", torch.arange(len(sizes)).repeat_interleave(torch.as_tensor(sizes)))
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
@@ -269,10 +270,10 @@ class Joint(Units):
         return torch.cat(self._each("link", mean), -1)
 
     def states(self, number: Tensor) -> Tensor:
-        columns = []
-        for part in self.parts:
-            columns.append(part.states(number % int(part.n_states)))  # type: ignore[arg-type]
-            number = number // int(part.n_states)  # type: ignore[arg-type]
+        columns, parts = [], list[Any](self.parts)
+        for part in parts:
+            columns.append(part.states(number % int(part.n_states)))
+            number = number // int(part.n_states)
         return torch.cat(columns, 1)
 
 

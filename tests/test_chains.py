@@ -16,7 +16,7 @@ from machines import (
 from scipy import stats
 
 from skae.annealing import Anneal
-from skae.boltzmann.rbm import _shares
+from skae.boltzmann._rows import shares
 from skae.chains import CHAINS, _swap
 from skae.energy import Statistics
 
@@ -152,7 +152,7 @@ def test_shares_of_data_and_model_sum_to_nothing(algorithm, n_chains, weight):
     machine = machine_of("bernoulli")
     machine.chain = torch.zeros((3, 6, 3) if algorithm == "pt" else (6, 2), dtype=torch.float64)
     assert len(run(algorithm, machine, model_rows(machine, 3)).s) == n_chains
-    share = _shares(3, n_chains, weight, algorithm == "cd", like=machine.weight)
+    share = shares(3, n_chains, weight, algorithm == "cd", like=machine.weight)
     of_data = torch.full((3,), 1 / 3, dtype=torch.float64) if weight is None else weight / 3
     torch.testing.assert_close(-share[:3], of_data)
     torch.testing.assert_close(share.sum(), torch.zeros((), dtype=torch.float64), atol=1e-15, rtol=0)
@@ -213,7 +213,7 @@ def test_chains_of_counts_are_as_long_as_the_rows_that_weigh():
     s = torch.tensor([[2.0, 0.0, 0.0], [3.0, 4.0, 0.0]], dtype=torch.float64)
     weight = torch.tensor([1.8, 0.2], dtype=torch.float64)
     both = torch.cat([s, run("pcd", machine, s, weight=weight).s])
-    share = _shares(2, 100, weight, False, like=machine.weight)
+    share = shares(2, 100, weight, False, like=machine.weight)
     assert abs(float(share @ both.sum(1))) < 0.02 * float(weight @ s.sum(1)) / 2
 
 

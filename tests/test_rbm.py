@@ -203,7 +203,13 @@ def test_a_new_fit_has_a_new_partition_function():
 @pytest.mark.parametrize(("kind", "algorithm"), ALGORITHMS)
 def test_fits_raise_the_exact_likelihood(kind, algorithm, hidden):
     rate = 0.005 if kind == "counts" else 0.05 if kind == "bernoulli" else 0.02
-    options = {"hidden": hidden, "algorithm": algorithm, "n_temperatures": 3, "learning_rate_init": rate}
+    options = {
+        "hidden": hidden,
+        "algorithm": algorithm,
+        "n_temperatures": 3,
+        "learning_rate_init": rate,
+        "momentum": 0.9,
+    }
     models = [fitted(kind, max_iter=n, weight_scale=0.1, batch_size=50, **options) for n in (1, 40)]
     first, last = (model.score(table(kind)) for model in models)
     assert last > first + 0.03
@@ -336,7 +342,7 @@ def test_learnt_variances_are_those_of_the_residuals():
     rng = np.random.default_rng(0)
     deviations = np.array([0.5, 1.5, 1.0])
     X = rng.integers(0, 2, (1000, 1)) * [4.0, 4.0, 0.0] + rng.normal(size=(1000, 3)) * deviations
-    options = {"learn_variances": True, "max_iter": 100, "learning_rate_init": 0.05, "random_state": 0}
+    options = {"learn_variances": True, "max_iter": 100, "learning_rate_init": 0.25, "random_state": 0}
     model = RBM(1, **options).fit(X)
     found = model.module_.log_scale.detach().exp().numpy() * model.scale_
     np.testing.assert_allclose(found, deviations, rtol=0.08)
@@ -361,7 +367,7 @@ def test_steps_of_gibbs_are_taken(digits):
 @pytest.mark.parametrize("centred", [True, False])
 def test_fits_centred_or_not_find_the_law_of_the_data(centred):
     X = table("bernoulli", 400)
-    options = {"max_iter": 150, "learning_rate_init": 0.05, "n_chains": 100, "random_state": 0, "dtype": "float64"}
+    options = {"max_iter": 150, "learning_rate_init": 0.25, "n_chains": 100, "random_state": 0, "dtype": "float64"}
     model = RBM(6, visible="bernoulli", centred=centred, weight_scale=0.1, **options).fit(X)
     _, counts = np.unique(X, axis=0, return_counts=True)
     entropy = -(counts / 400) @ np.log(counts / 400)
@@ -478,7 +484,7 @@ def test_early_stopping_keeps_the_best_held_out_epoch():
 def test_fitting_longer_reconstructs_better(kind):
     X, errors = table(kind), []
     for max_iter in (1, 40):
-        model = fitted(kind, max_iter=max_iter, batch_size=20, learning_rate_init=0.02, weight_scale=0.1)
+        model = fitted(kind, max_iter=max_iter, batch_size=20, learning_rate_init=0.1, weight_scale=0.1)
         errors.append(np.square(model.inverse_transform(model.transform(X)) - X).sum(1).mean())
     assert errors[1] < 0.95 * errors[0]
 

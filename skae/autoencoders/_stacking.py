@@ -110,9 +110,7 @@ def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...
 # ------------------------------------------------------------------ pretraining
 
 
-def pretrain(
-    named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, learn: bool = True
-) -> list[Any]:
+def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, learn: bool = True) -> list[Any]:
     """Fit each layer to the codes of the one below, or only start it, and return them."""
     below: tuple[str, Any] | None = None
     for name, layer in named:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from torch import Tensor
 
 from .._data import Batch, Source, Table, chunks
@@ -103,7 +104,7 @@ def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[i
         values = {**parameters, **below, **own, "n_components": int(width)}
         last = k == len(widths) - 1
         made.append(LabelledRBM(**values, n_labels=n_labels) if last and n_labels else RBM(**values))
-        _validate(k, made[-1])
+        _validate(k, made[-1], "max_iter" in own)
     _require_room_for_labels(made[-1], n_labels)
     return made
 
@@ -122,7 +123,9 @@ def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
             )
 
 
-def _validate(k: int, layer: RBM) -> None:
+def _validate(k: int, layer: RBM, has_own_epochs: bool) -> None:
+    if not (has_own_epochs or layer.max_iter):  # a start, that trains nothing
+        layer = clone(layer).set_params(max_iter=1)
     try:
         layer._validate_params()
     except ValueError as error:

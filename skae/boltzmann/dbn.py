@@ -120,7 +120,7 @@ class DeepBeliefNetwork(DeepDensity):
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X / 16
     >>> network = DeepBeliefNetwork(
-    ...     64, hidden_layer_sizes=(64,), visible="bernoulli", algorithm="cd", max_iter=10, random_state=0
+    ...     64, hidden_layer_sizes=(64,), visible="bernoulli", algorithm="cd", max_iter=20, random_state=0
     ... )
     >>> network.fit(X).transform(X).shape
     (1797, 64)
@@ -278,7 +278,7 @@ class DeepBeliefNetwork(DeepDensity):
     def _dream(self, top: Harmonium, seen: Tensor, rng: torch.Generator) -> Tensor:
         """Visible states of the top to dream from: its chains, or some steps from the rows."""
         layer = self.layers_[-1]
-        if layer.algorithm == "cd":
+        if layer._algorithm() == "cd":
             return top.gibbs(top.embed(seen), int(layer.n_gibbs), rng)
         return layer._starts(top, len(seen), rng)
 
@@ -296,7 +296,7 @@ class DeepBeliefNetwork(DeepDensity):
     def _conclude(self, data: Table) -> None:
         super()._conclude(data)
         self._lengths, top = self.layers_[0]._lengths, self.layers_[-1]
-        if self._is_tuned and top.algorithm == "cd":
+        if self._is_tuned and top._algorithm() == "cd":
             top._start_at_data(self.module_.top, self._codes(self.module_, len(self.module_.stages), data))
 
     # ---------------------------------------------------------------- using

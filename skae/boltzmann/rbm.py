@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._data import Array, Batch, Source, Table, chunks
+from .._data import Array, Batch, Source, Table
 from .._optim import Terms, total
 from .._params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..annealing import Anneal, Estimate
@@ -20,22 +20,25 @@ from ..functional import average, bernoulli_divergence
 from ..pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
 from ..units import Counts
 from ._density import Density
+from ._rows import counting, range_of_lengths, root_mean_squares, shares
 from ._unroll import Level, unroll
 
 __all__ = ["RBM"]
 
 RATES = {
-    ("bernoulli", "bernoulli"): 0.1,
-    ("bernoulli", "gaussian"): 0.02,
-    ("bernoulli", "relu"): 0.03,
-    ("gaussian", "bernoulli"): 0.02,
-    ("gaussian", "gaussian"): 0.01,
-    ("gaussian", "relu"): 0.001,
-    ("softmax", "bernoulli"): 0.02,
-    ("softmax", "gaussian"): 0.01,
-    ("softmax", "relu"): 0.003,
+    ("bernoulli", "bernoulli"): 0.2,
+    ("bernoulli", "gaussian"): 0.1,
+    ("bernoulli", "relu"): 0.15,
+    ("gaussian", "bernoulli"): 0.1,
+    ("gaussian", "gaussian"): 0.05,
+    ("gaussian", "relu"): 0.005,
+    ("softmax", "bernoulli"): 0.1,
+    ("softmax", "gaussian"): 0.05,
+    ("softmax", "relu"): 0.015,
 }
 """Learning rates by kinds of visible and hidden units; those of units without an upper end must be low."""
+COUNTS_RATES = {"bernoulli": 15.0, "gaussian": 3.0, "relu": 1.0}
+"""Learning rates of counts times the square of their mean length, by which the curvature grows."""
 LEAST_DEVIATION = 0.1
 """Standard deviation, over that of all columns, below which a gaussian visible unit is not scaled up."""
 OFFSET_RATE = 0.01
@@ -73,19 +76,20 @@ class RBM(Density):
     learn_variances : bool, default=False
         Whether the variance of each gaussian visible unit given the code is learnt. If not it is that of
         the column.
-    algorithm : {"cd", "pcd", "pt"}, default="pcd"
+    algorithm : {"auto", "cd", "pcd", "pt"}, default="auto"
         Chains that stand for the model. "cd", contrastive divergence: from each row of the batch. "pcd",
         persistent: they go on from batch to batch. "pt", parallel tempering: persistent, at
-        ``n_temperatures`` that swap states, for models with modes far apart.
+        ``n_temperatures`` that swap states, for models with modes far apart. "auto" is "cd" for counts,
+        whose chains hardly leave a topic, and else "pcd".
     n_gibbs : int, default=1
         Gibbs steps between two updates.
     n_chains : int, default=100
         Persistent chains.
     n_temperatures : int, default=10
         Temperatures of "pt".
-    centred : bool, default=True
+    centred : bool or "auto", default="auto"
         Whether the gradient is that of the machine whose units are centred at their means, which learns
-        faster and does not depend on whether 0 or 1 codes for ink.
+        faster and does not depend on whether 0 or 1 codes for ink. "auto" does so but for counts.
     sparsity : float, default=0.0
         Weight of the divergence KL(``sparsity_target`` || mean activation) of each binary hidden unit.
     sparsity_target : float, default=0.1
@@ -95,8 +99,11 @@ class RBM(Density):
     solver : {"sgd", "adam", "adamw"}, default="sgd"
         Rule by which gradients move the weights; "sgd" has ``momentum``.
     learning_rate_init : float or "auto", default="auto"
-        Learning rate at the start. "auto" goes by the kinds of units, from 0.1 for binary ones to 0.001
-        for rectified ones above gaussian ones.
+        Learning rate at the start. "auto" goes by the kinds of units, from 0.2 for binary ones to 0.005
+        for rectified ones above gaussian ones; for counts it is 15, 3 or 1 over their
+        squared mean length.
+    momentum : float, default=0.5
+        Momentum of "sgd". With more the learning rate must be lower.
     batch_size : int or "auto", default=100
         Rows a step.
     max_iter : int, default=50
@@ -156,7 +163,7 @@ class RBM(Density):
     >>> from sklearn.datasets import load_digits
     >>> from skae import RBM
     >>> X = load_digits().data / 16
-    >>> rbm = RBM(32, visible="bernoulli", max_iter=10, random_state=0).fit(X)
+    >>> rbm = RBM(32, visible="bernoulli", max_iter=20, random_state=0).fit(X)
     >>> rbm.transform(X).shape
     (1797, 32)
     >>> rbm.sample(3, random_state=0).shape
@@ -170,15 +177,16 @@ class RBM(Density):
     hidden: Literal["bernoulli", "gaussian", "relu"] = "bernoulli"
     categories: Sizes | None = None
     learn_variances: bool = False
-    algorithm: Literal["cd", "pcd", "pt"] = "pcd"
+    algorithm: Literal["auto", "cd", "pcd", "pt"] = "auto"
     n_gibbs: PositiveInt = 1
     n_chains: PositiveInt = 100
     n_temperatures: PositiveInt = 10
-    centred: bool = True
+    centred: bool | Literal["auto"] = "auto"
     sparsity: NonNegative = 0.0
     sparsity_target: Fraction = 0.1
     weight_scale: Positive = 0.01
     solver: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum = 0.5
     learning_rate_init: Positive | Literal["auto"] = "auto"  # type: ignore[assignment]
     batch_size = 100
     max_iter = 50
@@ -198,7 +206,7 @@ class RBM(Density):
             "hidden": self.hidden,
             "categories": self._groups(n_features),
             "learnt_scale": self.visible == "gaussian" and bool(self.learn_variances),
-            "chain_shape": tempered if self.algorithm == "pt" else (n_chains, n_components),
+            "chain_shape": tempered if self._algorithm() == "pt" else (n_chains, n_components),
         }
 
     def _groups(self, n_features: int) -> tuple[int, ...]:
@@ -215,14 +223,14 @@ class RBM(Density):
     def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
         X = super()._check_x(X, reset=reset, look_through=look_through)
         if reset and self.visible != "gaussian":
-            counts = self.visible == "softmax" and self.categories is None
+            counts = self._sees_counts()
             cure = "pass counts" if counts else "scale X with MinMaxScaler(clip=True)"
             self._warn_outside(X, np.inf if counts else 1.0, f"visible={self.visible!r}", f"{cure}, or use 'gaussian'")
         return X
 
     def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
         super()._measure(X, y, weight)
-        if self.algorithm == "pt" and self.visible == "softmax" and self.categories is None:
+        if self.algorithm == "pt" and self._sees_counts():
             raise ValueError("algorithm='pt' swaps rows of one length, and those of counts differ: use 'pcd' or 'cd'.")
         if self.sparsity and self.hidden != "bernoulli":
             raise ValueError(
@@ -231,35 +239,45 @@ class RBM(Density):
 
     def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
         mean = torch.from_numpy(np.zeros_like(self.mean_) if self._centred else self.mean_)
-        deviation = _root_mean_squares(data, len(self.mean_)).clamp_min(LEAST_DEVIATION)
+        deviation = root_mean_squares(data, len(self.mean_)).clamp_min(LEAST_DEVIATION)
         module.initialise(mean.to(module.weight), deviation, float(self.weight_scale), rng)
         noise = torch.Generator(module.weight.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
         with torch.no_grad():
             s = Anneal(module, self._typical_length(module)).start(module.chain[..., 0].numel(), noise)
-            module.chain.copy_(s.view_as(module.chain) if self.algorithm == "pt" else module.sample_hidden(s, noise))
+            module.chain.copy_(s.view_as(module.chain) if self._algorithm() == "pt" else module.sample_hidden(s, noise))
 
     # ---------------------------------------------------------------- learning
 
     def _rate(self) -> float:
         if self.learning_rate_init == "auto":
-            return RATES[self.visible, self.hidden]
+            length = max(1.0, float(self.mean_.sum())) if self._sees_counts() else 0.0
+            return COUNTS_RATES[self.hidden] / length**2 if length else RATES[self.visible, self.hidden]
         return float(self.learning_rate_init)
+
+    def _sees_counts(self) -> bool:
+        return self.visible == "softmax" and self.categories is None
+
+    def _algorithm(self) -> str:
+        return self.algorithm if self.algorithm != "auto" else "cd" if self._sees_counts() else "pcd"
+
+    def _is_centred(self) -> bool:
+        return not self._sees_counts() if self.centred == "auto" else bool(self.centred)
 
     @torch.no_grad()
     def _step(self, module: Harmonium, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
-        s, h = CHAINS[self.algorithm](module, module.embed(batch.x), weight, int(self.n_gibbs), rng)
-        share = _shares(n, len(s) - n, weight, self.algorithm == "cd", like=s)
+        s, h = CHAINS[self._algorithm()](module, module.embed(batch.x), weight, int(self.n_gibbs), rng)
+        share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
         pull = h * share[:, None]
         terms: Terms = {}
         if self.sparsity:
             terms["sparsity"], slope = self._sparsity(h[:n], -share[:n])
             pull[:n] += slope
-        module.accumulate(Statistics(s, pull, share), bool(self.centred))
+        module.accumulate(Statistics(s, pull, share), self._is_centred())
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
-        if self.centred:
+        if self._is_centred():
             module.follow(s[:n], h[:n], weight, OFFSET_RATE)
         return terms
 
@@ -287,14 +305,14 @@ class RBM(Density):
         if has_pseudo_likelihood(module):
             found["pseudo_likelihood"] = -float(_surprise(module, s).mean())
         if held_out is not None:
-            watched = self._some_rows(held_out, 50)
-            found["validation_loss"] = float(total(self._loss(module, watched, None)))
-            found["free_energy_gap"] = float(module.log_density(x).mean() - module.log_density(watched.x).mean())
+            found["validation_loss"] = float(total(self._loss(module, self._some_rows(held_out, 50), None)))
+            ours, theirs = (module.log_density(self._some_rows(rows, 1000).x).mean() for rows in (train, held_out))
+            found["free_energy_gap"] = float(ours - theirs)
         return found
 
     def _some_rows(self, data: Source, least: int) -> Batch:
         """Rows spread over the data, as many as are quickly examined and at least so many."""
-        rows = _counting(data)
+        rows = counting(data)
         n = min(len(rows), max(EXAMINED // cost_of_row(self.module_), least, 1))
         batch: Batch = data[rows[torch.linspace(0, len(rows) - 1, n).long().to(rows.device)]]
         return batch
@@ -305,13 +323,13 @@ class RBM(Density):
         """Keep states to go on from, and what is needed to find log Z when it is asked for."""
         machine: Harmonium = self.module_
         self._partitions: dict[float, Estimate] = {}
-        self._lengths = _range_of_lengths(machine, data) if isinstance(machine.visible, Counts) else (0.0, 0.0)
-        if self.algorithm == "cd":
+        self._lengths = range_of_lengths(machine, data) if isinstance(machine.visible, Counts) else (0.0, 0.0)
+        if self._algorithm() == "cd":
             self._start_at_data(machine, data)
 
     @torch.no_grad()
     def _start_at_data(self, machine: Harmonium, data: Table) -> None:
-        rows = _counting(data)
+        rows = counting(data)
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
         s = machine.embed(data[some].x)
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
@@ -351,21 +369,6 @@ class RBM(Density):
         return module.unembed(module.visible_mean(h, total))
 
 
-def _counting(data: Any) -> Tensor:
-    """Rows of positive weight."""
-    weight = getattr(data, "weight", None)
-    return torch.arange(len(data), device=data.device) if weight is None else torch.nonzero(weight).squeeze(1)
-
-
-def _shares(n: int, n_chains: int, weight: Tensor | None, from_data: bool, like: Tensor) -> Tensor:
-    """Shares of the data, which are negative, and of the chains, which start at the data or count alike."""
-    if weight is None:
-        share = like.new_full((n + n_chains,), 1 / n_chains)
-        share[:n] = -1 / n
-        return share
-    return torch.cat([-weight, weight if from_data else (weight.sum() / n_chains).expand(n_chains)]) / n
-
-
 def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
     """Minus the pseudo-likelihood of each row, on the scale of x."""
     return machine.log_scale.sum() - pseudo_log_likelihood(machine, s)
@@ -375,20 +378,3 @@ def _squared_error(machine: Harmonium, x: Tensor, s: Tensor) -> Tensor:
     """Squared distance of each row to E[x | E[h | x]]."""
     back = machine.visible_mean(machine.hidden_mean(s), machine.visible.total(s))
     return (x - machine.unembed(back)).square().sum(1)
-
-
-def _range_of_lengths(machine: Harmonium, data: Table) -> tuple[float, float]:
-    """Draws of the shortest and of the longest row."""
-    parts = (machine.embed(data[rows].x).sum(1) for rows in chunks(len(data), machine.weight.shape[1]))
-    low, high = zip(*((float(x.min()), float(x.max())) for x in parts), strict=True)
-    return min(low), max(high)
-
-
-def _root_mean_squares(data: Source, n_features: int) -> Tensor:
-    """Of each column, weighted."""
-    total = torch.zeros(n_features, dtype=torch.float64)
-    for rows in chunks(len(data), n_features):
-        batch = data[rows]
-        squares = batch.x.square()
-        total += (squares.sum(0) if batch.weight is None else batch.weight @ squares).cpu().double()
-    return (total / len(data)).sqrt()
