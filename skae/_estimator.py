@@ -181,7 +181,7 @@ class TorchEstimator(Encoding):
         return float(self.learning_rate_init)
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
-        """What the history tells of the weights at the start and after each epoch; "validation_loss" must fall."""
+        """What the history tells of the weights after each epoch; "validation_loss" of held-out rows must fall."""
         return {} if held_out is None else {"validation_loss": self._mean_loss(held_out)}
 
     # ---------------------------------------------------------------- fitting
@@ -371,8 +371,11 @@ class TorchEstimator(Encoding):
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
-            monitor=None if partial or (self._is_noisy() and not self.early_stopping) else self._monitor,
+            monitor=None if partial else self._watched(),
         )
+
+    def _watched(self) -> str | None:
+        return "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
 
     def _threads(self, device: torch.device, n_samples: int) -> Any:
         work = self._flat.theta.numel() * self._batch_size(n_samples)
@@ -388,9 +391,6 @@ class TorchEstimator(Encoding):
                 f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained on: "
                 "restore it, or call fit with warm_start=False."
             )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

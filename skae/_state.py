@@ -43,6 +43,9 @@ class PortableState(BaseEstimator):
         widths = (p.shape[0] for p in self.module_.parameters() if p.ndim > 1)
         return max(len(self.mean_), *widths)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
+
     def _new_module(self) -> nn.Module:
         """A module as ``_spec`` describes it, not yet initialised."""
         return self._Module(**self._spec)

@@ -70,7 +70,7 @@ class Plan:
     shuffle: bool = True
     verbose: int = 0
     monitor: str | None = "loss"
-    """The term that must fall, "loss" for the sum of all, None for a training without an objective."""
+    """What must fall: a term, "loss" for the sum of all, "validation_loss", or None where there is no objective."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def minimise(
     rng : torch.Generator
         A generator on the CPU; it decides the order of rows.
     examine : callable
-        What to note of the weights at the start and after each epoch. A "validation_loss" in it is
-        monitored instead of the loss in training.
+        What to note of the weights after each epoch; also at the start if its "validation_loss" is
+        monitored.
 
     Returns
     -------
@@ -193,11 +193,10 @@ class _Watch:
         self.flat, self.plan, self.examine, self.one_batch = flat, plan, examine, one_batch
         self.history: dict[str, list[float]] = {}
         self.n_epochs = self.n_stale = 0
-        at_start = examine()
-        self.monitor = "validation_loss" if "validation_loss" in at_start else plan.monitor
-        self.lowest = at_start.get("validation_loss", math.inf)
+        held_out = plan.monitor == "validation_loss"
+        self.lowest = examine()["validation_loss"] if held_out else math.inf
         self.best_value, self.best = self.lowest, flat.save()
-        watched_in_training = self.monitor is not None and self.monitor not in at_start
+        watched_in_training = plan.monitor is not None and not held_out
         self.pending = self.best if watched_in_training else None
         self.at_least = -math.inf
 
@@ -210,8 +209,8 @@ class _Watch:
         for name, value in row.items():
             self.history.setdefault(name, []).append(value)
         self.n_epochs = epoch + 1
-        if self.monitor is not None:
-            self._compare(row[self.monitor])
+        if self.plan.monitor is not None:
+            self._compare(row[self.plan.monitor])
         return row
 
     def _compare(self, value: float) -> None:
@@ -247,7 +246,7 @@ class _Watch:
     def conclude(self) -> Outcome:
         """End at the best epoch, or at the last where nothing is monitored."""
         last = self.history.get("loss", [math.nan])[-1]
-        if self.monitor is None:
+        if self.plan.monitor is None:
             return Outcome(self.history, last, False)
         if self.pending is not None and not self.one_batch and self.n_epochs:
             self._keep_pending(self.at_least)

@@ -191,18 +191,12 @@ class Harmonium(nn.Module):
         """Write the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
         _grad(self.log_scale).copy_(share.sum() - share @ (s * (s - self.visible_field(h))))
 
-    def follow(self, s: Tensor, h: Tensor, weight: Tensor | None, rate: float) -> None:
+    def follow(self, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
         """Let the offsets mu and lambda follow the means of data and hidden units, at this rate."""
         total = self.visible.total(s)
-        if weight is None:
-            mean_s, mean_h = s.mean(0), h.mean(0)
-        else:
-            share = weight / weight.sum().clamp_min(1e-30)
-            mean_s, mean_h = share @ s, share @ h
-        if total is not None:
-            mean_s = mean_s / mean_s.sum().clamp_min(1e-30)
-        self.visible_offset.lerp_(mean_s, rate)
-        self.hidden_offset.lerp_(mean_h, rate)
+        draws = share.sum() if total is None else share @ total
+        self.visible_offset.lerp_(torch.mv(s.t(), share / draws.clamp_min(1e-30)), rate)
+        self.hidden_offset.lerp_(torch.mv(h.t(), share / share.sum().clamp_min(1e-30)), rate)
 
     def restrain(self, least_deviation: float) -> None:
         """Keep sigma above this, and weights to hidden units without an upper end from running away.

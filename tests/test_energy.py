@@ -359,7 +359,7 @@ def test_offsets_follow_the_weighted_means():
     weight = share / share.sum()
     torch.testing.assert_close(machine.visible_offset, 0.75 * mu + 0.25 * weight @ s)
     torch.testing.assert_close(machine.hidden_offset, 0.75 * offset + 0.25 * weight @ h)
-    machine.follow(s, h, None, 1.0)
+    machine.follow(s, h, torch.full((len(s),), 0.5, dtype=s.dtype), 1.0)
     torch.testing.assert_close(machine.visible_offset, s.mean(0))
     torch.testing.assert_close(machine.hidden_offset, h.mean(0))
 

@@ -47,6 +47,8 @@ def count_up(term, max_iter=10, data=range(6), batch_size=6, validate=None, **op
     module = Counter()
     flat = Flat(module)
     data = data if isinstance(data, Bag) else Bag(data)
+    if validate is not None:
+        options["monitor"] = "validation_loss"
     plan = Plan(batch_size=batch_size, max_iter=max_iter, rate=1.0, **options)
     examine = dict if validate is None else lambda: {"validation_loss": float(validate(module.theta.item()))}
     outcome = minimise(
@@ -441,11 +443,11 @@ def test_a_loss_that_is_no_number_tells_its_epoch_term_and_cure_and_leaves_the_s
         return module.count(good=scalar(1), sparsity=scalar(value if module.theta >= 2 and not validated else 0))
 
     examine = (lambda: {"validation_loss": value if module.theta >= 3 else 1.0}) if validated else dict
-    name = "validation_loss" if validated else "sparsity"
+    name, monitor = ("validation_loss", "validation_loss") if validated else ("sparsity", "loss")
     with pytest.raises(
         NonFiniteLossError, match=rf"'{name}' became {value} in epoch 3: lower .*\(now 1\).*max_grad_norm"
     ):
-        minimise(step, Bag(range(3)), flat, COUNT, Plan(3, 9, rate=1.0), seeded(), examine)
+        minimise(step, Bag(range(3)), flat, COUNT, Plan(3, 9, 1.0, monitor=monitor), seeded(), examine)
     assert module.theta.item() == module.steps.item() == 0
 
 

@@ -278,7 +278,7 @@ class RBM(Density):
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
         if self._is_centred():
-            module.follow(s[:n], h[:n], weight, OFFSET_RATE)
+            module.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
         return terms
 
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
@@ -299,7 +299,7 @@ class RBM(Density):
     @torch.no_grad()
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         module = self.module_
-        x = self._some_rows(train, len(train) // 1000).x
+        x = self._some_rows(train, len(train) // 2000).x
         s = module.embed(x)
         found = {"reconstruction": float(_squared_error(module, x, s).mean())}
         if has_pseudo_likelihood(module):
