@@ -31,7 +31,7 @@ CHECKED = [
     SemiSupervisedAutoencoder(),
     SemiSupervisedAutoencoderRegressor(),
     SparseAutoencoder(),
-    StackedAutoencoder(),
+    StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], max_iter=10),
     TopKAutoencoder(),
 ]
 """Instances that pass all of scikit-learn's checks, as they are."""
@@ -89,7 +89,7 @@ SMALL = {
     "RBM tempered": RBM(2, visible="bernoulli", algorithm="pt", n_chains=5, max_iter=3, random_state=0),
     "RBM variances": RBM(2, learn_variances=True, n_chains=5, max_iter=3, random_state=0),
     "RBM relu": RBM(2, visible="bernoulli", hidden="relu", n_chains=5, max_iter=3, random_state=0),
-    "RBM counts": RBM(2, visible="softmax", hidden="gaussian", n_chains=5, max_iter=3, random_state=0),
+    "RBM counts": RBM(2, visible="softmax", n_chains=5, max_iter=3, random_state=0),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, hidden_layer_sizes=(8,), max_iter=3, random_state=0),
     "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(
         2, hidden_layer_sizes=(8,), max_iter=3, random_state=0
