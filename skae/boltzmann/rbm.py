@@ -39,6 +39,8 @@ RATES = {
 """Learning rates by kinds of visible and hidden units; those of units without an upper end must be low."""
 COUNTS_RATES = {"bernoulli": 15.0, "gaussian": 3.0, "relu": 1.0}
 """Learning rates of counts times the square of their mean length, by which the curvature grows."""
+LEAST_LENGTH = 25.0
+"""Mean length below which the learning rate of counts does not grow, for a few draws say little."""
 LEAST_DEVIATION = 0.1
 """Standard deviation, over that of all columns, below which a gaussian visible unit is not scaled up."""
 OFFSET_RATE = 0.01
@@ -100,8 +102,8 @@ class RBM(Density):
         Rule by which gradients move the weights; "sgd" has ``momentum``.
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start. "auto" goes by the kinds of units, from 0.2 for binary ones to 0.005
-        for rectified ones above gaussian ones; for counts it is 15, 3 or 1 over their
-        squared mean length.
+        for rectified ones above gaussian ones; for counts it is 15, 3 or 1
+        over their squared mean length, of at least 25.
     momentum : float, default=0.5
         Momentum of "sgd". With more the learning rate must be lower.
     batch_size : int or "auto", default=100
@@ -249,10 +251,11 @@ class RBM(Density):
     # ---------------------------------------------------------------- learning
 
     def _rate(self) -> float:
-        if self.learning_rate_init == "auto":
-            length = max(1.0, float(self.mean_.sum())) if self._sees_counts() else 0.0
-            return COUNTS_RATES[self.hidden] / length**2 if length else RATES[self.visible, self.hidden]
-        return float(self.learning_rate_init)
+        if self.learning_rate_init != "auto":
+            return float(self.learning_rate_init)
+        if not self._sees_counts():
+            return RATES[self.visible, self.hidden]
+        return COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, float(self.mean_.sum())) ** 2
 
     def _sees_counts(self) -> bool:
         return self.visible == "softmax" and self.categories is None
