@@ -273,7 +273,7 @@ ROWS: dict[str, Row] = {
         source=HINTON2006,
         run=plain2006,
         small={"training": {**RECONSTRUCTION, "max_iter": 4}, "plain": PLAIN_OF_2006},
-        full={"training": {**RECONSTRUCTION, "max_iter": 40}, "plain": PLAIN_OF_2006},
+        full={"training": {**RECONSTRUCTION, "max_iter": 30}, "plain": PLAIN_OF_2006},
     ),
     "rbm500": Row(
         about="RBM with 500 hidden units; binarised MNIST, 60 000 / 10 000",
