@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._compat import Interval
-from .._data import Array, Batch, Source, Subset, Table, merge_duplicates, to_tensor
+from .._data import Array, Batch, Source, Subset, Table, to_tensor
 from .._linear import moments
 from .._optim import Flat, Optimizer, Terms
 from .._params import NonNegative
+from .._prediction import halves, merged
 from .._train import Plan, backward, minimise
 from ..functional import average
 from ..modules import Dense, DenseAutoencoder
@@ -164,7 +165,7 @@ class Predicting(Autoencoder):
             return terms
         beta = 1.0 - self.alpha
         output = module.predict(batch.shown, h)
-        terms = {**terms, "prediction": beta * self._misfit(output, *_halves(batch.y))}
+        terms = {**terms, "prediction": beta * self._misfit(output, *halves(batch.y))}
         if rng is None or not self._draws_noise():
             return terms
         return {**terms, "consistency": beta * self.consistency * self._inconsistency(module, batch, output, rng)}
@@ -175,7 +176,7 @@ class Predicting(Autoencoder):
         x = torch.add(batch.shown, noise, alpha=self.noise_scale_ / self.scale_)
         nearby = self._link(module.predict(x, module.encode(x, rng)))
         moved = (nearby - self._link(output.detach())).square().sum(1)
-        return average(moved * (_halves(batch.y)[0] == 0).all(dim=1), batch.weight)
+        return average(moved * (halves(batch.y)[0] == 0).all(dim=1), batch.weight)
 
     # ---------------------------------------------------------------- start
 
@@ -189,11 +190,11 @@ class Predicting(Autoencoder):
         """Fit the layer from x alone, with the L2 penalty of LogisticRegression(C=1) and Ridge(alpha=1)."""
         n = len(labelled)
         everything = labelled[torch.arange(n, device=labelled.device)]
-        share = float(_halves(everything.y)[0].mean()) / n
+        share = float(halves(everything.y)[0].mean()) / n
 
         def step(batch: Batch) -> Terms:
             output = module.shortcut(module.head.embed(batch.x))
-            return backward({"prediction": self._misfit(output, *_halves(batch.y))})
+            return backward({"prediction": self._misfit(output, *halves(batch.y))})
 
         plan = Plan(batch_size=n, max_iter=100, shuffle=False)
         minimise(step, labelled, Flat(module.shortcut), Optimizer("lbfgs", weight_decay=share), plan, rng)
@@ -234,15 +235,9 @@ class Predicting(Autoencoder):
         return F.pad(output, (0, self._n_predictions() - output.shape[1]))  # alpha=1 has no layer that predicts
 
 
-def _halves(y: Any) -> tuple[Tensor, Tensor]:
-    """How much each value counts, and the values."""
-    count, value = y.chunk(2, dim=1)
-    return count, value
-
-
 def _is_labelled(data: Table) -> Tensor:
     """Which rows have a value that counts."""
-    return (_halves(data.y)[0] > 0).any(dim=1)
+    return (halves(data.y)[0] > 0).any(dim=1)
 
 
 def _rows_of(part: Source, data: Table) -> Tensor:
@@ -257,11 +252,10 @@ def _merged(
     X: Array, columns: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Distinct rows of X and y in lexical order, with weights that leave every mean over the rows as it was."""
-    n, n_features = X.shape
-    rows, sums = merge_duplicates(np.hstack([to_tensor(X).cpu().numpy(), columns]), weight)
-    total = n if weight is None else weight.sum()
-    merged = np.full(len(rows), total / n) if sums is None else sums * (len(rows) / n)
-    return rows[:, :n_features], rows[:, n_features:], None if (merged == 1.0).all() else merged
+    n, total = len(columns), len(columns) if weight is None else weight.sum()
+    X, columns, sums = merged(X, columns, weight)
+    scaled = np.full(len(X), total / n) if sums is None else sums * (len(X) / n)
+    return X, columns, None if (scaled == 1.0).all() else scaled
 
 
 def _normalised(known: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
@@ -283,7 +277,7 @@ def _with_labels_in_every_batch(data: Table, rows: Tensor) -> Subset:
     more = few.repeat(copies - 1)
     spread = torch.cat([torch.arange(len(rows)), torch.linspace(0, len(rows), len(more))]).argsort(stable=True)
     order = torch.cat([rows, more])[spread.to(rows.device)]
-    count, value = _halves(data.y)
+    count, value = halves(data.y)
     times = torch.where(labelled, 1 / copies, 1.0).to(count) * (len(order) / len(rows))
     weight = times if data.weight is None else data.weight * times
     return Subset(Table(data.x, weight, torch.cat([count * times[:, None], value], dim=1)), order)

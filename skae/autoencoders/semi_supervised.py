@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
-from torch import Tensor
-from torch.nn import functional as F
 from typing_extensions import Self
 
-from .._data import Array
 from .._estimator import _is_stochastic
-from .._labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
-from ..functional import average, weighted_average
+from .._labels import Told
+from .._prediction import ClassPrediction, NumberPrediction
 from ._predicting import Predicting
 
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]
 
 
-class SemiSupervisedAutoencoder(ClassifierMixin, Predicting):
+class SemiSupervisedAutoencoder(ClassPrediction, Predicting):
     """A classifier and a code, learnt from few labelled and many unlabelled rows.
 
     The probabilities of the classes are linear in the code h = f(x) and in x, p(x) = softmax(W h +
@@ -49,6 +43,7 @@ class SemiSupervisedAutoencoder(ClassifierMixin, Predicting):
     See Also
     --------
     SemiSupervisedAutoencoderRegressor : The same for numbers.
+    skae.metrics.reconstruction_r2 : Scores the reconstruction; ``score`` is the accuracy.
     sklearn.semi_supervised.LabelSpreading : No code, and a graph of all rows in memory.
 
     References
@@ -127,105 +122,8 @@ class SemiSupervisedAutoencoder(ClassifierMixin, Predicting):
         """
         return super().partial_fit(X, Told(y, classes), sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable label of each row.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        probability = self._predicted(X)
-        labels: np.ndarray = self.classes_[probability.argmax(axis=1)]
-        return labels
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; columns are in the order of ``classes_``.
-        """
-        return self._predicted(X, like=X)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy on the rows that have a label.
-
-        ``skae.metrics.reconstruction_r2`` scores the reconstruction.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            Labels. Rows without one do not count.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        accuracy : float
-        """
-        predicted = self._predicted(X).argmax(axis=1)
-        labels = self._targets(y, len(predicted))
-        index = self._index(labels)
-        known = ~np.isnan(index)
-        if not known.any():
-            raise ValueError(f"y has no label to compare with: pass at least one that is not {UNLABELLED}.")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(predicted[known] == index[known], weights=weight))
-
-    def _targets(self, y: Any, n_samples: int) -> Labels:
-        y, classes = y if isinstance(y, Told) else Told(y, None)
-        labels = read_labels(y, type(self).__name__)
-        if len(labels.present) != n_samples:
-            raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
-        return labels if classes is None else labels._replace(classes=read_classes(classes))
-
-    def _measure(self, X: Array, y: Labels, weight: np.ndarray | None) -> None:
-        super()._measure(X, y, weight)
-        self.classes_ = y.distinct(weight) if y.classes is None else y.classes
-
-    def _index(self, labels: Labels) -> np.ndarray:
-        """Place of each label among the classes; NaN where there is none, -1 where it is no class."""
-        place = {label: i for i, label in enumerate(self.classes_.tolist())}
-        distinct, inverse = np.unique(labels.values, return_inverse=True)
-        places = [place.get(label, np.nan if label == -1 else -1) for label in distinct.tolist()]
-        index = np.full(len(labels.present), np.nan)
-        index[labels.present] = np.array(places, dtype=float)[inverse]
-        return index
-
-    def _values(self, y: Labels, weight: np.ndarray | None) -> np.ndarray:
-        index = self._index(y)
-        if weight is not None:
-            index[weight == 0.0] = np.nan
-        strange = np.flatnonzero(index == -1)
-        if len(strange):
-            label = y.values[y.present[: strange[0]].sum()]
-            raise ValueError(
-                f"y has the label {label!r} in row {strange[0]}, which is not among the classes "
-                f"{self.classes_.tolist()!r} of the first fit: pass all classes to the first partial_fit, "
-                "or fit with warm_start=False."
-            )
-        return index[:, None]
-
-    def _n_predictions(self) -> int:
-        return len(self.classes_)
-
-    def _link(self, output: Tensor) -> Tensor:
-        return output.softmax(1)
-
-    def _misfit(self, output: Tensor, count: Tensor, value: Tensor) -> Tensor:
-        return average(F.cross_entropy(output, value[:, 0].long(), reduction="none"), count[:, 0])
-
-
-class SemiSupervisedAutoencoderRegressor(RegressorMixin, Predicting):
+class SemiSupervisedAutoencoderRegressor(NumberPrediction, Predicting):
     """A regression and a code, learnt from few rows of known and many of unknown y.
 
     The prediction is linear in the code h = f(x) and in x, y_hat(x) = W h + V x + b. What is
@@ -258,6 +156,7 @@ class SemiSupervisedAutoencoderRegressor(RegressorMixin, Predicting):
     See Also
     --------
     SemiSupervisedAutoencoder : The same for classes.
+    skae.metrics.reconstruction_r2 : Scores the reconstruction; ``score`` is the R2 of y.
 
     References
     ----------
@@ -309,73 +208,3 @@ class SemiSupervisedAutoencoderRegressor(RegressorMixin, Predicting):
             loss becomes NaN or infinite. The estimator is then as it was before.
         """
         return super().fit(X, y, sample_weight)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The expected y of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            On the scale of y, and of its shape.
-        """
-        predicted: np.ndarray = self._predicted(X) * self.y_scale_ + self.y_mean_
-        return predicted[:, 0] if self._y_is_flat else predicted
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """R2 of y, in mean over its columns, on the rows where it is known.
-
-        ``skae.metrics.reconstruction_r2`` scores the reconstruction.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Numbers. NaN do not count.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        r2 : float
-        """
-        predicted = self.predict(X)
-        truth = self._require_columns(self._targets(y, len(predicted)))
-        weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
-        columns = zip(truth.T, predicted.reshape(len(truth), -1).T, ~np.isnan(truth).T, strict=True)
-        return float(np.mean([r2_score(t[known], p[known], sample_weight=weight[known]) for t, p, known in columns]))
-
-    def _targets(self, y: Any, n_samples: int) -> np.ndarray:
-        values = numbers(y, type(self).__name__)
-        if len(values) != n_samples:
-            raise ValueError(f"y has {len(values)} numbers, but X has {n_samples} rows: pass one for each row.")
-        return values
-
-    def _measure(self, X: Array, y: np.ndarray, weight: np.ndarray | None) -> None:
-        super()._measure(X, y, weight)
-        self.y_mean_, self.y_scale_ = moments_of_known(y.reshape(len(y), -1), weight)
-        self._y_is_flat = y.ndim == 1
-
-    def _require_columns(self, y: np.ndarray) -> np.ndarray:
-        """Y as a table of as many columns as were fitted."""
-        table = y.reshape(len(y), -1)
-        if table.shape[1] != len(self.y_mean_):
-            raise ValueError(f"y has {table.shape[1]} columns, but {len(self.y_mean_)} were fitted: pass those.")
-        return table
-
-    def _values(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-        values: np.ndarray = (self._require_columns(y) - self.y_mean_) / self.y_scale_
-        return values
-
-    def _n_predictions(self) -> int:
-        return len(self.y_mean_)
-
-    def _misfit(self, output: Tensor, count: Tensor, value: Tensor) -> Tensor:
-        return weighted_average((output - value).square(), count)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
