@@ -89,7 +89,7 @@ class DeepDensity(LabelUnits):
 
     def _totals(self, x: Tensor) -> Tensor:
         """Draws of rows of mean length, which only counts look at."""
-        return x.new_full((len(x),), float(round(self.mean_.clip(0).sum())))
+        return x.new_full((len(x),), self._mean_length())
 
     # ---------------------------------------------------------------- samples
 
@@ -126,39 +126,11 @@ class DeepDensity(LabelUnits):
             s = self._walk(self._starts(machine, n_samples, rng), label, n_steps, rng)
             return self._to_x(self._dreamt(s, rng, self._totals(s))).cpu().numpy()
 
-    def gibbs(self, X: Any, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw states upwards from the rows of X, run the chain at the top, and draw downwards.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        n_steps : int, default=1
-            Steps of the chain.
-        random_state : int, RandomState instance or None, default=None
-            Seed; None is the estimator's.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-
-        Raises
-        ------
-        ValueError
-            If ``n_steps`` is below 1, or X is not what ``transform`` takes.
-        """
-        check_is_fitted(self)
-        _require_positive(n_steps=n_steps)
-        X = self._check_x(X, reset=False, look_through=False)
+    def _walked(self, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
+        """States are drawn upwards from the rows, the chain runs at the top, and states are drawn downwards."""
         module: Any = self._ready_module()
-        rng = self._noise(random_state)
-
-        def walk(x: Tensor) -> Tensor:
-            s = self._walk(module.beside_guess(module.states_up(x, rng)[-1], rng), None, n_steps, rng)
-            return self._to_x(self._dreamt(s, rng, self._lengths_of(module, x)))
-
-        with torch.no_grad():
-            states: np.ndarray = self._collect(((p, walk(x)) for p, x in self._finite_chunks(X)), X.shape[0], None)
-        return states
+        s = self._walk(module.beside_guess(module.states_up(x, rng)[-1], rng), None, n_steps, rng)
+        return self._dreamt(s, rng, self._lengths_of(module, x))
 
     def _walk(self, s: Tensor, label: Tensor | None, n_steps: int, rng: torch.Generator) -> Tensor:
         """Visible states of the top after so many steps, with the label held fast."""

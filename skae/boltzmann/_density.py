@@ -141,8 +141,15 @@ class Density(GenerativeTransformer):
 
     def _typical_length(self, machine: Harmonium) -> float | None:
         """Draws of a row of counts of mean length."""
-        counts = isinstance(machine.visible, Counts)
-        return float(round(self.mean_.clip(0).sum())) if counts else None
+        return self._mean_length() if isinstance(machine.visible, Counts) else None
+
+    def _mean_length(self) -> float:
+        return float(round(self.mean_.clip(0).sum()))
+
+    def _typical_total(self, machine: Harmonium, like: Tensor) -> Tensor | None:
+        """Draws of rows of counts of mean length, as many as there are rows in a tensor."""
+        length = self._typical_length(machine)
+        return None if length is None else like.new_full((len(like),), length)
 
     def _partition(self, length: float | None) -> Estimate:
         """Of log Z, for rows of so many draws; found once."""
@@ -231,14 +238,15 @@ class Density(GenerativeTransformer):
         check_is_fitted(self)
         _require_positive(n_steps=n_steps)
         X = self._check_x(X, reset=False, look_through=False)
-        machine, rng = self._machine(), self._noise(random_state)
-
-        def walk(x: Tensor) -> Tensor:
-            return self._to_x(machine.unembed(machine.gibbs(machine.embed(x), n_steps, rng)))
-
-        with torch.no_grad():
-            states: np.ndarray = self._collect(((p, walk(x)) for p, x in self._finite_chunks(X)), X.shape[0], None)
+        rng = self._noise(random_state)
+        walks = ((part, self._to_x(self._walked(x, n_steps, rng))) for part, x in self._finite_chunks(X))
+        states: np.ndarray = self._collect(walks, X.shape[0], None)
         return states
+
+    def _walked(self, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
+        """Rows, as the module sees them, after so many steps from the rows x."""
+        machine = self._machine()
+        return machine.unembed(machine.gibbs(machine.embed(x), n_steps, rng))
 
     def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
         """States of the visible units at which chains of the model go on."""

@@ -340,9 +340,9 @@ class RBM(Density):
     def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
         chain = machine.chain[-1] if machine.chain.ndim == 3 else machine.chain
         state = chain[torch.arange(n, device=chain.device) % len(chain)]
-        length = self._typical_length(machine)
-        total = None if length is None else state.new_full((n,), length)
-        return state if machine.chain.ndim == 3 else machine.sample_visible(state, rng, total)
+        if machine.chain.ndim == 3:
+            return state
+        return machine.sample_visible(state, rng, self._typical_total(machine, state))
 
     def to_autoencoder(self) -> Autoencoder:
         """A fitted ``Autoencoder`` with the same ``transform`` and ``inverse_transform``, which can be trained on.
@@ -367,9 +367,7 @@ class RBM(Density):
         return module.hidden.steady_mean(module.hidden_field(module.embed(x)))
 
     def _decode(self, module: Harmonium, h: Tensor) -> Tensor:
-        length = self._typical_length(module)
-        total = None if length is None else h.new_full((len(h),), length)
-        return module.unembed(module.visible_mean(h, total))
+        return module.unembed(module.visible_mean(h, self._typical_total(module, h)))
 
 
 def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
