@@ -23,8 +23,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import BernoulliRBM
 
 from skae import RBM
-from skae.energy import Harmonium
-from skae.pseudo_likelihood import pseudo_log_likelihood
+from skae.energy.harmonium import Harmonium
+from skae.energy.pseudo_likelihood import pseudo_log_likelihood
 
 CASES = {"batch 10, 256 hidden": (10, 256), "batch 100, 500 hidden": (100, 500)}
 

@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from skae import TopKAutoencoder, dictionary
-from skae._data import Batch
+from skae.engine.data import Batch
 from skae.metrics import code_statistics
 
 

@@ -10,12 +10,11 @@ from .autoencoders import (
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
     SparseAutoencoder,
-    StackedAutoencoder,
     TopKAutoencoder,
 )
 from .boltzmann import RBM, DeepBeliefNetwork
-from .compare import compare
-from .supervised import FineTunedClassifier, FineTunedRegressor
+from .comparison import compare
+from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
 
 __all__ = [
     "RBM",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from . import autoencoders, boltzmann
-from ._load import BUNDLED, Dataset, load
 from ._version import __version__
-from .compare import Comparison, compare, is_classes
+from .comparison import Comparison, compare, is_classes
+from .tables import BUNDLED, Dataset, load
 
 BOLD = "\033[1;32m{}\033[0m"
 
@@ -24,7 +24,8 @@ def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
     from sklearn.decomposition import PCA
 
     families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
-    known = {"pca": PCA, **{short_name(estimator.__name__): estimator for estimator in families}}
+    ours = [*families, compose.StackedAutoencoder]
+    known = {"pca": PCA, **{short_name(estimator.__name__): estimator for estimator in ours}}
     unknown = [name for name in names if name not in known]
     if not names:
         raise ValueError(f"--reducers names none: choose from {', '.join(known)}.")

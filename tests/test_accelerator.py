@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from contract.tables import SMALL
 from sklearn.base import clone
-from tables import SMALL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

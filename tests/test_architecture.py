@@ -1,6 +1,7 @@
-"""The house of the package: a file imports from lower floors only."""
+"""The house of the package: floors are folders, and a file imports from lower floors only."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,80 +9,102 @@ import pytest
 import skae
 
 ROOT = Path(skae.__file__).parent
-FLOORS = [
-    {"functional", "likelihoods", "modules", "corruptions", "convolution", "dictionary", "local", "units", "energy"}
-    | {"annealing", "chains", "pseudo_likelihood", "_version"},
-    {"_data", "_linear", "_optim", "_train"},
-    {
-        "_params",
-        "_compat",
-        "_input",
-        "_state",
-        "_coding",
-        "_estimator",
-        "_base",
-        "_derivatives",
-        "_labels",
-        "_prediction",
-    },
-    {"autoencoders", "boltzmann", "supervised"},
-    {"metrics", "compare", "inspection", "_load", "__main__", "__init__"},
-]
+FILES = sorted(ROOT.rglob("*.py"))
+FLOORS = [["functional"], ["nn", "energy", "engine"], ["base"], ["families"], ["compose"], ["inspection"]]
+"""Folders by floor. A folder that is not named here is a family of estimators."""
+BELOW = {"metrics", "trees", "_version"}
+"""Files at the root that every folder may import, and that import nothing of ours."""
 OUTSIDE = [
     {"torch"},
     {"torch", "numpy", "scipy", "tqdm"},
     {"torch", "numpy", "scipy", "sklearn", "threadpoolctl", "typing_extensions"},
     {"torch", "numpy", "sklearn", "typing_extensions"},
+    {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
 ]
-"""What each floor may import from other packages; the last uses no torch."""
-FILES = sorted(ROOT.rglob("*.py"))
+"""What each floor may import from other packages."""
+MOST_LINES = 250
 
 
-def floor_of(module: str) -> int:
-    return next(i for i, names in enumerate(FLOORS) if module in names)
+def folder_of(path):
+    """The folder of the package that a file lies in; the file itself if it lies at the root."""
+    inner = path.relative_to(ROOT).parts
+    return inner[0].removesuffix(".py")
 
 
-def imports(path: Path):
-    """Level of relativity, and dotted name, of every module that a file imports."""
+def floor_of(name):
+    """Number of the floor of a folder, or of a file at the root."""
+    if name in BELOW:
+        return -1
+    if not (ROOT / name).is_dir():
+        return len(FLOORS)
+    return next((i for i, names in enumerate(FLOORS) if name in names), FLOORS.index(["families"]))
+
+
+def imports(path):
+    """Dotted names that a file imports, those of this package from its root on as ("skae", ...)."""
+    package = ["skae", *path.relative_to(ROOT).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((node.level, name) for name in names)
+            start = package[: len(package) - node.level + 1] if node.level else []
+            module = [*start, *(node.module or "").split(".")] if node.module else start
+            yield from ((*module, alias.name) for alias in node.names)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down(path):
-    inner = path.relative_to(ROOT)
-    floor = floor_of(inner.parts[0].removesuffix(".py"))
-    depth = len(inner.parts)
-    for level, name in imports(path):
-        top = name.split(".")[0]
-        if level == depth:  # relative to the package's root
-            assert floor_of(top) <= floor, f"{inner} imports {name} from a higher floor"
-            family = floor == 3 and floor_of(top) == 3 and top != inner.parts[0]
-            assert not family or "." not in name, f"{inner} imports the inside of another family"
-        elif level == 0 and top not in {"__future__", *stdlib()}:
-            assert top in OUTSIDE[floor], f"{inner} imports {top}"
+    here = folder_of(path)
+    floor = floor_of(here)
+    for name in imports(path):
+        if name[0] != "skae":
+            allowed = {"__future__", *sys.stdlib_module_names, *OUTSIDE[min(floor, len(OUTSIDE) - 1)]}
+            assert name[0] in allowed, f"{path} imports {name[0]}"
+        elif len(name) > 1 and name[1] != here:
+            there = floor_of(name[1])
+            assert here not in BELOW, f"{path} stands below all, and imports {name}"
+            assert there <= floor, f"{path} imports {'.'.join(name)} from a higher floor"
+            siblings = there == floor and floor < len(FLOORS)
+            assert not siblings or floor == FLOORS.index(["families"]), f"{path}: {here} does not see {name[1]}"
+            assert not siblings or len(name) == 3, f"{path} imports the inside of the family {name[1]}"
 
 
-def stdlib():
-    import sys
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_private_names_stay_in_their_folder(path):
+    here = folder_of(path)
+    for name in imports(path):
+        private = [part for part in name[1:] if part.startswith("_") and not part.startswith("__")]
+        if name[0] == "skae" and name[1] not in (here, "_version"):
+            assert not private, f"{path} imports the private {'.'.join(name)}"
+        elif name[0] == "sklearn":
+            assert not private or path.name == "compat.py", f"{path} imports the private {'.'.join(name)}"
 
-    return sys.stdlib_module_names
 
-
-def test_private_scikit_learn_is_imported_in_one_place():
-    for path in FILES:
-        for level, name in imports(path):
-            private = name.startswith("sklearn") and any(part.startswith("_") for part in name.split("."))
-            assert not (level == 0 and private and path.name != "_compat.py"), path
+def lines_of_code(path):
+    """Lines that are neither blank, nor comments, nor docstrings."""
+    text = path.read_text()
+    prose = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    code = enumerate(text.splitlines(), 1)
+    return sum(1 for i, line in code if line.strip() and i not in prose and not line.strip().startswith("#"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_short_and_say_what_they_are_for(path):
-    text = path.read_text()
-    assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= 400
+    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert lines_of_code(path) <= MOST_LINES
+
+
+ANCESTORS = {"Autoencoder": 4, "DenoisingAutoencoder": 5, "RBM": 6, "DeepBeliefNetwork": 6}
+"""Classes of ours in the method resolution order at the most, the class itself included."""
+
+
+@pytest.mark.parametrize("name", ANCESTORS)
+def test_an_estimator_has_few_ancestors(name):
+    ours = [cls for cls in getattr(skae, name).__mro__ if cls.__module__.startswith("skae")]
+    assert len(ours) <= ANCESTORS[name], ours

@@ -11,9 +11,9 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from skae import Autoencoder
-from skae._base import TorchTransformer
-from skae._data import Batch
-from skae._params import NonNegative, Probability
+from skae.base.params import NonNegative, Probability
+from skae.base.transformer import TorchTransformer
+from skae.engine.data import Batch
 from skae.functional import average
 
 QUICK = {"hidden_layer_sizes": (6,), "max_iter": 4, "random_state": 0}

@@ -7,7 +7,6 @@ from .dense import Autoencoder
 from .receptive_field import ReceptiveFieldAutoencoder
 from .semi_supervised import SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
 from .sparse import SparseAutoencoder
-from .stacked import StackedAutoencoder
 from .topk import TopKAutoencoder
 
 __all__ = [
@@ -19,6 +18,5 @@ __all__ = [
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",
-    "StackedAutoencoder",
     "TopKAutoencoder",
 ]

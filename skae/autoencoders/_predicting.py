@@ -12,15 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._compat import Interval
-from .._data import Array, Batch, Source, Subset, Table, to_tensor
-from .._linear import moments
-from .._optim import Flat, Optimizer, Terms
-from .._params import NonNegative
-from .._prediction import halves, merged
-from .._train import Plan, backward, minimise
+from ..base.compat import Interval
+from ..base.params import NonNegative
+from ..base.prediction import halves, merged
+from ..engine.data import Array, Batch, Source, Subset, Table, to_tensor
+from ..engine.moments import moments
+from ..engine.optim import Flat, Optimizer, Terms
+from ..engine.train import Plan, backward, minimise
 from ..functional import average
-from ..modules import Dense, DenseAutoencoder
+from ..nn.dense import Dense, DenseAutoencoder
 from .dense import Autoencoder
 
 __all__ = ["Predicting", "PredictingAutoencoder"]

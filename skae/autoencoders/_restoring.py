@@ -9,8 +9,8 @@ import torch
 from sklearn.utils import check_array
 from typing_extensions import Self
 
-from .._data import Array, Batch, Rows, Table
-from .._linear import moments
+from ..engine.data import Array, Batch, Rows, Table
+from ..engine.moments import moments
 from .dense import Autoencoder
 
 __all__ = ["Restoring"]

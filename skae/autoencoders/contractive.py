@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .._data import Batch
-from .._optim import Terms
-from .._params import NonNegative, Positive, PositiveInt
+from ..base.params import NonNegative, Positive, PositiveInt
+from ..engine.data import Batch
+from ..engine.optim import Terms
 from ..functional import average
 from .dense import Autoencoder
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import torch
 from torch import nn
 
-from .._estimator import SMALL_STEP
-from .._params import PositiveInt, Sizes, sizes_of
-from ..convolution import ImageAutoencoder
+from ..base.estimator import SMALL_STEP
+from ..base.params import PositiveInt, Sizes, sizes_of
+from ..nn.convolutional import ImageAutoencoder
 from .dense import Autoencoder
 
 __all__ = ["ConvolutionalAutoencoder"]

@@ -10,9 +10,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._data import Array, Batch, Table, chunks, to_tensor
-from .._params import NonNegative, Pair, PositiveInt
-from ..corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
+from ..base.params import NonNegative, Pair, PositiveInt
+from ..engine.data import Array, Batch, Table, chunks, to_tensor
+from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 from ._restoring import Restoring
 
 __all__ = ["DenoisingAutoencoder"]

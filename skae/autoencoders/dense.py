@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._base import TorchTransformer
-from .._data import Array, Batch, Table
-from .._linear import principal_axes
-from .._optim import Terms
-from .._params import Probability, Sizes, sizes_of
-from .._train import backward
+from ..base.params import Probability, Sizes, sizes_of
+from ..base.transformer import TorchTransformer
+from ..engine.data import Array, Batch, Table
+from ..engine.moments import principal_axes
+from ..engine.optim import Terms
+from ..engine.train import backward
 from ..functional import dropout_mask
-from ..modules import DenseAutoencoder
+from ..nn.dense import DenseAutoencoder
 
 __all__ = ["Autoencoder"]
 

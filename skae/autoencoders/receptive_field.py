@@ -11,13 +11,13 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._base import TorchTransformer
-from .._data import Batch, Table, chunks
-from .._linear import principal_axes
-from .._optim import Terms
-from .._params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
+from ..base.params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
+from ..base.transformer import TorchTransformer
+from ..engine.data import Batch, Table, chunks
+from ..engine.moments import principal_axes
+from ..engine.optim import Terms
 from ..functional import average, squared_error
-from ..local import ReceptiveFields, grid_of
+from ..nn.receptive_field import ReceptiveFields, grid_of
 
 __all__ = ["ReceptiveFieldAutoencoder"]
 

@@ -7,9 +7,9 @@ from typing import Any
 from sklearn.utils.metaestimators import available_if
 from typing_extensions import Self
 
-from .._estimator import _is_stochastic
-from .._labels import Told
-from .._prediction import ClassPrediction, NumberPrediction
+from ..base.estimator import _is_stochastic
+from ..base.labels import Told
+from ..base.prediction import ClassPrediction, NumberPrediction
 from ._predicting import Predicting
 
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]

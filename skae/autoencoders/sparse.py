@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .._data import Batch, Table
-from .._params import Fraction, NonNegative
+from ..base.params import Fraction, NonNegative
+from ..engine.data import Batch, Table
 from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
 from .dense import Activation, Autoencoder
 

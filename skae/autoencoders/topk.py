@@ -9,10 +9,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._data import Batch, Table
-from .._optim import Terms
-from .._params import NonNegative, PositiveInt
-from ..dictionary import DictionaryAutoencoder
+from ..base.params import NonNegative, PositiveInt
+from ..engine.data import Batch, Table
+from ..engine.optim import Terms
+from ..nn.topk import DictionaryAutoencoder
 from .dense import Activation, Autoencoder
 
 __all__ = ["TopKAutoencoder"]

@@ -10,8 +10,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._data import Table
-from ._belief import Belief
+from ..energy.belief import Belief
+from ..engine.data import Table
 from ._density import _require_positive
 from ._label_units import LabelUnits
 

@@ -11,8 +11,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from .._base import GenerativeTransformer
-from ..annealing import (
+from ..base.transformer import GenerativeTransformer
+from ..energy.annealing import (
     Anneal,
     Estimate,
     annealed_importance,
@@ -20,8 +20,8 @@ from ..annealing import (
     has_exact_log_partition,
     reverse_annealed_importance,
 )
-from ..energy import Harmonium
-from ..units import Counts
+from ..energy.harmonium import Harmonium
+from ..energy.units import Counts
 
 __all__ = ["Density"]
 

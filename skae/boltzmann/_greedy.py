@@ -10,9 +10,9 @@ import torch
 from sklearn.base import clone
 from torch import Tensor
 
-from .._data import Batch, Source, Table, chunks
-from .._params import NonNegativeInt
-from ..energy import Harmonium
+from ..base.params import NonNegativeInt
+from ..energy.harmonium import Harmonium
+from ..engine.data import Batch, Source, Table, chunks
 from .rbm import RBM
 
 __all__ = ["Codes", "LabelledRBM", "make_layers", "prepare"]

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._data import Source, Table, chunks
-from ..energy import Harmonium
+from ..energy.harmonium import Harmonium
+from ..engine.data import Source, Table, chunks
 
 __all__ = ["counting", "range_of_lengths", "root_mean_squares", "shares"]
 

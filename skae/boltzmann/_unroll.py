@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from .._optim import Flat, Optimizer
-from .._state import new_generator
 from ..autoencoders import Autoencoder
-from ..energy import Harmonium
-from ..units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
+from ..base.state import new_generator
+from ..energy.harmonium import Harmonium
+from ..energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
+from ..engine.optim import Flat, Optimizer
 
 __all__ = ["Level", "unroll"]
 

@@ -13,15 +13,15 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._data import Array, Batch, Source, Table, to_tensor
-from .._estimator import TorchEstimator
-from .._optim import Terms
-from .._params import NonNegative, NonNegativeInt, Sizes, sizes_of
-from .._train import Plan
 from ..autoencoders import Autoencoder
-from ..energy import Harmonium
+from ..base.estimator import TorchEstimator
+from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
+from ..energy.belief import Belief
+from ..energy.harmonium import Harmonium
+from ..engine.data import Array, Batch, Source, Table, to_tensor
+from ..engine.optim import Terms
+from ..engine.train import Plan
 from ..functional import average
-from ._belief import Belief
 from ._deep_density import DeepDensity
 from ._greedy import Codes, make_layers, prepare
 from ._unroll import Level, unroll

@@ -9,16 +9,16 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from .._data import Array, Batch, Source, Table
-from .._optim import Terms, total
-from .._params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
-from ..annealing import Anneal, Estimate
 from ..autoencoders import Autoencoder
-from ..chains import CHAINS
-from ..energy import Harmonium, Statistics
+from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
+from ..energy.annealing import Anneal, Estimate
+from ..energy.chains import CHAINS
+from ..energy.harmonium import Harmonium, Statistics
+from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
+from ..energy.units import Counts
+from ..engine.data import Array, Batch, Source, Table
+from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence
-from ..pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
-from ..units import Counts
 from ._density import Density
 from ._rows import counting, range_of_lengths, root_mean_squares, shares
 from ._unroll import Level, unroll

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from ..compare import Comparison
-
 __all__ = ["ComparisonDisplay"]
 
 CURVES = {"r2": "Held-out reconstruction R2", "linear": "Linear model on the code", "knn": "Neighbours on the code"}
@@ -80,7 +78,7 @@ class ComparisonDisplay:
 
     @classmethod
     def from_comparison(
-        cls, comparison: Comparison, *, image_shape: ImageShape = None, n_pictures: int = 10, title: str | None = None
+        cls, comparison: Any, *, image_shape: ImageShape = None, n_pictures: int = 10, title: str | None = None
     ) -> Self:
         """Compute what is drawn from the models of the first fold, and draw it.
 
@@ -173,7 +171,7 @@ def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, color
     ax.margins(y=0.15)
 
 
-def _scores(comparison: Comparison, name: str) -> dict[str, np.ndarray]:
+def _scores(comparison: Any, name: str) -> dict[str, np.ndarray]:
     reducers = dict.fromkeys(row["reducer"] for row in comparison.rows)
     points = {
         reducer: [(r["n_components"], r[name]) for r in comparison.rows if r["reducer"] == reducer]
@@ -182,7 +180,7 @@ def _scores(comparison: Comparison, name: str) -> dict[str, np.ndarray]:
     return {reducer: np.array(p, dtype=float) for reducer, p in points.items() if all(v is not None for _, v in p)}
 
 
-def _codes(comparison: Comparison) -> dict[str, np.ndarray]:
+def _codes(comparison: Any) -> dict[str, np.ndarray]:
     sizes = sorted({k for _, k in comparison.estimators})
     size = next((k for k in sizes if k >= 2), sizes[-1])
     models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
@@ -195,7 +193,7 @@ def _is_drawable(y: np.ndarray | None) -> bool:
     return y is not None and y.ndim == 1 and (y.dtype.kind in "fiu" or len(np.unique(y)) <= MAX_CLASSES)
 
 
-def _pictures(comparison: Comparison, n_pictures: int) -> dict[str, np.ndarray]:
+def _pictures(comparison: Any, n_pictures: int) -> dict[str, np.ndarray]:
     size = max(k for _, k in comparison.estimators)
     X = comparison.X_test[:n_pictures]
     models = {

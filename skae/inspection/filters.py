@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
-from .._derivatives import receptive_fields
+from ..base.derivatives import receptive_fields
 from ._matplotlib import new_axes
 from ._mosaic import draw_mosaic
 from ._pictures import ImageShape, picture_shape

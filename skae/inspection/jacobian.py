@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from typing_extensions import Self
 
-from .._derivatives import jacobian_singular_values
+from ..base.derivatives import jacobian_singular_values
 from ._matplotlib import new_axes
 
 if TYPE_CHECKING:

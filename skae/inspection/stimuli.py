@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
 from sklearn.neural_network import BernoulliRBM
 from sklearn.utils import check_random_state
 
-from .._derivatives import UnitDrive, first_layer_weights
+from ..base.derivatives import UnitDrive, first_layer_weights
 from ._ascent import climb
 
 __all__ = ["check_units", "optimal_stimulus", "top_stimuli"]

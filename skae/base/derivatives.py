@@ -1,0 +1,276 @@
+"""Derivatives of the code in the input: Jacobians, their singular values, and what drives a unit.
+
+The functions take fitted estimators of this package and give back numpy arrays, in units of X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from itertools import accumulate
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..engine.data import chunks, name_of
+
+__all__ = [
+    "UnitDrive",
+    "code_jacobian",
+    "dense_fields",
+    "first_layer_weights",
+    "jacobian_singular_values",
+    "receptive_fields",
+]
+
+BLOCK = 2**22
+"""Entries of the Jacobians that are held at a time."""
+
+
+def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
+    """Derivative of each component of the code in each feature, dh_j / dx_i, at each row.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator of this package.
+    X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    J : ndarray of shape (n_samples, n_components, n_features)
+        In units of the code over units of X, in the estimator's ``dtype``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of this package, or its code is not differentiable.
+    ValueError
+        If X is not what ``transform`` takes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import Autoencoder
+    >>> from skae.base.derivatives import code_jacobian
+    >>> X = load_iris().data
+    >>> code_jacobian(Autoencoder(2, max_iter=2, random_state=0).fit(X), X).shape
+    (150, 2, 4)
+    """
+    X = _checked(estimator, X)
+    shape = (X.shape[0], estimator._n_features_out, X.shape[1])
+    J = np.empty(shape, dtype=name_of(estimator._flat.theta.dtype))
+    for rows, block in _jacobians(estimator, X):
+        J[rows] = block.cpu().numpy()
+    return J
+
+
+def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
+    """Singular values of the code's Jacobian at each row: how far the code follows a small step.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator of this package.
+    X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+    Returns
+    -------
+    s : ndarray of shape (n_samples, min(n_components, n_features))
+        In descending order, in units of the code over units of X, in the estimator's ``dtype``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of this package, or its code is not differentiable.
+    ValueError
+        If X is not what ``transform`` takes.
+
+    References
+    ----------
+    Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive Auto-Encoders: Explicit Invariance
+    During Feature Extraction", https://icml.cc/2011/papers/455_icmlpaper.pdf
+    """
+    X = _checked(estimator, X)
+    shape = (X.shape[0], min(estimator._n_features_out, X.shape[1]))
+    s = np.empty(shape, dtype=name_of(estimator._flat.theta.dtype))
+    for rows, block in _jacobians(estimator, X):
+        s[rows] = np.linalg.svd(block.cpu().numpy().astype(np.float64), compute_uv=False)
+    return s
+
+
+def first_layer_weights(estimator: Any) -> np.ndarray:
+    """Weights of the layer that sees X, a row a unit: ``receptive_fields`` of the first layer."""
+    return receptive_fields(estimator, 1)
+
+
+def receptive_fields(estimator: Any, layer: int = 1) -> np.ndarray:
+    """Weights of a layer through those of the layers below, W_layer ... W_2 W_1, a row a unit.
+
+    They are changes of the units' input by one unit of X, as far as layers below are linear (Lee,
+    Ekanadham and Ng, 2008). ``components_`` are taken as they are. An autoencoder's code contains the
+    linear projection that ``init="pca"`` gives it.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator with ``components_``, such as PCA or RBM; one of this package whose encoder
+        is a stack of dense layers; or one that is made of such layers and tells their fields by
+        ``_receptive_fields()``, from the rows up.
+    layer : int, default=1
+        1 is the layer that sees X. Of an estimator that is made of layers, k is the code of ``layers_[k - 1]``.
+
+    Returns
+    -------
+    W : ndarray of shape (n_units, n_features)
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no such layers.
+    ValueError
+        If it has fewer.
+
+    References
+    ----------
+    Lee, Ekanadham and Ng (2008), "Sparse deep belief net model for visual area V2",
+    https://papers.nips.cc/paper/2007/hash/4daa3db355ef2b0e64b472968cb70f0d-Abstract.html
+    """
+    check_is_fitted(estimator)
+    fields = _fields_of(estimator)
+    if not fields:
+        raise TypeError(
+            f"{type(estimator).__name__} has no components_ and no dense first layer whose weights are filters: "
+            'pass another estimator, or draw kind="stimuli".'
+        )
+    if not isinstance(layer, Integral) or not 1 <= layer <= len(fields):
+        raise ValueError(
+            f"There is no layer {layer!r} with receptive fields among {len(fields)} of {type(estimator).__name__}: "
+            f"pass a whole number from 1 to {len(fields)}."
+        )
+    return np.array(fields[layer - 1], dtype=float)
+
+
+def _fields_of(estimator: Any) -> list[Any]:
+    """Receptive fields of all layers, from the rows up."""
+    if hasattr(estimator, "_receptive_fields"):
+        return list(estimator._receptive_fields())
+    if hasattr(estimator, "components_"):
+        return [estimator.components_]
+    own = dense_fields(getattr(estimator, "module_", None), len(getattr(estimator, "mean_", ())))
+    return [field / estimator.scale_ for field in own]
+
+
+def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
+    """Receptive fields of the dense layers of a module's encoder, in what it is shown; [] if it has none.
+
+    The last contain the module's linear projection, if it has one.
+    """
+    weights = getattr(getattr(module, "encoder", None), "weights", ())
+    if not weights or weights[0].shape[1] != n_inputs:
+        return []
+    fields = list(accumulate((W.detach().cpu().double() for W in weights), lambda below, W: W @ below))
+    projection = getattr(module, "projection", None)
+    if projection is not None:
+        fields[-1] = fields[-1] + projection.cpu().double()
+    return [field.numpy() for field in fields]
+
+
+class UnitDrive:
+    """How strongly a unit of the code answers, and its gradient, in double precision.
+
+    Inputs are deviations d from the training mean, in units of X: the encoder sees mean_ + d.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator of this package.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        _require_derivatives(estimator)
+        self.n_units = estimator._n_features_out
+        self.n_features = len(estimator.mean_)
+        self.widest = estimator._widest
+        self._estimator = estimator
+        self._scale = float(estimator.scale_)
+        self._offset = np.zeros(self.n_features) if estimator._centred else np.asarray(estimator.mean_, dtype=float)
+        with torch.inference_mode(False):  # a copy: precision and gradients of the fitted module stay as they are
+            self._module = deepcopy(estimator.module_).to("cpu", torch.float64).requires_grad_(False)
+
+    def __call__(self, d: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Activation of one unit a row, of shape (n,), and its gradient in d, of shape (n, n_features)."""
+        with torch.inference_mode(False), torch.enable_grad():
+            x = self._seen(d).requires_grad_()
+            h = _differentiable(self._estimator, self._encode(x))
+            driven = h.gather(1, torch.from_numpy(units)[:, None]).squeeze(1)
+            (gradient,) = torch.autograd.grad(driven.sum(), x, materialize_grads=True)
+        return driven.detach().numpy(), gradient.numpy() / self._scale
+
+    def atoms(self, units: np.ndarray) -> np.ndarray:
+        """What the decoder adds to the reconstruction of the mean when a unit rises by one; zero if it has no say."""
+        with torch.no_grad():
+            h = self._encode(self._seen(np.zeros((1, self.n_features))))
+            raised = h.repeat(len(units), 1)
+            raised[torch.arange(len(units)), torch.from_numpy(units)] += 1.0
+            atoms = self._decode(raised) - self._decode(h)
+        # The decoder may have learnt to give back something else than X.
+        fits = atoms.shape[1] == self.n_features
+        return atoms.numpy() if fits else np.zeros((len(units), self.n_features))
+
+    def _seen(self, d: np.ndarray) -> Tensor:
+        return torch.from_numpy((d + self._offset) / self._scale)
+
+    def _encode(self, x: Tensor) -> Tensor:
+        code: Tensor = self._estimator._encode(self._module, x)
+        return code
+
+    def _decode(self, h: Tensor) -> Tensor:
+        mean: Tensor = self._estimator._decode(self._module, h)
+        return mean
+
+
+def _require_derivatives(estimator: Any) -> None:
+    if not hasattr(estimator, "_encode"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no derivative of its code: pass an estimator of skae, "
+            "such as the last step of a Pipeline."
+        )
+    check_is_fitted(estimator)
+
+
+def _checked(estimator: Any, X: Any) -> Any:
+    _require_derivatives(estimator)
+    return estimator._check_x(X, reset=False, look_through=False)
+
+
+def _jacobians(estimator: Any, X: Any) -> Iterator[tuple[slice, Tensor]]:
+    """Some rows of X at a time, and the Jacobians there, in units of X."""
+    module = estimator._ready_module()
+    area = estimator._n_features_out * X.shape[1]
+    for part, x in estimator._finite_chunks(X):
+        for rows in chunks(len(x), area, BLOCK):
+            J = _jacobian(lambda x: _differentiable(estimator, estimator._encode(module, x)), x[rows])
+            yield slice(part.start + rows.start, part.start + rows.stop), J.div_(estimator.scale_)
+
+
+def _jacobian(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Jacobians at a batch of rows, of shape (n, n_components, n_features): a backward pass a component.
+
+    A row's code depends on that row alone, so that the gradient of a sum over rows is that of each.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        totals = encode(x).sum(0)
+        gradients = [torch.autograd.grad(t, x, retain_graph=True, materialize_grads=True)[0] for t in totals]
+    return torch.stack(gradients, 1)
+
+
+def _differentiable(estimator: Any, h: Tensor) -> Tensor:
+    if not h.requires_grad:
+        raise TypeError(f"The code of {type(estimator).__name__} is not differentiable in X, so it has no Jacobian.")
+    return h

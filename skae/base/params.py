@@ -1,0 +1,137 @@
+"""Typed fields of an estimator become its constructor, its validation and its documentation.
+
+An annotation says what a parameter may be: ``bool``, ``Literal[...]``, ``X | None``, or one of the
+ranges below. ``Annotated`` carries scikit-learn's own constraints, so that they can be mixed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import Field, field, fields, is_dataclass
+from inspect import get_annotations
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from .compat import Interval, Options, StrOptions
+
+__all__ = [
+    "Fraction",
+    "NonNegative",
+    "NonNegativeInt",
+    "Pair",
+    "Positive",
+    "PositiveInt",
+    "Probability",
+    "RandomState",
+    "Sizes",
+    "Verbosity",
+    "constraints",
+    "inherit_fields",
+    "joined_doc",
+    "sizes_of",
+]
+
+Positive: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="neither")]
+NonNegative: TypeAlias = Annotated[float, Interval(Real, 0, None, closed="left")]
+NonNegativeInt: TypeAlias = Annotated[int, Interval(Integral, 0, None, closed="left")]
+Fraction: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="neither")]
+Probability: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="left")]
+PositiveInt: TypeAlias = Annotated[int, Interval(Integral, 1, None, closed="left")]
+Sizes: TypeAlias = Annotated[tuple[int, ...], "array-like", Interval(Integral, 1, None, closed="left")]
+Pair: TypeAlias = Annotated[tuple[float, float], "array-like"]
+RandomState: TypeAlias = Annotated[int | np.random.RandomState | None, "random_state"]
+Verbosity: TypeAlias = Annotated[int, "verbose"]
+
+
+def constraints(cls: type) -> dict[str, list[Any]]:
+    """scikit-learn's parameter constraints, read off the annotations of a class and its bases."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: _constraints_of(hints[name]) for name in parameter_names(cls)}
+
+
+def parameter_names(cls: type) -> list[str]:
+    """The constructor's parameters in order."""
+    return list(inspect.signature(cls).parameters)
+
+
+def _constraints_of(hint: Any) -> list[Any]:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return list(get_args(hint)[1:])
+    if origin in (Union, UnionType):
+        return [c for part in get_args(hint) for c in _constraints_of(part)]
+    if origin is Literal:
+        options = set(get_args(hint))
+        return [StrOptions(options) if all(isinstance(o, str) for o in options) else Options(Integral, options)]
+    if hint is NoneType:
+        return [None]
+    if hint is bool:
+        return ["boolean"]
+    if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
+        return [callable]
+    if origin is not None or hint is Any or not isinstance(hint, type):
+        raise TypeError(f"{hint} is no type of a parameter: use one of skae._params, Literal, bool, str or None.")
+    return [hint]
+
+
+def inherit_fields(cls: type) -> None:
+    """Declare the fields that a class overrides or combines, before it is made a dataclass.
+
+    A dataclass takes an inherited default from its last base, a class from the first in its method
+    resolution order; and a plain ``dropout = 0.2`` would be no default. Position is inherited too.
+    """
+    inherited: dict[str, tuple[type, Field[Any]]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        known = {f.name: f for f in fields(base)} if is_dataclass(base) else {}
+        inherited.update((name, (base, known[name])) for name in get_annotations(base) if name in known)
+    own = get_annotations(cls)
+    for name, (base, known_field) in inherited.items():
+        if name in own or name in vars(cls) or len(cls.__bases__) > 1:
+            if name not in own:
+                cls.__annotations__[name] = get_type_hints(base, include_extras=True)[name]
+            default = vars(cls).get(name, known_field.default)
+            if not isinstance(default, Field):
+                setattr(cls, name, field(default=default, kw_only=bool(known_field.kw_only)))
+
+
+_SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)
+_ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
+
+
+def joined_doc(cls: type) -> str | None:
+    """The docstring of a class with the "Parameters" of its bases merged in, in constructor order."""
+    if cls.__doc__ is None:
+        return None
+    own = inspect.cleandoc(cls.__doc__)
+    entries: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        entries.update(_entries(vars(base).get("_own_doc") or ""))
+    entries.update(_entries(own))
+    ordered = dict.fromkeys(entries[name] for name in parameter_names(cls) if name in entries)
+    section = "\nParameters\n----------\n" + "\n".join(ordered)
+    if _SECTION.search(own):
+        return _SECTION.sub(lambda _: section, own, count=1)
+    head, *rest = re.split(r"(?=\n\n[A-Z][A-Za-z ]+\n-+\n)", own, maxsplit=1)
+    return "".join([head, "\n" + section, *rest])
+
+
+def _entries(doc: str) -> Iterable[tuple[str, str]]:
+    section = _SECTION.search(inspect.cleandoc(doc))
+    for text in _ENTRY.split(section[1]) if section else []:
+        if text.strip():
+            for name in text.split(" :", 1)[0].split(","):
+                yield name.strip(), text.strip("\n")
+
+
+def sizes_of(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
+    """Positive whole numbers as a tuple, or one clear sentence."""
+    listed = np.atleast_1d(np.asarray(sizes)).tolist()
+    wrong = [size for size in listed if isinstance(size, bool) or not isinstance(size, int) or size < 1]
+    if wrong:
+        raise ValueError(f"{name}={sizes!r} has {wrong[0]!r} in it: every size must be a whole number of at least 1.")
+    return tuple(listed)

@@ -1,0 +1,357 @@
+"""compare(): PCA beside other reducers, cross-validated on the same folds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_array, get_tags
+
+from .autoencoders import Autoencoder
+from .metrics import r2_against, reconstruct
+
+__all__ = ["Comparison", "compare"]
+
+FEW = 20
+"""As many whole numbers are classes, however few rows there are; beyond that only with 5 rows each."""
+
+TIMED = 0.05
+"""Seconds for which calls of transform are timed."""
+
+
+@dataclass
+class Comparison:
+    """The result of ``compare``: a table, the models of its first fold, and what they were fitted to.
+
+    Attributes
+    ----------
+    rows : list of dict
+        A row for each reducer and number of components: "reducer", "n_components", and the mean
+        over the folds of "r2" (held-out reconstruction), "linear" and "knn" (accuracy, or R2 of a
+        regression target, of a model on the code), "fit_seconds" and "rows_per_second" of
+        ``transform``. What a reducer or the data do not have, or a fold is too small for, is None.
+    folds : list of dict
+        The same, a row for each fold.
+    estimators : dict
+        Fitted to the first fold's training rows, by (reducer, n_components).
+    X_test, y_test : ndarray
+        The rows that the first fold held out, y_test None without a target.
+    """
+
+    rows: list[dict[str, Any]]
+    folds: list[dict[str, Any]]
+    estimators: dict[tuple[str, int], Any] = field(repr=False)
+    X_test: np.ndarray = field(repr=False)
+    y_test: np.ndarray | None = field(repr=False)
+
+    def to_frame(self) -> Any:
+        """Return the rows as a pandas DataFrame, indexed by n_components and reducer."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows).set_index(["n_components", "reducer"])
+
+    def best(self, column: str, n_components: int) -> float | None:
+        """Find the best value of a column among the reducers with so many components."""
+        values = [r[column] for r in self.rows if r["n_components"] == n_components and r[column] is not None]
+        pick = min if column == "fit_seconds" else max
+        return pick(values) if values else None
+
+    def table(self, mark: str = "{}*") -> str:
+        """Lay the rows out for a terminal; the best of each column and block goes through ``mark``."""
+        shown = {name: text for name, text in COLUMNS.items() if any(r[name] is not None for r in self.rows)}
+        names = max(len("reducer"), *(len(r["reducer"]) for r in self.rows))
+        lines = [f"{'n_components':>12}  {'reducer':<{names}}" + "".join(f"{t[0]:>12}" for t in shown.values())]
+        for i, row in enumerate(self.rows):
+            new = i == 0 or row["n_components"] != self.rows[i - 1]["n_components"]
+            cells = [self._cell(row, name, form, mark) for name, (_, form) in shown.items()]
+            lines.append(f"{row['n_components'] if new else '':>12}  {row['reducer']:<{names}}" + "".join(cells))
+        return "\n".join(lines)
+
+    def _cell(self, row: dict[str, Any], column: str, form: str, mark: str) -> str:
+        value = row[column]
+        text = "-" if value is None else format(value, form)
+        best = self.best(column, row["n_components"])
+        if value is None or best is None or text != format(best, form):
+            return f"{text:>11} "
+        padding = " " * (11 - len(text))
+        marked = mark.format(text)
+        return padding + marked + ("" if mark == "{}*" else " ")
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+COLUMNS = {
+    "r2": ("R2", ".3f"),
+    "linear": ("linear", ".3f"),
+    "knn": ("kNN", ".3f"),
+    "fit_seconds": ("fit s", ".2f"),
+    "rows_per_second": ("rows/s", ",.0f"),
+}
+"""Heading and format of each column of numbers."""
+
+
+def compare(
+    X: Any,
+    y: Any = None,
+    reducers: Mapping[str, Any] | Sequence[Any] | None = None,
+    n_components: Sequence[int] | None = None,
+    cv: Any = 5,
+    *,
+    standardize: bool = False,
+    random_state: int | None = 0,
+    verbose: int = 0,
+) -> Comparison:
+    """Cross-validate PCA and other reducers on the same folds.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Finite numbers, on any scale: every reducer centres, and the estimators of this package
+        scale, by themselves.
+    y : array-like of shape (n_samples,), default=None
+        Target of the models on the code: classes for accuracy, real numbers for R2. Classes are
+        text, truth values and whole numbers of at most 20 values, or of 5 rows a value.
+    reducers : dict of str to transformer, list of transformers, or None, default=None
+        Cloned and given their ``n_components``. Any transformer or pipeline will do; without
+        ``inverse_transform`` it has no R2, and only those that need y are fitted with it. PCA is
+        always there. None is ``Autoencoder()``. In a pipeline the last step that has
+        ``n_components`` gets it.
+    n_components : sequence of int or None, default=None
+        Widths of the code. None is 2, 8 and 16, those of them that X has columns and rows for.
+    cv : int, splitter or iterable, default=5
+        Folds as in ``cross_validate``; an int means shuffled folds, stratified for classes.
+    standardize : bool, default=False
+        Centre each column and divide it by its deviation in the training rows, for all reducers, and
+        measure R2 on that scale: for tables whose columns have different units.
+    random_state : int or None, default=0
+        Seed of the folds and of every reducer that takes one.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    comparison : Comparison
+        Print it, or take ``comparison.rows`` or ``comparison.to_frame()``.
+
+    Raises
+    ------
+    ValueError
+        If there are more components than rows or columns to learn them from, or bad input.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import Autoencoder
+    >>> from skae.comparison import compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> result = compare(X, y, [Autoencoder(max_iter=20)], n_components=[1, 2], cv=3)
+    >>> [(row["reducer"], row["n_components"]) for row in result.rows]
+    [('PCA', 1), ('Autoencoder', 1), ('PCA', 2), ('Autoencoder', 2)]
+    >>> all(0.9 < row["r2"] < 1 for row in result.rows)
+    True
+    """
+    from tqdm.auto import tqdm
+
+    X, y = _check(X, y)
+    named = _named(reducers, random_state)
+    splits = _splits(X, y, cv, random_state)
+    sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
+    classes = is_classes(y)
+    jobs = [(k, name, fold) for k in sizes for name in named for fold in range(len(splits))]
+    folds, estimators = [], {}
+    with tqdm(jobs, "compare", unit="fit", disable=not verbose) as bar:
+        for k, name, fold in bar:
+            model = _with_components(named[name], k)
+            train, test = splits[fold]
+            row = _evaluate(model, *_fold(X, y, train, test, standardize), classes)
+            folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
+            if fold == 0:
+                estimators[name, k] = model
+    *_, X_test, y_test = _fold(X, y, *splits[0], standardize)
+    return Comparison(_means(folds), folds, estimators, X_test, y_test)
+
+
+def is_classes(y: np.ndarray | None) -> bool:
+    """Tell whether y is of classes: of text, truth values, or whole numbers of few values."""
+    if y is None or y.ndim > 1:
+        return False
+    if y.dtype.kind not in "fiu":
+        return True
+    return bool((y % 1 == 0).all()) and len(np.unique(y)) <= max(FEW, len(y) / 5)
+
+
+def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    X = check_array(X, dtype=[np.float64, np.float32], ensure_min_samples=4, input_name="X")
+    if y is None:
+        return X, None
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    if y.dtype == object:
+        y = np.array(y.tolist())
+    if y.dtype == object:
+        raise ValueError("y has values that are neither text nor numbers, such as None: drop those rows.")
+    if len(y) != len(X):
+        raise ValueError(f"y has {len(y)} rows, but X has {len(X)}.")
+    return X, y.ravel() if y.shape[1:] == (1,) else y
+
+
+def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
+    """PCA first unless it is among them, then the others, each with a name of its own and the seed."""
+    from sklearn.decomposition import PCA
+
+    if reducers is None:
+        reducers = [Autoencoder()]
+    if hasattr(reducers, "fit"):
+        raise TypeError(f"reducers must be a dict or a list of transformers: pass [{type(reducers).__name__}(...)].")
+    named = {name: clone(reducer) for name, reducer in _numbered(reducers).items()}
+    if not any(isinstance(reducer, PCA) for reducer in named.values()):
+        if "PCA" in named:
+            raise ValueError("'PCA' is PCA itself, which is always there: give that reducer another name.")
+        named = {"PCA": PCA(), **named}
+    for reducer in named.values():
+        seeds = [p for p in reducer.get_params() if p == "random_state" or p.endswith("__random_state")]
+        reducer.set_params(**{p: random_state for p in seeds if reducer.get_params()[p] is None})
+    return named
+
+
+def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
+    """Reducers by the names of their classes, numbered from the second of a class on."""
+    if isinstance(reducers, Mapping):
+        return reducers
+    classes = [type(reducer).__name__ for reducer in reducers]
+    before = [classes[:i].count(name) for i, name in enumerate(classes)]
+    names = [f"{name} {n + 1}" if n else name for name, n in zip(classes, before, strict=True)]
+    return dict(zip(names, reducers, strict=True))
+
+
+def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | None) -> list[tuple[Any, Any]]:
+    from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+
+    if isinstance(cv, (int, np.integer)):
+        # With too few rows of a class to put one in each fold, folds are not stratified.
+        classes = y is not None and is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
+        cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
+    return list(check_cv(cv, y).split(X, y))
+
+
+def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
+    if n_components is None:
+        return [k for k in (2, 8, 16) if k <= most] or [most]
+    sizes = list(dict.fromkeys(np.atleast_1d(np.asarray(n_components, dtype=object)).tolist()))
+    if not sizes:
+        raise ValueError("n_components is empty: pass at least one number.")
+    for k in sizes:
+        if not (isinstance(k, (int, np.integer)) and 1 <= k <= most):
+            raise ValueError(
+                f"n_components={k} is no whole number from 1 to {most}, "
+                "the smaller of columns and training rows of a fold."
+            )
+    return [int(k) for k in sizes]
+
+
+def _with_components(reducer: Any, k: int) -> Any:
+    """A fresh clone with so many components: its own, or those of the last step that has them."""
+    model = clone(reducer)
+    names = [p for p in model.get_params() if p == "n_components" or p.endswith("__n_components")]
+    if not names:
+        return model
+    return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
+
+
+def _fold(
+    X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
+    X_train, X_test = X[train], X[test]
+    if standardize:
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(X_train)
+        X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
+    return X_train, None if y is None else y[train], X_test, None if y is None else y[test]
+
+
+def _evaluate(
+    model: BaseEstimator,
+    X_train: np.ndarray,
+    y_train: np.ndarray | None,
+    X_test: np.ndarray,
+    y_test: np.ndarray | None,
+    classes: bool,
+) -> dict[str, float | None]:
+    """Fit a reducer and measure all that the table tells about it."""
+    start = time.perf_counter()
+    model.fit(X_train, y_train if get_tags(model).target_tags.required else None)
+    fit_seconds = time.perf_counter() - start
+    linear, knn = _downstream(model.transform(X_train), y_train, model.transform(X_test), y_test, classes)
+    return {
+        "r2": _r2(model, X_train, X_test),
+        "linear": linear,
+        "knn": knn,
+        "fit_seconds": fit_seconds,
+        "rows_per_second": _rows_per_second(model, X_test),
+    }
+
+
+def _r2(model: Any, X_train: np.ndarray, X_test: np.ndarray) -> float | None:
+    """Held-out reconstruction, of what can reconstruct."""
+    if not hasattr(model, "inverse_transform"):
+        return None
+    try:
+        X_hat = reconstruct(model, X_test)
+    except NotFittedError:  # KernelPCA has the method but learns it only if asked to
+        return None
+    return r2_against(X_test, X_hat, X_train.mean(axis=0, dtype=float))
+
+
+def _downstream(
+    H_train: Any, y_train: Any, H_test: Any, y_test: Any, classes: bool
+) -> tuple[float | None, float | None]:
+    """Held-out score of a linear model on the standardized code, and of 5 nearest neighbours."""
+    if y_train is None or (not classes and len(y_test) < 2):  # R2 of one row is not defined
+        return None, None
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    k = min(5, len(H_train))
+    if classes:
+        several = len(np.unique(y_train)) > 1
+        models = [LogisticRegression(max_iter=1000) if several else DummyClassifier(), KNeighborsClassifier(k)]
+    else:
+        models = [Ridge(), KNeighborsRegressor(k)]
+    models[0] = make_pipeline(StandardScaler(), models[0])
+    linear, knn = (float(m.fit(H_train, y_train).score(H_test, y_test)) for m in models)
+    return linear, knn
+
+
+def _rows_per_second(model: Any, X: np.ndarray) -> float:
+    """Rows that transform encodes in a second: the best of a few calls."""
+    best, start, now = np.inf, time.perf_counter(), -np.inf
+    while now - start < TIMED:
+        before = time.perf_counter()
+        model.transform(X)
+        now = time.perf_counter()
+        best = min(best, now - before)
+    return len(X) / best
+
+
+def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Average the folds of each reducer and number of components."""
+    keys = dict.fromkeys((f["n_components"], f["reducer"]) for f in folds)
+    rows = []
+    for k, name in keys:
+        same = [f for f in folds if (f["n_components"], f["reducer"]) == (k, name)]
+        rows.append({"reducer": name, "n_components": k, **{c: _mean([f[c] for f in same]) for c in COLUMNS}})
+    return rows
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,258 @@
+"""Layers of a stack: read from a parameter, pretrained one by one, and unrolled into one network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from torch import Tensor, nn
+
+from ..autoencoders.dense import Autoencoder
+from ..base.encoding import Coding
+from ..base.estimator import TorchEstimator
+from ..engine.data import RESIDENT_BYTES, Array, to_tensor
+from ..functional import squared_error, weighted_average
+from ..nn.dense import Coder
+
+__all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "named_layers", "pretrain"]
+
+Named = list[tuple[str, Any]]
+
+# ------------------------------------------------------------------ reading the parameter
+
+
+def named_layers(layers: Any) -> Named:
+    """Pairs of a name and a layer: layer1, layer2, ... where they have no name. Nothing is checked."""
+    if not isinstance(layers, (list, tuple)):
+        return []
+    return [tuple(item) if _is_pair(item) else (f"layer{k}", item) for k, item in enumerate(layers, 1)]
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[0], str)
+
+
+def is_width(layer: Any) -> bool:
+    """Whether a layer is given by its width alone."""
+    return isinstance(layer, (int, np.integer)) and not isinstance(layer, bool) and bool(layer > 0)
+
+
+def make_layers(layers: Sequence[Any], reserved: set[str]) -> Named:
+    """Names and new estimators of the layers, made of a width where only that is given.
+
+    Parameters
+    ----------
+    layers : list of int, estimator, or (name, int or estimator)
+    reserved : set of str
+        Names that no layer may have.
+
+    Raises
+    ------
+    ValueError
+        If there is none, two share a name, or one cannot be stacked or has invalid parameters.
+    """
+    named = named_layers(layers)
+    if not named:
+        raise ValueError("layers is empty: name at least one width or estimator.")
+    _require_names([name for name, _ in named], reserved)
+    return [(name, _made(name, layer)) for name, layer in named]
+
+
+def _require_names(names: list[str], reserved: set[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Two layers are named {name!r}: give each a name of its own.")
+        if name in reserved or "__" in name or not name:
+            raise ValueError(f"A layer cannot be named {name!r}: use a name without '__' that is no parameter's.")
+
+
+def _made(name: str, layer: Any) -> Any:
+    if is_width(layer):
+        return Autoencoder(int(layer), hidden_layer_sizes=(128,), learning_rate_init=3e-3, max_iter=25)
+    _require_stackable(name, layer)
+    layer = clone(layer)
+    with _telling(name):
+        layer._validate_params()
+    return layer
+
+
+def _require_stackable(name: str, layer: Any) -> None:
+    is_ours = isinstance(layer, TorchEstimator) and (isinstance(layer, Coding) or hasattr(layer, "to_autoencoder"))
+    if not is_ours:
+        raise ValueError(
+            f"{name} is {layer!r}: a layer is a width of at least 1, an estimator of this package that decodes, "
+            "or a pair of a name and one of these."
+        )
+    if get_tags(layer).target_tags.required:
+        raise ValueError(
+            f"{name} is a {type(layer).__name__}, which learns from y, but a layer is shown codes alone: "
+            "use an estimator that needs no y."
+        )
+
+
+def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...]:
+    """Name, class and parameters of each layer as text, by which a change of them is noticed."""
+    plain = (str, Number, list, tuple, type(None))
+    parameters = [
+        sorted((k, v) for k, v in layer.get_params().items() if k not in ignore and isinstance(v, plain))
+        for _, layer in named
+    ]
+    return tuple((name, type(layer).__name__, repr(p)) for (name, layer), p in zip(named, parameters, strict=True))
+
+
+# ------------------------------------------------------------------ pretraining
+
+
+def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, learn: bool = True) -> list[Any]:
+    """Fit each layer to the codes of the one below, or only start it, and return them."""
+    below: tuple[str, Any] | None = None
+    for name, layer in named:
+        if below is not None:
+            X = _codes(below[1], X)
+            _take_shape(layer, below[1])
+        seed = int(torch.randint(2**31 - 1, (), generator=rng))
+        if layer.random_state is None:
+            layer.set_params(random_state=seed)
+        with _telling(name, None if below is None else below[0]):
+            layer.fit(X, sample_weight=weight) if learn else layer._start(X, weight)
+        below = name, layer
+    return [layer for _, layer in named]
+
+
+@torch.no_grad()
+def _codes(layer: Any, X: Array) -> Tensor:
+    """Codes as a tensor: on the layer's device, if they are few enough to stay there."""
+    module, theta, shape = layer._ready_module(), layer._flat.theta, (X.shape[0], layer._n_features_out)
+    stay = shape[0] * shape[1] * theta.dtype.itemsize <= RESIDENT_BYTES
+    codes = torch.empty(shape, dtype=theta.dtype, device=theta.device if stay else "cpu")
+    for rows, x in layer._finite_chunks(X):
+        codes[rows] = layer._encode(module, x)
+    return codes
+
+
+def _take_shape(layer: Any, below: Any) -> None:
+    """Tell a layer of images the shape of the maps below, unless it was told another."""
+    shape = getattr(below, "code_shape_", ())
+    asked = layer.get_params().get("image_shape", ())
+    if len(shape) == 3 and (asked is None or (isinstance(asked, str) and asked == "auto")):
+        layer.set_params(image_shape=shape)
+
+
+@contextmanager
+def _telling(name: str, below: str | None = None) -> Iterator[None]:
+    """Put a layer's name before its errors and warnings."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            yield
+        except ValueError as error:
+            raise type(error)(f"{name}: {error}") from error
+    for warning in told:
+        warnings.warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category, stacklevel=8)
+
+
+def _about_codes(message: str, below: str | None) -> str:
+    """A complaint of X with the cure for codes, where these are what a layer sees."""
+    if below is None or not message.startswith("X has values outside"):
+        return message
+    complaint, _, _ = message.removeprefix("X").rpartition(": ")
+    cure = f"give {below} a code within it, such as that of code_activation='logistic', or use 'gaussian'"
+    return f"the code of {below}{complaint}: {cure}."
+
+
+# ------------------------------------------------------------------ one network
+
+
+def coder_of(layer: Any) -> Any:
+    """The deterministic network that a fitted layer stands for: of a Boltzmann machine an autoencoder."""
+    return layer.to_autoencoder() if hasattr(layer, "to_autoencoder") else layer
+
+
+class Stage(nn.Module):
+    """A layer of the unrolled network, with the centring that the layer does by itself.
+
+    Parameters
+    ----------
+    layer : fitted estimator
+    is_first : bool
+        Whether its input comes already centred and scaled.
+    """
+
+    coder: Any
+    offset: Tensor | None
+
+    def __init__(self, layer: Any, is_first: bool) -> None:
+        super().__init__()
+        scales = layer._centred and not is_first
+        self.layer = layer
+        self.coder = layer._new_module()
+        self.scale = float(layer.scale_) if scales else 1.0
+        self.register_buffer("offset", to_tensor(layer.mean_).clone() if scales else None)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of each row."""
+        if self.offset is not None:
+            x = (x - self.offset) * (1.0 / self.scale)
+        h: Tensor = self.layer._encode(self.coder, x)
+        return h
+
+    def decode(self, h: Tensor) -> Tensor:
+        """What the layer was shown, in the mean given its code."""
+        x: Tensor = self.layer._decode(self.coder, h)
+        return x if self.offset is None else x * self.scale + self.offset
+
+    def loss(self, h: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        """Mean of -log p(x | h), or of the squared error where the layer has no likelihood."""
+        if isinstance(self.coder, Coder):
+            coder: Any = self.coder
+            loss: Tensor = coder.head.loss(coder.decode(h), x, weight)
+            return loss
+        return weighted_average(squared_error(self.layer._decode(self.coder, h), x), weight)
+
+
+class Unrolled(nn.Module):
+    """Fitted layers as one deep network: all encoders, then all decoders in reverse.
+
+    Parameters
+    ----------
+    layers : list of fitted estimators
+        Only the architecture is theirs, until ``load_layers``.
+    """
+
+    stages: Any
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(Stage(coder_of(layer), k == 0) for k, layer in enumerate(layers))
+
+    def load_layers(self) -> None:
+        """Copy the weights that the layers were fitted to."""
+        for stage in self.stages:
+            stage.coder.load_state_dict(stage.layer.module_.state_dict())
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of each row."""
+        for stage in self.stages:
+            x = stage.encode(x)
+        return x
+
+    def decode(self, h: Tensor) -> Tensor:
+        """Mean of each row given its code."""
+        for stage in reversed(self.stages):
+            h = stage.decode(h)
+        return h
+
+    def loss(self, x: Tensor, weight: Tensor | None) -> Tensor:
+        """Mean over the rows of -log p(x | h), with the likelihood of the lowest layer."""
+        h = self.encode(x)
+        for stage in reversed(self.stages[1:]):
+            h = stage.decode(h)
+        loss: Tensor = self.stages[0].loss(h, x, weight)
+        return loss

@@ -1,0 +1,113 @@
+"""Pseudo-likelihood of a harmonium: how well each column is told from all the others (Besag, 1975)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..functional import group_log_softmax
+from .harmonium import Harmonium
+from .units import Bernoulli, Gaussian, Joint, Rectified, Softmax, gauss_hermite
+
+__all__ = ["cost_of_row", "has_pseudo_likelihood", "pseudo_log_likelihood"]
+
+BLOCK = 2**21
+"""Entries of the hidden fields that are held at a time."""
+N_NODES = 16
+"""Nodes of the quadrature over a gaussian unit."""
+
+
+def has_pseudo_likelihood(machine: Harmonium) -> bool:
+    """Whether the visible units have one: the draws of which counts are made have no names."""
+    return all(type(part) in CONDITIONALS for part in _parts(machine))
+
+
+def cost_of_row(machine: Harmonium) -> int:
+    """What the pseudo-likelihood of a row costs, in normalisers of binary hidden units."""
+    states = max(N_NODES if isinstance(part, Gaussian) else 2 for part in _parts(machine))
+    return states * machine.weight.numel() * (12 if isinstance(machine.hidden, Rectified) else 1)
+
+
+def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:
+    """Sum over the columns, or groups of columns, of log p(s_i | all others): of shape (n,), in nats.
+
+    No column is left out. Binary and softmax units are summed over their states, gaussian ones are
+    integrated by quadrature.
+
+    Parameters
+    ----------
+    machine : Harmonium
+    s : Tensor of shape (n, n_features)
+        States of the visible units.
+    """
+    field, first = machine.hidden_field(s), 0
+    found = torch.zeros_like(s[:, 0])
+    for part in _parts(machine):
+        columns = slice(first, first + part.width)
+        found = found + CONDITIONALS[type(part)](_Scores(machine, s, field, columns), part)
+        first = columns.stop
+    return found
+
+
+def _parts(machine: Harmonium) -> list[Any]:
+    return list(machine.visible.parts) if isinstance(machine.visible, Joint) else [machine.visible]
+
+
+class _Scores:
+    """What log p(s) would be, up to a constant, if some columns had other values, one column at a time."""
+
+    def __init__(self, machine: Harmonium, s: Tensor, field: Tensor, columns: slice) -> None:
+        self.weight = machine.weight[:, columns].t()
+        self.bias = machine.visible_bias[columns]
+        self.s, self.field, self.hidden = s[:, columns], field, machine.hidden
+
+    def replaced(self, value: Tensor | float) -> Tensor:
+        """Scores of shape (n, width) with this value in the place of each column's."""
+        change = value - self.s
+        return self._scores(lambda c: self.field[:, None] + change[:, c, None] * self.weight[c]) + value * self.bias
+
+    def chosen(self, member: Tensor, n_groups: int) -> Tensor:
+        """Scores of shape (n, width) with each column as the choice of its group."""
+        of_group = self.s[:, None] * (member == torch.arange(n_groups, device=member.device)[:, None])
+        rest = self.field[:, None] - of_group @ self.weight
+        return self._scores(lambda c: rest[:, member[c]] + self.weight[c]) + self.bias
+
+    def _scores(self, field_of: Callable[[slice], Tensor]) -> Tensor:
+        return torch.cat([self.hidden.log_normaliser(field_of(columns)) for columns in self._blocks()], 1)
+
+    def _blocks(self) -> Iterator[slice]:
+        size = max(1, BLOCK // self.field.numel())
+        return (slice(i, i + size) for i in range(0, len(self.weight), size))
+
+
+def _of_bernoulli(score: _Scores, units: Bernoulli) -> Tensor:
+    on, off = score.replaced(1.0), score.replaced(0.0)
+    return (score.s * on + (1 - score.s) * off - torch.logaddexp(on, off)).sum(1)
+
+
+def _of_gaussian(score: _Scores, units: Gaussian) -> Tensor:
+    node, weight = (q.to(score.s) for q in gauss_hermite(N_NODES))
+    center = score.bias + score.hidden.mean(score.field) @ score.weight.t()
+    # The integral of exp(score(t) - t^2 / 2), with t = center + z, is an expectation over z from N(0, 1).
+    terms = [
+        score.replaced(center + z) - center.square() / 2 - center * z + w.log()
+        for z, w in zip(node, weight, strict=True)
+    ]
+    log_integral = torch.logsumexp(torch.stack(terms), 0) + 0.5 * math.log(2 * math.pi)
+    return (score.replaced(score.s) - score.s.square() / 2 - log_integral).sum(1)
+
+
+def _of_softmax(score: _Scores, units: Softmax) -> Tensor:
+    n_groups = len(units.sizes)
+    return (score.s * group_log_softmax(score.chosen(units.member, n_groups), units.member, n_groups)).sum(1)
+
+
+CONDITIONALS: dict[type, Callable[[_Scores, Any], Tensor]] = {
+    Bernoulli: _of_bernoulli,
+    Gaussian: _of_gaussian,
+    Softmax: _of_softmax,
+}

@@ -1,0 +1,1 @@
+"""Sources of batches, optimizers and the only training loop."""

@@ -1,0 +1,117 @@
+"""Mean, scale and principal axes of a table, in one pass or a few, a chunk of rows at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import Array, Rows, chunks
+
+__all__ = ["moments", "principal_axes"]
+
+
+def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Mean of each column, and the root of the mean variance of all columns.
+
+    Chunks are summed in the precision of X around their own mean and merged in double precision
+    (Chan, Golub and LeVeque, 1983), so that one pass is enough and nothing cancels.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,), float64
+    scale : float
+        1.0 where every column is constant.
+    """
+    mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    spread = float(variance.sum())
+    if _dtype(X) == torch.float32 and (spread == 0.0 or not math.isfinite(spread)):
+        mean, variance = _mean_and_variance(X, weight, torch.float64)  # squares left the range of float32
+    variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
+    scale = math.sqrt(float(variance.mean()))
+    return mean.numpy(), 1.0 if scale == 0.0 else scale
+
+
+def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Of each column, in double precision, from chunks in the precision that is asked for."""
+    n_features = X.shape[1]
+    device = X.device if isinstance(X, Tensor) and dtype == X.dtype else torch.device("cpu")
+    source = Rows(X, dtype=dtype, device=device)
+    start = 0 if weight is None else int(np.argmax(weight > 0))
+    first = source[start : start + 1]
+    total = 0.0
+    mean, squares = torch.zeros((2, n_features), dtype=torch.float64)
+    for rows in chunks(X.shape[0], n_features):
+        x = source[rows] - first  # a column that is constant is then exactly zero
+        w = None if weight is None else torch.from_numpy(weight[rows]).to(x)
+        size = float(len(x) if w is None else w.sum())
+        if size == 0.0:
+            continue
+        center = x.mean(0) if w is None else (w @ x) / size
+        deviation = (x - center).square_()
+        squares += (deviation.sum(0) if w is None else w @ deviation).cpu().double()
+        shift = center.cpu().double() - mean
+        total += size
+        mean += shift * (size / total)
+        squares += shift.square() * (size * (total - size) / total)
+    return mean + first[0].cpu().double(), squares / total
+
+
+def _dtype(X: Array) -> torch.dtype:
+    return X.dtype if isinstance(X, Tensor) else torch.from_numpy(np.empty(0, X.dtype)).dtype
+
+
+def principal_axes(
+    x: Rows, n_components: int, rng: torch.Generator, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Leading eigenvectors and eigenvalues of the mean outer product of centred rows.
+
+    The matrix itself is formed where it is small; else subspace iteration from a random start
+    (Halko, Martinsson and Tropp, 2011) needs only its product with a thin block.
+
+    Returns
+    -------
+    axes : Tensor of shape (n_components, n_features), orthonormal rows, float64
+        The largest entry of each is positive, as in scikit-learn's PCA.
+    variances : Tensor of shape (n_components,), float64, descending
+    """
+    n_features = x[:1].shape[1]
+    width = min(n_features, n_components + 10)
+    if len(x) < n_features and len(x) <= max(256, 16 * width):  # the rows span all that varies
+        spare = torch.randn(n_features, max(0, n_components - len(x)), dtype=torch.float64, generator=rng)
+        basis = torch.linalg.qr(torch.cat([x[:].cpu().double().T, spare], 1))[0]
+        product = basis.T @ _second_moment(x, weight, basis)
+    elif n_features <= max(256, 16 * width):
+        basis = torch.eye(n_features, dtype=torch.float64)
+        product = _second_moment(x, weight)
+    else:
+        start = torch.randn(n_features, width, dtype=torch.float64, generator=rng)
+        basis = torch.linalg.qr(start)[0]
+        for _ in range(7):
+            basis = torch.linalg.qr(_second_moment(x, weight, basis))[0]
+        product = basis.T @ _second_moment(x, weight, basis)
+    variances, vectors = torch.linalg.eigh((product + product.T) / 2)
+    leading = slice(len(variances) - n_components, None)
+    axes = (basis @ vectors[:, leading]).T.flip(0)
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return axes * torch.where(largest < 0, -1.0, 1.0), variances[leading].flip(0).clamp_min(0)
+
+
+def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:
+    """sum_i w_i x_i x_i' / sum_i w_i, or its product with a block of columns."""
+    result: Tensor | float = 0.0
+    thin = None if block is None else block.to(x.out, x.dtype)
+    for rows in chunks(len(x), x[:1].shape[1]):
+        part = x[rows]
+        left = part if weight is None else part * weight[rows].to(part)[:, None]
+        result = result + (left.T @ (part if thin is None else part @ thin)).cpu().double()
+    total = float(len(x) if weight is None else weight.sum())
+    assert isinstance(result, Tensor)
+    return result / total

@@ -1,0 +1,307 @@
+"""minimise(): the only training loop.
+
+It asks two things. Data has a length and hands out a batch for an index. A step leaves gradients in
+the module's buffers and returns named terms, whose sum is the objective; where there is no objective,
+it returns none. What is in a batch, how the gradients come about (back-propagation, Gibbs sampling,
+several losses in turn) and what the terms mean is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .data import Source, Subset
+from .optim import Flat, Optimizer, Terms, total
+
+__all__ = [
+    "Flat",
+    "NonFiniteLossError",
+    "Optimizer",
+    "Outcome",
+    "Plan",
+    "Terms",
+    "backward",
+    "hold_out",
+    "joined",
+    "minimise",
+]
+
+
+class NonFiniteLossError(ValueError):
+    """A loss became NaN or infinite."""
+
+
+def backward(terms: Terms) -> Terms:
+    """Back-propagate the sum of the terms."""
+    objective = total(terms)
+    if objective.requires_grad:
+        torch.autograd.backward(objective, torch.ones_like(objective))
+    return terms
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda t: 1.0,
+    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
+    "one_cycle": lambda t: (
+        0.04 + 0.48 * (1 - math.cos(math.pi * t / 0.3)) if t < 0.3 else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
+    ),
+}
+"""Learning rate over learning_rate_init, as a function of the fraction of steps done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train."""
+
+    batch_size: int
+    max_iter: int
+    rate: float = 1e-3
+    schedule: str = "constant"
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    shuffle: bool = True
+    verbose: int = 0
+    monitor: str | None = "loss"
+    """What must fall: a term, "loss" for the sum of all, "validation_loss", or None where there is no objective."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training leaves beside the weights."""
+
+    history: dict[str, list[float]]
+    """Mean of each term, of their sum "loss" and, if there is one, "validation_loss", an epoch."""
+    loss: float
+    """The monitored value of the weights that were kept."""
+    still_falling: bool
+    """Whether training at a constant rate ended while the monitored term was still falling."""
+
+
+def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
+    """Split an order of rows into batches; a tail of one row joins the batch before it."""
+    sizes = [size] * (n // size) + [n % size] * (n % size > 0)
+    if len(sizes) > 1 and sizes[-1] == 1 and size > 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    yield from order.split(sizes)
+
+
+def minimise(
+    step: Callable[[Any], Terms],
+    data: Source,
+    flat: Flat,
+    optimizer: Optimizer,
+    plan: Plan,
+    rng: torch.Generator,
+    examine: Callable[[], dict[str, float]] = dict,
+) -> Outcome:
+    """Take steps over shuffled batches until the plan ends or the monitored term stops falling.
+
+    The parameters end at the best epoch, for whatever reason training ends: convergence, the plan's
+    end, or Ctrl-C, which warns. After an error they are what they were.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(batch)`` adds the gradient to ``flat.grad`` and returns named scalar terms.
+    data : Source
+    flat : Flat
+    optimizer : Optimizer
+    plan : Plan
+    rng : torch.Generator
+        A generator on the CPU; it decides the order of rows.
+    examine : callable
+        What to note of the weights after each epoch; also at the start if its "validation_loss" is
+        monitored.
+
+    Returns
+    -------
+    outcome : Outcome
+
+    Raises
+    ------
+    NonFiniteLossError
+        If a term is NaN or infinite; its epoch, name and likely cure are told.
+    """
+    before = flat.save(), {name: moment.clone() for name, moment in optimizer.moments.items()}
+    watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size)
+    try:
+        with _Progress(plan) as progress:
+            for epoch in range(plan.max_iter):
+                terms = _epoch(step, data, flat, optimizer, plan, rng, epoch)
+                progress.show(epoch, watch.record(epoch, terms))
+                if watch.finished:
+                    break
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"Training was interrupted in epoch {watch.n_epochs + 1}; the best weights so far are kept.", stacklevel=2
+        )
+        return watch.conclude()
+    except BaseException:
+        saved, optimizer.moments = before
+        flat.load(saved)
+        raise
+    if watch.one_batch and watch.pending is not None:
+        everything = data[torch.arange(len(data), device=getattr(data, "device", None))]
+        watch.settle(optimizer.gradient(flat, lambda: step(everything)))
+    return watch.conclude()
+
+
+def _epoch(
+    step: Callable[[Any], Terms],
+    data: Source,
+    flat: Flat,
+    optimizer: Optimizer,
+    plan: Plan,
+    rng: torch.Generator,
+    epoch: int,
+) -> dict[str, float]:
+    """One pass over the data: the mean of each term over the rows."""
+    n = len(data)
+    order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
+    order = order.to(getattr(data, "device", order.device))
+    factor = SCHEDULES[plan.schedule]
+    sums: Terms = {}
+    done = 0
+    for index in batches(n, plan.batch_size, order):
+        batch = data[index]
+        rate = plan.rate * factor((epoch + done / n) / plan.max_iter)
+        for name, value in optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
+            if name not in sums:
+                sums[name] = torch.zeros_like(value)
+            sums[name].add_(value.detach(), alpha=len(index) / n)
+        done += len(index)
+    return dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True)) if sums else {}
+
+
+class _Watch:
+    """Keeps the history and the best weights, and knows when to stop.
+
+    A held-out loss is that of the weights at the epoch's end. A loss in training is not: it was
+    measured on the way there. So weights stand for the worse of the epochs before and after them,
+    or, where an epoch is one batch, for the loss with which the next one starts.
+    """
+
+    def __init__(self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool) -> None:
+        self.flat, self.plan, self.examine, self.one_batch = flat, plan, examine, one_batch
+        self.history: dict[str, list[float]] = {}
+        self.n_epochs = self.n_stale = 0
+        held_out = plan.monitor == "validation_loss"
+        self.lowest = examine()["validation_loss"] if held_out else math.inf
+        self.best_value, self.best = self.lowest, flat.save()
+        watched_in_training = plan.monitor is not None and not held_out
+        self.pending = self.best if watched_in_training else None
+        self.at_least = -math.inf
+
+    def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
+        """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
+        row = {"loss": sum(terms.values()), **terms} if terms else {}
+        row |= self.examine()
+        for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
+            self._require_finite(name, row[name], epoch)
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
+        self.n_epochs = epoch + 1
+        if self.plan.monitor is not None:
+            self._compare(row[self.plan.monitor])
+        return row
+
+    def _compare(self, value: float) -> None:
+        enough = self.plan.tol * abs(self.lowest) if math.isfinite(self.lowest) else 0.0
+        self.n_stale = self.n_stale + 1 if value > self.lowest - enough else 0
+        self.lowest = min(self.lowest, value)
+        if self.pending is None:
+            self._keep(value, self.flat.save)
+            return
+        self._keep_pending(value)
+        self.pending, self.at_least = self.flat.save(), -math.inf if self.one_batch else value
+
+    def _keep_pending(self, value: float) -> None:
+        pending = self.pending
+        assert pending is not None
+        self._keep(max(value, self.at_least), lambda: pending)
+
+    def _keep(self, value: float, weights: Callable[[], list[Tensor]]) -> None:
+        if value <= self.best_value:  # of weights that look alike those that were trained longer
+            self.best_value, self.best = value, weights()
+
+    def settle(self, terms: Terms) -> None:
+        """Compare the weights of the end, given their terms."""
+        monitor = self.plan.monitor
+        value = total(terms) if monitor in (None, "loss") else terms[monitor]
+        self._keep_pending(float(value.detach()))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the monitored term has stopped falling."""
+        return self.n_stale >= self.plan.n_iter_no_change
+
+    def conclude(self) -> Outcome:
+        """End at the best epoch, or at the last where nothing is monitored."""
+        last = self.history.get("loss", [math.nan])[-1]
+        if self.plan.monitor is None:
+            return Outcome(self.history, last, False)
+        if self.pending is not None and not self.one_batch and self.n_epochs:
+            self._keep_pending(self.at_least)
+        self.flat.load(self.best)
+        known = self.best_value if math.isfinite(self.best_value) else math.nan
+        return Outcome(self.history, known, self.plan.schedule == "constant" and self.n_stale == 0)
+
+    def _require_finite(self, name: str, value: float, epoch: int) -> None:
+        if not math.isfinite(value):
+            raise NonFiniteLossError(
+                f"The loss term {name!r} became {value} in epoch {epoch + 1}: lower learning_rate_init "
+                f"(now {self.plan.rate:g}), set max_grad_norm=1.0, or look for extreme values in X."
+            )
+
+
+class _Progress:
+    """A bar (verbose=1), a line an epoch (verbose=2), or nothing."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.bar: Any = None
+
+    def __enter__(self) -> _Progress:
+        if self.plan.verbose == 1:
+            from tqdm.auto import tqdm
+
+            self.bar = tqdm(total=self.plan.max_iter, unit="epoch")
+        return self
+
+    def show(self, epoch: int, row: dict[str, float]) -> None:
+        """Tell the terms of an epoch."""
+        if self.bar is not None:
+            self.bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()}, refresh=False)
+            self.bar.update()
+        elif self.plan.verbose > 1:
+            terms = "  ".join(f"{name} {value:.6g}" for name, value in row.items())
+            print(f"epoch {epoch + 1}/{self.plan.max_iter}  {terms}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subset, Subset]:
+    """Split a source at random into rows to train on and rows to validate on, at least one each."""
+    n = len(data)
+    n_held = min(max(1, round(fraction * n)), n - 1)
+    order = torch.randperm(n, generator=rng)
+    return Subset(data, order[n_held:]), Subset(data, order[:n_held])
+
+
+def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
+    """One history after the other; a term that only one of them has is NaN in the other's epochs."""
+    epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
+    missing = [[math.nan] * n for n in epochs]
+    return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}

@@ -1,0 +1,65 @@
+"""Activations of units, their derivatives, and batch normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["ACTIVATIONS", "EPS", "SLOPES", "SLOPE_FROM_OUTPUT", "batch_norm", "slope"]
+
+EPS = 1e-5
+"""What keeps a variance away from zero."""
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": _identity,
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "logistic": torch.sigmoid,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
+    "softplus": F.softplus,
+}
+
+
+_aten = torch.ops.aten
+SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "identity": lambda g, z, a: g,
+    "relu": lambda g, z, a: _aten.threshold_backward.default(g, a, 0),
+    "tanh": lambda g, z, a: _aten.tanh_backward.default(g, a),
+    "logistic": lambda g, z, a: _aten.sigmoid_backward.default(g, a),
+    "gelu": lambda g, z, a: _aten.gelu_backward.default(g, z),
+    "silu": lambda g, z, a: _aten.silu_backward.default(g, z),
+    "elu": lambda g, z, a: _aten.elu_backward.default(g, 1.0, 1.0, 1.0, False, z),
+    "leaky_relu": lambda g, z, a: _aten.leaky_relu_backward.default(g, z, 0.01, False),
+    "softplus": lambda g, z, a: _aten.softplus_backward.default(g, z, 1.0, 20.0),
+}
+"""The gradient before each activation a(z), given the gradient g behind it."""
+
+
+SLOPE_FROM_OUTPUT = {"identity", "relu", "tanh", "logistic", "leaky_relu"}
+"""Activations whose derivative is known from what comes out of them."""
+
+
+def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
+    """a'(z) of an activation, which can be differentiated once more."""
+    if activation == "logistic":
+        return a - a.square()
+    if activation == "silu":  # torch's fused gradient of it cannot
+        s = torch.sigmoid(z)
+        return s + a * (1 - s)
+    return SLOPES[activation](torch.ones_like(z), z, a)
+
+
+def batch_norm(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """(x - mean) / sqrt(variance + EPS) of each column."""
+    return (x - mean) * torch.rsqrt(variance + EPS)

@@ -1,0 +1,20 @@
+"""Divergences between distributions, in nats."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["bernoulli_divergence"]
+
+EPS = 1e-5
+"""What keeps a probability away from 0 and 1."""
+
+
+def bernoulli_divergence(rho: float, r: Tensor) -> tuple[Tensor, Tensor]:
+    """KL(rho || r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)) in nats, and its derivative in r."""
+    r = r.clamp(EPS, 1 - EPS)
+    value = rho * (math.log(rho) - r.log()) + (1 - rho) * (math.log1p(-rho) - torch.log1p(-r))
+    return value, (1 - rho) / (1 - r) - rho / r

@@ -1,0 +1,383 @@
+"""Top-k codes and the dictionary that decodes them: the module inside ``TopKAutoencoder``.
+
+Where few of many units are active, products with the code gather the rows of those units instead of
+multiplying by zeros. From where on that is faster was measured by ``benchmarks/topk.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .. import functional
+from .dense import Coder, Dense, DenseAutoencoder, Tape
+
+__all__ = ["Dictionary", "DictionaryAutoencoder", "Entries", "TopKEncoder", "keep_largest"]
+
+GATHERED_SIZE = 2**17
+"""Numbers in a dictionary from which on gathering is faster than a dense product, ..."""
+GATHERED_RATIO = 16
+"""... where there are so many units for each active one."""
+MOMENTUM = 0.1
+"""Weight of a batch in the running mean of the threshold."""
+EPS = 1e-12
+"""Least norm by which an atom is divided."""
+
+
+def keep_largest(a: Tensor, k: int) -> Tensor:
+    """The k largest entries of each row, and zeros elsewhere; of equal ones no more than k."""
+    values, columns = a.topk(k, 1, sorted=False)
+    return torch.zeros_like(a).scatter_(1, columns, values)
+
+
+class Entries:
+    """The nonzero entries of a sparse matrix S, row by row, and the products that training needs.
+
+    Parameters
+    ----------
+    place : LongTensor of shape (n_entries,)
+        Where they are, row * n_columns + column, ascending.
+    value : Tensor of shape (n_entries,)
+    shape : tuple of int
+        Of S.
+    """
+
+    def __init__(self, place: Tensor, value: Tensor, shape: Sequence[int]) -> None:
+        self.place, self.value, self.shape = place, value, tuple(shape)
+        self.row = place.div(shape[1], rounding_mode="floor")
+        self.column = place - self.row * shape[1]
+
+    @classmethod
+    def of(cls, matrix: Tensor) -> Entries:
+        """Those of a matrix that holds the zeros too."""
+        place = matrix.reshape(-1).nonzero().squeeze(1)
+        return cls(place, matrix.take(place), matrix.shape)
+
+    def like(self, value: Tensor) -> Entries:
+        """Other values in the same places."""
+        return Entries(self.place, value, self.shape)
+
+    def dense(self) -> Tensor:
+        """S with its zeros."""
+        zeros = self.value.new_zeros(self.shape)
+        zeros.view(-1).scatter_(0, self.place, self.value)
+        return zeros
+
+    def column_sums(self) -> Tensor:
+        """Sum of each column of S."""
+        return self.value.new_zeros(self.shape[1]).index_add_(0, self.column, self.value)
+
+    def product(self, matrix: Tensor) -> Tensor:
+        """S M."""
+        starts = torch.searchsorted(self.row, torch.arange(self.shape[0], device=self.row.device))
+        return F.embedding_bag(self.column, matrix, starts, per_sample_weights=self.value, mode="sum")
+
+    def transposed_product(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of S' M that are not zero: which, and what they are."""
+        order = self.column.argsort(stable=True)
+        columns, counts = torch.unique_consecutive(self.column[order], return_counts=True)
+        starts = counts.cumsum(0) - counts
+        sums = F.embedding_bag(self.row[order], matrix, starts, per_sample_weights=self.value[order], mode="sum")
+        return columns, sums
+
+    def inner_products(self, left: Tensor, right: Tensor) -> Tensor:
+        """Entries of A B' in the places of S.
+
+        They are the gradient of sum(A * (S B)) in the values of S, for which there is a fast kernel.
+        """
+        with torch.enable_grad():
+            ones = torch.ones_like(self.value).requires_grad_()
+            product = self.like(ones).product(right.detach())
+        return torch.autograd.grad(product, ones, left)[0]
+
+
+class TopKEncoder(Dense):
+    """A dense encoder of whose units only the largest speak.
+
+    Parameters
+    ----------
+    sizes, activation, output_activation, options
+        As ``Dense``.
+    k : int
+        Active units a row.
+    over_batch : bool
+        In training keep the n k largest of n rows instead of the k largest of each. Afterwards those
+        above a threshold are kept, the running mean of the smallest that were kept in training.
+    gathered : bool
+        Gather the rows of active units in the backward pass.
+    """
+
+    idle: Tensor
+    threshold: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str,
+        output_activation: str,
+        *,
+        k: int,
+        over_batch: bool,
+        gathered: bool,
+        **options: Any,
+    ) -> None:
+        super().__init__(sizes, activation, output_activation, **options)
+        self.k, self.over_batch, self.gathered = k, over_batch and k < sizes[-1], gathered
+        self.register_buffer("idle", torch.zeros(sizes[-1], dtype=torch.long))
+        self.register_buffer("threshold", torch.tensor(torch.nan))
+
+    def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Code of each row; with a generator, as in training."""
+        a = super().forward(x, rng)
+        return self._select(a) if rng is None else self._select_in_training(a)
+
+    def _select(self, a: Tensor) -> Tensor:
+        if self.over_batch:
+            return a * (a > self.threshold)
+        return a if self.k == a.shape[1] else keep_largest(a, self.k)
+
+    def _select_in_training(self, a: Tensor) -> Tensor:
+        h = self._select_over_batch(a) if self.over_batch else self._select(a)
+        with torch.no_grad():
+            self.idle.add_(len(h)).masked_fill_(h.any(0), 0)
+        return h
+
+    def _select_over_batch(self, a: Tensor) -> Tensor:
+        h = keep_largest(a.reshape(1, -1), self.k * len(a)).view_as(a)
+        with torch.no_grad():
+            smallest = torch.where(h == 0, torch.inf, h).min()
+            before = torch.where(self.threshold.isnan(), smallest, self.threshold)
+            self.threshold.copy_(torch.where(smallest.isinf(), self.threshold, before.lerp(smallest, MOMENTUM)))
+        return h
+
+    def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
+        """``forward`` in training, and what ``backpropagate`` needs of it."""
+        a, tape = super().propagate(x, rng)
+        h = self._select_in_training(a)
+        tape[-1] = (*tape[-1][:4], h if self.gathered else (h != 0).to(h))
+        return h, tape
+
+    def backpropagate(self, tape: Tape, g: Tensor, to_input: bool = True) -> Tensor | None:
+        """Add the gradients of weights and biases to theirs, given that of the code."""
+        if not self.gathered:
+            return super().backpropagate(tape, g, to_input)
+        *earlier, (weight, x, z, a, h) = tape
+        assert h is not None
+        code = Entries.of(h)
+        code = code.like(functional.SLOPES[self.activations[-1]](*(t.take(code.place) for t in (g, z, a))))
+        into_weight, into_bias = self.gradients()[-1]
+        into_weight.index_add_(0, *code.transposed_product(x))
+        into_bias.add_(code.column_sums())
+        if not (earlier or to_input):
+            return None
+        return super().backpropagate(earlier, code.product(weight), to_input)
+
+    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+        """V'J of each row; silent units have no derivative."""
+        return super().pull_back(x, v * (self(x) != 0)[:, None])
+
+    def dead(self, n_rows: int) -> Tensor:
+        """Units that were silent for more than so many rows of training."""
+        return (self.idle > n_rows).nonzero().squeeze(1)
+
+    def activate(self, x: Tensor, units: Tensor) -> Tensor:
+        """Activations of some units before the selection; only their own weights are differentiated."""
+        *hidden, (weight, bias) = self.layers()
+        with torch.no_grad():
+            for i, (w, b) in enumerate(hidden):
+                x = F.linear(x, w, b)
+                x = functional.ACTIVATIONS[self.activations[i]](self.norms[i](x) if self.norms else x)
+        return functional.ACTIVATIONS[self.activations[-1]](F.linear(x, weight[units], bias[units]))
+
+
+class Dictionary(Dense):
+    """A linear decoder, eta = h D + b, whose atoms, the rows of D, may have norm one.
+
+    Atoms are weights over their norm wherever they are used, so that they have it exactly whatever
+    an optimizer does: h D = (h / |w|) W.
+
+    Parameters
+    ----------
+    n_components, n_outputs : int
+    unit_norm : bool
+    gathered : bool
+        Gather the atoms of active units instead of a dense product. In memory one then lies after
+        the other.
+    encoder : Dense or None
+        A one-layer encoder whose weights are W, if they are tied.
+    """
+
+    def __init__(
+        self, n_components: int, n_outputs: int, *, unit_norm: bool, gathered: bool, encoder: Dense | None = None
+    ) -> None:
+        super().__init__([n_components, n_outputs], "identity")
+        self.unit_norm, self.gathered = unit_norm, gathered
+        self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
+        if encoder is None:
+            shape = (n_components, n_outputs) if gathered else (n_outputs, n_components)
+            self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    def _make_parameters(self, sizes: Sequence[int]) -> None:
+        """Left to the constructor, which knows how they lie in memory."""
+
+    @property
+    def _weight(self) -> Tensor:
+        encoder = self._encoder[0]
+        return self.weight if encoder is None else encoder.weights[0]
+
+    def _by_rows(self, weight: Tensor) -> Tensor:
+        return weight if self.gathered or self._encoder[0] is not None else weight.t()
+
+    @property
+    def rows(self) -> Tensor:
+        """W, of shape (n_components, n_outputs)."""
+        return self._by_rows(self._weight)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """W', before norms are divided by."""
+        return [self.rows.t()]
+
+    def gradients(self) -> list[tuple[Tensor, Tensor]]:
+        """Where the gradients of W' and b go."""
+        into_weight, into_bias = self._weight.grad, self.bias.grad
+        assert into_weight is not None
+        assert into_bias is not None
+        return [(self._by_rows(into_weight).t(), into_bias)]
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw weights as ``Dense`` does, unless they are the encoder's."""
+        if self._encoder[0] is None:
+            super().initialise(rng)
+        else:
+            self.bias.zero_()
+
+    def atoms(self, units: Tensor | slice = slice(None)) -> Tensor:
+        """D, or some of its rows."""
+        rows = self.rows[units]
+        return F.normalize(rows, dim=1, eps=EPS) if self.unit_norm else rows
+
+    def _inverse_norms(self) -> Tensor:
+        return torch.linalg.vector_norm(self.rows, dim=1).clamp_min(EPS).reciprocal()
+
+    def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Eta of each row; dense where a derivative is asked for, which silent units have as well."""
+        u = h * self._inverse_norms() if self.unit_norm else h
+        if self.gathered and not torch.is_grad_enabled():
+            return Entries.of(u).product(self.rows) + self.bias
+        return super().forward(u)
+
+    def propagate(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
+        """``forward``, and what ``backpropagate`` needs of it: W', u = s h, its entries' places, eta, s."""
+        s = self._inverse_norms() if self.unit_norm else None
+        u = h if s is None else h * s
+        if not self.gathered:
+            eta = super().forward(u)
+            return eta, [(self.rows.t(), u, eta, eta, s)]
+        code = Entries.of(u)
+        eta = code.product(self.rows) + self.bias
+        return eta, [(self.rows.t(), u, code.place, eta, s)]
+
+    def backpropagate(self, tape: Tape, g: Tensor, to_input: bool = True) -> Tensor:
+        """Add the gradients of W and b to theirs, and return that of h.
+
+        With s = 1 / |w| and u = s h, whose gradient is v = g W': dL/dh = s v, and from dL/dW = u' g is
+        subtracted s^2 (sum_i u_i v_i) W, which would only change the norms.
+        """
+        weight, u, place, eta, s = tape[0]
+        if self.gathered:
+            return self._gathered_gradient(weight, Entries(place, u.take(place), u.shape), s, g)
+        v: Tensor = super().backpropagate([(weight, u, eta, eta, None)], g)  # type: ignore[assignment]
+        if s is None:
+            return v
+        self.gradients()[0][0].addcmul_(weight, (u * v).sum(0).mul_(s * s), value=-1)
+        return v.mul_(s)
+
+    def _gathered_gradient(self, weight: Tensor, code: Entries, s: Tensor | None, g: Tensor) -> Tensor:
+        v = code.inner_products(g, weight.t())
+        units, sums = code.transposed_product(g)
+        if s is not None:
+            radial = code.like(code.value * v).column_sums().mul_(s * s)
+            sums.addcmul_(weight.t()[units], radial[units, None], value=-1)
+            v.mul_(s[code.column])
+        into_weight, into_bias = self.gradients()[0]
+        into_weight.t().index_add_(0, units, sums)
+        into_bias.add_(g.sum(0))
+        return code.like(v).dense()
+
+
+class DictionaryAutoencoder(DenseAutoencoder):
+    """Top-k encoder, dictionary and likelihood.
+
+    Parameters
+    ----------
+    n_features, n_components, n_outputs, activation, code_activation, likelihood, categories, dropout, batch_norm
+        As ``DenseAutoencoder``.
+    hidden_layer_sizes : sequence of int
+        Widths of the encoder's hidden layers; the decoder is linear.
+    tied_weights : bool
+        Only without hidden layers.
+    k : int
+    over_batch, unit_norm : bool
+        See ``TopKEncoder`` and ``Dictionary``.
+    """
+
+    encoder: TopKEncoder
+    decoder: Dictionary
+
+    def __init__(
+        self,
+        *,
+        n_features: int,
+        n_components: int,
+        n_outputs: int,
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        code_activation: str,
+        likelihood: str,
+        categories: Sequence[int],
+        tied_weights: bool,
+        dropout: float,
+        batch_norm: bool,
+        k: int,
+        over_batch: bool,
+        unit_norm: bool,
+    ) -> None:
+        Coder.__init__(self, n_features, n_components, likelihood, categories, projected=False)
+        sizes = [n_features, *hidden_layer_sizes, n_components]
+        gathered = n_components * n_outputs >= GATHERED_SIZE and n_components >= GATHERED_RATIO * k
+        options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm, "gathered": gathered}
+        self.encoder = TopKEncoder(sizes, activation, code_activation, k=k, over_batch=over_batch, **options)
+        tied = self.encoder if tied_weights else None
+        self.decoder = Dictionary(n_components, n_outputs, unit_norm=unit_norm, gathered=gathered, encoder=tied)
+
+    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+        """||J||_F^2 of each row, to which silent units add nothing."""
+        zero_has_no_slope = self.encoder.activations[-1] == "relu"
+        return super().squared_jacobian(x, h) if zero_has_no_slope else Coder.squared_jacobian(self, x, h)
+
+    @torch.no_grad()
+    def start_at_atoms(self, rng: torch.Generator) -> None:
+        """Draw atoms of norm one; a one-layer encoder starts as the transposed decoder."""
+        rows = self.decoder.rows
+        rows.copy_(F.normalize(torch.randn(rows.shape, generator=rng, dtype=rows.dtype), dim=1))
+        first = self.encoder.weights[0]
+        if first.shape == rows.shape:
+            first.copy_(rows)
+
+    def decode_with_dead(self, x: Tensor, h: Tensor, dead: Tensor) -> Tensor:
+        """Eta if the strongest of the dead units spoke too; only their weights are differentiated.
+
+        They are as many as half the outputs (Gao et al., 2024, appendix A.2).
+        """
+        with torch.no_grad():
+            eta = self.decode(h)
+        a = self.encoder.activate(self.head.embed(x), dead)
+        strongest = keep_largest(a, min(len(dead), max(1, eta.shape[1] // 2)))
+        return eta + strongest @ self.decoder.atoms(dead)

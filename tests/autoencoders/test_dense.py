@@ -1,0 +1,387 @@
+"""Autoencoder: what it learns, against PCA and against closed forms."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.linalg import subspace_angles
+from sklearn import datasets
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import OneHotEncoder
+
+from skae import Autoencoder
+
+BUNDLED = {
+    name: np.asarray(getattr(datasets, f"load_{name}")().data, dtype=float)
+    for name in ("digits", "wine", "breast_cancer", "iris", "diabetes", "linnerud")
+}
+QUICK = Autoencoder(hidden_layer_sizes=(8,), max_iter=5, random_state=0)
+
+
+def pca_r2(pca, X, mean):
+    X_hat = pca.inverse_transform(pca.transform(X))
+    return 1 - ((X - X_hat) ** 2).sum() / ((X - mean) ** 2).sum()
+
+
+# ------------------------------------------------------------------ PCA as the limit case
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("name", ["iris", "wine", "digits"])
+def test_linear_autoencoder_spans_the_subspace_of_pca(name, tied):
+    """Baldi and Hornik (1989): the squared error of linear layers has no other minimum."""
+    X = BUNDLED[name][:300]
+    model = Autoencoder(
+        2,
+        hidden_layer_sizes=(),
+        activation="identity",
+        init="random",
+        solver="lbfgs",
+        tied_weights=tied,
+        dtype="float64",
+        max_iter=500,
+        tol=0.0,
+        n_iter_no_change=500,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X)
+    pca = PCA(2).fit(X)
+    directions = model.inverse_transform(np.eye(2)) - model.inverse_transform(np.zeros((2, 2)))
+    assert subspace_angles(directions.T, pca.components_.T).max() < 1e-3
+    assert model.score(X) == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"activation": "logistic"}, {"hidden_layer_sizes": ()}, {"hidden_layer_sizes": (), "tied_weights": True}],
+)
+def test_training_starts_at_pca(options):
+    X = BUNDLED["breast_cancer"]
+    model = Autoencoder(3, max_iter=1, learning_rate_init=1e-30, random_state=0, dtype="float64")
+    model.set_params(**options).fit(X)
+    pca = PCA(3).fit(X)
+    np.testing.assert_allclose(model.transform(X) * model.scale_, pca.transform(X), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(model.inverse_transform(model.transform(X)), pca.inverse_transform(pca.transform(X)))
+    np.testing.assert_allclose(model.mean_, pca.mean_)
+
+
+def test_tied_weights_start_near_pca_and_leave_it():
+    """Exactly there they would stay: PCA is a saddle point of smooth tied networks."""
+    X = BUNDLED["digits"][:500]
+    pca = PCA(8).fit(X).explained_variance_ratio_.sum()
+    start, end = (
+        Autoencoder(8, tied_weights=True, random_state=0, **options).fit(X).score(X)
+        for options in ({"max_iter": 1, "learning_rate_init": 1e-30}, {})
+    )
+    assert start == pytest.approx(pca, abs=0.02)
+    assert end > pca + 0.05
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("k", [1, 2])
+def test_training_only_improves_on_pca(name, k):
+    X = BUNDLED[name][:200]
+    model = Autoencoder(k, max_iter=20, random_state=0).fit(X)
+    assert model.score(X) >= pca_r2(PCA(k).fit(X), X, X.mean(0)) - 1e-5
+
+
+@pytest.mark.parametrize(("k", "least"), [(2, 0.50), (8, 0.83), (16, 0.91)])
+def test_defaults_on_digits(k, least):
+    """PCA reaches 0.26, 0.66 and 0.84 on the same split."""
+    train, test = train_test_split(BUNDLED["digits"], random_state=0)
+    assert Autoencoder(k, random_state=0).fit(train).score(test) >= least
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("name", ["wine", "diabetes", "iris", "linnerud"])
+def test_defaults_do_not_overfit_small_data(name, k):
+    X = BUNDLED[name]
+    if k > X.shape[1]:
+        pytest.skip("PCA has fewer components")
+    losses = []
+    for seed in range(5):
+        train, test = train_test_split(X, random_state=seed)
+        ours = Autoencoder(k, random_state=0).fit(train).score(test)
+        losses.append(pca_r2(PCA(k).fit(train), test, train.mean(0)) - ours)
+    assert np.median(losses) <= 0.01
+
+
+# ------------------------------------------------------------------ scale
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e6), (1e-3, -1e3)])
+def test_units_of_x_do_not_matter(factor, shift):
+    X = BUNDLED["iris"]
+    plain, other = (clone(QUICK).set_params(max_iter=20).fit(x) for x in (X, factor * X + shift))
+    assert other.score(factor * X + shift) == pytest.approx(plain.score(X), abs=1e-3)
+    assert other.scale_ == pytest.approx(factor * plain.scale_)
+    X_hat = other.inverse_transform(other.transform(factor * X + shift)).astype(float)
+    resolution = np.finfo(np.float32).eps * max(abs(shift), factor)
+    expected = factor * plain.inverse_transform(plain.transform(X)) + shift
+    np.testing.assert_allclose(X_hat, expected, atol=0.05 * factor + resolution)
+
+
+def test_scale_is_the_root_mean_variance():
+    X = BUNDLED["wine"]
+    assert clone(QUICK).fit(X).scale_ == pytest.approx(np.sqrt(X.var(axis=0).mean()))
+
+
+# ------------------------------------------------------------------ likelihoods
+
+
+def test_bernoulli_reconstructs_probabilities(rng):
+    bits = (rng.random((300, 2)) < 0.5).astype(float)
+    X = bits.repeat(4, axis=1)  # eight columns that two bits explain
+    model = Autoencoder(2, likelihood="bernoulli", hidden_layer_sizes=(16,), max_iter=300, random_state=0).fit(X)
+    X_hat = model.inverse_transform(model.transform(X))
+    assert X_hat.min() >= 0
+    assert X_hat.max() <= 1
+    np.testing.assert_array_equal(X_hat.round(), X)
+
+
+def test_categorical_reconstructs_distributions(rng):
+    labels = rng.integers(0, 3, size=(300, 1))
+    table = np.hstack([labels, (labels + 1) % 3, labels > 0])
+    encoder = OneHotEncoder(sparse_output=False).fit(table)
+    X, groups = encoder.transform(table), [len(c) for c in encoder.categories_]
+    model = Autoencoder(
+        2, likelihood="categorical", categories=groups, hidden_layer_sizes=(16,), max_iter=300, random_state=0
+    ).fit(X)
+    X_hat = model.inverse_transform(model.transform(X))
+    for group in np.split(X_hat, np.cumsum(groups)[:-1], axis=1):
+        np.testing.assert_allclose(group.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(encoder.inverse_transform(X_hat), table)
+
+
+def test_poisson_beats_the_mean_in_nats_and_stays_positive(rng):
+    rate = np.exp(rng.normal(size=(500, 1)) @ rng.normal(size=(1, 10)) + 1)
+    X = rng.poisson(rate)
+    model = Autoencoder(1, likelihood="poisson", random_state=0).fit(X)
+    assert (model.inverse_transform(model.transform(X)) > 0).all()
+    assert model.score(X) > pca_r2(PCA(1).fit(X), X, X.mean(0))
+    mean = X.mean(axis=0)
+    nats_of_the_mean = -stats.poisson(mean).logpmf(X).sum(1).mean()
+    assert model.history_["reconstruction"][-1] < 0.8 * nats_of_the_mean
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_the_untrained_decoder_says_the_mean(likelihood, rng):
+    X = rng.random((50, 4)) ** np.arange(1, 5)
+    model = clone(QUICK).set_params(likelihood=likelihood, max_iter=1, learning_rate_init=1e-30).fit(X)
+    np.testing.assert_allclose(model.inverse_transform(np.zeros((1, 2)))[0], X.mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"likelihood": "bernoulli"}, 1),
+        ({"likelihood": "categorical", "categories": (1, 2)}, 1),
+        ({"likelihood": "poisson"}, "inf"),
+    ],
+)
+def test_values_outside_the_support_warn_with_the_column_and_the_cure(options, most, rng):
+    import pandas as pd
+
+    X = pd.DataFrame(rng.random((20, 3)), columns=["a", "b", "c"])
+    clone(QUICK).set_params(**options).fit(X)  # silent
+    X.loc[3, "b"] = -2.0
+    with pytest.warns(UserWarning, match=rf"outside \[0, {most}\] in column 'b' \(-2 to .*use likelihood='gaussian'"):
+        model = clone(QUICK).set_params(**options).fit(X)
+    assert np.isfinite(model.transform(X)).all()
+
+
+# ------------------------------------------------------------------ architecture
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [((), []), (7, [7]), ((9, 5), [9, 5]), ([9, 5], [9, 5]), (np.array([4]), [4])]
+)
+def test_layers_are_the_ones_asked_for(sizes, expected, iris):
+    module = clone(QUICK).set_params(hidden_layer_sizes=sizes).fit(iris).module_
+    widths = [4, *expected, 2]
+    shapes = [tuple(weight.shape) for weight, _ in module.encoder.layers()]
+    assert shapes == list(zip(widths[1:], widths, strict=False))
+    shapes = [tuple(weight.shape) for weight, _ in module.decoder.layers()]
+    assert shapes == list(zip(widths[::-1][1:], widths[::-1], strict=False))
+
+
+def test_logistic_codes_lie_between_zero_and_one(iris):
+    codes = clone(QUICK).set_params(code_activation="logistic", n_components=6).fit(iris).transform(iris)
+    assert codes.min() > 0
+    assert codes.max() < 1
+
+
+@pytest.mark.parametrize("options", [{"likelihood": "bernoulli"}, {"code_activation": "relu"}, {"n_components": 5}])
+def test_init_auto_is_random_where_pca_is_not_defined(options, iris):
+    X = iris / 10
+    auto = clone(QUICK).set_params(**options).fit(X)
+    textbook = clone(QUICK).set_params(**options, init="random").fit(X)
+    np.testing.assert_array_equal(auto.transform(X), textbook.transform(X))
+    with pytest.raises(ValueError, match=r"init='pca' is not defined with .*: use init='auto' or 'random'"):
+        clone(QUICK).set_params(**options, init="pca").fit(X)
+
+
+def test_dropout_is_off_in_transform_and_on_in_training(digits):
+    model = clone(QUICK).set_params(dropout=0.5).fit(digits)
+    np.testing.assert_array_equal(model.transform(digits), model.transform(digits))
+    assert model.loss_ != clone(QUICK).fit(digits).loss_
+
+
+def test_weight_decay_shrinks_weights_and_not_biases_or_the_projection(digits):
+    small, large = (
+        clone(QUICK).set_params(weight_decay=w, solver="adamw", max_iter=30).fit(digits).module_ for w in (0.0, 10.0)
+    )
+    norms = [sum(float(w.detach().norm()) for w, _ in m.encoder.layers()) for m in (small, large)]
+    assert norms[1] < 0.8 * norms[0]
+    assert small.projection.equal(large.projection)
+
+
+def test_every_solver_learns(digits):
+    for solver, rate in (("adam", 1e-3), ("adamw", 1e-3), ("sgd", 3e-3), ("lbfgs", 1.0)):
+        model = Autoencoder(4, solver=solver, learning_rate_init=rate, max_iter=60, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(digits)
+        assert model.history_["loss"][-1] < 0.95 * model.history_["loss"][0], solver
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_every_schedule_learns(schedule, digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = Autoencoder(4, learning_rate=schedule, max_iter=60, random_state=0).fit(digits)
+    assert model.history_["loss"][-1] < 0.8 * model.history_["loss"][0]
+
+
+def test_early_stopping_keeps_the_best_validation_loss(digits):
+    model = Autoencoder(8, early_stopping=True, learning_rate_init=0.01, max_iter=60, random_state=0).fit(digits[:100])
+    assert model.n_iter_ < 60
+    assert model.loss_ <= min(model.history_["validation_loss"])
+
+
+def test_a_diverging_fit_names_epoch_term_and_cure(digits):
+    model = Autoencoder(solver="sgd", learning_rate_init=1e6, max_iter=5, random_state=0)
+    with pytest.raises(
+        ValueError, match=r"term 'reconstruction' became (nan|inf) in epoch \d: lower learning_rate_init"
+    ):
+        model.fit(digits)
+    assert not hasattr(model, "module_")
+
+
+def test_help_tells_every_parameter_once():
+    doc = inspect.getdoc(Autoencoder)
+    for name in inspect.signature(Autoencoder).parameters:
+        assert doc.count(f"\n{name} : ") == 1, name
+
+
+# ------------------------------------------------------------------ found by a review
+
+
+def test_a_large_constant_column_in_float32_does_no_harm(rng):
+    """x - offset is exact there, while x / scale - offset / scale leaves a rounding error."""
+    X = np.c_[rng.normal(size=(300, 5)), np.full(300, 123456789.0)].astype(np.float32)
+    with_it = clone(QUICK).fit(X)
+    assert with_it.scale_ == pytest.approx(np.sqrt(X[:, :5].var(axis=0).sum() / 6), rel=1e-5)
+    doubles = clone(QUICK).fit(X.astype(float))
+    assert with_it.score(X) == pytest.approx(doubles.score(X.astype(float)), abs=0.01)
+
+
+def test_one_huge_constant_column_does_not_hide_small_ones(rng):
+    X = np.c_[1e-3 * rng.normal(size=(50, 2)), np.full(50, 1.7e18)]
+    assert clone(QUICK).fit(X).scale_ == pytest.approx(np.sqrt(X[:, :2].var(axis=0).sum() / 3))
+
+
+@pytest.mark.parametrize("factor", [1e-25, 1e25])
+def test_float32_whose_squares_leave_its_range(factor, rng):
+    X = (factor * rng.normal(size=(300, 3))).astype(np.float32)
+    assert clone(QUICK).fit(X).scale_ == pytest.approx(X.astype(float).std(), rel=0.1)
+
+
+def test_held_out_rows_have_weight():
+    X, weight = BUNDLED["wine"], np.zeros(178)
+    weight[::9] = 1
+    for seed in range(5):
+        model = clone(QUICK).set_params(early_stopping=True, validation_fraction=0.01, random_state=seed)
+        assert model.fit(X, sample_weight=weight).loss_ > 0
+
+
+def test_a_module_of_a_variant_is_trained_by_its_own_gradient(iris):
+    import torch
+
+    from skae.base.transformer import TorchTransformer
+    from skae.engine.data import Batch
+    from skae.nn.dense import DenseAutoencoder
+
+    class Squashed(DenseAutoencoder):
+        def encode(self, x, rng=None):
+            return torch.tanh(super().encode(x, rng))
+
+    class Variant(Autoencoder):
+        _Module = Squashed
+
+    model = Variant(2, hidden_layer_sizes=(8,), dtype="float64", max_iter=2, random_state=0).fit(iris)
+    batch = Batch(torch.from_numpy((iris - model.mean_) / model.scale_))
+    gradients = []
+    for step in (model._step, lambda *args: TorchTransformer._step(model, *args)):
+        model._flat.grad.zero_()
+        step(model.module_, batch, torch.Generator())
+        gradients.append(model._flat.grad.clone())
+    assert torch.equal(*gradients)
+
+
+def test_a_change_of_dtype_between_fits_is_refused(iris):
+    model = clone(QUICK).set_params(warm_start=True).fit(iris)
+    with pytest.raises(ValueError, match="dtype changed since the last fit"):
+        model.set_params(dtype="float64").fit(iris)
+
+
+def test_numbers_too_large_for_the_precision_are_refused_after_fitting(iris):
+    model = clone(QUICK).fit(iris)
+    huge = iris.copy()
+    huge[3, 1] = 1e300
+    for method in (model.transform, model.score, model.score_samples):
+        with pytest.raises(ValueError, match="too large for dtype='float32': rescale X, or fit with dtype='float64'"):
+            method(huge)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_an_interrupt_in_the_first_epoch_leaves_pca(schedule, iris, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Autoencoder, "_step", interrupted)
+    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
+        model = clone(QUICK).set_params(learning_rate=schedule).fit(iris)
+    assert model.score(iris) == pytest.approx(PCA(2).fit(iris).explained_variance_ratio_.sum(), abs=1e-5)
+
+
+def test_short_wide_tables_start_at_pca(rng):
+    X = rng.normal(size=(40, 600)) * np.linspace(3, 0.1, 600)
+    model = clone(QUICK).set_params(n_components=30, max_iter=1, learning_rate_init=1e-30).fit(X)
+    assert model.score(X) == pytest.approx(PCA(30).fit(X).explained_variance_ratio_.sum(), abs=1e-5)
+    more = clone(QUICK).set_params(n_components=60, max_iter=1, learning_rate_init=1e-30).fit(X)
+    assert more.score(X) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_batches_of_one_row_cannot_be_normalised(iris):
+    with pytest.raises(ValueError, match="needs at least 2 rows in a batch; got batch_size=1"):
+        clone(QUICK).set_params(batch_norm=True, batch_size=1).fit(iris)
+
+
+def test_codes_given_as_tensors_are_looked_through_and_may_be_trained_on(iris):
+    import torch
+    from sklearn import config_context
+
+    model = clone(QUICK).fit(iris)
+    for bad in (torch.zeros(0, 2), torch.full((3, 2), torch.nan), torch.zeros(3, 3), torch.zeros(2)):
+        with pytest.raises(ValueError, match=r"\w+ \w+ \w+"):
+            model.inverse_transform(bad)
+    with config_context(array_api_dispatch=True):
+        H = model.transform(torch.from_numpy(iris.copy()))
+    torch.nn.Linear(2, 1)(H).sum().backward()

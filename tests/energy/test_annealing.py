@@ -1,0 +1,277 @@
+"""Partition functions against sums over all states, and what annealing promises of its estimates."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from energy.machines import (
+    HIDDEN,
+    VISIBLE,
+    drawn,
+    energies_of,
+    grid_of,
+    law_of,
+    machine_of,
+    require_law,
+    seeded,
+    softmax_law,
+    states_of,
+    total_of,
+)
+
+from skae.energy import annealing
+from skae.energy.annealing import (
+    Anneal,
+    Estimate,
+    annealed_importance,
+    exact_log_partition,
+    has_exact_log_partition,
+    reverse_annealed_importance,
+)
+from skae.energy.harmonium import Harmonium
+
+PAIRS = [(visible, hidden) for visible in VISIBLE for hidden in HIDDEN]
+FAITHFUL = [pair for pair in PAIRS if pair[1] != "relu"]
+"""Pairs whose samples have the law of the energy to the last digit."""
+SHORT, LONG = (torch.linspace(0, 1, n, dtype=torch.float64) for n in (12, 120))
+
+every_visible = pytest.mark.parametrize("visible", VISIBLE)
+every_pair = pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+every_faithful_pair = pytest.mark.parametrize(("visible", "hidden"), FAITHFUL)
+
+
+def log_z_of(machine):
+    """By a sum over the visible states."""
+    return float(torch.logsumexp(-machine.free_energy(states_of(machine.visible)), 0))
+
+
+# ------------------------------------------------------------------ exactly
+
+
+@every_visible
+@pytest.mark.parametrize("n_components", [1, 6])
+def test_the_sum_over_the_smaller_layer_is_that_over_all_pairs(visible, n_components):
+    machine = machine_of(visible, n_components=n_components)
+    expected = float(torch.logsumexp(-energies_of(machine).flatten(), 0))
+    assert math.isclose(exact_log_partition(machine, total_of(machine)), expected, rel_tol=1e-12)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), [pair for pair in PAIRS if pair[0] != "counts"])
+def test_a_visible_layer_is_enumerated_beside_hidden_units_of_any_kind(visible, hidden):
+    machine = machine_of(visible, hidden)
+    assert has_exact_log_partition(machine)
+    assert math.isclose(exact_log_partition(machine), log_z_of(machine), rel_tol=1e-12)
+
+
+def test_a_sum_in_blocks_is_the_sum(monkeypatch):
+    machine = machine_of("bernoulli", n_components=6)
+    expected = exact_log_partition(machine)
+    monkeypatch.setattr(annealing, "BLOCK", 30)
+    assert math.isclose(exact_log_partition(machine), expected, rel_tol=1e-14)
+
+
+def test_a_hidden_layer_is_enumerated_beside_gaussian_units():
+    machine = machine_of("gaussian", n_components=3)
+    s, log_volume = grid_of(2, reach=16.0, n=161)
+    area = float(torch.logsumexp(-machine.free_energy(s), 0)) + log_volume
+    assert math.isclose(exact_log_partition(machine), area, rel_tol=1e-9)
+
+
+def test_gaussian_units_on_both_sides_have_a_closed_form():
+    """The marginal of s is exp(b'b / 2 + (a + W'b)'s - s'(1 - W'W)s / 2), a gaussian's."""
+    machine = machine_of("gaussian", "gaussian", n_components=3)
+    W, a, b = (tensor.numpy() for tensor in (machine.weight, machine.visible_bias, machine.hidden_bias))
+    precision, linear = np.eye(2) - W.T @ W, a + W.T @ b
+    expected = 0.5 * (5 * math.log(2 * math.pi) + b @ b + linear @ np.linalg.solve(precision, linear))
+    expected -= 0.5 * np.linalg.slogdet(precision)[1]
+    assert math.isclose(exact_log_partition(machine), expected, rel_tol=1e-12)
+    s, log_volume = grid_of(2, reach=20.0, n=161)
+    assert math.isclose(float(torch.logsumexp(-machine.free_energy(s), 0)) + log_volume, expected, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("norm", [1.0, 1.7, 1e6])
+def test_what_is_not_integrable_is_refused(norm):
+    machine = machine_of("gaussian", "gaussian")
+    machine.weight.mul_(norm / torch.linalg.norm(machine.weight, 2) * (1 + 1e-9))
+    with pytest.raises(ValueError, match=r"cannot be normalised.*singular value.*lower learning_rate_init") as caught:
+        exact_log_partition(machine)
+    assert str(caught.value).count(".") <= 3  # one sentence, and the numbers in it
+    assert f"{norm:.3g}" in str(caught.value)
+
+
+def test_layers_of_up_to_twenty_binary_units_are_enumerated():
+    assert has_exact_log_partition(Harmonium(n_features=500, n_components=20))
+    assert has_exact_log_partition(Harmonium(n_features=20, n_components=500))
+    assert has_exact_log_partition(Harmonium(n_features=20, n_components=500, hidden="relu"))
+    assert has_exact_log_partition(Harmonium(n_features=99, n_components=99, visible="gaussian", hidden="gaussian"))
+    assert not has_exact_log_partition(Harmonium(n_features=21, n_components=21))
+    assert not has_exact_log_partition(Harmonium(n_features=2, n_components=2, visible="gaussian", hidden="relu"))
+    assert not has_exact_log_partition(Harmonium(n_features=2, n_components=2, visible="softmax", hidden="relu"))
+
+
+def test_twenty_units_without_weights_are_summed_to_their_closed_form():
+    machine = Harmonium(n_features=21, n_components=20).requires_grad_(False)
+    machine.hidden_bias.fill_(0.5)
+    assert math.isclose(exact_log_partition(machine), 20 * math.log1p(math.exp(0.5)) + 21 * math.log(2), rel_tol=1e-5)
+
+
+# ------------------------------------------------------------------ the path
+
+
+@every_visible
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+def test_models_on_the_path_are_sums_over_hidden_states(visible, beta):
+    machine = machine_of(visible)
+    s, h = states_of(machine.visible), states_of(machine.hidden)
+    path, field = Anneal(machine, total_of(machine)), machine.hidden_field(s)
+    linear = s @ ((1 - beta) * machine.base + beta * machine.visible_bias) + machine.visible.log_base(s)
+    expected = linear + torch.logsumexp(beta * field @ h.T, 1)
+    torch.testing.assert_close(path.log_weight(s, field, beta), expected)
+    betas = torch.full((len(s),), beta, dtype=s.dtype)
+    torch.testing.assert_close(path.log_weight(s, field, betas), expected)
+
+
+@every_pair
+def test_the_path_ends_at_the_machine_and_starts_at_independent_units(visible, hidden):
+    machine = machine_of(visible, hidden)
+    s, path = states_of(machine.visible), Anneal(machine, total_of(machine))
+    field = machine.hidden_field(s)
+    torch.testing.assert_close(path.log_weight(s, field, 1.0), -machine.free_energy(s))
+    at_start = path.log_weight(s, field, 0.0)
+    assert math.isclose(path.log_partition(), float(torch.logsumexp(at_start, 0)), rel_tol=1e-12)
+
+
+@every_visible
+def test_starts_follow_the_base_model(visible):
+    machine = machine_of(visible)
+    s, path = states_of(machine.visible), Anneal(machine, total_of(machine))
+    law = torch.softmax(path.log_weight(s, machine.hidden_field(s), 0.0), 0)
+    require_law(path.start(20_000, seeded()), s, law)
+
+
+@every_faithful_pair
+@pytest.mark.parametrize("beta", [0.0, 0.4, 1.0])
+def test_steps_keep_the_law_of_their_temperature(visible, hidden, beta):
+    machine = machine_of(visible, hidden)
+    states, path = states_of(machine.visible), Anneal(machine, total_of(machine))
+    law = torch.softmax(path.log_weight(states, machine.hidden_field(states), beta), 0)
+    s, rng = states[drawn(law, 10_000)], seeded(1)
+    for _ in range(4):
+        s = path.step(s, machine.hidden_field(s), beta, rng)
+    require_law(s, states, law)
+
+
+@every_visible
+def test_each_row_is_stepped_at_its_own_temperature(visible):
+    machine = machine_of(visible)
+    states, path = states_of(machine.visible), Anneal(machine, total_of(machine))
+    field, betas = machine.hidden_field(states), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    laws = [torch.softmax(path.log_weight(states, field, float(beta)), 0) for beta in betas]
+    s, rng = torch.cat([states[drawn(law, 8000)] for law in laws]), seeded(2)
+    for _ in range(3):
+        s = path.step(s, machine.hidden_field(s), betas.repeat_interleave(8000), rng)
+    for sample, law in zip(s.split(8000), laws, strict=True):
+        require_law(sample, states, law)
+
+
+# ------------------------------------------------------------------ estimates
+
+
+@every_faithful_pair
+def test_annealing_finds_the_partition_function(visible, hidden):
+    machine = machine_of(visible, hidden)
+    found = annealed_importance(Anneal(machine, total_of(machine)), LONG, 1000, seeded())
+    assert abs(found.value - log_z_of(machine)) < 3 * found.error < 0.1
+
+
+@every_faithful_pair
+def test_annealing_back_from_exact_samples_finds_it_too(visible, hidden):
+    machine = machine_of(visible, hidden)
+    s = states_of(machine.visible)[drawn(softmax_law(machine), 1000)]
+    found = reverse_annealed_importance(Anneal(machine, total_of(machine)), LONG, s, seeded())
+    assert abs(found.value - log_z_of(machine)) < 3 * found.error < 0.1
+
+
+@every_visible
+def test_annealing_with_rectified_units_finds_log_z_too(visible):
+    machine = machine_of(visible, "relu")
+    path, log_z = Anneal(machine, total_of(machine)), log_z_of(machine)
+    found = annealed_importance(path, LONG, 1000, seeded())
+    assert abs(found.value - log_z) < 3 * found.error
+
+
+def test_annealing_finds_the_integral_over_gaussian_units():
+    for hidden in ("bernoulli", "gaussian"):
+        machine = machine_of("gaussian", hidden)
+        found = annealed_importance(Anneal(machine), LONG, 1000, seeded())
+        assert abs(found.value - exact_log_partition(machine)) < 3 * found.error < 0.1
+
+
+def hard():
+    """A machine that few steps cannot anneal to."""
+    return machine_of("bernoulli", n_features=8, n_components=6, scale=2.0)
+
+
+def test_the_standard_error_is_that_of_repetitions_and_the_mean_does_not_overshoot():
+    machine, truth = hard(), log_z_of(hard())
+    runs = [annealed_importance(Anneal(machine), SHORT, 400, seeded(seed)) for seed in range(20)]
+    values = np.array([run.value for run in runs])
+    spread, told = values.std(ddof=1), np.median([run.error for run in runs])
+    assert told / 2 < spread < 2 * told
+    assert abs(np.exp(values - truth).mean() - 1) < 4 * np.exp(values - truth).std() / math.sqrt(20)  # unbiased in Z
+    assert values.mean() < truth + 2 * spread / math.sqrt(20)
+
+
+def test_few_chains_bracket_the_truth_from_both_sides():
+    """On average over seeds, forward below and backward above (Jensen's inequality)."""
+    machine, truth = hard(), log_z_of(hard())
+    path, states, law = Anneal(machine), states_of(machine.visible), softmax_law(machine)
+    few = torch.linspace(0, 1, 4, dtype=torch.float64)
+    forward = np.array([annealed_importance(path, few, 3, seeded(i)).value for i in range(60)])
+    backward = np.array(
+        [reverse_annealed_importance(path, few, states[drawn(law, 3, i)], seeded(i)).value for i in range(60)]
+    )
+    assert forward.mean() < truth - 3 * forward.std() / math.sqrt(60)
+    assert backward.mean() > truth + 3 * backward.std() / math.sqrt(60)
+
+
+def test_a_machine_that_is_its_base_is_known_without_error():
+    machine = machine_of()
+    machine.weight.zero_()
+    machine.hidden_bias.zero_()
+    machine.base.copy_(machine.visible_bias)
+    for found in (
+        annealed_importance(Anneal(machine), SHORT, 10, seeded()),
+        reverse_annealed_importance(Anneal(machine), SHORT, states_of(machine.visible), seeded()),
+    ):
+        assert math.isclose(found.value, log_z_of(machine), rel_tol=1e-12)
+        assert found.error < 1e-12
+
+
+def test_the_base_need_not_be_good():
+    machine = machine_of()
+    machine.base.copy_(torch.tensor([3.0, -3.0, 2.0]))
+    found = annealed_importance(Anneal(machine), LONG, 1000, seeded())
+    assert abs(found.value - log_z_of(machine)) < 3 * found.error
+
+
+def test_one_chain_has_no_standard_error():
+    found = annealed_importance(Anneal(machine_of()), SHORT, 1, seeded())
+    assert math.isfinite(found.value)
+    assert math.isnan(found.error)
+
+
+def test_estimates_repeat_and_leave_the_global_generator_alone():
+    before = torch.get_rng_state()
+    first, again = (annealed_importance(Anneal(machine_of()), SHORT, 5, seeded(3)) for _ in range(2))
+    assert isinstance(first, Estimate)
+    assert first == again
+    assert first != annealed_importance(Anneal(machine_of()), SHORT, 5, seeded(4))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_law_of_states_is_the_one_that_the_partition_function_normalises():
+    machine = machine_of()
+    log_p = -machine.free_energy(states_of(machine.visible)) - exact_log_partition(machine)
+    torch.testing.assert_close(log_p.exp(), law_of(machine))

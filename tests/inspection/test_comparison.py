@@ -1,0 +1,207 @@
+"""ComparisonDisplay: what it takes from a comparison, and what it draws."""
+
+import importlib
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+from sklearn.datasets import load_iris, load_linnerud
+from sklearn.decomposition import KernelPCA
+
+from skae import Autoencoder, compare
+from skae.inspection import ComparisonDisplay
+
+X, Y = load_iris(return_X_y=True)
+TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("skae.comparison"), "TIMED", 0.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """KernelPCA, which cannot reconstruct, between two that can."""
+    return compare(X, Y, {"kernel": KernelPCA(), "tiny": TINY}, [1, 2, 3], cv=2)
+
+
+@pytest.fixture(scope="module")
+def digits_comparison(digits):
+    return compare(digits, None, [TINY, KernelPCA()], [2, 5], cv=2)
+
+
+def find(comparison, column, reducer):
+    return [[row["n_components"], row[column]] for row in comparison.rows if row["reducer"] == reducer]
+
+
+# -------------------------------------------------------------------- arrays
+
+
+def test_the_scores_are_those_of_the_rows(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert list(display.scores) == ["r2", "linear", "knn"]
+    for name, curves in display.scores.items():
+        assert list(curves) == (["PCA", "tiny"] if name == "r2" else ["PCA", "kernel", "tiny"])
+        for reducer, points in curves.items():
+            np.testing.assert_array_equal(points, find(comparison, name, reducer))
+
+
+@pytest.mark.parametrize(("sizes", "drawn", "width"), [([1, 2, 3], 2, 2), ([3, 1], 3, 2), ([1], 1, 1)])
+def test_the_codes_are_the_first_columns_of_the_narrowest_with_two(sizes, drawn, width):
+    comparison = compare(X, Y, [TINY], sizes, cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert list(display.codes) == ["PCA", "Autoencoder"]
+    for reducer, codes in display.codes.items():
+        model = comparison.estimators[reducer, drawn]
+        np.testing.assert_array_equal(codes, model.transform(comparison.X_test)[:, :width])
+    display.figure_.canvas.draw()
+
+
+def test_the_codes_are_coloured_by_the_held_out_target(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    np.testing.assert_array_equal(display.y, comparison.y_test)
+    points = display.axes_["codes PCA"].collections[0]
+    colors = [to_rgba(f"C{label}", points.get_alpha()) for label in comparison.y_test]
+    np.testing.assert_allclose(points.get_facecolors(), colors)
+    np.testing.assert_array_equal(points.get_offsets(), display.codes["PCA"])
+
+
+def test_without_a_target_codes_have_one_colour_and_only_r2_is_drawn():
+    display = ComparisonDisplay.from_comparison(compare(X, None, [TINY], [1, 2], cv=2))
+    assert display.y is None
+    assert sorted(display.axes_) == ["codes Autoencoder", "codes PCA", "r2"]
+    assert len(display.axes_["codes PCA"].collections[0].get_facecolors()) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "y"),
+    [(load_linnerud().data, load_linnerud().target), (X[:84], [f"c{i % 21}" for i in range(84)])],
+    ids=["several", "many"],
+)
+def test_a_target_that_colours_cannot_tell_is_not_drawn(rows, y):
+    display = ComparisonDisplay.from_comparison(compare(rows, y, [TINY], [1, 2], cv=2))
+    assert display.y is None
+
+
+# -------------------------------------------------------------------- drawing
+
+
+def test_there_are_axes_for_each_score_and_each_code(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert sorted(display.axes_) == ["codes PCA", "codes kernel", "codes tiny", "knn", "linear", "r2"]
+    assert all(ax.figure.figure is display.figure_ for ax in display.axes_.values())
+    assert display.axes_["codes kernel"].get_title() == "Held-out codes: kernel"
+    assert display.axes_["r2"].get_title() == "Held-out reconstruction R2"
+    display.figure_.canvas.draw()
+
+
+def test_curves_go_over_the_sizes(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    for name in ("r2", "linear", "knn"):
+        lines = display.axes_[name].get_lines()
+        assert {line.get_label() for line in lines} == set(display.scores[name])
+        for line in lines:
+            np.testing.assert_array_equal(line.get_xydata(), display.scores[name][line.get_label()])
+        assert [tick.get_text() for tick in display.axes_[name].get_xticklabels()] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 2]])
+def test_a_reducer_has_one_colour_everywhere(sizes):
+    comparison = compare(X, Y, {"kernel": KernelPCA(), "tiny": TINY}, sizes, cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    for name, curves in display.scores.items():
+        ax = display.axes_[name]
+        drawn = [line.get_color() for line in ax.get_lines()] or [bar.get_facecolor() for bar in ax.patches]
+        expected = {"PCA": "C0", "kernel": "C1", "tiny": "C2"}
+        assert [to_rgba(color) for color in drawn] == [to_rgba(expected[reducer]) for reducer in curves]
+
+
+def test_one_size_is_drawn_as_bars_with_their_values():
+    comparison = compare(X, Y, [TINY], [2], cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    ax = display.axes_["knn"]
+    values = [row["knn"] for row in comparison.rows]
+    assert not ax.get_lines()
+    assert [bar.get_height() for bar in ax.patches] == values
+    assert [text.get_text() for text in ax.texts] == [f"{value:.3f}" for value in values]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["PCA", "Autoencoder"]
+    assert ax.get_xlabel() == "n_components = 2"
+    display.figure_.canvas.draw()
+
+
+def test_only_the_last_codes_have_a_legend(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    legends = {reducer: display.axes_[f"codes {reducer}"].get_legend() for reducer in display.codes}
+    assert [reducer for reducer, legend in legends.items() if legend is not None] == ["tiny"]
+    assert [text.get_text() for text in legends["tiny"].get_texts()] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("title", [None, "Flowers"])
+def test_a_title_stands_above(title, comparison):
+    display = ComparisonDisplay.from_comparison(comparison, title=title)
+    assert display.figure_.get_suptitle() == (title or "")
+
+
+def test_plot_draws_again_and_returns_the_display(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    before = display.figure_
+    assert display.plot() is display
+    assert display.figure_ is not before
+
+
+# -------------------------------------------------------------------- pictures
+
+
+def test_pictures_are_of_the_widest_codes_that_can_reconstruct(digits_comparison):
+    display = ComparisonDisplay.from_comparison(digits_comparison, image_shape=(8, 8), n_pictures=3)
+    assert list(display.pictures) == ["held out", "PCA, 5", "Autoencoder, 5"]
+    rows = digits_comparison.X_test[:3]
+    np.testing.assert_array_equal(display.pictures["held out"], rows)
+    for name in ("PCA", "Autoencoder"):
+        model = digits_comparison.estimators[name, 5]
+        np.testing.assert_allclose(display.pictures[f"{name}, 5"], model.inverse_transform(model.transform(rows)))
+    ax = display.axes_["pictures"]
+    assert len(ax.images) == 9
+    np.testing.assert_array_equal(ax.images[0].get_array(), rows[0].reshape(8, 8))
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(display.pictures)
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize(("image_shape", "drawn"), [(None, None), ("auto", (8, 8)), ((4, 16), (4, 16))])
+def test_the_shape_of_pictures_may_be_left_to_the_display(image_shape, drawn, digits_comparison):
+    display = ComparisonDisplay.from_comparison(digits_comparison, image_shape=image_shape)
+    assert display.image_shape == drawn
+    assert ("pictures" in display.axes_) is (display.pictures is not None) is (drawn is not None)
+
+
+def test_a_shape_that_does_not_fit_is_refused(digits_comparison):
+    with pytest.raises(ValueError, match=r"^image_shape=\(7, 8\) has 56 numbers, but X has 64 features"):
+        ComparisonDisplay.from_comparison(digits_comparison, image_shape=(7, 8))
+
+
+# -------------------------------------------------------------------- complaints
+
+
+def test_drawing_without_matplotlib_says_how_to_get_it(comparison, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
+        ComparisonDisplay.from_comparison(comparison)
+
+
+def test_arrays_are_drawn_without_a_comparison():
+    points = np.array([[2.0, 0.5], [4.0, 0.75]])
+    display = ComparisonDisplay(scores={"r2": {"mine": points}}, codes={"mine": np.eye(2)}).plot()
+    np.testing.assert_array_equal(display.axes_["r2"].get_lines()[0].get_xydata(), points)
+    assert sorted(display.axes_) == ["codes mine", "r2"]

@@ -1,0 +1,561 @@
+"""compare(): every figure of the table, against loops written out by hand."""
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.datasets import load_diabetes, load_iris, load_linnerud
+from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.random_projection import GaussianRandomProjection
+from sklearn.utils.validation import check_is_fitted
+
+from skae import Autoencoder
+from skae.comparison import compare, is_classes
+
+MODULE = importlib.import_module("skae.comparison")  # skae.compare is the function
+
+IRIS = load_iris(as_frame=True)
+X, Y = IRIS.data.to_numpy(), IRIS.target.to_numpy()
+SPECIES = IRIS.target_names[Y]
+TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
+
+
+class FirstColumns(TransformerMixin, BaseEstimator):
+    """Keeps columns, as a reducer without inverse_transform does, and records the rows it saw."""
+
+    seen: list = []  # noqa: RUF012 -- clones share it
+
+    def __init__(self, n_components=2):
+        self.n_components = n_components
+
+    def fit(self, X, y=None):
+        self.seen.append(("fit", X.copy()))
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        self.seen.append(("transform", X.copy()))
+        return X[:, : self.n_components]
+
+
+class Recorder(FirstColumns):
+    seen: list = []  # noqa: RUF012
+
+
+class Fixed(TransformerMixin, BaseEstimator):
+    """A reducer without n_components: keeps three columns."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, :3]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Time one call, not many, and forget what was recorded."""
+    monkeypatch.setattr(MODULE, "TIMED", 0.0)
+    FirstColumns.seen.clear()
+    Recorder.seen.clear()
+
+
+@pytest.fixture
+def comparison():
+    return compare(X, Y, [TINY, FirstColumns()], [1, 3], cv=2)
+
+
+def find(comparison, reducer, n_components):
+    (row,) = (r for r in comparison.rows if (r["reducer"], r["n_components"]) == (reducer, n_components))
+    return row
+
+
+def names(comparison):
+    return [row["reducer"] for row in comparison.rows]
+
+
+def scores(comparison):
+    return [(r["reducer"], r["n_components"], r["r2"], r["linear"], r["knn"]) for r in comparison.rows]
+
+
+# -------------------------------------------------------------------- figures
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_r2_of_pca_is_that_of_a_loop_over_the_folds(seed):
+    expected = []
+    for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(X, Y):
+        center = X[train].mean(axis=0)
+        axes = np.linalg.svd(X[train] - center, full_matrices=False)[2][:2]
+        residual = X[test] - center - (X[test] - center) @ axes.T @ axes
+        expected.append(1 - (residual**2).sum() / ((X[test] - center) ** 2).sum())
+    comparison = compare(X, Y, [], [2], cv=3, random_state=seed)
+    assert [fold["r2"] for fold in comparison.folds] == pytest.approx(expected, abs=1e-12)
+    assert comparison.rows[0]["r2"] == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_r2_of_an_autoencoder_is_its_score_on_the_held_out_rows():
+    comparison = compare(X, Y, [TINY], [2], cv=2)
+    folds = StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y)
+    expected = [clone(TINY).set_params(random_state=0).fit(X[a]).score(X[b]) for a, b in folds]
+    assert find(comparison, "Autoencoder", 2)["r2"] == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+def test_accuracy_is_that_of_models_on_the_codes():
+    linear, knn = [], []
+    for train, test in StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y):
+        pca = PCA(2).fit(X[train])
+        H, H_test = pca.transform(X[train]), pca.transform(X[test])
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(H, Y[train])
+        linear.append((model.predict(H_test) == Y[test]).mean())
+        knn.append((KNeighborsClassifier(5).fit(H, Y[train]).predict(H_test) == Y[test]).mean())
+    (row,) = compare(X, Y, [], [2], cv=2).rows
+    assert (row["linear"], row["knn"]) == pytest.approx((np.mean(linear), np.mean(knn)), abs=1e-12)
+
+
+@pytest.mark.parametrize("load", [load_diabetes, load_linnerud])
+def test_targets_of_real_numbers_are_scored_by_r2(load):
+    X, y = load(return_X_y=True)
+    linear, knn = [], []
+    for train, test in KFold(2, shuffle=True, random_state=0).split(X):
+        pca = PCA(2).fit(X[train])
+        H, H_test = pca.transform(X[train]), pca.transform(X[test])
+        linear.append(make_pipeline(StandardScaler(), Ridge()).fit(H, y[train]).score(H_test, y[test]))
+        knn.append(KNeighborsRegressor(5).fit(H, y[train]).score(H_test, y[test]))
+    (row,) = compare(X, y, [], [2], cv=2).rows
+    assert (row["linear"], row["knn"]) == pytest.approx((np.mean(linear), np.mean(knn)), abs=1e-12)
+
+
+def test_rows_are_the_means_of_the_folds(comparison):
+    for row in comparison.rows:
+        folds = [f for f in comparison.folds if all(f[k] == row[k] for k in ("reducer", "n_components"))]
+        assert [f["fold"] for f in folds] == [0, 1]
+        for column in ("linear", "knn", "fit_seconds", "rows_per_second"):
+            assert row[column] == pytest.approx(np.mean([f[column] for f in folds]))
+
+
+def test_speed_is_a_positive_number(comparison):
+    assert all(row["fit_seconds"] > 0 and 0 < row["rows_per_second"] < np.inf for row in comparison.rows)
+
+
+def test_estimators_are_those_of_the_first_fold(comparison):
+    train, test = next(StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y))
+    np.testing.assert_array_equal(comparison.X_test, X[test])
+    np.testing.assert_array_equal(comparison.y_test, Y[test])
+    assert set(comparison.estimators) == {(row["reducer"], row["n_components"]) for row in comparison.rows}
+    pca = comparison.estimators["PCA", 3]
+    np.testing.assert_allclose(pca.mean_, X[train].mean(axis=0))
+    np.testing.assert_allclose(pca.components_, PCA(3).fit(X[train]).components_)
+
+
+def test_a_comparison_is_repeatable():
+    first, again = (compare(X, Y, [TINY], [2], cv=2) for _ in range(2))
+    assert scores(first) == scores(again)
+
+
+def test_standardize_is_scaling_by_the_training_rows():
+    wide = X * [1, 10, 100, 1000]
+    expected = []
+    for train, test in StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y):
+        center, deviation = wide[train].mean(axis=0), wide[train].std(axis=0)
+        z, z_test = (wide[train] - center) / deviation, (wide[test] - center) / deviation
+        axes = np.linalg.svd(z, full_matrices=False)[2][:1]
+        expected.append(1 - ((z_test - z_test @ axes.T @ axes) ** 2).sum() / (z_test**2).sum())
+    comparison = compare(wide, Y, [], [1], cv=2, standardize=True)
+    assert comparison.rows[0]["r2"] == pytest.approx(np.mean(expected), abs=1e-12)
+    train, test = next(StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y))
+    np.testing.assert_allclose(comparison.X_test, (wide[test] - wide[train].mean(0)) / wide[train].std(0))
+    assert compare(wide, Y, [], [1], cv=2).rows[0]["r2"] != pytest.approx(np.mean(expected), abs=1e-2)
+
+
+def test_standardize_leaves_a_constant_column_at_zero():
+    comparison = compare(np.c_[X, np.ones(150)], None, [], [2], cv=2, standardize=True)
+    assert (comparison.X_test[:, 4] == 0).all()
+
+
+# -------------------------------------------------------------------- folds
+
+
+def test_all_reducers_get_the_same_folds():
+    compare(X, Y, [FirstColumns(), Recorder()], [1, 2], cv=3)
+    assert len(FirstColumns.seen) >= 3 * 3 * 2
+    fits, others = ([seen for method, seen in kind.seen if method == "fit"] for kind in (FirstColumns, Recorder))
+    splits = [train for train, _ in StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y)] * 2
+    for one, other, train in zip(fits, others, splits, strict=True):
+        np.testing.assert_array_equal(one, X[train])
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_reducer_sees_nothing_of_the_held_out_rows_before_it_is_fitted():
+    rows = np.arange(30.0)[:, None] * np.ones(3)
+    compare(rows, None, [FirstColumns()], [1], cv=5)
+    fits = [set(seen[:, 0]) for method, seen in FirstColumns.seen if method == "fit"]
+    assert [len(fit) for fit in fits] == [24] * 5
+    assert sorted(row for fit in fits for row in set(range(30)) - fit) == list(range(30))
+
+
+@pytest.mark.parametrize("cv", [ShuffleSplit(3, test_size=0.4, random_state=1), "iterable"])
+def test_folds_may_be_given(cv):
+    splitter = ShuffleSplit(3, test_size=0.4, random_state=1)
+    comparison = compare(X, Y, [], [2], cv=iter(list(splitter.split(X))) if cv == "iterable" else cv)
+    assert [fold["fold"] for fold in comparison.folds] == [0, 1, 2]
+    np.testing.assert_array_equal(comparison.X_test, X[next(splitter.split(X))[1]])
+
+
+def test_classes_with_fewer_rows_than_folds_are_compared():
+    y = np.array(["rare"] * 2 + ["common"] * 148)
+    assert [0.9 < row["knn"] <= 1 for row in compare(X, y, [], [2], cv=3).rows] == [True]
+
+
+def test_a_fold_whose_training_rows_are_of_one_class_predicts_it():
+    y = np.array(["once"] + ["often"] * 149)
+    (row,) = compare(X, y, [], [2], cv=2).rows
+    assert (row["linear"], row["knn"]) == pytest.approx((1 - 1 / 150, 1 - 1 / 150))
+
+
+def test_r2_of_a_single_held_out_row_is_left_out():
+    y = np.linspace(0, 1, 10)
+    comparison = compare(X[:10], y, [], [1], cv=9)
+    known = [fold["linear"] for fold in comparison.folds if fold["linear"] is not None]
+    assert len(known) == 1  # one fold of two rows, eight of one
+    assert comparison.rows[0]["linear"] == known[0]
+    assert compare(X[:10], y, [], [1], cv=10).rows[0]["linear"] is None
+
+
+# -------------------------------------------------------------------- targets
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (SPECIES, True),
+        (Y, True),
+        (Y == 1, True),
+        (Y.astype(float), True),
+        (Y + 0.5, False),
+        (np.arange(150), False),
+        (np.repeat(np.arange(30), 5), True),
+        (load_diabetes().target, False),
+        (load_linnerud().target, False),
+        (None, False),
+    ],
+)
+def test_classes_are_texts_and_few_whole_numbers(y, expected):
+    assert is_classes(y) is expected
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        SPECIES,
+        SPECIES.astype(object),
+        SPECIES.tolist(),
+        pd.Series(SPECIES),
+        pd.Series(pd.Categorical(SPECIES)),
+        Y.astype(float),
+        Y[:, None],
+        pd.Series(Y, dtype=object),
+        pd.Series(Y, dtype="Int64"),
+    ],
+)
+def test_classes_of_any_kind_score_alike(y):
+    assert scores(compare(X, y, [TINY], [2], cv=2)) == scores(compare(X, Y, [TINY], [2], cv=2))
+
+
+def test_truth_values_are_classes():
+    expected = scores(compare(X, (Y == 1).astype(int), [], [2], cv=2))
+    assert scores(compare(X, Y == 1, [], [2], cv=2)) == expected
+
+
+def test_without_a_target_there_are_no_scores_of_the_code():
+    comparison = compare(X, None, [TINY], [2], cv=2)
+    assert comparison.y_test is None
+    assert {(row["linear"], row["knn"]) for row in comparison.rows} == {(None, None)}
+    assert all(row["r2"] > 0.9 for row in comparison.rows)
+    heading = comparison.table().splitlines()[0]
+    assert heading.split() == ["n_components", "reducer", "R2", "fit", "s", "rows/s"]
+
+
+def test_a_data_frame_is_compared_as_its_numbers():
+    expected = scores(compare(X, Y, [TINY], [2], cv=2))
+    assert scores(compare(IRIS.data, IRIS.target, [TINY], [2], cv=2)) == expected
+
+
+# -------------------------------------------------------------------- reducers
+
+
+@pytest.mark.parametrize(
+    ("reducers", "expected"),
+    [
+        (None, ["PCA", "Autoencoder"]),
+        ([], ["PCA"]),
+        ({}, ["PCA"]),
+        ([TINY, FirstColumns()], ["PCA", "Autoencoder", "FirstColumns"]),
+        ({"mine": TINY}, ["PCA", "mine"]),
+    ],
+)
+def test_pca_comes_first_where_it_is_not_given(reducers, expected):
+    assert names(compare(X, Y, reducers, [2], cv=2)) == expected
+
+
+def test_pca_is_not_added_where_it_is_given():
+    comparison = compare(X, Y, {"first": TINY, "white": PCA(whiten=True)}, [2], cv=2)
+    assert names(comparison) == ["first", "white"]
+
+
+def test_reducers_may_be_a_dict_with_names():
+    comparison = compare(X, Y, {"a": TINY, "b": TruncatedSVD()}, [2], cv=2)
+    assert names(comparison) == ["PCA", "a", "b"]
+
+
+def test_reducers_of_one_class_get_names_of_their_own():
+    reducers = [TINY, PCA(), Autoencoder(max_iter=2), PCA(whiten=True), TINY]
+    comparison = compare(X, Y, reducers, [2], cv=2)
+    assert names(comparison) == ["Autoencoder", "PCA", "Autoencoder 2", "PCA 2", "Autoencoder 3"]
+    assert comparison.estimators["Autoencoder 2", 2].max_iter == 2
+    assert comparison.estimators["PCA 2", 2].whiten is True
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    [FastICA(whiten="unit-variance"), TruncatedSVD(), KernelPCA(fit_inverse_transform=True), NMF(max_iter=2000)],
+)
+def test_what_can_reconstruct_has_an_r2(reducer):
+    rows = compare(X, Y, [reducer], [2], cv=2).rows
+    assert rows[1]["r2"] is not None
+    train, test = next(StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y))
+    folds = compare(X, Y, [reducer], [2], cv=[(train, test)]).folds
+    seed = {"random_state": 0} if "random_state" in reducer.get_params() else {}
+    model = clone(reducer).set_params(n_components=2, **seed).fit(X[train])
+    X_hat = model.inverse_transform(model.transform(X[test]))
+    expected = 1 - ((X[test] - X_hat) ** 2).sum() / ((X[test] - X[train].mean(axis=0)) ** 2).sum()
+    assert folds[1]["r2"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    [
+        FirstColumns(),
+        KernelPCA(),  # has the method, and raises NotFittedError
+        LinearDiscriminantAnalysis(),
+        make_pipeline(StandardScaler(), FirstColumns()),
+        make_pipeline(StandardScaler(), KernelPCA()),
+    ],
+)
+def test_what_cannot_reconstruct_has_no_r2_and_scores_of_its_code(reducer):
+    comparison = compare(X, Y, [reducer], [2], cv=2)
+    row = comparison.rows[1]
+    assert row["r2"] is None
+    assert 0.5 < row["linear"] <= 1
+    assert " - " in comparison.table().splitlines()[2]
+
+
+def test_kernel_pca_still_has_the_method_that_it_cannot_use():
+    with pytest.raises(NotFittedError):
+        KernelPCA(2).fit(X).inverse_transform(X[:, :2])
+
+
+def test_random_projections_are_compared():
+    projection = GaussianRandomProjection()
+    train, test = next(KFold(2, shuffle=True, random_state=0).split(X))
+    row = compare(X, None, [projection], [2], cv=[(train, test)]).rows[1]
+    model = GaussianRandomProjection(2, random_state=0).fit(X[train])
+    X_hat = model.inverse_transform(model.transform(X[test]))
+    expected = 1 - ((X[test] - X_hat) ** 2).sum() / ((X[test] - X[train].mean(axis=0)) ** 2).sum()
+    assert row["r2"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "parameter"),
+    [
+        (make_pipeline(StandardScaler(), TruncatedSVD()), "truncatedsvd__n_components"),
+        (make_pipeline(PCA(4), FirstColumns(4)), "firstcolumns__n_components"),
+        (
+            make_pipeline(PCA(4), make_pipeline(StandardScaler(), FirstColumns(4))),
+            "pipeline__firstcolumns__n_components",
+        ),
+        (make_pipeline(TruncatedSVD(4), Normalizer()), "truncatedsvd__n_components"),
+    ],
+)
+def test_the_last_step_with_n_components_gets_it(pipeline, parameter):
+    comparison = compare(X, Y, {"pipeline": pipeline}, [1, 3], cv=2)
+    for k in (1, 3):
+        model = comparison.estimators["pipeline", k]
+        assert model.transform(X).shape == (150, k)
+        expected = {**pipeline.get_params(), parameter: k}
+        kept = {p: v for p, v in expected.items() if p.endswith("n_components")}
+        assert {p: model.get_params()[p] for p in kept} == kept
+
+
+def test_a_reducer_without_n_components_is_used_as_it_is():
+    comparison = compare(X, Y, [Fixed()], [1, 2], cv=2)
+    first, second = find(comparison, "Fixed", 1), find(comparison, "Fixed", 2)
+    assert (first["linear"], first["knn"]) == (second["linear"], second["knn"])
+    assert comparison.estimators["Fixed", 1].transform(X).shape == (150, 3)
+
+
+def test_the_seed_is_set_only_where_there_is_none():
+    reducers = {
+        "none": clone(TINY),
+        "own": clone(TINY).set_params(random_state=7),
+        "piped": make_pipeline(StandardScaler(), clone(TINY)),
+        "piped own": make_pipeline(StandardScaler(), TruncatedSVD(random_state=8)),
+    }
+    models = compare(X, Y, reducers, [2], cv=2, random_state=5).estimators
+    assert models["PCA", 2].random_state == 5
+    assert models["none", 2].random_state == 5
+    assert models["own", 2].random_state == 7
+    assert models["piped", 2][-1].random_state == 5
+    assert models["piped own", 2][-1].random_state == 8
+
+
+def test_given_reducers_are_neither_changed_nor_fitted():
+    reducers = [clone(TINY), make_pipeline(StandardScaler(), PCA()), PCA(), KernelPCA()]
+    before = [repr(reducer.get_params()) for reducer in reducers]
+    compare(X, Y, reducers, [3], cv=2, random_state=1)
+    assert [repr(reducer.get_params()) for reducer in reducers] == before
+    for reducer in reducers:
+        with pytest.raises(NotFittedError):
+            check_is_fitted(reducer)
+
+
+def test_given_arrays_are_not_changed():
+    rows, target = X.copy(), SPECIES.copy()
+    rows.flags.writeable = target.flags.writeable = False
+    compare(rows, target, [TINY], [2], cv=2, standardize=True)
+    np.testing.assert_array_equal(rows, X)
+
+
+# -------------------------------------------------------------------- n_components
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, [1]), (2, [2]), (4, [2]), (8, [2, 8]), (17, [2, 8, 16])])
+def test_the_widths_adapt_to_the_columns(width, expected):
+    rows = np.random.default_rng(0).normal(size=(40, width))
+    assert [row["n_components"] for row in compare(rows, None, [], cv=2).rows] == expected
+
+
+def test_the_widths_adapt_to_the_training_rows():
+    rows = np.random.default_rng(0).normal(size=(20, 17))
+    assert [row["n_components"] for row in compare(rows, None, [], cv=2).rows] == [2, 8]
+
+
+@pytest.mark.parametrize("k", [5, 0, -1, 2.5])
+def test_a_width_that_cannot_be_is_refused_with_its_limit(k):
+    with pytest.raises(ValueError, match=rf"^n_components={k} is no whole number from 1 to 4, the smaller of"):
+        compare(X, Y, [TINY], [2, k], cv=2)
+
+
+def test_a_width_above_the_training_rows_of_a_fold_is_refused():
+    rows = np.random.default_rng(0).normal(size=(9, 20))
+    with pytest.raises(ValueError, match=r"^n_components=7 is no whole number from 1 to 6, .* training rows of a fold"):
+        compare(rows, None, [], [7], cv=3)
+    assert compare(rows, None, [], [6], cv=3).rows[0]["n_components"] == 6
+
+
+def test_widths_may_be_one_number_or_an_array_and_are_taken_once():
+    for n_components in (2, np.array([2]), [2, 2], (np.int64(2),), range(2, 3)):
+        assert [(r["reducer"], r["n_components"]) for r in compare(X, Y, [], n_components, cv=2).folds] == [
+            ("PCA", 2)
+        ] * 2
+
+
+def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
+    rows = compare(X, Y, [FirstColumns()], [3, 1], cv=2).rows
+    assert [(row["n_components"], row["reducer"]) for row in rows] == [
+        (3, "PCA"), (3, "FirstColumns"), (1, "PCA"), (1, "FirstColumns"),
+    ]  # fmt: skip
+
+
+# -------------------------------------------------------------------- complaints
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({"y": Y[:5]}, ValueError, "^y has 5 rows, but X has 150.$"),
+        ({"y": np.where(Y == 1, None, "a")}, ValueError, "^y has values that are neither text nor numbers"),
+        ({"y": np.where(Y == 1, np.nan, 1.0)}, ValueError, "^Input y contains NaN"),
+        ({"X": np.where(X[0, 0] == X, np.nan, X)}, ValueError, "^Input X contains NaN"),
+        ({"X": X[:3], "y": None}, ValueError, r"^Found array with 3 sample\(s\)"),
+        ({"n_components": []}, ValueError, "^n_components is empty: pass at least one number.$"),
+        ({"cv": 1}, ValueError, "n_splits=1"),
+        ({"cv": 151}, ValueError, "n_splits=151"),
+        ({"reducers": TINY}, TypeError, r"^reducers must be a dict or a list .*: pass \[Autoencoder\(...\)\]\.$"),
+        ({"reducers": make_pipeline(PCA())}, TypeError, r"^reducers must be .*: pass \[Pipeline\(...\)\]\.$"),
+        ({"reducers": ["autoencoder"]}, TypeError, "^Cannot clone object ''autoencoder''"),
+        ({"reducers": {"PCA": TINY}}, ValueError, "^'PCA' is PCA itself, which is always there"),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(arguments, error, sentence):
+    with pytest.raises(error, match=sentence):
+        compare(**{"X": X, "y": Y, "reducers": [TINY], "n_components": [2], "cv": 2, **arguments})
+
+
+# -------------------------------------------------------------------- table
+
+
+def test_the_table_marks_the_best_of_each_block(comparison):
+    for row in comparison.rows:
+        row.update(r2=0.5, linear=0.25, knn=0.75, fit_seconds=1.0, rows_per_second=1000.0)
+    find(comparison, "FirstColumns", 1).update(r2=None, linear=0.2504, fit_seconds=0.5)
+    find(comparison, "FirstColumns", 3).update(r2=None, linear=0.5, knn=0.5, rows_per_second=2000.0)
+    table = comparison.table().splitlines()
+    assert [line.split() for line in table[1:]] == [
+        ["1", "PCA", "0.500*", "0.250*", "0.750*", "1.00", "1,000*"],
+        ["Autoencoder", "0.500*", "0.250*", "0.750*", "1.00", "1,000*"],
+        ["FirstColumns", "-", "0.250*", "0.750*", "0.50*", "1,000*"],
+        ["3", "PCA", "0.500*", "0.250", "0.750*", "1.00*", "1,000"],
+        ["Autoencoder", "0.500*", "0.250", "0.750*", "1.00*", "1,000"],
+        ["FirstColumns", "-", "0.500*", "0.500", "1.00*", "2,000*"],
+    ]
+    assert len({len(line) for line in table}) == 1
+    assert str(comparison) == comparison.table()
+
+
+def test_another_mark_takes_the_place_of_the_star(comparison):
+    stars, brackets = comparison.table(), comparison.table("<{}>")
+    assert "*" not in brackets
+    assert brackets.count("<") == stars.count("*") > 0
+    plain = brackets.replace("<", "").replace(">", "")
+    assert plain.split() == stars.replace("*", "").split()
+
+
+def test_the_best_is_the_greatest_score_and_the_shortest_time():
+    comparison = compare(X, Y, [Fixed()], [2], cv=2)
+    comparison.rows[0].update(r2=0.1, fit_seconds=2.0, rows_per_second=5.0)
+    comparison.rows[1].update(r2=None, fit_seconds=3.0, rows_per_second=6.0)
+    assert [comparison.best(c, 2) for c in ("r2", "fit_seconds", "rows_per_second")] == [0.1, 2.0, 6.0]
+    assert comparison.best("r2", 99) is None
+
+
+def test_the_frame_holds_the_rows_by_width_and_reducer(comparison):
+    frame = comparison.to_frame()
+    assert frame.index.names == ["n_components", "reducer"]
+    assert list(frame.columns) == ["r2", "linear", "knn", "fit_seconds", "rows_per_second"]
+    for row in comparison.rows:
+        assert frame.loc[(row["n_components"], row["reducer"]), "knn"] == row["knn"]
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_verbose_shows_a_bar_on_stderr(verbose, capfd):
+    compare(X, Y, [FirstColumns()], [1, 2], cv=3, verbose=verbose)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert ("compare: 100%" in err and "12/12" in err) if verbose else err == ""
+    assert err.endswith("\n") or not verbose
+
+
+def test_the_bar_is_closed_where_a_reducer_fails(capfd):
+    with pytest.raises(ValueError, match="gpu"):
+        compare(X, Y, [Autoencoder(device="gpu")], [2], cv=2, verbose=1)
+    assert capfd.readouterr().err.endswith("\n")
