@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import autoencoders, boltzmann
+from . import autoencoders, boltzmann, compose
 from ._version import __version__
 from .comparison import Comparison, compare, is_classes
 from .tables import BUNDLED, Dataset, load
