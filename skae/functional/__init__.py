@@ -12,7 +12,7 @@ from .losses import (
     squared_error,
     weighted_average,
 )
-from .noise import dropout_mask
+from .noise import dropout_mask, spawn
 from .penalties import PENALTIES
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "mean_squared_error",
     "poisson_nll",
     "slope",
+    "spawn",
     "squared_error",
     "weighted_average",
 ]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["dropout_mask"]
+__all__ = ["dropout_mask", "spawn"]
+
+
+def spawn(rng: torch.Generator, device: torch.device) -> torch.Generator:
+    """A generator of its own on a device, whose seed another one draws."""
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng, device=rng.device)))
 
 
 def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:

@@ -338,6 +338,16 @@ class ImageAutoencoder(Coder):
         """Parameter eta of p(x | h)."""
         return self._expand(self.decoder(h, rng), h)
 
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes at its widest."""
+        return max(level.width for level in self.encoder.levels)
+
+    @property
+    def multiplications(self) -> int:
+        """Of the convolutions, for a row."""
+        return sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
+
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """See ``Coder``; m passes back through the encoder, which can be differentiated again."""
         with torch.enable_grad():
