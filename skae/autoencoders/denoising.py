@@ -111,7 +111,6 @@ class DenoisingAutoencoder(Autoencoder):
     What the reconstruction of X is compared with, if not with X itself. Labels, of shape
     (n_samples,), are ignored. After ``fit(X, Y)`` with a Y of another width it is needed.""",
     }
-    _limits: np.ndarray | None = None
 
     # ---------------------------------------------------------------- what a fitted model does
 
@@ -262,7 +261,8 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
-        self._limits, self._target_frame = None, None
+        self._limits: np.ndarray | None = None
+        self._target_frame = None
         if data.y is not None:
             self._target_frame = self._frame_of(Arrays(data.y, data.weight), "Y")
             self._require_possible_target(data.width)
@@ -383,7 +383,7 @@ class DenoisingAutoencoder(Autoencoder):
             self._require_same_width(data.y)
         return super()._learnt(data, run)
 
-    def _train(self, data: Table, run: Run) -> None:
+    def _train(self, data: Any, run: Run) -> None:
         if self.corruption == "salt_and_pepper":
             self._limits = self._measure_limits(data)
         super()._train(data, run)

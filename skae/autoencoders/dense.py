@@ -179,7 +179,7 @@ class Autoencoder(TorchTransformer):
     def _groups(self, n_outputs: int) -> tuple[int, ...]:
         if self.likelihood != "categorical":
             return ()
-        groups = sizes_of("categories", self.categories)
+        groups = sizes_of("categories", self.categories or ())
         if sum(groups) != n_outputs:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_outputs} columns.")
         return groups

@@ -99,7 +99,7 @@ class _Predicting(Prediction, Autoencoder):
     def _inconsistency(self, module: Any, batch: Batch, output: Tensor, rng: torch.Generator) -> Tensor:
         """How far noise on x moves the predictions of the rows without a label; in mean over all rows."""
         noise = torch.empty_like(batch.x).normal_(generator=rng)
-        x = torch.add(batch.shown, noise, alpha=self.noise_scale_ / self.scale_)
+        x = torch.add(batch.shown, noise, alpha=float(self.noise_scale_ / self.scale_))
         nearby = self._link(module.predict(x, module.encode(x, rng)))
         moved = (nearby - self._link(output.detach())).square().sum(1)
         return average(moved * ~Known.of(batch.y).rows, batch.weight)

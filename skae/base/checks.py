@@ -14,7 +14,6 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.arrays import Arrays
 from ..engine.data import Array, find_nonfinite, name_of
 from .compat import check_sample_weight
 
@@ -64,7 +63,8 @@ def check_codes(X: Any, n_columns: int, name: str) -> Array:
         codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
     if codes.shape[1] != n_columns:
         raise ValueError(
-            f"X has {codes.shape[1]} columns, but {name} has codes of {n_columns} columns: pass what transform returned."
+            f"X has {codes.shape[1]} columns, but {name} has codes of {n_columns} columns: "
+            "pass what transform returned."
         )
     return codes
 
@@ -82,7 +82,7 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     return weight.copy()
 
 
-def warn_outside(estimator: Any, data: Arrays, most: float, what: str, cure: str) -> None:
+def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -> None:
     """Warn of the first column with numbers outside [0, most], which something cannot describe."""
     low, high = data.column_range()
     outside = np.flatnonzero((low < 0.0) | (high > most))

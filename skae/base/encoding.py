@@ -124,7 +124,10 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     # ---------------------------------------------------------------- rows through the module
 
     def _map(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None, like: Any = None) -> Any:
-        """One array of ``function(module, batch)`` for all rows; a tensor beside X if array-API dispatch asks for it."""
+        """One array of ``function(module, batch)`` for all rows.
+
+        It is a tensor beside ``like`` if that is one and scikit-learn's array-API dispatch is on.
+        """
         data = self._ready_source(X, y)
         if isinstance(like, Tensor) and get_config()["array_api_dispatch"]:
             return self._collect(function, data, like.device)
@@ -156,8 +159,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
         """A source as the module sees it; looked through for NaN unless it is kept, and was looked through before."""
         look = watcher(self, data.X) if isinstance(data, Arrays) and not resident else None
-        placing: dict[str, Any] = {"dtype": dtype, "device": device, "resident": resident, "look": look}
-        return data.seen(self._frame, self._target_frame, **placing)
+        return data.seen(self._frame, self._target_frame, dtype, device, resident, look)
 
     # ---------------------------------------------------------------- module, devices and randomness
 

@@ -174,7 +174,10 @@ class TorchEstimator(Encoding):
         raise NotImplementedError
 
     def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Any:
-        """Leave the gradient of a batch in the module's parameters, and return the terms; or a ``Move`` of some parts."""
+        """Leave the gradient of a batch in the module's parameters, and return the terms.
+
+        A step that moves only some parts of the parameters returns a ``Move``, which names them.
+        """
         return backward(self._loss(module, batch, rng))
 
     def _standardizes(self) -> bool:

@@ -118,7 +118,8 @@ def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:
         method.__dict__.update(inherited.__dict__)
         method.__kwdefaults__, method.__annotations__ = inherited.__kwdefaults__, inherited.__annotations__
         method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
-        method.__doc__ = _Y_ENTRY.sub(lambda _, entry=entry: indent(entry, " " * 8) + "\n", inherited.__doc__, count=1)
+        before, after = _Y_ENTRY.split(inherited.__doc__, maxsplit=1)
+        method.__doc__ = before + indent(entry, " " * 8) + "\n" + after
         setattr(cls, name, method)
 
 

@@ -64,7 +64,7 @@ class Prediction(TorchEstimator):
         """The prediction, given what the last layer puts out."""
         return output
 
-    def _misfit(self, output: Tensor, y: Tensor) -> Tensor:
+    def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean loss of a batch of predictions over the values that are known."""
         raise NotImplementedError
 
@@ -213,7 +213,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
     def _link(self, output: Tensor) -> Tensor:
         return output.softmax(1)
 
-    def _misfit(self, output: Tensor, y: Tensor) -> Tensor:
+    def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean cross-entropy of a batch."""
         count, value = Known.of(y)
         return average(F.cross_entropy(output, value[:, 0].long(), reduction="none"), count[:, 0])
@@ -287,7 +287,7 @@ class NumberPrediction(RegressorMixin, Prediction):
     def _link(self, output: Tensor) -> Tensor:
         return output
 
-    def _misfit(self, output: Tensor, y: Tensor) -> Tensor:
+    def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean squared error of a batch."""
         count, value = Known.of(y)
         return weighted_average((output - value).square(), count)

@@ -116,7 +116,7 @@ class TorchTransformer(TorchEstimator):
         targets = None if y is None else self._targets(y, codes.shape[0], None, None)
         self._ready_module()
         theta, undo = self._flat.theta, self._output_frame.undo
-        data = Arrays(codes, y=targets).seen(None, None, dtype=theta.dtype, device=theta.device)
+        data = Arrays(codes, y=targets).seen(None, None, theta.dtype, theta.device)
 
         def decode(module: Any, batch: Batch) -> Tensor:
             return undo(self._decode(module, batch.x, batch))
@@ -167,7 +167,10 @@ class TorchTransformer(TorchEstimator):
         return float(1.0 - error.sum() / total.sum())
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
-        """Squared distances of each row to its reconstruction and to the training mean, over the frame's unit squared."""
+        """Squared distances of each row to its reconstruction and to the training mean, two arrays.
+
+        They are in units of the output frame's ``unit`` squared.
+        """
         check_is_fitted(self)
         frame = self._output_frame
         center = torch.tensor(frame.center)

@@ -37,7 +37,7 @@ class Arrays(Source):
 
     def __getitem__(self, index: Index) -> Batch:
         X = to_tensor(self.X[:0])
-        return self.seen(None, None, dtype=X.dtype, device=X.device)[index]
+        return self.seen(None, None, X.dtype, X.device)[index]
 
     def moments(self) -> tuple[np.ndarray, float]:
         """Mean of each column, and the root of the mean variance of all columns."""
@@ -80,7 +80,6 @@ class Arrays(Source):
         self,
         frame: Frame | None,
         target_frame: Frame | None,
-        *,
         dtype: torch.dtype,
         device: torch.device,
         resident: bool = False,

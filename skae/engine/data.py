@@ -96,8 +96,16 @@ class Source:
         """The rows to learn from: equal ones merged if asked to, and weights whose mean is 1."""
         return self
 
-    def seen(self, frame: Frame, target_frame: Frame | None, **placing: Any) -> Source:
-        """The rows as a module sees them."""
+    def seen(
+        self,
+        frame: Frame | None,
+        target_frame: Frame | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        resident: bool = False,
+        look: Callable[[Index, Tensor], None] | None = None,
+    ) -> Source:
+        """The rows as a module sees them; the arguments are those of ``Rows``."""
         return self
 
 
@@ -250,7 +258,7 @@ class Subset(Source):
         self.rows = rows.to(self.device)
 
     @property
-    def weight(self) -> Tensor | None:  # type: ignore[override]
+    def weight(self) -> Tensor | None:
         """Of these rows."""
         weight: Tensor | None = getattr(self.data, "weight", None)
         return None if weight is None else weight[self.rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class Bottleneck(NamedTuple):
         with torch.enable_grad():
             leaf = self.h.detach().requires_grad_()
             h, terms = function(leaf)
-            objective = sum(terms.values())
+            objective: Any = sum(terms.values())
         penalised = isinstance(objective, Tensor) and objective.requires_grad
 
         def backward(g: Tensor) -> Tensor:
