@@ -12,7 +12,7 @@ from ..base.params import Probability, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Array, Batch, Table
 from ..engine.moments import principal_axes
-from ..engine.optim import Terms
+from ..engine.optim import Move, Terms
 from ..engine.train import backward
 from ..functional import dropout_mask
 from ..nn.dense import DenseAutoencoder
@@ -226,7 +226,7 @@ class Autoencoder(TorchTransformer):
         of_code = {name: term for name, (term, _) in self._code_penalties(batch, h).items()}
         return {"reconstruction": reconstruction, **of_code, **self._penalties(module, batch, h, rng)}
 
-    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
+    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
         """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
         if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)

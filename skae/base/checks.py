@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
+from ..engine import notices
 from ..engine.data import Array, column_range, find_nonfinite, name_of
 from .compat import check_sample_weight
 
@@ -80,10 +80,9 @@ class CheckedInput:
         outside = np.flatnonzero((low < 0.0) | (high > most))
         if len(outside):
             column = int(outside[0])
-            warnings.warn(
+            notices.warn(
                 f"X has values outside [0, {most:g}] in column {self._column(column)} ({low[column]:g} to "
-                f"{high[column]:g}), which {what} cannot describe: {cure}.",
-                stacklevel=7,
+                f"{high[column]:g}), which {what} cannot describe: {cure}."
             )
 
     def _column(self, index: int) -> str:

@@ -7,7 +7,6 @@ devices, the loop, pickling and scores are here and on the floors below.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -20,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
+from ..engine import notices
 from ..engine.data import (
     Array,
     Source,
@@ -33,7 +33,7 @@ from ..engine.data import (
     to_tensor,
 )
 from ..engine.moments import moments
-from ..engine.optim import Flat, Optimizer, Terms
+from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Plan, backward, hold_out, joined, minimise
 from .compat import fit_context
 from .encoding import Encoding
@@ -138,7 +138,7 @@ class TorchEstimator(Encoding):
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _own_doc: ClassVar[str | None] = __doc__
     _monitor: ClassVar[str | None] = "loss"
-    """The history's name of what must fall; None where the terms are no objective."""
+    """The history's name of what must fall; None where the terms are no objective, and the history has no "loss"."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -164,7 +164,7 @@ class TorchEstimator(Encoding):
         """Named terms of the objective, differentiable; without a generator free of noise."""
         raise NotImplementedError
 
-    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms:
+    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms | Move:
         """Leave the gradient of a batch in the module's parameters, and return the terms."""
         return backward(self._loss(module, batch, rng))
 
@@ -339,10 +339,9 @@ class TorchEstimator(Encoding):
         self.loss_ = outcome.loss
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == self.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
-            warnings.warn(
+            notices.warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _split(self, data: Table) -> tuple[Source, Subset | None]:
@@ -383,6 +382,7 @@ class TorchEstimator(Encoding):
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
             monitor=None if partial else self._watched(),
+            objective=self._monitor is not None,
         )
 
     def _watched(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from .._version import __version__
+from ..engine import notices
 from ..engine.data import is_on, name_of, resolve_device, to_tensor
 from ..engine.optim import Flat, Optimizer
 
@@ -55,7 +55,7 @@ class PortableState(BaseEstimator):
         try:
             device = resolve_device(self.device, name_of(self._flat.theta.dtype))
         except ValueError as error:
-            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
+            notices.warn(f"{error} Using the CPU.")
             device = torch.device("cpu")
         if not is_on(self._flat.theta, device):
             self._move(device)
@@ -86,10 +86,9 @@ class PortableState(BaseEstimator):
         state = dict(state)
         version = state.pop("_skae_version", __version__)
         if version != __version__:
-            warnings.warn(
+            notices.warn(
                 f"This {type(self).__name__} was saved by skae {version} and is loaded by {__version__}: "
-                "results may differ; fit again if they do.",
-                stacklevel=2,
+                "results may differ; fit again if they do."
             )
         super().__setstate__(state)
         if "module_" in state:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..autoencoders.dense import Autoencoder
 from ..base.encoding import Coding
 from ..base.estimator import TorchEstimator
+from ..engine import notices
 from ..engine.data import RESIDENT_BYTES, Array, to_tensor
 from ..functional import squared_error, weighted_average
 from ..nn.dense import Coder
@@ -155,7 +156,7 @@ def _telling(name: str, below: str | None = None) -> Iterator[None]:
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from error
     for warning in told:
-        warnings.warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category, stacklevel=8)
+        notices.warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category)
 
 
 def _about_codes(message: str, below: str | None) -> str:

@@ -206,6 +206,8 @@ class Table:
         return len(self.x)
 
     def __getitem__(self, index: Index) -> Batch:
+        index = _moved(index, self.device)
+
         def pick(column: Tensor | Rows | None) -> Tensor | None:
             return None if column is None else column[index].to(self.x.out)
 
@@ -224,7 +226,11 @@ class Subset:
         return len(self.rows)
 
     def __getitem__(self, index: Index) -> Any:
-        return self.data[self.rows[index]]
+        return self.data[self.rows[_moved(index, self.device)]]
+
+
+def _moved(index: Index, device: torch.device) -> Index:
+    return index.to(device) if isinstance(index, Tensor) and index.device != device else index
 
 
 def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice]:
