@@ -77,6 +77,7 @@ class Flat:
                 start = stop
             self.groups.append(Group(*key, slice(first, start), n_decayed, self.theta, self.grad))
         self.parts = {group.part for group in self.groups}
+        self.has_fused_adam = self.theta.device.type in {"cpu", "cuda"}
 
     def save(self) -> list[Tensor]:
         """A copy of all that training changes."""
@@ -87,10 +88,8 @@ class Flat:
         for target, value in zip((self.theta, *self.buffers), saved, strict=True):
             target.copy_(value)
 
-    def groups_of(self, parts: Collection[str] | None) -> list[Group]:
-        """The groups of some parts, or all of them for None."""
-        if parts is None:
-            return self.groups
+    def groups_of(self, parts: Collection[str]) -> list[Group]:
+        """The groups of some parts."""
         names = {parts} if isinstance(parts, str) else set(parts)
         if not names <= self.parts:
             raise ValueError(
@@ -177,7 +176,7 @@ class Optimizer:
         terms, parts = found if isinstance(found, Move) else (found, None)
         if parts is not None and self.rule == "lbfgs":
             raise ValueError("'lbfgs' moves all parameters at once, but a step names the parts that it moves.")
-        moved = flat.groups_of(parts)
+        moved = flat.groups if parts is None else flat.groups_of(parts)
         if self.max_grad_norm is not None and self.rule != "lbfgs" and moved:
             _clip([flat.grad] if parts is None else [group.grad for group in moved], self.max_grad_norm)
         if self.weight_decay and self.rule != "adamw" and moved:
@@ -189,17 +188,20 @@ class Optimizer:
 
     def _own_moments(self, flat: Flat, group: Group) -> list[Tensor]:
         """Views of the moments of a group; all moments start at zero."""
-        if self._viewed is not self.moments:
+        if self._viewed is not self.moments:  # they have been loaded, or moved to another device
             self._viewed, self._views = self.moments, {}
-        if group not in self._views:
-            names = ("velocity",) if self.rule == "sgd" else ("mean", "square")
-            for name in names:
-                self.moments.setdefault(name, torch.zeros_like(flat.theta))
-            self._views[group] = [self.moments[name][group.span] for name in names]
-            if self.rule != "sgd":
-                step = self.moments.setdefault("step", torch.zeros(len(flat.groups), device=flat.theta.device))
-                self._views[group].append(step.view(-1)[flat.groups.index(group)])  # older pickles hold one number
-        return self._views[group]
+        views = self._views.get(group)
+        if views is None:
+            views = self._views[group] = self._cut(flat, group)
+        return views
+
+    def _cut(self, flat: Flat, group: Group) -> list[Tensor]:
+        names = ("velocity",) if self.rule == "sgd" else ("mean", "square")
+        views = [self.moments.setdefault(name, torch.zeros_like(flat.theta))[group.span] for name in names]
+        if self.rule == "sgd":
+            return views
+        counts = self.moments.setdefault("step", torch.zeros(len(flat.groups), device=flat.theta.device))
+        return [*views, counts.view(-1)[flat.groups.index(group)]]  # older pickles hold a single number
 
     def _adam(self, flat: Flat, group: Group, rate: float) -> None:
         if self.weight_decay and self.rule == "adamw":
@@ -212,7 +214,7 @@ class Optimizer:
             [square],
             [],
             [step],
-            fused=flat.theta.device.type in {"cpu", "cuda"},
+            fused=flat.has_fused_adam,
             foreach=False,
             amsgrad=False,
             beta1=self.beta1,
