@@ -13,7 +13,7 @@ from ..base.params import Probability, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Batch, Source, Table
 from ..engine.moments import principal_axes
-from ..engine.optim import Terms
+from ..engine.optim import Move, Terms
 from ..functional import dropout_mask
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
@@ -235,7 +235,7 @@ class Autoencoder(TorchTransformer):
         reconstruction = module.head.loss(module.decode(neck.h, rng), self._target(batch), batch.entry_weight)
         return {"reconstruction": reconstruction, **neck.terms}
 
-    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
+    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
         """The gradient of ``_loss`` by hand: a small network spends its time in calls and not in arithmetic."""
         if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any
@@ -15,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, find_nonfinite, name_of
+from ..engine.notices import warn
 from .compat import check_sample_weight
 
 __all__ = ["check_codes", "check_weight", "check_x", "require_positive", "warn_outside", "watcher"]
@@ -88,10 +88,9 @@ def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -
     outside = np.flatnonzero((low < 0.0) | (high > most))
     if len(outside):
         column = int(outside[0])
-        warnings.warn(
+        warn(
             f"X has values outside [0, {most:g}] in column {_column(estimator, column)} ({low[column]:g} to "
-            f"{high[column]:g}), which {what} cannot describe: {cure}.",
-            stacklevel=7,
+            f"{high[column]:g}), which {what} cannot describe: {cure}."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from ..engine.arrays import Arrays
 from ..engine.data import Source, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
+from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
 from .checks import check_weight, check_x, watcher
@@ -175,7 +175,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         try:
             device = resolve_device(self.device, name_of(self._flat.theta.dtype))
         except ValueError as error:
-            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
+            warn(f"{error} Using the CPU.")
             device = CPU
         if not is_on(self._flat.theta, device):
             self._move(device)

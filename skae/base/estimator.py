@@ -7,7 +7,6 @@ devices and the loop are here and on the floors below.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -21,7 +20,8 @@ from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
-from ..engine.optim import Flat, Optimizer, Terms
+from ..engine.notices import warn
+from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .compat import fit_context
@@ -134,7 +134,7 @@ class TorchEstimator(Encoding):
     _y_doc: ClassVar[dict[str, str]] = {}
     """What "y" is in the documentation of a method, by its name."""
     _monitor: ClassVar[str | None] = "loss"
-    """The history's name of what must fall; None where the terms are no objective."""
+    """The history's name of what must fall; None where the terms are no objective, and the history has no "loss"."""
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     """Decay of the moments of "adam" and "adamw"; (0.5, 0.999) keeps adversaries stable."""
 
@@ -173,7 +173,7 @@ class TorchEstimator(Encoding):
         """
         raise NotImplementedError
 
-    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Any:
+    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms | Move:
         """Leave the gradient of a batch in the module's parameters, and return the terms.
 
         A step that moves only some parts of the parameters returns a ``Move``, which names them.
@@ -309,10 +309,9 @@ class TorchEstimator(Encoding):
         self.loss_ = outcome.loss
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
-            warnings.warn(
+            warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _split(self, data: Source) -> tuple[Source, Subset | None]:
@@ -340,6 +339,7 @@ class TorchEstimator(Encoding):
         optimizer.weight_decay = float(self.weight_decay)
         optimizer.momentum = float(self.momentum)
         optimizer.max_grad_norm = self.max_grad_norm
+        optimizer.beta1, optimizer.beta2 = self._betas
         return optimizer
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
@@ -353,6 +353,7 @@ class TorchEstimator(Encoding):
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
             monitor=None if run.partial else self._watched(),
+            objective=self._monitor is not None,
         )
 
     def _watched(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from .._version import __version__
 from ..engine.data import is_on, to_tensor
 from ..engine.frame import Frame
+from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 
 __all__ = ["new_generator", "portable", "restore", "restore_module", "unchanged_on_error"]
@@ -54,10 +54,9 @@ def restore(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
             "fit it again, or load it with that version."
         )
     if version != __version__:
-        warnings.warn(
+        warn(
             f"This {type(estimator).__name__} was saved by skae {version} and is loaded by {__version__}: "
-            "results may differ; fit again if they do.",
-            stacklevel=3,
+            "results may differ; fit again if they do."
         )
     frames = state.pop("_frames", {})
     return {**state, **{name: Frame(*parts) for name, parts in frames.items()}}

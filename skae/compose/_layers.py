@@ -18,6 +18,7 @@ from ..autoencoders.dense import Autoencoder
 from ..base.encoding import widest
 from ..base.transformer import TorchTransformer
 from ..engine.data import RESIDENT_BYTES, Array, Batch, to_tensor
+from ..engine.notices import warn
 from ..functional import squared_error, weighted_average
 from ..nn.dense import Coder
 
@@ -151,7 +152,7 @@ def _telling(name: str, below: str | None = None) -> Iterator[None]:
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from error
     for warning in told:
-        warnings.warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category, stacklevel=8)
+        warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category)
 
 
 def _about_codes(message: str, below: str | None) -> str:
