@@ -306,7 +306,7 @@ class DenoisingAutoencoder(Restoring):
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
         """X from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
         if not self._centred:
-            return module.head.sample(eta, rng)
+            return module.likelihood.sample(eta, rng)
         z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
         return torch.addmm(eta, z, root)
 
@@ -338,7 +338,7 @@ class DenoisingAutoencoder(Restoring):
 
     def _corrupted(self, module: Any, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """x~, and which entries were chosen to be corrupted; None if all were."""
-        member = getattr(module.head, "member", None) if x.shape[1] == len(self.target_mean_) else None
+        member = getattr(module.likelihood, "member", None) if x.shape[1] == len(self.target_mean_) else None
         if callable(self.corruption):
             x_tilde, changed = self._corrupted_by_callable(self.corruption, x, rng)
             return x_tilde, any_of_variable(changed, member)

@@ -222,7 +222,7 @@ class Autoencoder(TorchTransformer):
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
         h = module.encode(batch.shown, rng)
-        reconstruction = module.head.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
+        reconstruction = module.likelihood.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
         of_code = {name: term for name, (term, _) in self._code_penalties(batch, h).items()}
         return {"reconstruction": reconstruction, **of_code, **self._penalties(module, batch, h, rng)}
 
@@ -235,8 +235,8 @@ class Autoencoder(TorchTransformer):
             target, weight = self._target(batch), batch.entry_weight
             h, encoder_tape = module.encode_forward(batch.shown, rng)
             eta, decoder_tape = module.decode_forward(h, rng)
-            reconstruction = module.head.loss(eta, target, weight)
-            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, target, weight))
+            reconstruction = module.likelihood.loss(eta, target, weight)
+            gradient = module.decode_backward(decoder_tape, module.likelihood.gradient(eta, target, weight))
             terms = {"reconstruction": reconstruction}
             for name, (term, slope) in self._code_penalties(batch, h).items():
                 terms[name], gradient = term, gradient + slope
@@ -250,7 +250,7 @@ class Autoencoder(TorchTransformer):
 
     def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
         """Whether loss and module are those that the gradient by hand was written for."""
-        same_module = all(
+        same_module = isinstance(module, DenseAutoencoder) and all(
             getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")
         )
         return same_module and type(self)._loss is Autoencoder._loss
@@ -259,4 +259,4 @@ class Autoencoder(TorchTransformer):
         return module.encode(x)
 
     def _decode(self, module: DenseAutoencoder, h: Tensor) -> Tensor:
-        return module.head.mean(module.decode(h))
+        return module.likelihood.mean(module.decode(h))

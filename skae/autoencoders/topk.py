@@ -138,7 +138,6 @@ class TopKAutoencoder(Autoencoder):
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = super()._architecture(n_features)
-        del spec["projected"]
         if spec["tied_weights"] and spec["hidden_layer_sizes"]:
             raise ValueError(
                 "tied_weights=True ties a linear decoder to the encoder, which must be linear too: "
@@ -176,4 +175,4 @@ class TopKAutoencoder(Autoencoder):
         if len(dead) == 0:
             return h.new_zeros(())
         eta = module.decode_with_dead(batch.shown, h, dead)
-        return module.head.loss(eta, self._target(batch), batch.entry_weight)
+        return module.likelihood.loss(eta, self._target(batch), batch.entry_weight)

@@ -19,7 +19,7 @@ from ..base.encoding import Coding
 from ..base.estimator import TorchEstimator
 from ..engine.data import RESIDENT_BYTES, Array, to_tensor
 from ..functional import squared_error, weighted_average
-from ..nn.dense import Coder
+from ..nn.coder import Coder
 
 __all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "named_layers", "pretrain"]
 
@@ -212,7 +212,7 @@ class Stage(nn.Module):
         """Mean of -log p(x | h), or of the squared error where the layer has no likelihood."""
         if isinstance(self.coder, Coder):
             coder: Any = self.coder
-            loss: Tensor = coder.head.loss(coder.decode(h), x, weight)
+            loss: Tensor = coder.likelihood.loss(coder.decode(h), x, weight)
             return loss
         return weighted_average(squared_error(self.layer._decode(self.coder, h), x), weight)
 
