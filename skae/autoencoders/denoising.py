@@ -330,7 +330,7 @@ class DenoisingAutoencoder(Autoencoder):
     def _corruption(self, module: Any) -> Corruption:
         """The noise that rows are shown with."""
         grouped = len(self._frame) == len(self._output_frame)
-        member = getattr(module.head, "member", None) if grouped else None
+        member = getattr(module.likelihood, "member", None) if grouped else None
         return Corruption(self.corruption, self._level(), self._frame, self._limits, member)
 
     def _is_noisy(self) -> bool:
@@ -369,7 +369,7 @@ class DenoisingAutoencoder(Autoencoder):
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
         """A row from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
         if not self._frame.centred:
-            return module.head.sample(eta, rng)
+            return module.likelihood.sample(eta, rng)
         z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
         return torch.addmm(eta, z, root)
 

@@ -232,7 +232,7 @@ class Autoencoder(TorchTransformer):
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
         neck = self._bottleneck(module, batch, module.encode(batch.shown, rng), rng)
-        reconstruction = module.head.loss(module.decode(neck.h, rng), self._target(batch), batch.entry_weight)
+        reconstruction = module.likelihood.loss(module.decode(neck.h, rng), self._target(batch), batch.entry_weight)
         return {"reconstruction": reconstruction, **neck.terms}
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
@@ -245,17 +245,15 @@ class Autoencoder(TorchTransformer):
             e, encoder_tape = module.encode_forward(batch.shown, rng)
             neck = self._bottleneck(module, batch, e, rng)
             eta, decoder_tape = module.decode_forward(neck.h, rng)
-            reconstruction = module.head.loss(eta, target, weight)
-            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, target, weight))
+            reconstruction = module.likelihood.loss(eta, target, weight)
+            gradient = module.decode_backward(decoder_tape, module.likelihood.gradient(eta, target, weight))
             module.encode_backward(encoder_tape, neck.backward(gradient))
         return {"reconstruction": reconstruction, **neck.terms}
 
     def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
         """Whether loss and module are those that the gradient by hand was written for."""
-        same_module = all(
-            getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")
-        )
-        return same_module and type(self)._loss is Autoencoder._loss
+        of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
+        return isinstance(module, DenseAutoencoder) and all(of_dense) and type(self)._loss is Autoencoder._loss
 
     # ---------------------------------------------------------------- using
 
@@ -263,4 +261,4 @@ class Autoencoder(TorchTransformer):
         return module.encode(batch.x)
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
-        return module.head.mean(module.decode(h))
+        return module.likelihood.mean(module.decode(h))

@@ -21,7 +21,7 @@ from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..functional import average
 from ..nn.bottleneck import Bottleneck
-from ._predicting import PredictingAutoencoder
+from ..nn.heads import PredictingAutoencoder
 from .dense import Autoencoder
 
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]
@@ -119,7 +119,7 @@ class _Predicting(Prediction, Autoencoder):
         share = float(Known.of(everything.y).count.mean()) / n
 
         def step(batch: Batch) -> Terms:
-            return backward({"prediction": self._misfit(module.shortcut(module.head.embed(batch.x)), batch.y)})
+            return backward({"prediction": self._misfit(module.shortcut(module.likelihood.embed(batch.x)), batch.y)})
 
         plan = Plan(batch_size=n, max_iter=100, shuffle=False)
         minimise(step, labelled, Flat(module.shortcut), Optimizer("lbfgs", weight_decay=share), plan, rng)

@@ -148,7 +148,6 @@ class TopKAutoencoder(Autoencoder):
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = super()._architecture(n_features)
-        del spec["projected"]
         k = min(32, max(1, int(self.n_components) // 16)) if self.k == "auto" else int(self.k)
         return {**spec, "k": k, "over_batch": self.selection == "batch", "unit_norm": bool(self.unit_norm)}
 
@@ -175,4 +174,4 @@ class TopKAutoencoder(Autoencoder):
         if len(dead) == 0:
             return h.new_zeros(())
         eta = module.decode_with_dead(batch.shown, h, dead)
-        return module.head.loss(eta, self._target(batch), batch.entry_weight)
+        return module.likelihood.loss(eta, self._target(batch), batch.entry_weight)

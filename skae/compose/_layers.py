@@ -20,7 +20,7 @@ from ..base.transformer import TorchTransformer
 from ..engine.data import RESIDENT_BYTES, Array, Batch, to_tensor
 from ..engine.notices import warn
 from ..functional import squared_error, weighted_average
-from ..nn.dense import Coder
+from ..nn.coder import Coder
 
 __all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "named_layers", "pretrain"]
 
@@ -209,7 +209,7 @@ class Stage(nn.Module):
         """Mean of -log p(x | h), or of the squared error where the layer has no likelihood."""
         if isinstance(self.coder, Coder):
             coder: Any = self.coder
-            loss: Tensor = coder.head.loss(coder.decode(h), x, weight)
+            loss: Tensor = coder.likelihood.loss(coder.decode(h), x, weight)
             return loss
         x_hat = self.layer._decode(self.coder, h, Batch(h))
         return weighted_average(squared_error(x_hat, x), weight)

@@ -20,43 +20,12 @@ from ..base.prediction import ClassPrediction, Known, NumberPrediction, Predicti
 from ..engine.data import Batch, Rows, Table, chunks
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
-from ..nn.dense import Dense
+from ..nn.heads import FineTunedNetwork
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
 FEW = 4
 """Rows below which a matrix product takes another kernel, whose last bit differs."""
-
-
-class FineTunedNetwork(nn.Module):
-    """An encoder, and a linear layer from its code to the prediction.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-        The module of an encoder; what else it has than an encoder is carried along and not trained.
-    n_components : int
-        Width of the code.
-    n_predictions : int
-        A logit a class, or a number a target.
-    """
-
-    def __init__(self, encoder: nn.Module, n_components: int, n_predictions: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = Dense([n_components, n_predictions], "identity")
-
-    @property
-    def widest(self) -> int:
-        """Numbers that a row takes at its widest."""
-        return max(widest(self.encoder), self.head.weights[0].shape[0])
-
-    @torch.no_grad()
-    def start(self, encoder: nn.Module) -> None:
-        """Take over the weights of an encoder, and predict zero."""
-        self.encoder.load_state_dict(encoder.state_dict())
-        for parameter in self.head.parameters():
-            parameter.zero_()
 
 
 class _FineTuned(Prediction):
