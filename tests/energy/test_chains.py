@@ -15,14 +15,14 @@ from energy.machines import (
 )
 from scipy import stats
 
-from skae.boltzmann._rows import shares
 from skae.energy.annealing import Anneal
-from skae.energy.chains import CHAINS, _swap
+from skae.energy.chains import CHAINS, _swap, shares
 from skae.energy.harmonium import Statistics
+from skae.energy.units import Part
 
 N = 10_000
 FAITHFUL = [(visible, hidden) for visible in VISIBLE for hidden in ("bernoulli", "gaussian")]
-TEMPERED = [pair for pair in FAITHFUL if pair[0] != "counts"]
+TEMPERED = FAITHFUL
 every_faithful_pair = pytest.mark.parametrize(("visible", "hidden"), FAITHFUL)
 every_tempered_pair = pytest.mark.parametrize(("visible", "hidden"), TEMPERED)
 
@@ -101,7 +101,7 @@ def test_chains_reach_the_law_from_anywhere(algorithm, n_gibbs):
 
 def two_modes():
     """All units on or all off, equally likely, and nothing between: Gibbs steps never cross."""
-    machine = machine_of("bernoulli", n_features=4, n_components=4)
+    machine = machine_of([Part("bernoulli", 4)], n_components=4)
     machine.weight.fill_(6.0)
     machine.visible_bias.fill_(-12.0)
     machine.hidden_bias.fill_(-12.0)
