@@ -25,6 +25,8 @@ GAUSSIAN = {
     "gaussian labelled": [Part("gaussian", 2, scaled=True), Part("softmax", 2, (2,))],
 }
 HIDDEN = ("bernoulli", "gaussian", "relu")
+FAITHFUL = [*((visible, "bernoulli") for visible in VISIBLE), ("bernoulli", "gaussian"), ("modalities", "gaussian")]
+"""Pairs of layers whose samples have the law of the energy to the last digit: all visible ones, and all hidden ones."""
 LEVEL = 1e-6
 """A sample is rejected at this level; seeds are fixed, so that what passes once passes always."""
 

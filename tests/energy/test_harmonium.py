@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from energy.machines import (
+    FAITHFUL,
     GAUSSIAN,
     HIDDEN,
     LEVEL,
@@ -178,8 +179,7 @@ def test_sampled_steps_follow_the_transition_matrix(visible):
     require_law(after, states, torch.linalg.matrix_power(step, 3)[1])
 
 
-@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
-@every_visible
+@pytest.mark.parametrize(("visible", "hidden"), FAITHFUL)
 def test_sampled_chains_keep_the_boltzmann_law(visible, hidden):
     machine = machine_of(visible, hidden)
     states, law = states_of(machine.visible), softmax_law(machine)
