@@ -25,6 +25,7 @@ from sklearn.neural_network import BernoulliRBM
 from skae import RBM
 from skae.energy.harmonium import Harmonium
 from skae.energy.pseudo_likelihood import pseudo_log_likelihood
+from skae.energy.units import Part
 
 CASES = {"batch 10, 256 hidden": (10, 256), "batch 100, 500 hidden": (100, 500)}
 
@@ -80,7 +81,7 @@ def speed(rounds: int, n_rows: int) -> list[dict[str, object]]:
 
 def pseudo_likelihood(weight: np.ndarray, a: np.ndarray, b: np.ndarray, X: np.ndarray) -> float:
     """Mean over the rows, of a machine with these parameters."""
-    machine = Harmonium(n_features=weight.shape[1], n_components=len(weight)).double()
+    machine = Harmonium(visible=[Part("bernoulli", len(a))], hidden=[Part("bernoulli", len(b))]).double()
     with torch.no_grad():
         for parameter, values in ((machine.weight, weight), (machine.visible_bias, a), (machine.hidden_bias, b)):
             parameter.copy_(torch.from_numpy(np.asarray(values, dtype=float)))

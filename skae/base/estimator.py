@@ -242,14 +242,20 @@ class TorchEstimator(Encoding):
 
     def _learn(self, data: Source, run: Run) -> None:
         """Fit to a source that was checked."""
-        device = resolve_device(self.device, self.dtype)
         if run.resume:
             self._require_same_architecture(data.width)
+        else:
+            self._rng = new_generator(self.random_state)
         self._pretrain(data, run)
         data = self._learnt(data, run)
         if not run.resume:
             self._measure(data)
-        data = self._seen(data, getattr(torch, self.dtype), device, resident=True)
+        device = resolve_device(self.device, self.dtype)
+        self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+
+    def _learn_seen(self, data: Source, run: Run) -> None:
+        """Fit to rows as the module sees them."""
+        device = resolve_device(self.device, self.dtype)
         if not run.resume:
             self._build(data, device)
         elif not is_on(self._flat.theta, device):
@@ -283,7 +289,6 @@ class TorchEstimator(Encoding):
         return Frame(mean, scale) if self._standardizes() else Frame(mean, 1.0, centred=False)
 
     def _build(self, data: Source, device: torch.device) -> None:
-        self._rng = new_generator(self.random_state)
         self._spec = self._architecture(data.width)
         self.module_ = self._new_module().to(device, getattr(torch, self.dtype))
         self._initialise(self.module_, data, self._rng)

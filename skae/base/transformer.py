@@ -22,7 +22,7 @@ from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
 
-__all__ = ["Generative", "GenerativeTransformer", "TorchTransformer", "is_stochastic"]
+__all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
 
 def is_stochastic(estimator: Any) -> bool:
@@ -223,7 +223,3 @@ class Generative:
         """
         scores = self.score_samples(X)
         return float(np.average(scores.astype(np.float64), weights=check_weight(sample_weight, len(scores))))
-
-
-class GenerativeTransformer(Generative, TorchTransformer):
-    """A transformer that is a model of the density, and scores rows by their log-likelihood."""

@@ -1,66 +1,42 @@
-"""Greedy learning: each layer of a deep machine is a restricted Boltzmann machine of the codes below it."""
+"""Greedy learning: each layer of a deep machine is an RBM that learns from the states of the layer below."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.base import clone
 from torch import Tensor
 
-from ..base.params import NonNegativeInt
-from ..energy.harmonium import Harmonium
 from ..engine.data import Batch, Source, Table, chunks
+from ..engine.frame import Frame
 from .rbm import RBM
 
-__all__ = ["Codes", "LabelledRBM", "make_layers", "prepare"]
+__all__ = ["Codes", "frame_of", "make_layers"]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
-"""Kind of the visible units that see the codes of hidden ones."""
+"""Kind of the visible units of a layer, by the kind of the hidden units below it."""
 OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype"}
-"""Parameters that no layer has for itself."""
+"""Parameters of RBM that a layer cannot have for itself."""
 
 
-class LabelledRBM(RBM):
-    """A machine whose last columns are one softmax unit: the label.
+class Codes(Source):
+    """What a layer learns from: states of the layer below, drawn anew each time, and beside them the labels.
 
-    Parameters
-    ----------
-    n_labels : int, default=0
-        Classes.
-    """
-
-    n_labels: NonNegativeInt = 0
-
-    def _architecture(self, n_features: int) -> dict[str, Any]:
-        return {**super()._architecture(n_features), "n_labels": int(self.n_labels)}
-
-    def _groups(self, n_features: int) -> tuple[int, ...]:
-        return super()._groups(n_features - int(self.n_labels))
-
-    def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
-        super()._initialise(module, data, rng)
-        if module.is_scaled:  # the label is no real number
-            module.log_scale[-int(self.n_labels) :] = 0.0
-
-
-class Codes:
-    """What a layer learns from: states of the layer below, drawn anew each time, beside the labels.
-
-    The states and not their expectations are what the machine above has to give a high probability for
-    the bound of the whole to rise.
+    They are states and not expectations, because it is the probability of states that the bound of the whole
+    network asks for.
 
     Parameters
     ----------
     data : Table
+    width : int
+        Units of the layer below, and labels.
     lift : callable
-        Draws the states for rows x and labels y.
+        Draws the states for rows x, and joins the labels y.
     """
 
-    def __init__(self, data: Table, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
-        self.data, self.lift = data, lift
+    def __init__(self, data: Table, width: int, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
+        self.data, self.width, self.lift = data, width, lift
         self.device, self.weight = data.device, data.weight
 
     def __len__(self) -> int:
@@ -73,23 +49,23 @@ class Codes:
 
 
 def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int], n_labels: int) -> list[RBM]:
-    """Unfitted machines of all layers, from the rows up.
+    """Make an unfitted RBM for each layer, from the rows up.
 
     Parameters
     ----------
     settings : list of dict, or None
-        Parameters in which a layer differs from the others.
+        For each layer the parameters in which it differs from the others.
     parameters : dict
-        What is common to all.
+        Parameters that all layers have in common.
     widths : sequence of int
-        Hidden units of each.
+        Hidden units of each layer.
     n_labels : int
-        Classes beside the visible units of the last; 0 for none.
+        Classes of the label that is joined to the visible units of the last layer; 0 if there is none.
 
     Raises
     ------
     ValueError
-        If the settings are not a dictionary a layer, or one has a name or a value that RBM refuses.
+        If the settings are not one dictionary for each layer, or RBM refuses a name or a value in them.
     """
     settings = [{}] * len(widths) if settings is None else list(settings)
     if len(settings) != len(widths):
@@ -102,10 +78,10 @@ def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[i
         _require_settings(k, own, set(parameters) - OF_THE_WHOLE)
         below = {} if k == 0 else {"visible": VISIBLE_ABOVE[made[-1].hidden], "categories": None}
         values = {**parameters, **below, **own, "n_components": int(width)}
-        last = k == len(widths) - 1
-        made.append(LabelledRBM(**values, n_labels=n_labels) if last and n_labels else RBM(**values))
-        _validate(k, made[-1], "max_iter" in own)
+        made.append(RBM(**values))
+        _validate(k, made[-1])
     _require_room_for_labels(made[-1], n_labels)
+    made[-1]._n_labels = n_labels
     return made
 
 
@@ -115,7 +91,8 @@ def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
     for name in own:
         if name in OF_THE_WHOLE:
             raise ValueError(
-                f"layers[{k}] has {name!r}, which is of the whole network or follows from the layers: leave it out."
+                f"layers[{k}] has {name!r}, which is a parameter of the whole network or follows from the layers: "
+                "leave it out."
             )
         if name not in allowed:
             raise ValueError(
@@ -123,11 +100,10 @@ def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
             )
 
 
-def _validate(k: int, layer: RBM, has_own_epochs: bool) -> None:
-    if not (has_own_epochs or layer.max_iter):  # a start, that trains nothing
-        layer = clone(layer).set_params(max_iter=1)
+def _validate(k: int, layer: RBM) -> None:
     try:
         layer._validate_params()
+        layer._check_parameters()
     except ValueError as error:
         raise type(error)(f"layers[{k}]: {error}") from error
 
@@ -141,11 +117,8 @@ def _require_room_for_labels(top: RBM, n_labels: int) -> None:
         )
 
 
-def prepare(layer: RBM, codes: Source, n_labels: int) -> tuple[np.ndarray, float]:
-    """Set the mean and the scale of the codes that a layer is to learn from, as they are in the mean over a draw.
-
-    Returns what is to be taken from the codes, and what they are to be divided by.
-    """
+def frame_of(layer: RBM, codes: Source) -> Frame:
+    """The frame in which a layer will see codes, measured in one pass over them; a label is left as it is."""
     total, squares, count = 0.0, 0.0, 0.0
     for rows in chunks(len(codes), int(layer.n_components)):
         batch = codes[rows]
@@ -153,13 +126,9 @@ def prepare(layer: RBM, codes: Source, n_labels: int) -> tuple[np.ndarray, float
         w = torch.ones_like(x[:, 0]) if batch.weight is None else batch.weight.double()
         total, squares, count = total + (w @ x).cpu(), squares + (w @ x.square()).cpu(), count + float(w.sum())
     mean: Any = total / count
+    if not layer._standardizes():
+        return Frame(mean.numpy(), 1.0, centred=False)
     variance: Any = (squares / count - mean.square()).clamp_min(0)
-    layer._centred = layer._standardizes()
-    layer.mean_, layer.n_features_in_ = mean.numpy(), len(mean)
-    seen = len(mean) - n_labels
-    if not layer._centred:
-        layer.scale_ = 1.0
-        return np.zeros(seen), 1.0
-    layer.mean_[seen:] = 0.0
-    layer.scale_ = float(variance[:seen].mean().sqrt()) or 1.0
-    return layer.mean_[:seen], layer.scale_
+    n_units = len(mean) - layer._n_labels
+    mean[n_units:] = 0.0
+    return Frame(mean.numpy(), float(variance[:n_units].mean().sqrt()) or 1.0)

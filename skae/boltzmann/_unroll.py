@@ -1,4 +1,4 @@
-"""unroll(): layers of units as encoder and decoder of an autoencoder that is fitted."""
+"""unroll(): turn the layers of a Boltzmann machine into a fitted autoencoder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 from ..autoencoders import Autoencoder
 from ..base.state import new_generator
 from ..energy.harmonium import Harmonium
-from ..energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
+from ..energy.units import Bernoulli, Counts, Gaussian, Joint, Rectified, Softmax, Units
 from ..engine.optim import Flat, Optimizer
 
 __all__ = ["Level", "unroll"]
 
 ACTIVATION: dict[type[Units], Any] = {Bernoulli: "logistic", Gaussian: "identity", Rectified: "softplus"}
-"""The function by which the mean of units follows from their field."""
+"""The activation that maps the field of units to their mean."""
 LIKELIHOOD: dict[type[Units], Any] = {Bernoulli: "bernoulli", Gaussian: "gaussian", Softmax: "categorical"}
 
 Affine: TypeAlias = tuple[Tensor, Tensor]
@@ -26,40 +26,41 @@ Affine: TypeAlias = tuple[Tensor, Tensor]
 
 
 class Level(NamedTuple):
-    """A layer of units, as it is seen by the one below and by the one above."""
+    """A layer of hidden units: the weights that lead up to it, and those that lead down from it.
+
+    The machines see the states v below as (v - shift) / spread.
+    """
 
     up: Harmonium
     down: Harmonium
     shift: Tensor | float = 0.0
-    """What is taken from the states below before the machines see them."""
     spread: Tensor | float = 1.0
-    """What they are divided by then."""
 
     @property
     def sigma(self) -> Tensor:
-        """By how much the states below exceed those of variance 1 that a machine with gaussian units is of."""
+        """What the states below, after the shift, are divided by to have the variance 1 of gaussian units."""
         one = torch.ones_like(self.down.visible_bias)
-        return self.spread * (self.down.log_scale.exp() if self.down.is_scaled else one)
+        return self.spread * (self.down.log_scale.exp() if self.down.scaled else one)
 
     def encoding(self) -> Affine:
-        """Fields of the hidden units."""
+        """The map from the states below to the fields of the hidden units."""
         weight = self.up.weight / self.sigma
         return weight, self.up.hidden_bias - weight @ (self.shift + torch.zeros_like(self.sigma))
 
     def decoding(self) -> Affine:
-        """Fields of the visible units, or their means where these are fields."""
+        """The map from the hidden units to the fields of the states below, which of gaussian ones are the means."""
         return self.down.weight.t() * self.sigma[:, None], self.down.visible_bias * self.sigma + self.shift
 
 
 def unroll(machine: Any, levels: Sequence[Level]) -> Autoencoder:
-    """An autoencoder with the means of the units, upwards and downwards, as its activations.
+    """Make an autoencoder whose activations are the means of the units, upwards and downwards.
 
     Parameters
     ----------
     machine : fitted estimator
-        Whose ``mean_``, ``scale_``, ``device``, ``dtype`` and ``random_state`` it takes.
+        The autoencoder takes its ``mean_``, ``scale_``, ``device``, ``dtype`` and ``random_state``.
     levels : sequence of Level
-        From the rows up.
+        All layers of hidden units, from the rows up.
 
     Raises
     ------
@@ -88,12 +89,14 @@ def unroll(machine: Any, levels: Sequence[Level]) -> Autoencoder:
 
 
 def _require_expressible(machines: Sequence[Harmonium]) -> None:
+    if isinstance(machines[-1].visible, Joint):
+        raise ValueError("labels=True has a code that sums over labels, which no autoencoder does: use False.")
     if isinstance(machines[0].visible, Counts):
         raise ValueError("Counts (visible='softmax' without categories) have no likelihood in Autoencoder.")
     if any(isinstance(m.hidden, Rectified) for m in machines[:-1]):
         raise ValueError(
-            "hidden='relu' below the code has a mean that differs upwards, softplus, and downwards, identity, which "
-            "Autoencoder has not: use 'bernoulli' or 'gaussian' in all layers but the code's."
+            "hidden='relu' below the code has a mean that differs upwards (softplus) and downwards (identity), and "
+            "Autoencoder has one activation: use 'bernoulli' or 'gaussian' in all layers but the code's."
         )
     if len({type(m.hidden) for m in machines[:-1]}) > 1:
         raise ValueError(
@@ -103,8 +106,8 @@ def _require_expressible(machines: Sequence[Harmonium]) -> None:
 
 
 def _make_fitted(autoencoder: Autoencoder, machine: Any) -> None:
-    """Everything of a fit but the weights."""
-    for name in ("mean_", "scale_", "_centred", "n_features_in_", "feature_names_in_"):
+    """Give the autoencoder all that a fit leaves, except the weights."""
+    for name in ("_frame", "n_features_in_", "feature_names_in_"):
         if hasattr(machine, name):
             setattr(autoencoder, name, getattr(machine, name))
     theta = machine._flat.theta

@@ -6,96 +6,123 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import torch
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..autoencoders import Autoencoder
-from ..base.estimator import TorchEstimator
+from ..base.estimator import Run
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
+from ..base.state import new_generator
 from ..energy.belief import Belief
-from ..energy.harmonium import Harmonium
-from ..engine.data import Array, Batch, Source, Table, to_tensor
+from ..energy.harmonium import Harmonium, Held
+from ..energy.units import Part
+from ..engine.data import Batch, Source, Table, resolve_device
+from ..engine.frame import Frame
 from ..engine.optim import Terms
 from ..engine.train import Plan
-from ..functional import average
-from ._deep_density import DeepDensity
-from ._greedy import Codes, make_layers, prepare
-from ._unroll import Level, unroll
+from ..functional import average, spawn
+from ._greedy import Codes, frame_of, make_layers
+from ._labels import classes_of, labels_to_hold, one_hot, read_labels
+from ._unroll import Level
+from .machine import BoltzmannMachine, visible_parts
 from .rbm import RBM
 
 __all__ = ["DeepBeliefNetwork"]
 
+N_DRAWS = 32
+"""Draws from q for the bound of a row."""
+
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
-class DeepBeliefNetwork(DeepDensity):
+def _has_labels(estimator: Any) -> bool:
+    """Whether labels are joined; scikit-learn calls this when it looks for the method."""
+    if not estimator.labels:
+        raise AttributeError("predict needs a label at the top of the network: fit with labels=True, and y.")
+    return True
+
+
+class DeepBeliefNetwork(BoltzmannMachine):
     """Deep generative model: an RBM at the top, and directed layers from it down to the data.
 
     With layers h_1 ... h_n it is the density
 
         p(x) = sum over h of p(x | h_1) p(h_1 | h_2) ... p(h_(n-1), h_n),
 
-    where the last factor is an RBM's. It is learnt greedily: the first layer is an RBM of the rows, the
-    second one of the states of the first, and so on, which raises a lower bound of log p(x) as long as
-    each is a better model of the states below it. Then up-down learning may tune all weights together:
-    states drawn upwards teach the weights that lead down, and states dreamt downwards from the top teach
-    those that lead up, which are other ones from then on.
+    where the last factor is an RBM's. It is learnt greedily: the first layer is an RBM of the rows, the second
+    an RBM of the states of the first, and so on. This raises a lower bound of log p(x) as long as each layer is
+    a better model of the states below it. Then up-down learning may tune all weights together. States drawn
+    upwards from the rows teach the weights that lead down. States drawn downwards from the top teach the
+    weights that lead up, which are separate from then on.
 
-    Each layer has the parameters of ``RBM``, in common or by ``layers``. Without hidden layers it is
-    ``RBM``.
+    ``score_samples`` is the bound E[log p(x | h_1) + ... - F(h_(n-1)) - log Z] + H. The expectation is over states
+    drawn upwards, H is their entropy, F the free energy of the top, and Z its partition function (Salakhutdinov
+    and Murray, 2008). 32 draws estimate it. They are the same in every call, so that the score of a row
+    depends on that row alone. A label at the top is summed out.
+
+    Each layer has the parameters of ``RBM``, in common with the others or by ``layers``. Without hidden layers
+    the network is an ``RBM``, and its score is log p(x) itself.
 
     Parameters
     ----------
     n_components : int, default=64
         Units of the code, which is the uppermost layer.
+    labels : bool, default=False
+        Whether ``fit`` joins y to the layer below the code, as a softmax unit. Then there are
+        ``classes_``, ``predict`` and ``predict_proba``, and ``sample`` takes a label. If False, y is not used.
     hidden_layer_sizes : tuple of int, or int, default=(128,)
         Units of the layers between the rows and the code; () is an RBM.
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
-        Kind of the units of all layers but the rows. It is binary units that the next layer sees as
-        "bernoulli", the others as "gaussian".
+        Kind of the units of all layers but the rows. The layer above sees binary units as "bernoulli", and
+        the others as "gaussian".
     layers : list of dict, or None, default=None
-        Parameters of RBM in which a layer differs from the rest, from the rows up: a dictionary for
-        each layer and one for the code. ``[{}, {"hidden": "gaussian"}]`` has a code of real numbers.
+        For each layer, from the rows up to the code, a dictionary of the parameters of RBM in which it
+        differs from the others. ``[{}, {"hidden": "gaussian"}]`` has a code of real numbers.
     up_down_iter : int, default=0
         Epochs of up-down learning after the layers have been learnt.
     up_down_rate : float, default=0.001
-        Its learning rate; its course over the epochs is ``learning_rate``.
+        Learning rate of up-down learning; its course over the epochs is ``learning_rate``.
     max_iter : int, default=50
         Epochs of each layer at the most.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints a line an epoch, of the stage that learns last: the code's layer
+        1 shows a progress bar, 2 prints a line an epoch, for the stage that learns last: the code's layer
         or up-down learning. Layers below are shown if ``layers`` says so.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first layer, as in ``RBM``; that of the others is drawn from it.
+        Seed of the first layer, as in ``RBM``. The seeds of the others are drawn from it.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit: all layers if ``up_down_iter`` is 0, else only
-        up-down learning.
+        Whether ``fit`` goes on from the last fit: with all layers if ``up_down_iter`` is 0, and otherwise
+        only with up-down learning.
 
     Attributes
     ----------
     layers_ : list of RBM
         The layers as they were learnt one by one, each with its ``history_``. Those above the first
-        see states.
+        see states of the layer below.
     module_ : torch.nn.Module
         The whole network.
+    components_ : ndarray of shape (n_components, n_units)
+        Weights W of the top; its visible units are those of the layer below, and the label.
+    intercept_hidden_, intercept_visible_ : ndarray of shape (n_components,) and (n_units,)
+        Biases b and a of the top.
+    log_partition_, log_partition_error_ : float
+        Log Z of the top in nats and its standard error, computed when first asked for.
     history_ : dict of str to list of float
-        An entry an epoch of the stage that learns last. If that is up-down learning: "reconstruction",
-        the squared error of some rows, and with ``early_stopping`` "validation_loss", that of held-out
-        rows. If it is the code's layer: what ``RBM`` tells. There is no "loss", as in ``RBM``.
+        Values after each epoch of the stage that learns last: up-down learning if there is any, and otherwise
+        the code's layer.
     loss_ : float
-        The validation loss of the weights that were kept; NaN without ``early_stopping``.
+        The loss at the end of that stage.
     n_iter_ : int
-        Its epochs.
+        Epochs of that stage.
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted, if ``labels``.
     mean_ : ndarray of shape (n_features,)
         Mean of the training data.
     scale_ : float
-        What centred X is divided by, if the visible units are gaussian; else 1.
+        What centred X is divided by if the visible units are gaussian, and otherwise 1.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -132,19 +159,18 @@ class DeepBeliefNetwork(DeepDensity):
     True
     """
 
+    labels: bool = False
     hidden_layer_sizes: Sizes = (128,)
     layers: Layers | None = None
     up_down_iter: NonNegativeInt = 0
     up_down_rate: NonNegative = 1e-3
 
-    _Module: ClassVar[type[nn.Module]] = Belief
-
     # ---------------------------------------------------------------- the network
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         layers, widths = self._made_layers(), self._widths()
-        above = zip(layers, [n_features, *widths[:-1]], strict=True)
-        specs = [layer._architecture(n_in + getattr(layer, "n_labels", 0)) for layer, n_in in above]
+        below = zip(layers, [n_features, *widths[:-1]], strict=True)
+        specs = [layer._architecture(n_in + layer._n_labels) for layer, n_in in below]
         return {
             "n_features": n_features,
             "n_components": widths[-1],
@@ -154,6 +180,17 @@ class DeepBeliefNetwork(DeepDensity):
             "n_labels": self._n_labels(),
         }
 
+    def _new_module(self) -> Belief:
+        spec = self._spec
+        widths = [spec["n_features"], *spec["hidden_layer_sizes"], spec["n_components"]]
+        sides = []
+        for k, (visible, hidden, _, _) in enumerate(spec["layers"]):
+            n_labels = spec["n_labels"] if k == len(widths) - 2 else 0
+            seen = visible_parts(visible, widths[k] + n_labels, () if k else spec["categories"], n_labels)
+            sides.append((seen, [Part(hidden, widths[k + 1])]))
+        *_, learnt_scale, chain_shape = spec["layers"][-1]
+        return Belief(layers=sides, learnt_scale=learnt_scale, chain_shape=chain_shape)
+
     def _widths(self) -> list[int]:
         return [*sizes_of("hidden_layer_sizes", self.hidden_layer_sizes), int(self.n_components)]
 
@@ -161,7 +198,7 @@ class DeepBeliefNetwork(DeepDensity):
         return len(self.classes_) if self.labels else 0
 
     def _made_layers(self) -> list[RBM]:
-        """Unfitted machines of all layers, the first of which has the seed of the whole."""
+        """Unfitted layers; the first has the seed of the whole network."""
         own = RBM().get_params()
         shown = {"verbose": 0, "warm_start": False}
         layers = make_layers(
@@ -171,16 +208,22 @@ class DeepBeliefNetwork(DeepDensity):
             layers[-1].verbose = self.verbose
         return layers
 
-    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
-        return super()._table(X, None if y is None else self._one_hot(y), weight, device)
+    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> np.ndarray | None:
+        if reset:
+            self.__dict__.pop("classes_", None)
+        if not self.labels:
+            return None
+        labels = read_labels(y, n_samples)
+        if reset:
+            self.classes_ = classes_of(labels, weight)
+        return one_hot(labels, self.classes_).numpy()
 
-    def _build(self, data: Table, device: torch.device) -> None:
+    def _build(self, data: Source, device: torch.device) -> None:
         super()._build(data, device)
-        self.layers_: list[RBM] = []
         self._is_tuned = False
 
-    def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
-        """The weights are those of the layers, which ``_train`` learns one by one."""
+    def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
+        self._take_layers(module)
 
     def _require_same_architecture(self, n_features: int) -> None:
         super()._require_same_architecture(n_features)
@@ -192,84 +235,99 @@ class DeepBeliefNetwork(DeepDensity):
 
     # ---------------------------------------------------------------- learning
 
-    def _train(self, data: Table, partial: bool) -> None:
-        if not (self.layers_ and self.up_down_iter):
-            self._train_layers(data, partial and not self.up_down_iter)
-        if self.up_down_iter:
-            self.history_, self._is_tuned = self.history_ if self._is_tuned else {}, True
-            super()._train(data, partial)
-        else:
-            top = self.layers_[-1]
-            self.history_, self.n_iter_, self.loss_ = dict(top.history_), top.n_iter_, top.loss_
+    def _pretrain(self, data: Source, run: Run) -> None:
+        if run.resume and self.up_down_iter:
+            return
+        rows = self._learnt(data, run)
+        if not run.resume:
+            self._measure(rows)
+            self._spec = self._architecture(rows.width)
+        device, dtype = resolve_device(self.device, self.dtype), getattr(torch, self.dtype)
+        belief = self._new_module().to(device, dtype)
+        if run.resume:
+            belief.load_state_dict(self.module_.state_dict())
+        self.layers_ = self._learn_layers(belief, self._seen(rows, dtype, device, resident=True), run)
 
-    def _train_layers(self, data: Table, partial: bool) -> None:
-        """Learn one layer after the other, and take over their weights when all are done."""
-        made, before = self._made_layers(), copy.deepcopy(self.layers_)
-        belief: Any = self._new_module().to(self._flat.theta)
-        belief.load_state_dict(self.module_.state_dict())
+    def _learn_layers(self, belief: Belief, data: Any, run: Run) -> list[RBM]:
+        """Learn one layer after the other, or go on with all of them."""
+        before: list[RBM] = copy.deepcopy(self.layers_) if run.resume else []
         layers: list[RBM] = []
-        for k, layer in enumerate(made):
+        for k, layer in enumerate(self._made_layers()):
             codes = self._codes(belief, k, data)
             if before:
                 layer = before[k].set_params(**_settings(layer))
             else:
                 self._prepare(layer, belief, k, codes)
-                layer._build(codes, self._flat.theta.device)
-            layer._train(codes, partial)
-            layer._conclude(codes)
+            layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
             layers.append(layer)
             if k < len(belief.stages):
                 belief.stages[k].take(layer.module_)
-        belief.top.load_state_dict(layers[-1].module_.state_dict())
-        self.module_.load_state_dict(belief.state_dict())
-        self.layers_ = layers
+        return layers
 
-    def _codes(self, belief: Belief, k: int, data: Table) -> Any:
+    def _take_layers(self, module: Belief) -> None:
+        """Take over the weights and the frames of the layers."""
+        above = self.layers_[1:]
+        for stage, layer, next_layer in zip(module.stages, self.layers_[:-1], above, strict=True):
+            stage.take(layer.module_)
+            stage.adopt(next_layer._frame)
+        module.top.load_state_dict(self.layers_[-1].module_.state_dict())
+
+    def _train(self, data: Source, run: Run) -> None:
+        if self.up_down_iter:
+            self.history_, self._is_tuned = self.history_ if self._is_tuned else {}, True
+            super()._train(data, run)
+            return
+        if run.resume:
+            self._take_layers(self.module_)
+        top = self.layers_[-1]
+        self.history_, self.n_iter_, self.loss_ = dict(top.history_), top.n_iter_, top.loss_
+
+    def _codes(self, belief: Belief, k: int, data: Any) -> Any:
         """What layer k learns from."""
         labelled = k == len(belief.stages) and belief.n_labels > 0
         if k == 0 and not labelled:
             return data
-        rng = self._new_noise()
+        rng = spawn(self._rng, belief.top.weight.device)
 
         def lift(x: Tensor, y: Tensor | None) -> Tensor:
             x = belief.states_up(x, rng, k)[-1]
             return x if y is None or not labelled else torch.cat([x, y], 1)
 
-        return Codes(data, lift)
+        width = [data.width, *self._widths()][k] + (belief.n_labels if labelled else 0)
+        return Codes(data, width, lift)
 
-    def _prepare(self, layer: RBM, belief: Any, k: int, codes: Source) -> None:
-        """Measure the codes for a new layer, and let it see them centred and scaled if it is to."""
+    def _prepare(self, layer: RBM, belief: Belief, k: int, codes: Source) -> None:
+        """Give a new layer a seed and the frame of the codes that it will learn from."""
         if k:
             layer.random_state = int(torch.randint(2**31 - 1, (), generator=self._rng))
-            shift, spread = prepare(layer, codes, getattr(layer, "n_labels", 0))
-            belief.stages[k - 1].shift.copy_(to_tensor(shift))
-            belief.stages[k - 1].spread.fill_(spread)
-            return
-        layer.mean_, layer.n_features_in_ = self.mean_, len(self.mean_)
-        if isinstance(codes, Codes):
-            prepare(layer, codes, self._n_labels())
-            layer.mean_[: len(self.mean_)] = self.mean_
-        layer.scale_, layer._centred = self.scale_, self._centred
+            layer._frame = frame_of(layer, codes)
+            belief.stages[k - 1].adopt(layer._frame)
+        else:
+            of_labels = frame_of(layer, codes).mean[len(self._frame) :] if isinstance(codes, Codes) else np.empty(0)
+            layer._frame = Frame(np.append(self._frame.mean, of_labels), self._frame.scale, self._frame.centred)
+        layer.n_features_in_ = len(layer._frame)
+        layer._rng = new_generator(layer.random_state)
 
-    def _new_noise(self) -> torch.Generator:
-        seed = int(torch.randint(2**62, (), generator=self._rng))
-        return torch.Generator(self._flat.theta.device).manual_seed(seed)
-
-    def _plan(self, n_samples: int, partial: bool) -> Plan:
-        return replace(super()._plan(n_samples, partial), max_iter=1 if partial else int(self.up_down_iter))
+    def _plan(self, n_samples: int, run: Run) -> Plan:
+        plan = super()._plan(n_samples, run)
+        return replace(plan, max_iter=min(1, plan.max_iter) if run.partial else int(self.up_down_iter) * run.train)
 
     def _rate(self) -> float:
         return float(self.up_down_rate)
 
     @torch.no_grad()
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
-        """Wake: weights that lead down learn states from q. Top: its own rule. Sleep: q learns what is dreamt."""
+        """Take a step of up-down learning.
+
+        Wake: weights that lead down learn from states drawn from q. Top: it learns as an RBM. Sleep: weights
+        that lead up, those of q, learn from states drawn downwards from the top.
+        """
         x, top = batch.x, self.layers_[-1]
         share = x.new_full((len(x),), 1 / len(x)) if batch.weight is None else batch.weight / len(x)
         awake = module.states_up(x, rng)
         seen = awake[-1] if not module.n_labels else torch.cat([awake[-1], batch.y], 1)  # type: ignore[list-item]
         terms = top._step(module.top, Batch(seen, batch.weight), rng)
-        asleep = module.states_down(self._dream(module.top, seen, rng), rng, self._totals(x))
+        asleep = module.states_down(self._dream(module.top, seen, rng), rng, self._mean_totals(x))
         dreamt = x.new_full((len(asleep[0]),), float(share.sum()) / len(asleep[0]))
         for k, stage in enumerate(module.stages):
             stage.learn_down(awake[k], awake[k + 1], share)
@@ -277,83 +335,127 @@ class DeepBeliefNetwork(DeepDensity):
         return {**terms, "reconstruction": self._reconstruction(module, x[: len(x) // 16 + 1])}
 
     def _dream(self, top: Harmonium, seen: Tensor, rng: torch.Generator) -> Tensor:
-        """Visible states of the top to dream from: its chains, or some steps from the rows."""
+        """Visible states of the top to draw downwards from: those of its chains, or of some steps from the rows."""
         layer = self.layers_[-1]
         if layer._algorithm() == "cd":
             return top.gibbs(top.embed(seen), int(layer.n_gibbs), rng)
-        return layer._starts(top, len(seen), rng)
+        return self._starts(top, len(seen), rng)
 
     def _reconstruction(self, module: Belief, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        back = module.mean_down(module.code(x), self._totals(x))
+        back = module.mean_down(module.code(x), self._mean_totals(x))
         return average((x - back).square().sum(1), weight)
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         """What ``early_stopping`` watches in up-down learning."""
         return {"reconstruction": self._reconstruction(module, batch.x, batch.weight)}
 
-    def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
-        return TorchEstimator._examine(self, train, held_out)
-
     def _conclude(self, data: Table) -> None:
         super()._conclude(data)
-        self._lengths, top = self.layers_[0]._lengths, self.layers_[-1]
+        self._seed = int(torch.randint(2**62, (), generator=self._rng))
+        top = self.layers_[-1]
         if self._is_tuned and top._algorithm() == "cd":
             top._start_at_data(self.module_.top, self._codes(self.module_, len(self.module_.stages), data))
 
-    # ---------------------------------------------------------------- using
+    # ---------------------------------------------------------------- labels
 
-    def _machine(self) -> Harmonium:
-        module: Any = self._ready_module()
-        machine: Harmonium = module.top
-        return machine
+    @available_if(_has_labels)
+    def predict_proba(self, X: Any) -> Any:
+        """Probability of each label, given the states that the top of the network sees of a row.
 
-    def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
-        return self.layers_[-1]._starts(machine, n, rng)
-
-    def _encode(self, module: Any, x: Tensor) -> Tensor:
-        code: Tensor = module.code(x)
-        return code
-
-    def _decode(self, module: Any, h: Tensor) -> Tensor:
-        mean: Tensor = module.mean_down(h, self._totals(h))
-        return mean
-
-    def to_autoencoder(self) -> Autoencoder:
-        """A fitted ``Autoencoder`` with the same ``transform`` and ``inverse_transform``, which can be trained on.
-
-        ``network.to_autoencoder().set_params(warm_start=True, max_iter=50).fit(X)`` fine-tunes it.
-        The code of rectified units is softplus there, which is within 0.011 of their mean.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
 
         Returns
         -------
-        autoencoder : Autoencoder
+        p : ndarray of shape (n_samples, n_classes)
+            Rows sum to one; columns are in the order of ``classes_``.
+        """
+        return self._map(lambda module, batch: module.label_scores(module.mean_up(batch.x)).softmax(1), X, like=X)
+
+    @available_if(_has_labels)
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable label of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        chosen: np.ndarray = self.classes_[np.asarray(self.predict_proba(X)).argmax(axis=1)]
+        return chosen
+
+    def sample(self, n_samples: int = 1, n_steps: int = 1000, random_state: Any = None, y: Any = None) -> np.ndarray:
+        """Draw rows from the model: by Gibbs sampling at the top, and downwards from there.
+
+        The chains go on from where those of the training ended.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of chains; the rows come from their last states.
+        n_steps : int, default=1000
+            Steps of each chain.
+        random_state : int, RandomState instance or None, default=None
+            Seed; None is the estimator's.
+        y : label, array-like of shape (n_samples,), or None, default=None
+            Class to draw from, if the network was fitted with ``labels=True``. None draws from all classes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
 
         Raises
         ------
         ValueError
-            If layers that look alike from below and from above cannot express it: rectified units or
-            units of several kinds between the rows and the code, counts, or a label at the top.
+            If a number is below 1, or y is no class.
         """
         check_is_fitted(self)
-        if self._spec["n_labels"]:
-            raise ValueError("labels=True has a code that sums over labels, which no autoencoder does: use False.")
-        return unroll(self, self._levels())
+        held = None
+        if y is not None:
+            label = labels_to_hold(y, n_samples, getattr(self, "classes_", None)).to(self._flat.theta)
+            width = self.module_.width
+            held = Held(slice(width, width + label.shape[1]), label)
+        return self._samples(n_samples, n_steps, random_state, held)
 
-    def _levels(self) -> list[Level]:
-        """All layers, from the rows up."""
-        module: Any = self._ready_module()
+    # ---------------------------------------------------------------- using
+
+    def _machine(self, module: Belief) -> Harmonium:
+        return module.top
+
+    def _levels(self, module: Belief) -> list[Level]:
         seen = [(0.0, 1.0), *((stage.shift, stage.spread) for stage in module.stages)]
         machines = [*((stage.up, stage.down) for stage in module.stages), (module.top, module.top)]
         return [Level(*pair, *frame) for pair, frame in zip(machines, seen, strict=True)]
 
+    def _log_density(self, module: Belief, x: Tensor) -> Tensor:
+        """The variational bound, at the draws from q of this fit."""
+        return module.bound(x, module.quantiles(N_DRAWS, torch.Generator().manual_seed(self._seed)))
+
+    def _drawn_up(self, module: Belief, x: Tensor, rng: torch.Generator) -> Tensor:
+        return module.beside_guess(module.states_up(x, rng)[-1], rng)
+
+    def _drawn_down(self, module: Belief, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
+        return module.states_down(s, rng, total)[0]
+
+    def _encode(self, module: Belief, batch: Batch) -> Tensor:
+        return module.code(batch.x)
+
+    def _decode(self, module: Belief, h: Tensor, batch: Batch) -> Tensor:
+        return module.mean_down(h, self._mean_totals(h))
+
     @torch.no_grad()
     def _receptive_fields(self) -> list[np.ndarray]:
-        """Of all layers, for displays: in x, or of gaussian units in their standard deviations."""
-        first, *above = self._levels()
+        """Receptive fields of all layers in x; of gaussian units in their standard deviations. For displays."""
+        module: Any = self._ready_module()
+        first, *above = self._levels(module)
         weights = (first.up.weight[:, : len(self.mean_)], *(level.up.weight / level.sigma for level in above))
         return [W.cpu().numpy() for W in accumulate(weights, lambda below, W: W[:, : len(below)] @ below)]
 
 
 def _settings(layer: RBM) -> dict[str, Any]:
-    """What may change between one call of fit and the next."""
+    """Parameters that may change between one call of fit and the next."""
     return {name: value for name, value in layer.get_params().items() if name != "random_state"}

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..autoencoders import Autoencoder
-from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
-from ..energy.annealing import Anneal, Estimate
-from ..energy.chains import CHAINS
+from ..base.params import sizes_of
+from ..energy.annealing import Anneal
+from ..energy.chains import CHAINS, shares
 from ..energy.harmonium import Harmonium, Statistics
 from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
-from ..energy.units import Counts
-from ..engine.data import Array, Batch, Source, Table
+from ..energy.units import Part
+from ..engine.data import Batch, Source, Table
 from ..engine.optim import Terms, total
-from ..functional import average, bernoulli_divergence
-from ._density import Density
-from ._rows import counting, range_of_lengths, root_mean_squares, shares
-from ._unroll import Level, unroll
+from ..functional import average, bernoulli_divergence, spawn
+from ._rows import counting, root_mean_squares
+from ._unroll import Level
+from .machine import BoltzmannMachine, visible_parts
 
 __all__ = ["RBM"]
 
@@ -36,86 +33,30 @@ RATES = {
     ("softmax", "gaussian"): 0.05,
     ("softmax", "relu"): 0.015,
 }
-"""Learning rates by kinds of visible and hidden units; those of units without an upper end must be low."""
+"""Learning rates by kinds of visible and hidden units; units without an upper end need low ones."""
 COUNTS_RATES = {"bernoulli": 15.0, "gaussian": 3.0, "relu": 1.0}
-"""Learning rates of counts times the square of their mean length, by which the curvature grows."""
+"""Learning rates of counts, times their squared mean length: the curvature grows with that square."""
 LEAST_LENGTH = 25.0
-"""Mean length below which the learning rate of counts does not grow, for a few draws say little."""
+"""Below this mean length the learning rate of counts does not grow, since a few draws say little."""
 LEAST_DEVIATION = 0.1
-"""Standard deviation, over that of all columns, below which a gaussian visible unit is not scaled up."""
+"""Least standard deviation of a gaussian visible unit, over the root mean variance of all columns."""
 OFFSET_RATE = 0.01
-"""Rate at which the offsets follow the batches."""
+"""Rate at which the offsets of a centred machine follow the means of the batches."""
 EXAMINED = 2**19
-"""Normalisers of hidden units that an epoch's end may compute to tell the pseudo-likelihood of small data."""
+"""How much is spent on the pseudo-likelihood after an epoch, in normalisers of one hidden unit."""
 
 
-class RBM(Density):
+class RBM(BoltzmannMachine):
     """Restricted Boltzmann machine: a model of the density whose hidden units are the code.
 
     Visible units v and hidden units h have the energy
 
         E(v, h) = -a'v - b'h - h'W v,    p(v, h) = exp(-E(v, h)) / Z,
 
-    to which units that are not binary add a term of their own. Given one layer the units of the other are
-    independent, so that p(h | v) is known, and is the code: ``transform`` is E[h | v] and
-    ``inverse_transform`` E[v | h]. Learning follows the gradient of the log-likelihood, statistics of the
-    data minus statistics of the model, for which Markov chains stand in.
-
-    Parameters
-    ----------
-    n_components : int, default=64
-        Hidden units.
-    visible : {"gaussian", "bernoulli", "softmax"}, default="gaussian"
-        What a row is made of. "gaussian": real numbers, standardised inside; "bernoulli": numbers in
-        [0, 1]; "softmax": groups of columns that are one-hot, see ``categories``, or without groups
-        counts, such as those of a document's terms (the replicated softmax).
-    hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
-        "bernoulli": features that are there or not, codes in (0, 1); "gaussian": linear codes; "relu":
-        codes >= 0, noisy rectified linear units.
-    categories : tuple of int, or None, default=None
-        Sizes of the groups of adjacent columns of softmax units, as ``OneHotEncoder`` makes them; None
-        means that rows are counts.
-    learn_variances : bool, default=False
-        Whether the variance of each gaussian visible unit given the code is learnt. If not it is that of
-        the column.
-    algorithm : {"auto", "cd", "pcd", "pt"}, default="auto"
-        Chains that stand for the model. "cd", contrastive divergence: from each row of the batch. "pcd",
-        persistent: they go on from batch to batch. "pt", parallel tempering: persistent, at
-        ``n_temperatures`` that swap states, for models with modes far apart. "auto" is "cd" for counts,
-        whose chains hardly leave a topic, and else "pcd".
-    n_gibbs : int, default=1
-        Gibbs steps between two updates.
-    n_chains : int, default=100
-        Persistent chains.
-    n_temperatures : int, default=10
-        Temperatures of "pt".
-    centred : bool or "auto", default="auto"
-        Whether the gradient is that of the machine whose units are centred at their means, which learns
-        faster and does not depend on whether 0 or 1 codes for ink. "auto" does so but for counts.
-    sparsity : float, default=0.0
-        Weight of the divergence KL(``sparsity_target`` || mean activation) of each binary hidden unit.
-    sparsity_target : float, default=0.1
-        Mean activation that ``sparsity`` pulls to.
-    weight_scale : float, default=0.01
-        Standard deviation of the initial weights.
-    solver : {"sgd", "adam", "adamw"}, default="sgd"
-        Rule by which gradients move the weights; "sgd" has ``momentum``.
-    learning_rate_init : float or "auto", default="auto"
-        Learning rate at the start. "auto" goes by the kinds of units, from 0.2 for binary ones to 0.005
-        for rectified ones above gaussian ones; for counts it is 15, 3 or 1
-        over their squared mean length, of at least 25.
-    momentum : float, default=0.5
-        Momentum of "sgd". With more the learning rate must be lower.
-    batch_size : int or "auto", default=100
-        Rows a step.
-    max_iter : int, default=50
-        Epochs.
-    tol : float, default=0.0001
-        With ``early_stopping``, training stops when for ``n_iter_no_change`` epochs in a row none has
-        brought the validation loss down by this fraction. Without it all epochs are run.
-    early_stopping : bool, default=False
-        Watch minus the pseudo-likelihood of held-out rows, or for counts their reconstruction error, and
-        tell the free-energy gap.
+    and units that are not binary add a term of their own. Given one layer, the units of the other are
+    independent. So p(h | v) is known, and is the code: ``transform`` returns E[h | v], and
+    ``inverse_transform`` E[v | h]. The gradient of the log-likelihood is a difference of two means, over the
+    data and over the model. States of Markov chains stand for the model.
 
     Attributes
     ----------
@@ -126,12 +67,13 @@ class RBM(Density):
     intercept_hidden_, intercept_visible_ : ndarray of shape (n_components,) and (n_features,)
         Biases b and a.
     log_partition_, log_partition_error_ : float
-        Log Z in nats and its standard error; found when it is first asked for.
+        Log Z in nats and its standard error, computed when first asked for.
     history_ : dict of str to list of float
-        An entry an epoch, of some rows: "reconstruction", the squared error; "pseudo_likelihood" over all
-        columns, nats, but for counts; with ``early_stopping`` "validation_loss", and "free_energy_gap", the
-        mean free energy of held-out rows minus that of training rows, which grows when the model overfits.
-        None of them is the objective, so there is no "loss". With ``sparsity``, "sparsity" is its penalty.
+        Values after each epoch, measured on some of the rows. "reconstruction": the squared error.
+        "pseudo_likelihood": its sum over all columns, in nats; counts have none. With ``early_stopping``
+        "validation_loss", and "free_energy_gap": the mean free energy of held-out rows minus that of
+        training rows, which grows when the model overfits. None of these is the objective of the
+        training. "loss" is there only if there is a penalty, and is its value.
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int
@@ -174,27 +116,8 @@ class RBM(Density):
     True
     """
 
-    n_components = 64
-    visible: Literal["gaussian", "bernoulli", "softmax"] = "gaussian"
-    hidden: Literal["bernoulli", "gaussian", "relu"] = "bernoulli"
-    categories: Sizes | None = None
-    learn_variances: bool = False
-    algorithm: Literal["auto", "cd", "pcd", "pt"] = "auto"
-    n_gibbs: PositiveInt = 1
-    n_chains: PositiveInt = 100
-    n_temperatures: PositiveInt = 10
-    centred: bool | Literal["auto"] = "auto"
-    sparsity: NonNegative = 0.0
-    sparsity_target: Fraction = 0.1
-    weight_scale: Positive = 0.01
-    solver: Literal["sgd", "adam", "adamw"] = "sgd"
-    momentum = 0.5
-    learning_rate_init: Positive | Literal["auto"] = "auto"  # type: ignore[assignment]
-    batch_size = 100
-    max_iter = 50
-
-    _Module: ClassVar[type[nn.Module]] = Harmonium
-    _monitor: ClassVar[str | None] = None
+    _n_labels = 0
+    """Columns of a label behind those of X, which a deep belief network joins to its uppermost layer."""
 
     # ---------------------------------------------------------------- the machine
 
@@ -206,7 +129,8 @@ class RBM(Density):
             "n_components": n_components,
             "visible": self.visible,
             "hidden": self.hidden,
-            "categories": self._groups(n_features),
+            "categories": self._groups(n_features - self._n_labels),
+            "n_labels": self._n_labels,
             "learnt_scale": self.visible == "gaussian" and bool(self.learn_variances),
             "chain_shape": tempered if self._algorithm() == "pt" else (n_chains, n_components),
         }
@@ -219,33 +143,22 @@ class RBM(Density):
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
         return groups
 
-    def _standardizes(self) -> bool:
-        return self.visible == "gaussian"
-
-    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
-        X = super()._check_x(X, reset=reset, look_through=look_through)
-        if reset and self.visible != "gaussian":
-            counts = self._sees_counts()
-            cure = "pass counts" if counts else "scale X with MinMaxScaler(clip=True)"
-            self._warn_outside(X, np.inf if counts else 1.0, f"visible={self.visible!r}", f"{cure}, or use 'gaussian'")
-        return X
-
-    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
-        super()._measure(X, y, weight)
-        if self.algorithm == "pt" and self._sees_counts():
-            raise ValueError("algorithm='pt' swaps rows of one length, and those of counts differ: use 'pcd' or 'cd'.")
-        if self.sparsity and self.hidden != "bernoulli":
-            raise ValueError(
-                f"sparsity={self.sparsity} needs hidden='bernoulli', whose means are probabilities: set it to 0.0."
-            )
+    def _new_module(self) -> Harmonium:
+        spec = self._spec
+        return Harmonium(
+            visible=visible_parts(spec["visible"], spec["n_features"], spec["categories"], spec["n_labels"]),
+            hidden=[Part(spec["hidden"], spec["n_components"])],
+            learnt_scale=spec["learnt_scale"],
+            chain_shape=spec["chain_shape"],
+        )
 
     def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
-        mean = torch.from_numpy(np.zeros_like(self.mean_) if self._centred else self.mean_)
+        mean = torch.from_numpy(self._frame.center)
         deviation = root_mean_squares(data, len(self.mean_)).clamp_min(LEAST_DEVIATION)
         module.initialise(mean.to(module.weight), deviation, float(self.weight_scale), rng)
-        noise = torch.Generator(module.weight.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+        noise = spawn(rng, module.weight.device)
         with torch.no_grad():
-            s = Anneal(module, self._typical_length(module)).start(module.chain[..., 0].numel(), noise)
+            s = Anneal(module, self._mean_length()).start(module.chain[..., 0].numel(), noise)
             module.chain.copy_(s.view_as(module.chain) if self._algorithm() == "pt" else module.sample_hidden(s, noise))
 
     # ---------------------------------------------------------------- learning
@@ -256,9 +169,6 @@ class RBM(Density):
         if not self._sees_counts():
             return RATES[self.visible, self.hidden]
         return COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, float(self.mean_.sum())) ** 2
-
-    def _sees_counts(self) -> bool:
-        return self.visible == "softmax" and self.categories is None
 
     def _algorithm(self) -> str:
         return self.algorithm if self.algorithm != "auto" else "cd" if self._sees_counts() else "pcd"
@@ -293,7 +203,7 @@ class RBM(Density):
     # ---------------------------------------------------------------- progress
 
     def _loss(self, module: Harmonium, batch: Batch, rng: torch.Generator | None) -> Terms:
-        """What ``early_stopping`` watches: minus the pseudo-likelihood, or for counts the reconstruction."""
+        """What ``early_stopping`` watches: minus the pseudo-likelihood, or for counts the reconstruction error."""
         s = module.embed(batch.x)
         if has_pseudo_likelihood(module):
             return {"pseudo_likelihood": average(_surprise(module, s), batch.weight)}
@@ -314,7 +224,7 @@ class RBM(Density):
         return found
 
     def _some_rows(self, data: Source, least: int) -> Batch:
-        """Rows spread over the data, as many as are quickly examined and at least so many."""
+        """Evenly spaced rows, at least so many, and as many as are quickly examined."""
         rows = counting(data)
         n = min(len(rows), max(EXAMINED // cost_of_row(self.module_), least, 1))
         batch: Batch = data[rows[torch.linspace(0, len(rows) - 1, n).long().to(rows.device)]]
@@ -323,51 +233,38 @@ class RBM(Density):
     # ---------------------------------------------------------------- using
 
     def _conclude(self, data: Table) -> None:
-        """Keep states to go on from, and what is needed to find log Z when it is asked for."""
-        machine: Harmonium = self.module_
-        self._partitions: dict[float, Estimate] = {}
-        self._lengths = range_of_lengths(machine, data) if isinstance(machine.visible, Counts) else (0.0, 0.0)
+        super()._conclude(data)
         if self._algorithm() == "cd":
-            self._start_at_data(machine, data)
+            self._start_at_data(self.module_, data)
 
     @torch.no_grad()
     def _start_at_data(self, machine: Harmonium, data: Table) -> None:
+        """Let the chains, which "cd" has not moved, start at rows of the data."""
         rows = counting(data)
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
         s = machine.embed(data[some].x)
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
 
-    def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
-        chain = machine.chain[-1] if machine.chain.ndim == 3 else machine.chain
-        state = chain[torch.arange(n, device=chain.device) % len(chain)]
-        if machine.chain.ndim == 3:
-            return state
-        return machine.sample_visible(state, rng, self._typical_total(machine, state))
+    def _machine(self, module: Harmonium) -> Harmonium:
+        return module
 
-    def to_autoencoder(self) -> Autoencoder:
-        """A fitted ``Autoencoder`` with the same ``transform`` and ``inverse_transform``, which can be trained on.
+    def _levels(self, module: Harmonium) -> list[Level]:
+        return [Level(module, module)]
 
-        ``rbm.to_autoencoder().set_params(warm_start=True, max_iter=50).fit(X)`` fine-tunes it.
-        The code of rectified units is softplus there, which is within 0.011 of their mean.
+    def _log_density(self, module: Harmonium, x: Tensor) -> Tensor:
+        return module.log_density(x)
 
-        Returns
-        -------
-        autoencoder : Autoencoder
+    def _drawn_up(self, module: Harmonium, x: Tensor, rng: torch.Generator) -> Tensor:
+        return module.embed(x)
 
-        Raises
-        ------
-        ValueError
-            If the visible units are counts.
-        """
-        check_is_fitted(self)
-        machine = self._machine()
-        return unroll(self, [Level(machine, machine)])
+    def _drawn_down(self, module: Harmonium, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
+        return module.unembed(s)
 
-    def _encode(self, module: Harmonium, x: Tensor) -> Tensor:
-        return module.hidden.steady_mean(module.hidden_field(module.embed(x)))
+    def _encode(self, module: Harmonium, batch: Batch) -> Tensor:
+        return module.hidden.steady_mean(module.hidden_field(module.embed(batch.x)))
 
-    def _decode(self, module: Harmonium, h: Tensor) -> Tensor:
-        return module.unembed(module.visible_mean(h, self._typical_total(module, h)))
+    def _decode(self, module: Harmonium, h: Tensor, batch: Batch) -> Tensor:
+        return module.unembed(module.visible_mean(h, self._mean_totals(h)))
 
 
 def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
@@ -377,5 +274,5 @@ def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
 
 def _squared_error(machine: Harmonium, x: Tensor, s: Tensor) -> Tensor:
     """Squared distance of each row to E[x | E[h | x]]."""
-    back = machine.visible_mean(machine.hidden_mean(s), machine.visible.total(s))
+    back = machine.visible_mean(machine.hidden_mean(s), machine.total(s))
     return (x - machine.unembed(back)).square().sum(1)

@@ -1,4 +1,4 @@
-"""Belief: directed layers of units under a harmonium, as one module."""
+"""Belief: directed layers of units with a harmonium on top, as one module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .harmonium import Harmonium
-from .units import Bernoulli, Gaussian, Rectified, Units
+from .units import Bernoulli, Gaussian, Part, Rectified, Units
 
 __all__ = ["Belief", "Stage"]
 
@@ -22,9 +22,10 @@ AT_QUANTILE: dict[type[Units], Callable[[Tensor, Tensor], Tensor]] = {
 }
 """States of q(h | v) at quantiles u in (0, 1), given the fields.
 
-Of rectified units q is normal, with their mean and variance: the layer above sees real numbers.
+Rectified units have a normal q with their mean and variance, because the layer above sees real numbers.
 """
 OF_NORMAL = 0.5 * math.log(2 * math.pi * math.e)
+"""Entropy of N(0, 1), in nats."""
 ENTROPY: dict[type[Units], Callable[[Tensor], Tensor]] = {
     Bernoulli: lambda f: (F.softplus(f) - f * torch.sigmoid(f)).sum(-1),
     Gaussian: lambda f: f.new_full(f.shape[:-1], OF_NORMAL * f.shape[-1]),
@@ -34,37 +35,36 @@ ENTROPY: dict[type[Units], Callable[[Tensor], Tensor]] = {
 
 
 class Stage(nn.Module):
-    """A directed layer: p(v | h) downwards, and q(h | v) upwards with weights of its own.
+    """A directed layer: p(v | h) downwards, and an approximate posterior q(h | v) upwards with its own weights.
 
-    The layer above sees the states h as (h - shift) / spread, which is what all methods take and return.
+    The layer above sees (h - shift) / spread in place of h, and so do callers: all methods take and return that.
 
     Parameters
     ----------
-    n_features, n_components : int
-        Widths of v and of h.
-    visible, hidden : str
-        Kinds of units.
-    categories : sequence of int
-        Group sizes of softmax visible units.
+    visible, hidden : Part
+        Units of v and of h.
     """
 
     shift: Tensor
     spread: Tensor
 
-    def __init__(
-        self, n_features: int, n_components: int, visible: str, hidden: str, categories: Sequence[int]
-    ) -> None:
+    def __init__(self, visible: Part, hidden: Part) -> None:
         super().__init__()
-        widths: dict[str, Any] = {"n_features": n_features, "n_components": n_components}
-        self.up = Harmonium(**widths, visible=visible, hidden=hidden, categories=categories)
-        self.down = Harmonium(**widths, visible=visible, hidden=hidden, categories=categories)
-        self.register_buffer("shift", torch.zeros(n_components))
+        self.up = Harmonium(visible=[visible], hidden=[hidden])
+        self.down = Harmonium(visible=[visible], hidden=[hidden])
+        self.register_buffer("shift", torch.zeros(hidden.width))
         self.register_buffer("spread", torch.ones(()))
 
     def take(self, machine: Harmonium) -> None:
-        """Start upwards and downwards at the weights of a harmonium."""
+        """Set the weights of both directions to those of a harmonium."""
         for direction in (self.up, self.down):
             direction.load_state_dict({**machine.state_dict(), "chain": direction.chain})
+
+    def adopt(self, frame: Any) -> None:
+        """Let the layer above see h in its frame, of which the first columns are those of h."""
+        if frame.centred:
+            self.shift.copy_(torch.as_tensor(frame.mean[: len(self.shift)]))
+            self.spread.fill_(frame.scale)
 
     # ---------------------------------------------------------------- upwards
 
@@ -77,11 +77,11 @@ class Stage(nn.Module):
         return self._normed(self.up.hidden.steady_mean(self.field(v)))
 
     def state_above(self, field: Tensor, u: Tensor) -> Tensor:
-        """The state of h at quantiles u."""
+        """States of h at the quantiles u of q(h | v), given its fields."""
         return self._normed(AT_QUANTILE[type(self.up.hidden)](field, u))
 
     def entropy(self, field: Tensor) -> Tensor:
-        """Entropy of q(h | v) of each row."""
+        """Entropy of q(h | v) of each row, given its fields."""
         return ENTROPY[type(self.up.hidden)](field) - field.shape[-1] * self.spread.log()
 
     def _normed(self, h: Tensor) -> Tensor:
@@ -97,27 +97,27 @@ class Stage(nn.Module):
         return self.down.unembed(self.down.visible.mean(self._field_below(h), total))
 
     def state_below(self, h: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
-        """A state of v from p(v | h)."""
+        """States of v drawn from p(v | h)."""
         return self.down.unembed(self.down.visible.sample(self._field_below(h), rng, total))
 
     def log_likelihood(self, v: Tensor, h: Tensor) -> Tensor:
         """Log p(v | h) of each row."""
         s, field, units = self.down.embed(v), self._field_below(h), self.down.visible
         linear = (s * field).sum(-1) + units.log_base(s)
-        return linear - units.log_normaliser(field, units.total(s)) - self.down.log_scale.sum()
+        return linear - units.log_normaliser(field, self.down.total(s)) - self.down.log_scale.sum()
 
     # ---------------------------------------------------------------- learning
 
     def learn_down(self, v: Tensor, h: Tensor, share: Tensor) -> None:
         """Write the gradient of the mean of -log p(v | h) over states of the wake phase."""
-        s, total = self.down.embed(v), self.down.visible.total(self.down.embed(v))
+        s, total = self.down.embed(v), self.down.total(self.down.embed(v))
         error = (self.down.visible.mean(self._field_below(h), total) - s) * share[:, None]
         _write(self.down.weight, (h * self.spread + self.shift).t() @ error)
         _write(self.down.visible_bias, error.sum(0))
 
     def learn_up(self, v: Tensor, h: Tensor, share: Tensor) -> None:
-        """Write the gradient of the mean of -log q(h | v) over states of the sleep phase: the delta rule."""
-        s, total = self.up.embed(v), self.up.visible.total(self.up.embed(v))
+        """Write the gradient of the mean of -log q(h | v) over states of the sleep phase."""
+        s, total = self.up.embed(v), self.up.total(self.up.embed(v))
         error = (self.up.hidden_mean(s) - (h * self.spread + self.shift)) * share[:, None]
         _write(self.up.weight, error.t() @ s)
         _write(self.up.hidden_bias, error.sum(0) if total is None else total @ error)
@@ -129,68 +129,56 @@ def _write(parameter: Tensor, gradient: Tensor) -> None:
 
 
 class Belief(nn.Module):
-    """Directed layers and the harmonium at their top, beside whose visible units a label may be.
+    """Directed layers with a harmonium on top.
+
+    The visible units of the top are the states z of the layer below it, and beside them a label may be joined.
 
     Parameters
     ----------
-    n_features, n_components : int
-    hidden_layer_sizes : sequence of int
-        Widths of the layers between.
-    layers : sequence of (visible, hidden, learnt_scale, chain_shape)
-        Of each layer, from the rows up.
-    categories : sequence of int
-        Group sizes of softmax visible units at the bottom.
-    n_labels : int
+    layers : sequence of (visible, hidden)
+        Parts of the two sides of each layer, from the rows up. The last layer is the top; its visible part after
+        the first is the label, a group of softmax units.
+    learnt_scale : bool
+        Whether the standard deviations of scaled units of the top are parameters.
+    chain_shape : sequence of int
+        Shape of the Markov chains of the top.
     """
+
+    stages: Any  # a ModuleList of Stage, whose type torch does not know
 
     def __init__(
         self,
         *,
-        n_features: int,
-        n_components: int,
-        hidden_layer_sizes: Sequence[int],
-        layers: Sequence[tuple[str, str, bool, Sequence[int]]],
-        categories: Sequence[int],
-        n_labels: int,
+        layers: Sequence[tuple[Sequence[Part], Sequence[Part]]],
+        learnt_scale: bool,
+        chain_shape: Sequence[int],
     ) -> None:
         super().__init__()
-        widths = [n_features, *hidden_layer_sizes, n_components]
-        groups = [categories] + [()] * len(hidden_layer_sizes)
-        self.stages = nn.ModuleList(
-            Stage(widths[k], widths[k + 1], layers[k][0], layers[k][1], groups[k]) for k in range(len(widths) - 2)
-        )
-        visible, hidden, learnt_scale, chain_shape = layers[-1]
-        self.n_labels, self.width = n_labels, widths[-2]
-        self.top = Harmonium(
-            n_features=self.width + n_labels,
-            n_components=n_components,
-            visible=visible,
-            hidden=hidden,
-            categories=groups[-1],
-            n_labels=n_labels,
-            learnt_scale=learnt_scale,
-            chain_shape=chain_shape,
-        )
+        *directed, (visible, hidden) = layers
+        self.stages = nn.ModuleList(Stage(*below, *above) for below, above in directed)
+        self.top = Harmonium(visible=visible, hidden=hidden, learnt_scale=learnt_scale, chain_shape=chain_shape)
+        self.width = visible[0].width
+        self.n_labels = self.top.visible.width - self.width
 
     # ---------------------------------------------------------------- upwards
 
     def mean_up(self, x: Tensor) -> Tensor:
-        """What the top sees of x, in expectations."""
+        """The states z that the top sees for rows x, with expectations in place of states on the way up."""
         for stage in self.stages:
-            x = stage.mean_above(x)  # type: ignore[operator]
+            x = stage.mean_above(x)
         return x
 
     def states_up(self, x: Tensor, rng: torch.Generator, n_layers: int | None = None) -> list[Tensor]:
-        """States drawn from q, from x to what the top sees, or through so many layers."""
+        """The rows x, and above them states of each layer drawn from q, of all layers or so many."""
         states = [x]
         for stage in list(self.stages)[:n_layers]:
-            field: Tensor = stage.field(states[-1])  # type: ignore[operator]
+            field: Tensor = stage.field(states[-1])
             u = torch.empty_like(field).uniform_(1e-6, 1 - 1e-6, generator=rng)
-            states.append(stage.state_above(field, u))  # type: ignore[operator]
+            states.append(stage.state_above(field, u))
         return states
 
     def code(self, x: Tensor) -> Tensor:
-        """Expectation of the uppermost units, given the expectations below; a label is summed out."""
+        """Expectation of the uppermost units, given expectations of those below; a label is summed out."""
         z, hidden = self.mean_up(x), self.top.hidden
         if not self.n_labels:
             return hidden.steady_mean(self.top.hidden_field(self.top.embed(z)))
@@ -200,24 +188,29 @@ class Belief(nn.Module):
 
     # ---------------------------------------------------------------- downwards
 
+    def total(self, x: Tensor) -> Tensor | None:
+        """Number of draws in each row x; None where these are no counts."""
+        lowest: Harmonium = self.stages[0].down if len(self.stages) else self.top
+        return lowest.total(x)
+
     def mean_down(self, h: Tensor, total: Tensor | None) -> Tensor:
-        """Expectation of x, given the uppermost units and the expectations between."""
+        """Expectation of x, given the uppermost units and expectations of those between."""
         z = self.top.unembed(self.top.visible_mean(h, total))[:, : self.width]
         for stage in reversed(self.stages):
-            z = stage.mean_below(z, total)  # type: ignore[operator]
+            z = stage.mean_below(z, total)
         return z
 
     def states_down(self, s: Tensor, rng: torch.Generator, total: Tensor | None) -> list[Tensor]:
-        """States of all layers, from x to what the top sees, given visible states of the top."""
+        """States of all layers, from rows x up to z, drawn downwards from visible states s of the top."""
         states = [self.top.unembed(s)[:, : self.width]]
         for stage in reversed(self.stages):
-            states.insert(0, stage.state_below(states[0], rng, total))  # type: ignore[operator]
+            states.insert(0, stage.state_below(states[0], rng, total))
         return states
 
     # ---------------------------------------------------------------- the label
 
     def beside_guess(self, z: Tensor, rng: torch.Generator) -> Tensor:
-        """Visible states of the top, with a label drawn from p(y | z) if it has one."""
+        """Visible states of the top for z, with a label drawn from p(y | z) if there are labels."""
         if not self.n_labels:
             return self.top.embed(z)
         guess = torch.multinomial(self.label_scores(z).softmax(1), 1, generator=rng)[:, 0]
@@ -243,8 +236,21 @@ class Belief(nn.Module):
 
     # ---------------------------------------------------------------- density
 
+    def quantiles(self, n_draws: int, rng: torch.Generator) -> list[Tensor]:
+        """Numbers in (0, 1) for draws from q, evenly spread (McKay, Beckman and Conover, 1979).
+
+        One tensor of shape (n_draws, width) for each layer between the rows and the code.
+        """
+        found = []
+        for stage in self.stages:
+            width = stage.up.hidden.width
+            order = torch.rand((n_draws, width), generator=rng).argsort(0)
+            u = (order + torch.rand((n_draws, width), generator=rng)) / n_draws
+            found.append(u.clamp(1e-6, 1 - 1e-6).to(self.top.weight))
+        return found
+
     def bound(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        """Variational lower bound of log p(x) + log Z, in mean over draws from q.
+        """Variational lower bound of log p(x) + log Z, averaged over draws from q.
 
         Parameters
         ----------
@@ -258,8 +264,8 @@ class Belief(nn.Module):
     def _bound_of_draw(self, z: Tensor, quantiles: Sequence[Tensor]) -> Tensor:
         value: Tensor | float = 0.0
         for stage, u in zip(self.stages, quantiles, strict=True):
-            field: Tensor = stage.field(z)  # type: ignore[operator]
-            above: Tensor = stage.state_above(field, u)  # type: ignore[operator]
-            value = value + stage.log_likelihood(z, above) + stage.entropy(field)  # type: ignore[operator]
+            field: Tensor = stage.field(z)
+            above: Tensor = stage.state_above(field, u)
+            value = value + stage.log_likelihood(z, above) + stage.entropy(field)
             z = above
         return value + (self.label_scores(z).logsumexp(1) if self.n_labels else self.top.log_density(z))

@@ -1,10 +1,13 @@
-"""Harmoniums: two layers of units without connections inside a layer, and what follows from their energy.
+"""Harmonium: two layers of units, with connections between the layers but none inside them.
 
     E(v, h) = -v'a - h'b - h'W v - log_base(v) - log_base(h),    p(v, h) = exp(-E(v, h)) / Z
 
-is the restricted Boltzmann machine for units of any kind (Smolensky, 1986; Welling, Rosen-Zvi and
-Hinton, 2005). A layer given the other is a set of independent units, whose fields are a + W'h and
-b + W v. Deep machines are made of the same pieces.
+This is the restricted Boltzmann machine for units of any kind (Smolensky, 1986; Welling, Rosen-Zvi and
+Hinton, 2005). Given one layer, the units of the other are independent, with the fields a + W'h and b + W v.
+
+Each layer may have parts of several kinds, and weights between two parts may be absent. So a deep
+Boltzmann machine is a harmonium too: its even layers x, h_2, ... are the parts of v, and its odd layers
+h_1, h_3, ... those of h, with weights only between neighbours (Salakhutdinov and Hinton, 2009).
 """
 
 from __future__ import annotations
@@ -17,44 +20,63 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .units import Joint, Softmax, Units, units_of
+from .units import Counts, Part, Units, columns_of, layer_of
 
-__all__ = ["Harmonium", "Statistics"]
+__all__ = ["Harmonium", "Held", "Statistics"]
 
 MOST_NORM = 0.98
 """Largest singular value of weights to hidden units without an upper end, see ``Harmonium.restrain``."""
 
 
 class Statistics(NamedTuple):
-    """Rows of which a gradient is a sum: data with negative shares, then states of the model with positive ones."""
+    """Rows whose sum is a gradient: data with negative shares, then states of the model with positive ones."""
 
     s: Tensor
     """States of the visible units, of shape (n, n_features)."""
     h: Tensor
-    """Share of the row times the expectation of the hidden units, of shape (n, n_components)."""
+    """Expectations of the hidden units times the share of their row, of shape (n, n_components)."""
     share: Tensor
-    """Of shape (n,); the shares sum to zero."""
+    """Weights of the rows, of shape (n,); they sum to zero."""
+
+
+class Held(NamedTuple):
+    """Visible units whose states do not change while a chain runs."""
+
+    columns: slice
+    values: Tensor
+    """Their states, of shape (n, number of columns)."""
 
 
 class Harmonium(nn.Module):
     """Weights, biases, units and offsets of a restricted Boltzmann machine.
 
-    Gaussian visible units have a standard deviation sigma each: the machine is one of s = x / sigma,
-    whose units have variance 1. For the other kinds s is x.
+    A scaled gaussian unit has a standard deviation sigma, and its state is s = x / sigma, which has variance 1.
+    For all other units s is x.
+
+    **Counts.** If all visible units are counts, it is the replicated softmax (Salakhutdinov and Hinton, 2009):
+    a row of D draws has the term -D h'b in place of -h'b, so that every draw sends the same to the hidden
+    units. Where counts are one part among others, that term is -h'b for the whole row. Then b accounts for the
+    other parts, whatever D is, and nothing is lost: D = sum_k s_k over the columns k of counts, so that a bias
+    once a draw is the same as a number added to all weights from the hidden unit to the counts. The biases
+    once a draw of multimodal machines (Srivastava and Salakhutdinov, 2014) are contained in this way. Z
+    depends on D.
 
     Parameters
     ----------
-    n_features, n_components : int
-        Widths of the visible and of the hidden layer.
-    visible, hidden : {"bernoulli", "gaussian", "relu", "softmax"}
-    categories : sequence of int
-        Group sizes of softmax visible units; () means counts.
-    n_labels : int
-        Columns at the end of the visible layer that are one softmax unit beside the others.
+    visible, hidden : sequence of Part
+        Units of the two layers, from the first column to the last. Only visible ones may be counts.
+    absent : sequence of (int, int)
+        Pairs of a hidden and a visible part, by their numbers from 0, between which there are no weights:
+        these entries of W are zero, and so are their gradients.
     learnt_scale : bool
         Whether sigma is a parameter.
     chain_shape : sequence of int
         Shape of the Markov chains that are kept.
+
+    Raises
+    ------
+    ValueError
+        If a part describes no units, hidden units are counts, or several parts are.
     """
 
     chain: Tensor
@@ -68,31 +90,33 @@ class Harmonium(nn.Module):
     def __init__(
         self,
         *,
-        n_features: int,
-        n_components: int,
-        visible: str = "bernoulli",
-        hidden: str = "bernoulli",
-        categories: Sequence[int] = (),
-        n_labels: int = 0,
+        visible: Sequence[Part],
+        hidden: Sequence[Part],
+        absent: Sequence[tuple[int, int]] = (),
         learnt_scale: bool = False,
         chain_shape: Sequence[int] = (1, 1),
     ) -> None:
         super().__init__()
-        seen = units_of(visible, n_features - n_labels, categories)
-        self.visible: Units = Joint([seen, Softmax((n_labels,))]) if n_labels else seen
-        self.hidden: Units = units_of(hidden, n_components)
+        self.visible: Units = layer_of(visible)
+        self.hidden: Units = layer_of(hidden)
+        if self.hidden.has_draws:
+            raise ValueError("Hidden units cannot be counts, whose number of draws would not be known: use 'softmax'.")
+        n_features, n_components = self.visible.width, self.hidden.width
+        columns, rows = (columns_of([part.width for part in parts]) for parts in (visible, hidden))
+        self.absent = [(rows[j], columns[i]) for j, i in absent]
+        self.scaled = [c for c, part in zip(columns, visible, strict=True) if part.scaled]
+        self.is_replicated = isinstance(self.visible, Counts)
+        self.can_run_away = self.hidden.n_states == math.inf and self.visible.n_states == math.inf
         self.weight = nn.Parameter(torch.zeros(n_components, n_features))
         self.visible_bias = nn.Parameter(torch.zeros(n_features))
         self.hidden_bias = nn.Parameter(torch.zeros(n_components))
-        self.is_scaled = visible == "gaussian"
         if learnt_scale:
             self.log_scale = nn.Parameter(torch.zeros(n_features))
         else:
-            self.register_buffer("log_scale", torch.zeros(n_features if self.is_scaled else 0))
+            self.register_buffer("log_scale", torch.zeros(n_features if self.scaled else 0))
         self.register_buffer("base", torch.zeros(n_features))
         self.register_buffer("visible_offset", torch.zeros(n_features))
         self.register_buffer("hidden_offset", torch.zeros(n_components))
-        self.can_run_away = hidden != "bernoulli" and self.visible.n_states == math.inf
         self.register_buffer("direction", torch.ones(n_features))
         self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("chain", torch.zeros(tuple(chain_shape)))
@@ -100,23 +124,32 @@ class Harmonium(nn.Module):
     # ---------------------------------------------------------------- layers given each other
 
     def embed(self, x: Tensor) -> Tensor:
-        """States s of the visible units."""
-        return x * torch.exp(-self.log_scale) if self.is_scaled else self.visible.admit(x)
+        """States s of the visible units for rows x."""
+        x = self.visible.admit(x)
+        return x * torch.exp(-self.log_scale) if self.scaled else x
 
     def unembed(self, s: Tensor) -> Tensor:
-        """Rows x of the states s."""
-        return s * torch.exp(self.log_scale) if self.is_scaled else s
+        """Rows x for states s of the visible units."""
+        return s * torch.exp(self.log_scale) if self.scaled else s
+
+    def total(self, s: Tensor) -> Tensor | None:
+        """Number of draws in each row; None where there are no counts."""
+        return self.visible.total(s)
 
     def hidden_field(self, s: Tensor) -> Tensor:
-        """Fields b + W s; for counts the bias is there once a draw (Salakhutdinov and Hinton, 2009)."""
-        total = self.visible.total(s)
-        if total is None:
+        """Fields b + W s, or D b + W s if all visible units are counts."""
+        times = self._times(self.total(s))
+        if times is None:
             return F.linear(s, self.weight, self.hidden_bias)
-        return torch.addcmul(F.linear(s, self.weight), total[..., None], self.hidden_bias)
+        return torch.addcmul(F.linear(s, self.weight), times[..., None], self.hidden_bias)
 
     def visible_field(self, h: Tensor) -> Tensor:
         """Fields a + W'h."""
         return torch.addmm(self.visible_bias, h, self.weight)
+
+    def _times(self, total: Tensor | None) -> Tensor | None:
+        """How often the hidden biases count in rows of so many draws; None is once."""
+        return total if self.is_replicated else None
 
     def hidden_mean(self, s: Tensor) -> Tensor:
         """E[h | s]."""
@@ -134,11 +167,12 @@ class Harmonium(nn.Module):
         """A state of the visible layer from p(s | h)."""
         return self.visible.sample(self.visible_field(h), rng, total)
 
-    def gibbs(self, s: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
-        """States after so many steps of the chain that draws the two layers in turn."""
-        total = self.visible.total(s)
+    def gibbs(self, s: Tensor, n_steps: int, rng: torch.Generator, held: Held | None = None) -> Tensor:
+        """States s after so many steps of the chain that draws the two layers in turn."""
+        s = _hold(s, held)
+        total = self.total(s)
         for _ in range(n_steps):
-            s = self.sample_visible(self.sample_hidden(s, rng), rng, total)
+            s = _hold(self.sample_visible(self.sample_hidden(s, rng), rng, total), held)
         return s
 
     # ---------------------------------------------------------------- energies
@@ -152,13 +186,14 @@ class Harmonium(nn.Module):
         return -(self._visible_part(s) + self.hidden.log_normaliser(self.hidden_field(s)))
 
     def hidden_free_energy(self, h: Tensor, total: Tensor | None = None) -> Tensor:
-        """-log sum_s exp(-E(s, h)) of each row, of shape (n,), for rows of so many draws."""
-        bias = self.hidden_bias if total is None else self.hidden_bias * total[..., None]
+        """-log sum_s exp(-E(s, h)) of each row, of shape (n,), over rows of so many draws."""
+        times = self._times(total)
+        bias = self.hidden_bias if times is None else self.hidden_bias * times[..., None]
         inside = (h * bias).sum(-1) + self.hidden.log_base(h)
         return -(inside + self.visible.log_normaliser(self.visible_field(h), total))
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Log p(x) + log Z of each row, of shape (n,)."""
+        """Log p(x) + log Z of each row x, of shape (n,)."""
         return -self.free_energy(self.embed(x)) - self.log_scale.sum()
 
     def _visible_part(self, s: Tensor) -> Tensor:
@@ -167,43 +202,57 @@ class Harmonium(nn.Module):
     # ---------------------------------------------------------------- learning
 
     def accumulate(self, statistics: Statistics, centred: bool = True) -> None:
-        """Write the gradient of mean F(s) over the data minus its mean over the model: a sum over all rows of h s'.
+        """Write the gradient of the mean of F(s) over the data minus its mean over the model.
 
-        With ``centred`` it is the gradient of the centred machine, in the parameters of this one: a sum of
-        products (h - lambda)(s - mu)', of which the biases bear what the offsets move (Melchior, Fischer
-        and Wiskott, 2016).
+        It is a sum of products h s' over all rows. With ``centred`` it is the gradient of the centred machine,
+        a sum of (h - lambda)(s - mu)', for the parameters of this one: the biases take up what the offsets
+        mu and lambda move (Melchior, Fischer and Wiskott, 2016).
         """
         s, h, share = statistics
-        total = self.visible.total(s)
-        d_visible, d_hidden = share @ s, h.sum(0) if total is None else total @ h
-        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible' + (draws) lambda mu', as one product
-            mu, lam = self.visible_offset, self.hidden_offset
-            along_mu = -d_hidden if total is None else (share @ total) * lam - d_hidden
+        times = self._times(self.total(s))
+        d_visible, d_hidden = share @ s, h.sum(0) if times is None else times @ h
+        mu, lam = self.visible_offset, self.hidden_offset
+        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible' + (share @ times) lambda mu', as one product
+            along_mu = -d_hidden if times is None else (share @ times) * lam - d_hidden
             s = torch.cat([s, mu[None], d_visible[None]])
             h = torch.cat([h, along_mu[None], -lam[None]])
+        d_weight = self._cut(torch.mm(h.t(), s, out=_grad(self.weight)))
+        if centred and self.absent:
+            d_visible, d_hidden = d_visible - lam @ d_weight, d_hidden - d_weight @ mu
+        elif centred:  # the same, and cheaper where there are more weights than rows times units
             d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
             d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
-        torch.mm(h.t(), s, out=_grad(self.weight))
         _grad(self.visible_bias).copy_(d_visible)
         _grad(self.hidden_bias).copy_(d_hidden)
 
+    def _cut(self, weight: Tensor) -> Tensor:
+        """Set the weights that are absent to zero, in place."""
+        for rows, columns in self.absent:
+            weight[rows, columns] = 0.0
+        return weight
+
     def accumulate_scale(self, s: Tensor, h: Tensor, share: Tensor) -> None:
         """Write the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
-        _grad(self.log_scale).copy_(share.sum() - share @ (s * (s - self.visible_field(h))))
+        gradient = share.sum() - share @ (s * (s - self.visible_field(h)))
+        for columns in self.scaled:
+            _grad(self.log_scale)[columns] = gradient[columns]
 
     def follow(self, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
-        """Let the offsets mu and lambda follow the means of data and hidden units, at this rate."""
-        total = self.visible.total(s)
-        draws = share.sum() if total is None else share @ total
+        """Move the offsets mu and lambda towards the means of data and hidden units, at this rate.
+
+        If all visible units are counts, mu is their mean in one draw.
+        """
+        times = self._times(self.total(s))
+        draws = share.sum() if times is None else share @ times
         self.visible_offset.lerp_(torch.mv(s.t(), share / draws.clamp_min(1e-30)), rate)
         self.hidden_offset.lerp_(torch.mv(h.t(), share / share.sum().clamp_min(1e-30)), rate)
 
     def restrain(self, least_deviation: float) -> None:
-        """Keep sigma above this, and weights to hidden units without an upper end from running away.
+        """Keep sigma above a least value, and keep weights to hidden units without an upper end from running away.
 
-        Above gaussian visible units the density is integrable if the largest singular value of W is below
-        1. Counts, which vary by ``spread``, have a second mode far from the data if that of W diag(spread) is
-        not. It is followed by a step of the power method.
+        Above gaussian visible units the density is integrable if the largest singular value of W is below 1.
+        Above counts, with standard deviations ``spread``, there is a second mode far from the data unless that
+        of W diag(spread) is below 1. Each call takes one step of the power method, which follows that value.
         """
         if isinstance(self.log_scale, nn.Parameter):
             self.log_scale.clamp_(min=math.log(least_deviation))
@@ -216,28 +265,39 @@ class Harmonium(nn.Module):
 
     @torch.no_grad()
     def initialise(self, mean: Tensor, deviation: Tensor, scale: float, rng: torch.Generator) -> None:
-        """Draw weights from N(0, scale^2), let the visible biases account for the means, and centre there.
+        """Draw the weights from N(0, scale^2), fit the visible biases to the means, and centre at the means.
 
         Parameters
         ----------
         mean, deviation : Tensor of shape (n_features,)
-            Of the columns of x; the deviations become sigma.
+            Of the columns of x. The deviations of scaled units become their sigma.
         scale : float
         rng : torch.Generator
         """
-        if self.is_scaled:
-            self.log_scale.copy_(deviation.log())
+        for columns in self.scaled:
+            self.log_scale[columns] = deviation[columns].log()
         s = self.embed(mean)
-        total = self.visible.total(s)
+        total = self.total(s)
         weight = torch.empty(self.weight.shape, dtype=self.weight.dtype)
-        self.weight.copy_(weight.normal_(0.0, scale, generator=rng))
+        self._cut(self.weight.copy_(weight.normal_(0.0, scale, generator=rng)))
         self.visible_bias.copy_(self.visible.link(s))
         self.base.copy_(self.visible_bias)
         self.hidden_bias.zero_()
-        if total is not None:
-            self.spread.copy_(self.visible.mean(self.base, total).sqrt())
-        self.visible_offset.copy_(s if total is None else s / total.clamp_min(1e-30))
-        self.hidden_offset.copy_(self.hidden.mean(self.hidden_bias))
+        for units, columns in self.visible.kinds():
+            if isinstance(units, Counts):
+                self.spread[columns] = units.mean(self.base[columns], total).sqrt()
+        times = self._times(total)
+        self.visible_offset.copy_(s if times is None else s / times.clamp_min(1e-30))
+        self.hidden_offset.copy_(self.hidden.mean(self.hidden_bias[None])[0])
+
+
+def _hold(s: Tensor, held: Held | None) -> Tensor:
+    """The states, with those that are held fast put in their place."""
+    if held is None:
+        return s
+    s = s.clone()
+    s[:, held.columns] = held.values
+    return s
 
 
 def _grad(parameter: Tensor) -> Tensor:

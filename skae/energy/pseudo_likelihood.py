@@ -1,4 +1,4 @@
-"""Pseudo-likelihood of a harmonium: how well each column is told from all the others (Besag, 1975)."""
+"""Pseudo-likelihood of a harmonium: how well each column is predicted from all the others (Besag, 1975)."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from torch import Tensor
 
 from ..functional import group_log_softmax
 from .harmonium import Harmonium
-from .units import Bernoulli, Gaussian, Joint, Rectified, Softmax, gauss_hermite
+from .units import Bernoulli, Gaussian, Rectified, Softmax, gauss_hermite
 
 __all__ = ["cost_of_row", "has_pseudo_likelihood", "pseudo_log_likelihood"]
 
 BLOCK = 2**21
-"""Entries of the hidden fields that are held at a time."""
+"""Numbers of hidden fields that are held at a time."""
 N_NODES = 16
 """Nodes of the quadrature over a gaussian unit."""
 
 
 def has_pseudo_likelihood(machine: Harmonium) -> bool:
-    """Whether the visible units have one: the draws of which counts are made have no names."""
-    return all(type(part) in CONDITIONALS for part in _parts(machine))
+    """Whether the visible units have one; counts have none, since their single draws are not columns."""
+    return all(type(units) in CONDITIONALS for units, _ in machine.visible.kinds())
 
 
 def cost_of_row(machine: Harmonium) -> int:
-    """What the pseudo-likelihood of a row costs, in normalisers of binary hidden units."""
-    states = max(N_NODES if isinstance(part, Gaussian) else 2 for part in _parts(machine))
-    return states * machine.weight.numel() * (12 if isinstance(machine.hidden, Rectified) else 1)
+    """Cost of the pseudo-likelihood of a row; the unit is the normaliser of one binary hidden unit."""
+    states = max(N_NODES if isinstance(units, Gaussian) else 2 for units, _ in machine.visible.kinds())
+    cost = max(12 if isinstance(units, Rectified) else 1 for units, _ in machine.hidden.kinds())
+    return states * machine.weight.numel() * cost
 
 
 def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:
-    """Sum over the columns, or groups of columns, of log p(s_i | all others): of shape (n,), in nats.
+    """Sum of log p(s_i | all others) over all columns i, or groups of columns: of shape (n,), in nats.
 
-    No column is left out. Binary and softmax units are summed over their states, gaussian ones are
-    integrated by quadrature.
+    Binary and softmax units are summed over their states, and gaussian ones are integrated by quadrature.
 
     Parameters
     ----------
@@ -44,21 +44,15 @@ def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:
     s : Tensor of shape (n, n_features)
         States of the visible units.
     """
-    field, first = machine.hidden_field(s), 0
+    field = machine.hidden_field(s)
     found = torch.zeros_like(s[:, 0])
-    for part in _parts(machine):
-        columns = slice(first, first + part.width)
-        found = found + CONDITIONALS[type(part)](_Scores(machine, s, field, columns), part)
-        first = columns.stop
+    for units, columns in machine.visible.kinds():
+        found = found + CONDITIONALS[type(units)](_Scores(machine, s, field, columns), units)
     return found
 
 
-def _parts(machine: Harmonium) -> list[Any]:
-    return list(machine.visible.parts) if isinstance(machine.visible, Joint) else [machine.visible]
-
-
 class _Scores:
-    """What log p(s) would be, up to a constant, if some columns had other values, one column at a time."""
+    """Log p(s) + log Z, but for terms that do not change, with one of some columns replaced at a time."""
 
     def __init__(self, machine: Harmonium, s: Tensor, field: Tensor, columns: slice) -> None:
         self.weight = machine.weight[:, columns].t()
@@ -66,12 +60,12 @@ class _Scores:
         self.s, self.field, self.hidden = s[:, columns], field, machine.hidden
 
     def replaced(self, value: Tensor | float) -> Tensor:
-        """Scores of shape (n, width) with this value in the place of each column's."""
+        """Scores with this value in each column, of shape (n, width)."""
         change = value - self.s
         return self._scores(lambda c: self.field[:, None] + change[:, c, None] * self.weight[c]) + value * self.bias
 
     def chosen(self, member: Tensor, n_groups: int) -> Tensor:
-        """Scores of shape (n, width) with each column as the choice of its group."""
+        """Scores with each column as the one that is 1 in its group, of shape (n, width)."""
         of_group = self.s[:, None] * (member == torch.arange(n_groups, device=member.device)[:, None])
         rest = self.field[:, None] - of_group @ self.weight
         return self._scores(lambda c: rest[:, member[c]] + self.weight[c]) + self.bias

@@ -1,7 +1,10 @@
-"""Units of Boltzmann machines: what a layer's states are, and how they follow from its field.
+"""Units of Boltzmann machines: the states of a layer, and their distribution given the layer's field.
 
-Each kind is an exponential family, p(x | f) = exp(x'f + log_base(x) - log_normaliser(f)), of which
-the field f is the natural parameter: a bias plus what comes in from the neighbouring layers.
+Every kind of units is an exponential family with the natural parameter f,
+
+    p(x | f) = exp(x'f + log_base(x) - log_normaliser(f)).
+
+In a machine f is the field of the layer: its biases, plus what its neighbours send through the weights.
 """
 
 from __future__ import annotations
@@ -9,24 +12,54 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..functional import group_log_softmax, group_max, group_sum
 
-__all__ = ["Bernoulli", "Counts", "Gaussian", "Joint", "Rectified", "Softmax", "Units", "gauss_hermite", "units_of"]
+__all__ = [
+    "Bernoulli",
+    "Counts",
+    "Gaussian",
+    "Joint",
+    "Part",
+    "Rectified",
+    "Softmax",
+    "Units",
+    "columns_of",
+    "gauss_hermite",
+    "layer_of",
+]
 
 BLOCK = 2**20
-"""Binary units of which rectified ones are made, that are drawn at a time."""
+"""Rectified units are sums of binary ones; at most this many of those are drawn at a time."""
+MOST_STATES = 2**100
+"""Larger numbers of states are not told apart."""
+N_FACTORS = 40
+"""Factors of the infinite product in the base measure of rectified units; those after it are 1 in double precision."""
+
+
+class Part(NamedTuple):
+    """Description of adjacent units of one kind, in numbers and strings."""
+
+    kind: str
+    """One of "bernoulli", "gaussian", "softmax", "counts" and "relu"."""
+    width: int
+    """Columns."""
+    sizes: tuple[int, ...] = ()
+    """Columns of each group of softmax units."""
+    scaled: bool = False
+    """Whether rows x of these gaussian units are states s times a standard deviation sigma of each column."""
 
 
 class Units(nn.Module):
     """A layer of units of one kind.
 
-    Functions take fields or states of shape (n, width). ``total``, of shape (n,), is the number of
-    draws that a row is made of; only ``Counts`` have one.
+    The functions take fields or states of shape (n, width). Counts also need ``total``, of shape (n,),
+    the number of draws in each row; other units ignore it.
 
     Parameters
     ----------
@@ -35,18 +68,24 @@ class Units(nn.Module):
     """
 
     n_states: float = math.inf
-    """How many states the layer has, or 2^100 if there are more."""
+    """Number of states of the layer, at most 2^100 if it is finite."""
+    has_draws: bool = False
+    """Whether there are counts in the layer, so that ``total`` is needed."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
 
+    def kinds(self) -> list[tuple[Any, slice]]:
+        """Units of each kind, with their columns."""
+        return [(self, slice(0, self.width))]
+
     def admit(self, x: Tensor) -> Tensor:
-        """States as near as may be to x, for kinds that others would break."""
+        """X itself, or the nearest states where formulas would fail at x."""
         return x
 
     def total(self, x: Tensor) -> Tensor | None:
-        """Number of draws of each row."""
+        """Number of draws in each row; None where there are no counts."""
         return None
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
@@ -54,11 +93,11 @@ class Units(nn.Module):
         raise NotImplementedError
 
     def steady_mean(self, field: Tensor) -> Tensor:
-        """``mean``, but to the last bit the same whatever rows are beside it."""
+        """``mean``, but a row's result does not depend on the other rows, to the last bit."""
         return self.mean(field)
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
-        """A state, given its expectation; quick, if it is not from p(x | f) to the last digit."""
+        """A state with this expectation; of rectified units a quick approximation, else from p(x | f)."""
         raise NotImplementedError
 
     def sample(self, field: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
@@ -66,19 +105,19 @@ class Units(nn.Module):
         return self.draw(self.mean(field, total), rng, total)
 
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        """Log sum_x exp(x'f + log_base(x)) of each row: of shape (n,)."""
+        """Log sum_x exp(x'f + log_base(x)) of each row, of shape (n,)."""
         raise NotImplementedError
 
     def log_base(self, x: Tensor) -> Tensor | float:
-        """The part of log p(x | f) that is neither linear in x nor a constant: of shape (n,)."""
+        """The term of log p(x | f) that depends on x alone and is not linear, of shape (n,)."""
         return 0.0
 
     def link(self, mean: Tensor) -> Tensor:
-        """The field at which units have about this mean."""
+        """Fields, of shape (width,), at which the units have about this mean."""
         return mean
 
     def states(self, number: Tensor) -> Tensor:
-        """States by their numbers from 0 to ``n_states`` - 1: of shape (len(number), width)."""
+        """States by their numbers, which are 0 to ``n_states`` - 1: of shape (len(number), width)."""
         raise NotImplementedError
 
 
@@ -87,7 +126,7 @@ class Bernoulli(Units):
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self.n_states = 2 ** min(width, 100)
+        self.n_states = min(2**width, MOST_STATES)
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.sigmoid(field)
@@ -126,10 +165,11 @@ class Gaussian(Units):
 
 
 class Rectified(Units):
-    """Noisy rectified linear units: each the sum of infinitely many binary ones with biases -1/2, -3/2, ...
+    """Noisy rectified linear units.
 
-    A state is their sum, a whole number whose mean is about softplus(f) and whose variance is about
-    sigmoid(f). Nair and Hinton (2010) draw max(0, N(f, sigmoid(f))) instead, which is quick and close.
+    Each unit is the sum of infinitely many binary units with the fields f - 1/2, f - 3/2, ... So its state is
+    a whole number, with a mean of about softplus(f) and a variance of about sigmoid(f). ``sample`` draws
+    that sum. ``draw`` draws max(0, N(f, sigmoid(f))), which is quick and close (Nair and Hinton, 2010).
     """
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
@@ -155,9 +195,22 @@ class Rectified(Units):
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return stepped_softplus(field).sum(-1)
 
+    def log_base(self, x: Tensor) -> Tensor:
+        """Log of the sum over all binary states that add up to x, by an identity of Euler's.
+
+        The product of (1 + z q^(i - 1/2)) over i = 1, 2, ... is the sum of z^x q^(x^2 / 2) / ((1 - q) ... (1 - q^x))
+        over x = 0, 1, ..., here at q = 1/e. Between whole numbers it is continued smoothly.
+        """
+        log_product = sum(math.log1p(-math.exp(-k)) - torch.log1p(-torch.exp(-x - k)) for k in range(1, N_FACTORS))
+        return (x.square().mul(-0.5) - log_product).sum(-1)
+
+    def link(self, mean: Tensor) -> Tensor:
+        mean = mean.clamp_min(1e-3)
+        return mean + torch.log(-torch.expm1(-mean))
+
 
 class Softmax(Units):
-    """Groups of columns of which one is 1 and the others are 0, as one-hot encoding makes them.
+    """Groups of columns, one of which is 1 and the others 0, as one-hot encoding makes them.
 
     Parameters
     ----------
@@ -170,7 +223,7 @@ class Softmax(Units):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sum(sizes))
         self.sizes = tuple(sizes)
-        self.n_states = min(math.prod(sizes), 2**100)
+        self.n_states = min(math.prod(sizes), MOST_STATES)
         self.register_buffer("member", torch.arange(len(sizes)).repeat_interleave(torch.as_tensor(sizes)))
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
@@ -199,10 +252,12 @@ class Softmax(Units):
 
 
 class Counts(Units):
-    """How often each of the columns was drawn in ``total`` draws: a softmax unit, replicated.
+    """How often each column was drawn in ``total`` draws: the sum of as many equal softmax units.
 
-    The states are those of one row with so many draws, all orders of which are one state.
+    Rows that differ only in the order of their draws are one state.
     """
+
+    has_draws = True
 
     def admit(self, x: Tensor) -> Tensor:
         return x.clamp_min(0)
@@ -236,32 +291,60 @@ class Counts(Units):
 
 
 class Joint(Units):
-    """Layers side by side: pixels and a label, or two modalities.
+    """Units of several kinds side by side: pixels and a label, two modalities, or two layers of a deep machine.
 
     Parameters
     ----------
     parts : sequence of Units
-        From the first column to the last; none of them are counts.
+        From the first column to the last.
+
+    Raises
+    ------
+    ValueError
+        If there are several parts of counts.
     """
 
     def __init__(self, parts: Sequence[Units]) -> None:
         super().__init__(sum(part.width for part in parts))
+        n_counts = sum(part.has_draws for part in parts)
+        if n_counts > 1:
+            raise ValueError(f"There are {n_counts} parts of counts, but a row has one number of draws: use one part.")
         self.parts = nn.ModuleList(parts)
         self.widths = [part.width for part in parts]
-        self.n_states = math.prod(part.n_states for part in parts)
+        self.has_draws = n_counts == 1
+        n_states = [part.n_states for part in parts]
+        self.n_states = math.inf if math.inf in n_states else min(math.prod(n_states), MOST_STATES)
 
-    def _each(self, function: str, x: Tensor, *arguments: object) -> list[Tensor]:
+    def _each(self, function: str, x: Tensor, *arguments: object) -> list[Any]:
         pieces = zip(self.parts, x.split(self.widths, -1), strict=True)
         return [getattr(part, function)(piece, *arguments) for part, piece in pieces]
 
+    def kinds(self) -> list[tuple[Any, slice]]:
+        return list(zip(self.parts, columns_of(self.widths), strict=True))
+
+    def admit(self, x: Tensor) -> Tensor:
+        return torch.cat(self._each("admit", x), -1) if self.has_draws else x
+
+    def total(self, x: Tensor) -> Tensor | None:
+        if not self.has_draws:
+            return None
+        (total,) = (total for total in self._each("total", x) if total is not None)
+        return total
+
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return torch.cat(self._each("mean", field), -1)
+        return torch.cat(self._each("mean", field, total), -1)
+
+    def steady_mean(self, field: Tensor) -> Tensor:
+        return torch.cat(self._each("steady_mean", field), -1)
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
-        return torch.cat(self._each("draw", mean, rng), -1)
+        return torch.cat(self._each("draw", mean, rng, total), -1)
+
+    def sample(self, field: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
+        return torch.cat(self._each("sample", field, rng, total), -1)
 
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return torch.stack(self._each("log_normaliser", field)).sum(0)
+        return torch.stack(self._each("log_normaliser", field, total)).sum(0)
 
     def log_base(self, x: Tensor) -> Tensor | float:
         return sum(self._each("log_base", x))
@@ -270,32 +353,55 @@ class Joint(Units):
         return torch.cat(self._each("link", mean), -1)
 
     def states(self, number: Tensor) -> Tensor:
-        columns, parts = [], list[Any](self.parts)
-        for part in parts:
+        columns = []
+        for part, _ in self.kinds():
             columns.append(part.states(number % int(part.n_states)))
             number = number // int(part.n_states)
         return torch.cat(columns, 1)
 
 
-def units_of(kind: str, width: int, sizes: Sequence[int] = ()) -> Units:
-    """Units by their name; a softmax without sizes of groups is one of counts."""
-    if kind == "softmax":
-        return Softmax(sizes) if sizes else Counts(width)
-    return {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": Rectified}[kind](width)
+KINDS = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": Rectified, "counts": Counts}
+"""Units that are described by their width alone."""
+
+
+def layer_of(parts: Sequence[Part]) -> Units:
+    """A layer as its parts describe it, from the first column to the last.
+
+    Raises
+    ------
+    ValueError
+        If a part describes no units, or there are several parts of counts.
+    """
+    made = [_units_of(part) for part in parts]
+    return made[0] if len(made) == 1 else Joint(made)
+
+
+def _units_of(part: Part) -> Units:
+    if part.scaled and part.kind != "gaussian":
+        raise ValueError(f"{part} is scaled, but only gaussian units have a standard deviation: use scaled=False.")
+    if sum(part.sizes) != (part.width if part.kind == "softmax" else 0):
+        raise ValueError(f"{part}: groups are of softmax units, and the sizes of these must sum to their width.")
+    return Softmax(part.sizes) if part.kind == "softmax" else KINDS[part.kind](part.width)
+
+
+def columns_of(widths: Sequence[int]) -> list[slice]:
+    """Columns of parts of these widths side by side."""
+    ends = list(accumulate(widths, initial=0))
+    return [slice(*pair) for pair in pairwise(ends)]
 
 
 def softplus(f: Tensor) -> Tensor:
-    """Return log(1 + e^f), faster than torch's and to the last bit the same wherever a number stands in a tensor."""
+    """Return log(1 + e^f): faster than torch's, and to the last bit the same wherever f stands in its tensor."""
     size = f.abs()
     return torch.log1p(torch.exp(-size)) + (f + size) / 2
 
 
 C1, C2, C3, C4 = -1 / 24, 7 / 5760, -31 / 967680, 127 / 154828800
-"""Coefficients of the midpoint rule's error, in odd derivatives where the sum begins."""
+"""Coefficients of the error of the midpoint rule (Euler and Maclaurin), before derivatives where the sum begins."""
 
 
 def stepped_softplus(f: Tensor) -> Tensor:
-    """Sum of softplus(f - 1/2), softplus(f - 3/2), ... to seven digits: its integral, and what the steps make of it."""
+    """Sum of softplus(f - 1/2), softplus(f - 3/2), ... to seven digits, by the midpoint rule and its error."""
     y = 1 / (1 + torch.exp(-f))
     p = y * (1 - y)
     steps = p * (1 - 2 * y) * (C2 + C3 + C4 + p * (-12 * C3 - 60 * C4 + p * 360 * C4))
@@ -312,8 +418,8 @@ def _stepped_mean(f: Tensor, y: Tensor) -> Tensor:
 def softplus_integral(f: Tensor) -> Tensor:
     """Integral of softplus from minus infinity to f, which is the dilogarithm -Li_2(-e^f).
 
-    For f <= 0 it is the integral of log(1 + t e^f) / t over t in [0, 1], found by Gauss's quadrature to
-    the last digit; for f > 0 it follows from the value at -f.
+    For f <= 0 it is the integral of log(1 + t e^f) / t over t in [0, 1], which Gauss's quadrature gives to
+    the last digit. For f > 0 it follows from the value at -f.
     """
     t, weight = (q.to(f) for q in gauss_legendre(12))
     below = torch.where(f > 0, -f, f)

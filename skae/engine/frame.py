@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,11 @@ class Frame:
     @property
     def log_volume(self) -> float:
         """Log-density on the scale of the data is that on the scale of the module minus this."""
-        return float(np.log(np.broadcast_to(self.scale, self.mean.shape)).sum()) if self.centred else 0.0
+        if not self.centred:
+            return 0.0
+        if isinstance(self.scale, np.ndarray):
+            return float(np.log(self.scale).sum())
+        return len(self) * math.log(self.scale)
 
     def _like(self, x: Tensor) -> tuple[Tensor, Any]:
         """Mean and scale in the precision and on the device of x."""

@@ -12,6 +12,8 @@ from sklearn.pipeline import make_pipeline
 
 from skae import RBM, DeepBeliefNetwork
 from skae.energy.belief import Stage
+from skae.energy.partition import Partition
+from skae.energy.units import Part
 
 SHORT = {"max_iter": 2, "n_chains": 5, "random_state": 0}
 
@@ -118,7 +120,7 @@ def test_the_bound_is_tight_where_q_is_the_posterior(X):
             machine.weight.zero_()
         network.module_.stages[0].up.hidden_bias.zero_()
         network.module_.top.visible_bias.zero_()
-    network._partitions.clear()
+    network._partition = Partition()  # that of the weights before
     exact = torch.logsumexp(log_joint(network, X)[0], 1)
     np.testing.assert_allclose(network.score_samples(X), exact, rtol=1e-12)
 
@@ -248,7 +250,8 @@ def test_y_of_a_pipeline_is_no_label(X, y):
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "softmax"])
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
 def test_gradients_of_wake_and_sleep_are_those_of_autograd(rng, visible, hidden):
-    stage = Stage(4, 3, visible, hidden, ()).double()
+    seen = Part("counts" if visible == "softmax" else visible, 4, scaled=visible == "gaussian")
+    stage = Stage(seen, Part(hidden, 3)).double()
     noise = torch.Generator().manual_seed(0)
     for parameter in stage.parameters():
         parameter.data.normal_(generator=noise)
@@ -357,7 +360,7 @@ def test_counts_below_and_a_label_above(rng, y):
         ({"layers": [{}]}, "layers has 1 dictionaries, but there are 2 layers"),
         ({"layers": [{}, 3]}, r"layers\[1\] is 3: every layer has a dictionary"),
         ({"layers": [{"rate": 1}, {}]}, r"layers\[0\] has 'rate', which is no parameter of RBM"),
-        ({"layers": [{}, {"visible": "gaussian"}]}, r"layers\[1\] has 'visible', which is of the whole network"),
+        ({"layers": [{}, {"visible": "gaussian"}]}, r"layers\[1\] has 'visible', which is a parameter of the whole"),
         ({"layers": [{}, {"hidden": "sigmoid"}]}, r"layers\[1\]: The 'hidden' parameter of RBM must be"),
         ({"layers": [{}, {"max_iter": 0}]}, r"layers\[1\]: The 'max_iter' parameter of RBM must be"),
         ({"hidden_layer_sizes": (3, 0)}, "has 0 in it"),

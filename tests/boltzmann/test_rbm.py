@@ -16,9 +16,10 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import OneHotEncoder
 
 from skae import RBM
-from skae.boltzmann import _density
+from skae.energy import partition
 from skae.energy.harmonium import Harmonium
 from skae.energy.pseudo_likelihood import pseudo_log_likelihood
+from skae.energy.units import Part
 from skae.engine.data import Batch
 from skae.functional import bernoulli_divergence
 
@@ -38,7 +39,7 @@ ALGORITHMS = [
 @pytest.fixture(autouse=True)
 def anneal_quickly(monkeypatch):
     """Fewer temperatures than users get: these machines are tiny."""
-    monkeypatch.setattr(_density, "N_BETAS", 300)
+    monkeypatch.setattr(partition, "N_BETAS", 300)
 
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -103,7 +104,7 @@ def test_counts_of_any_length_have_a_partition_function():
     X = np.repeat(table("counts", 60), np.arange(60) % 3 + 1, axis=0)
     X[::2] *= 6
     model = RBM(2, visible="softmax", **QUICK).set_params(dtype="float64", max_iter=30).fit(X)
-    assert model._lengths == (5.0, 30.0)
+    assert model._partition.lengths == (5.0, 30.0)
     for length in (3, 5, 12, 13, 30, 33):
         rows = np.array([(i, j, length - i - j) for i in range(length + 1) for j in range(length + 1 - i)], float)
         assert math.isclose(np.exp(model.score_samples(rows)).sum(), 1.0, rel_tol=1e-3), length
@@ -267,7 +268,8 @@ def test_long_fits_stay_integrable(hidden):
 
 def of_sklearn(model):
     """The same machine as a harmonium."""
-    machine = Harmonium(n_features=model.components_.shape[1], n_components=model.n_components).double()
+    n_components, n_features = model.components_.shape
+    machine = Harmonium(visible=[Part("bernoulli", n_features)], hidden=[Part("bernoulli", n_components)]).double()
     with torch.no_grad():
         machine.weight.copy_(torch.from_numpy(model.components_))
         machine.visible_bias.copy_(torch.from_numpy(model.intercept_visible_))
@@ -659,7 +661,7 @@ def test_going_on_with_another_machine_is_refused(changed, value):
 
 def test_the_oracle_machine_and_the_estimator_agree():
     """Free energies of a machine with given parameters, by the estimator and by the harmonium."""
-    machine = machine_of("bernoulli", n_features=4, n_components=3)
+    machine = machine_of([Part("bernoulli", 4)], n_components=3)
     model = with_machine(machine, table("bernoulli"), visible="bernoulli")
     rows = all_rows("bernoulli")
     np.testing.assert_allclose(model.free_energy(rows), machine.free_energy(torch.from_numpy(rows)))

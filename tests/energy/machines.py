@@ -7,23 +7,26 @@ import torch
 from scipy import stats
 
 from skae.energy.harmonium import Harmonium
-from skae.energy.units import Counts
+from skae.energy.units import Part
 
 TOTAL = 3
 """Draws of a row of counts."""
 
 VISIBLE = {
-    "bernoulli": {"visible": "bernoulli", "n_features": 3},
-    "softmax": {"visible": "softmax", "n_features": 5, "categories": (2, 3)},
-    "labelled": {"visible": "bernoulli", "n_features": 5, "n_labels": 3},
-    "counts": {"visible": "softmax", "n_features": 3},
+    "bernoulli": [Part("bernoulli", 3)],
+    "softmax": [Part("softmax", 5, (2, 3))],
+    "labelled": [Part("bernoulli", 2), Part("softmax", 3, (3,))],
+    "counts": [Part("counts", 3)],
+    "modalities": [Part("bernoulli", 2), Part("counts", 2)],
 }
 """Visible layers whose states can be enumerated."""
 GAUSSIAN = {
-    "gaussian": {"visible": "gaussian", "n_features": 2},
-    "gaussian labelled": {"visible": "gaussian", "n_features": 4, "n_labels": 2},
+    "gaussian": [Part("gaussian", 2, scaled=True)],
+    "gaussian labelled": [Part("gaussian", 2, scaled=True), Part("softmax", 2, (2,))],
 }
 HIDDEN = ("bernoulli", "gaussian", "relu")
+FAITHFUL = [*((visible, "bernoulli") for visible in VISIBLE), ("bernoulli", "gaussian"), ("modalities", "gaussian")]
+"""Pairs of layers whose samples have the law of the energy to the last digit: all visible ones, and all hidden ones."""
 LEVEL = 1e-6
 """A sample is rejected at this level; seeds are fixed, so that what passes once passes always."""
 
@@ -33,20 +36,29 @@ def seeded(seed=0):
 
 
 def machine_of(visible="bernoulli", hidden="bernoulli", n_components=2, seed=0, scale=0.7, **options):
-    """A harmonium in float64 with all of its parameters at work."""
-    options = {**{**VISIBLE, **GAUSSIAN}[visible], **options}
-    machine = Harmonium(hidden=hidden, n_components=n_components, **options).double()
+    """A harmonium in float64 with all of its parameters at work.
+
+    Layers are given by their names, or by their parts.
+    """
+    visible = {**VISIBLE, **GAUSSIAN}[visible] if isinstance(visible, str) else visible
+    hidden = [Part(hidden, n_components)] if isinstance(hidden, str) else hidden
+    machine = Harmonium(visible=visible, hidden=hidden, **options).double()
     rng = seeded(seed)
     with torch.no_grad():
         for tensor in (machine.weight, machine.visible_bias, machine.hidden_bias, machine.base):
             tensor.copy_(torch.randn(tensor.shape, generator=rng, dtype=torch.float64) * scale)
-        if machine.is_scaled and machine.hidden.n_states == np.inf:
+        if machine.scaled and machine.hidden.n_states == np.inf:
             machine.weight.mul_(0.6 / torch.linalg.norm(machine.weight, 2))
     return machine.requires_grad_(False)
 
 
 def total_of(machine):
-    return float(TOTAL) if isinstance(machine.visible, Counts) else None
+    return float(TOTAL) if machine.visible.has_draws else None
+
+
+def totals_of(machine, n):
+    """The total of each of n rows."""
+    return torch.full((n,), float(TOTAL), dtype=torch.float64) if machine.visible.has_draws else None
 
 
 def states_of(units):

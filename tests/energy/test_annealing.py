@@ -1,4 +1,4 @@
-"""Partition functions against sums over all states, and what annealing promises of its estimates."""
+"""Annealing against sums over all states: the models on its path, and what it promises of its estimates."""
 
 import math
 
@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 from energy.machines import (
+    FAITHFUL,
     HIDDEN,
     VISIBLE,
     drawn,
-    energies_of,
-    grid_of,
-    law_of,
     machine_of,
     require_law,
     seeded,
@@ -20,20 +18,11 @@ from energy.machines import (
     total_of,
 )
 
-from skae.energy import annealing
-from skae.energy.annealing import (
-    Anneal,
-    Estimate,
-    annealed_importance,
-    exact_log_partition,
-    has_exact_log_partition,
-    reverse_annealed_importance,
-)
-from skae.energy.harmonium import Harmonium
+from skae.energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
+from skae.energy.partition import exact_log_partition
+from skae.energy.units import Part
 
 PAIRS = [(visible, hidden) for visible in VISIBLE for hidden in HIDDEN]
-FAITHFUL = [pair for pair in PAIRS if pair[1] != "relu"]
-"""Pairs whose samples have the law of the energy to the last digit."""
 SHORT, LONG = (torch.linspace(0, 1, n, dtype=torch.float64) for n in (12, 120))
 
 every_visible = pytest.mark.parametrize("visible", VISIBLE)
@@ -44,76 +33,6 @@ every_faithful_pair = pytest.mark.parametrize(("visible", "hidden"), FAITHFUL)
 def log_z_of(machine):
     """By a sum over the visible states."""
     return float(torch.logsumexp(-machine.free_energy(states_of(machine.visible)), 0))
-
-
-# ------------------------------------------------------------------ exactly
-
-
-@every_visible
-@pytest.mark.parametrize("n_components", [1, 6])
-def test_the_sum_over_the_smaller_layer_is_that_over_all_pairs(visible, n_components):
-    machine = machine_of(visible, n_components=n_components)
-    expected = float(torch.logsumexp(-energies_of(machine).flatten(), 0))
-    assert math.isclose(exact_log_partition(machine, total_of(machine)), expected, rel_tol=1e-12)
-
-
-@pytest.mark.parametrize(("visible", "hidden"), [pair for pair in PAIRS if pair[0] != "counts"])
-def test_a_visible_layer_is_enumerated_beside_hidden_units_of_any_kind(visible, hidden):
-    machine = machine_of(visible, hidden)
-    assert has_exact_log_partition(machine)
-    assert math.isclose(exact_log_partition(machine), log_z_of(machine), rel_tol=1e-12)
-
-
-def test_a_sum_in_blocks_is_the_sum(monkeypatch):
-    machine = machine_of("bernoulli", n_components=6)
-    expected = exact_log_partition(machine)
-    monkeypatch.setattr(annealing, "BLOCK", 30)
-    assert math.isclose(exact_log_partition(machine), expected, rel_tol=1e-14)
-
-
-def test_a_hidden_layer_is_enumerated_beside_gaussian_units():
-    machine = machine_of("gaussian", n_components=3)
-    s, log_volume = grid_of(2, reach=16.0, n=161)
-    area = float(torch.logsumexp(-machine.free_energy(s), 0)) + log_volume
-    assert math.isclose(exact_log_partition(machine), area, rel_tol=1e-9)
-
-
-def test_gaussian_units_on_both_sides_have_a_closed_form():
-    """The marginal of s is exp(b'b / 2 + (a + W'b)'s - s'(1 - W'W)s / 2), a gaussian's."""
-    machine = machine_of("gaussian", "gaussian", n_components=3)
-    W, a, b = (tensor.numpy() for tensor in (machine.weight, machine.visible_bias, machine.hidden_bias))
-    precision, linear = np.eye(2) - W.T @ W, a + W.T @ b
-    expected = 0.5 * (5 * math.log(2 * math.pi) + b @ b + linear @ np.linalg.solve(precision, linear))
-    expected -= 0.5 * np.linalg.slogdet(precision)[1]
-    assert math.isclose(exact_log_partition(machine), expected, rel_tol=1e-12)
-    s, log_volume = grid_of(2, reach=20.0, n=161)
-    assert math.isclose(float(torch.logsumexp(-machine.free_energy(s), 0)) + log_volume, expected, rel_tol=1e-9)
-
-
-@pytest.mark.parametrize("norm", [1.0, 1.7, 1e6])
-def test_what_is_not_integrable_is_refused(norm):
-    machine = machine_of("gaussian", "gaussian")
-    machine.weight.mul_(norm / torch.linalg.norm(machine.weight, 2) * (1 + 1e-9))
-    with pytest.raises(ValueError, match=r"cannot be normalised.*singular value.*lower learning_rate_init") as caught:
-        exact_log_partition(machine)
-    assert str(caught.value).count(".") <= 3  # one sentence, and the numbers in it
-    assert f"{norm:.3g}" in str(caught.value)
-
-
-def test_layers_of_up_to_twenty_binary_units_are_enumerated():
-    assert has_exact_log_partition(Harmonium(n_features=500, n_components=20))
-    assert has_exact_log_partition(Harmonium(n_features=20, n_components=500))
-    assert has_exact_log_partition(Harmonium(n_features=20, n_components=500, hidden="relu"))
-    assert has_exact_log_partition(Harmonium(n_features=99, n_components=99, visible="gaussian", hidden="gaussian"))
-    assert not has_exact_log_partition(Harmonium(n_features=21, n_components=21))
-    assert not has_exact_log_partition(Harmonium(n_features=2, n_components=2, visible="gaussian", hidden="relu"))
-    assert not has_exact_log_partition(Harmonium(n_features=2, n_components=2, visible="softmax", hidden="relu"))
-
-
-def test_twenty_units_without_weights_are_summed_to_their_closed_form():
-    machine = Harmonium(n_features=21, n_components=20).requires_grad_(False)
-    machine.hidden_bias.fill_(0.5)
-    assert math.isclose(exact_log_partition(machine), 20 * math.log1p(math.exp(0.5)) + 21 * math.log(2), rel_tol=1e-5)
 
 
 # ------------------------------------------------------------------ the path
@@ -193,7 +112,7 @@ def test_annealing_back_from_exact_samples_finds_it_too(visible, hidden):
     assert abs(found.value - log_z_of(machine)) < 3 * found.error < 0.1
 
 
-@every_visible
+@pytest.mark.parametrize("visible", ["bernoulli", "modalities"])
 def test_annealing_with_rectified_units_finds_log_z_too(visible):
     machine = machine_of(visible, "relu")
     path, log_z = Anneal(machine, total_of(machine)), log_z_of(machine)
@@ -210,7 +129,7 @@ def test_annealing_finds_the_integral_over_gaussian_units():
 
 def hard():
     """A machine that few steps cannot anneal to."""
-    return machine_of("bernoulli", n_features=8, n_components=6, scale=2.0)
+    return machine_of([Part("bernoulli", 8)], n_components=6, scale=2.0)
 
 
 def test_the_standard_error_is_that_of_repetitions_and_the_mean_does_not_overshoot():
@@ -269,9 +188,3 @@ def test_estimates_repeat_and_leave_the_global_generator_alone():
     assert first == again
     assert first != annealed_importance(Anneal(machine_of()), SHORT, 5, seeded(4))
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_law_of_states_is_the_one_that_the_partition_function_normalises():
-    machine = machine_of()
-    log_p = -machine.free_energy(states_of(machine.visible)) - exact_log_partition(machine)
-    torch.testing.assert_close(log_p.exp(), law_of(machine))

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from energy.machines import GAUSSIAN, HIDDEN, VISIBLE, machine_of, seeded, states_of
+from energy.machines import GAUSSIAN, HIDDEN, machine_of, seeded, states_of
 
 from skae.energy import pseudo_likelihood
-from skae.energy.harmonium import Harmonium
 from skae.energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
+from skae.energy.units import Part
 
-NAMED = [visible for visible in VISIBLE if visible != "counts"]
+NAMED = ["bernoulli", "softmax", "labelled"]
 
 every_hidden = pytest.mark.parametrize("hidden", HIDDEN)
 
@@ -29,7 +29,7 @@ def log_conditional(machine, row, columns):
     """Log p(these columns | the others), by replacing them by all that they could be."""
     if len(columns) > 1:
         values, log_volume = torch.eye(len(columns), dtype=row.dtype), 0.0
-    elif machine.is_scaled:
+    elif machine.scaled:
         values = torch.linspace(-14, 14, 3001, dtype=row.dtype)[:, None]
         log_volume = math.log(28 / 3000)
     else:
@@ -93,12 +93,12 @@ def test_blocks_of_columns_change_nothing(visible, monkeypatch):
 
 
 def test_counts_have_none():
-    assert not has_pseudo_likelihood(machine_of("counts"))
     assert all(has_pseudo_likelihood(machine_of(visible)) for visible in (*NAMED, *GAUSSIAN))
-    assert not has_pseudo_likelihood(Harmonium(n_features=5, n_components=2, visible="softmax", n_labels=2))
+    assert not any(has_pseudo_likelihood(machine_of(visible)) for visible in ("counts", "modalities"))
 
 
 def test_a_row_costs_as_many_normalisers_as_values_are_tried():
-    assert cost_of_row(Harmonium(n_features=5, n_components=3)) == 2 * 15
-    assert cost_of_row(Harmonium(n_features=5, n_components=3, visible="gaussian")) == 16 * 15
-    assert cost_of_row(Harmonium(n_features=5, n_components=3, visible="gaussian", n_labels=2)) == 16 * 15
+    assert cost_of_row(machine_of("bernoulli", n_components=5)) == 2 * 15
+    assert cost_of_row(machine_of("gaussian", n_components=3)) == 16 * 6
+    assert cost_of_row(machine_of("gaussian labelled", n_components=3)) == 16 * 12
+    assert cost_of_row(machine_of("bernoulli", [Part("relu", 2), Part("bernoulli", 3)])) == 12 * 2 * 15

@@ -15,13 +15,14 @@ from skae.energy.units import (
     Counts,
     Gaussian,
     Joint,
+    Part,
     Rectified,
     Softmax,
     gauss_hermite,
     gauss_legendre,
+    layer_of,
     softplus,
     softplus_integral,
-    units_of,
 )
 
 N = 6
@@ -32,6 +33,7 @@ UNITS = {
     "softmax": Softmax((2, 1, 3)),
     "counts": Counts(3),
     "joint": Joint([Bernoulli(2), Softmax((3,)), Gaussian(2)]),
+    "joint counts": Joint([Bernoulli(2), Counts(3), Rectified(1)]),
 }
 FINITE = {
     "bernoulli": Bernoulli(4),
@@ -49,7 +51,7 @@ def fields(units, n=N, seed=0, dtype=torch.float64):
 
 def totals(units, n=N):
     """Totals 0, 1, 2, ... of rows of counts."""
-    return torch.arange(n, dtype=torch.float64) if isinstance(units, Counts) else None
+    return torch.arange(n, dtype=torch.float64) if units.has_draws else None
 
 
 # ------------------------------------------------------------------ means and normalisers
@@ -71,8 +73,9 @@ def test_the_log_normaliser_and_the_mean_sum_over_all_states(units):
     torch.testing.assert_close(units.mean(field), torch.softmax(scores, 1) @ states)
 
 
-def test_the_log_normaliser_of_counts_sums_over_all_counts():
-    units, total = Counts(3), torch.full((N,), float(TOTAL), dtype=torch.float64)
+@pytest.mark.parametrize("units", [Counts(3), Joint([Bernoulli(1), Counts(2), Softmax((2,))])])
+def test_the_log_normaliser_of_counts_sums_over_all_counts(units):
+    total = torch.full((N,), float(TOTAL), dtype=torch.float64)
     field, states = fields(units), states_of(units)
     scores = field @ states.T + units.log_base(states)
     torch.testing.assert_close(units.log_normaliser(field, total), torch.logsumexp(scores, 1))
@@ -128,6 +131,11 @@ def test_the_steady_mean_is_the_mean_whatever_rows_are_beside(units, dtype):
     assert torch.equal(units.steady_mean(field[order]), steady[order])
 
 
+def test_the_link_of_rectified_units_undoes_softplus():
+    field = torch.linspace(-5, 20, 50, dtype=torch.float64)
+    torch.testing.assert_close(Rectified(50).link(softplus(field)), field)
+
+
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "softmax", "counts", "joint"])
 def test_the_link_undoes_the_mean(kind):
     units = UNITS[kind]
@@ -148,7 +156,22 @@ def test_the_link_of_means_at_the_edge_is_finite(units):
 def test_only_counts_have_a_total():
     x = torch.tensor([[1.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
     assert Counts(3).total(x).tolist() == [3.0, 0.0]
-    assert all(units.total(torch.ones(2, units.width)) is None for name, units in UNITS.items() if name != "counts")
+    beside = torch.tensor([[7.0, 7.0], [7.0, 7.0]])
+    assert UNITS["joint counts"].total(torch.cat([beside, x, beside[:, :1]], 1)).tolist() == [3.0, 0.0]
+    for units in UNITS.values():
+        assert (units.total(torch.ones(2, units.width)) is not None) == units.has_draws
+
+
+def test_only_negative_counts_are_not_admitted():
+    x = torch.full((1, 6), -1.0)
+    assert Counts(6).admit(x).tolist() == [[0.0] * 6]
+    assert UNITS["joint counts"].admit(x).tolist() == [[-1.0, -1.0, 0.0, 0.0, 0.0, -1.0]]
+    assert Gaussian(6).admit(x) is x
+
+
+def test_a_row_has_one_number_of_draws():
+    with pytest.raises(ValueError, match="There are 2 parts of counts, but a row has one number of draws"):
+        layer_of([Part("counts", 2), Part("bernoulli", 1), Part("counts", 3)])
 
 
 # ------------------------------------------------------------------ states
@@ -165,17 +188,37 @@ def test_states_are_enumerated_once_each(units):
 
 
 def test_layers_without_end_have_infinitely_many_states():
-    assert all(math.isinf(units.n_states) for units in (Gaussian(2), Rectified(2), Counts(2), UNITS["joint"]))
+    for units in (Gaussian(2), Rectified(2), Counts(2), UNITS["joint"], UNITS["joint counts"]):
+        assert math.isinf(units.n_states)
     assert Joint([Bernoulli(3), Softmax((5,))]).n_states == 40
+    assert Joint([Bernoulli(900)] * 20).n_states == Bernoulli(900).n_states == 2**100
 
 
-def test_units_by_name():
-    assert isinstance(units_of("softmax", 4), Counts)
-    assert isinstance(units_of("softmax", 4, (1, 3)), Softmax)
-    for kind, expected in (("bernoulli", Bernoulli), ("gaussian", Gaussian), ("relu", Rectified)):
-        units = units_of(kind, 4)
+def test_a_layer_is_made_of_its_parts():
+    kinds = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": Rectified, "counts": Counts}
+    for kind, expected in kinds.items():
+        units = layer_of([Part(kind, 4)])
         assert type(units) is expected
         assert units.width == 4
+    joint = layer_of([Part("gaussian", 2, scaled=True), Part("softmax", 5, (2, 3)), Part("relu", 1)])
+    found = [(type(units), columns) for units, columns in joint.kinds()]
+    assert found == [(Gaussian, slice(0, 2)), (Softmax, slice(2, 7)), (Rectified, slice(7, 8))]
+    assert joint.parts[1].sizes == (2, 3)
+    assert joint.width == 8
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Part("softmax", 4, (1, 2)), "must sum to their width"),
+        (Part("softmax", 4), "must sum to their width"),
+        (Part("counts", 4, (4,)), "groups are of softmax units"),
+        (Part("bernoulli", 4, scaled=True), "only gaussian units have a standard deviation"),
+    ],
+)
+def test_parts_that_describe_no_units_are_refused(part, message):
+    with pytest.raises(ValueError, match=message):
+        layer_of([part])
 
 
 # ------------------------------------------------------------------ samples
@@ -217,15 +260,27 @@ def test_gaussian_samples_are_normal():
         assert stats.kstest(column.numpy(), stats.norm(mean).cdf).pvalue > LEVEL
 
 
-@pytest.mark.parametrize("f", [-2.0, 0.0, 0.7, 4.0])
-def test_rectified_samples_are_sums_of_binary_ones(f):
-    """The law of the sum, by convolution of its copies' laws."""
-    n = 30_000
-    sample = Rectified(1).sample(torch.full((n, 1), f, dtype=torch.float64), seeded())[:, 0]
+def law_of_sum(f):
+    """The law of a rectified unit, by convolution of the laws of its binary copies."""
     law = np.ones(1)
     for i in range(40):
         p = 1 / (1 + math.exp(-(f - i - 0.5)))
         law = np.convolve(law, [1 - p, p])
+    return law
+
+
+@pytest.mark.parametrize("f", [-2.0, 0.0, 0.7, 4.0])
+def test_the_law_of_rectified_units_is_that_of_the_sum(f):
+    units, x = Rectified(1), torch.arange(20.0, dtype=torch.float64)[:, None]
+    field = torch.full((1, 1), f, dtype=torch.float64)
+    log_p = x[:, 0] * f + units.log_base(x) - units.log_normaliser(field)
+    np.testing.assert_allclose(log_p.exp(), law_of_sum(f)[:20], rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [-2.0, 0.0, 0.7, 4.0])
+def test_rectified_samples_are_sums_of_binary_ones(f):
+    n, law = 30_000, law_of_sum(f)
+    sample = Rectified(1).sample(torch.full((n, 1), f, dtype=torch.float64), seeded())[:, 0]
     likely = int((law * n > 5).nonzero()[0].max()) + 1
     seen = np.bincount(sample.long().numpy(), minlength=len(law))
     table = np.append(seen[:likely], seen[likely:].sum()), np.append(law[:likely], law[likely:].sum()) * n

@@ -1,0 +1,391 @@
+"""BoltzmannMachine: parameters of all Boltzmann machines, and the questions that a user asks of a fitted one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ..autoencoders import Autoencoder
+from ..base.checks import require_positive, warn_outside
+from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes
+from ..base.transformer import Generative, TorchTransformer
+from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
+from ..energy.harmonium import Harmonium, Held
+from ..energy.partition import N_BETAS, N_CHAINS, Partition
+from ..energy.units import Part
+from ..engine.data import Batch, Source, Table
+from ._rows import range_of_lengths
+from ._unroll import Level, unroll
+
+__all__ = ["BoltzmannMachine", "visible_parts"]
+
+
+class BoltzmannMachine(Generative, TorchTransformer):
+    """A model of the density that is made of layers of random units.
+
+    A machine contains a harmonium, in which Gibbs chains run, and which has the partition function Z. Where
+    there are more layers than its two, states are drawn from the rows up to it, and down to the rows again.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        Hidden units.
+    visible : {"gaussian", "bernoulli", "softmax"}, default="gaussian"
+        Kind of the columns of X. "gaussian": real numbers, which are standardised inside. "bernoulli": numbers in
+        [0, 1]. "softmax": with ``categories`` groups of one-hot columns; without, counts, such as those
+        of the words of documents (the replicated softmax).
+    hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
+        Kind of the hidden units. "bernoulli": features that are present or not, with codes in (0, 1).
+        "gaussian": linear codes. "relu": codes >= 0 of noisy rectified linear units.
+    categories : tuple of int, or None, default=None
+        Sizes of the groups of adjacent one-hot columns of softmax units, as ``OneHotEncoder`` makes them. None
+        means that rows are counts.
+    learn_variances : bool, default=False
+        Whether the variance of each gaussian visible unit, given the code, is learnt. If not, it is the
+        variance of the column.
+    algorithm : {"auto", "cd", "pcd", "pt"}, default="auto"
+        Where the Markov chains come from that stand for the model in the gradient. "cd", contrastive
+        divergence: they start at the rows of each batch. "pcd", persistent: they go on from batch to batch.
+        "pt", parallel tempering: they go on at ``n_temperatures`` temperatures and swap states, for models
+        whose modes are far apart. "auto" is "cd" for counts, since persistent chains of counts hardly ever
+        leave a topic, and otherwise "pcd".
+    n_gibbs : int, default=1
+        Gibbs steps between two updates of the weights.
+    n_chains : int, default=100
+        Number of persistent chains.
+    n_temperatures : int, default=10
+        Number of temperatures of "pt".
+    centred : bool or "auto", default="auto"
+        Whether the gradient is that of the machine whose units are centred at their means. Such learning is
+        faster, and does not depend on whether 0 or 1 stands for ink. "auto" is True except for counts.
+    sparsity : float, default=0.0
+        Weight of the divergence KL(``sparsity_target`` || mean activation), summed over the hidden units,
+        which must be binary.
+    sparsity_target : float, default=0.1
+        The mean activation that ``sparsity`` pulls each hidden unit to.
+    weight_scale : float, default=0.01
+        Standard deviation of the initial weights.
+    solver : {"sgd", "adam", "adamw"}, default="sgd"
+        Rule by which gradients move the weights; "sgd" has ``momentum``.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start. "auto" depends on the kinds of units: from 0.2 for binary ones to 0.005 for
+        rectified units above gaussian ones. For counts it is 15, 3 or 1 (binary, gaussian or rectified
+        hidden units) over the squared mean length of the rows, where a mean length below 25 counts as 25.
+    momentum : float, default=0.5
+        Momentum of "sgd". A higher momentum needs a lower learning rate.
+    batch_size : int or "auto", default=100
+        Rows a step.
+    max_iter : int, default=50
+        Epochs.
+    tol : float, default=0.0001
+        With ``early_stopping``, training stops when for ``n_iter_no_change`` epochs in a row none has
+        brought the validation loss down by this fraction. Without it, all epochs are run.
+    early_stopping : bool, default=False
+        Watch minus the pseudo-likelihood of held-out rows, or for counts their reconstruction error, and
+        record the free-energy gap.
+    """
+
+    n_components = 64
+    visible: Literal["gaussian", "bernoulli", "softmax"] = "gaussian"
+    hidden: Literal["bernoulli", "gaussian", "relu"] = "bernoulli"
+    categories: Sizes | None = None
+    learn_variances: bool = False
+    algorithm: Literal["auto", "cd", "pcd", "pt"] = "auto"
+    n_gibbs: PositiveInt = 1
+    n_chains: PositiveInt = 100
+    n_temperatures: PositiveInt = 10
+    centred: bool | Literal["auto"] = "auto"
+    sparsity: NonNegative = 0.0
+    sparsity_target: Fraction = 0.1
+    weight_scale: Positive = 0.01
+    solver: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum = 0.5
+    learning_rate_init: Positive | Literal["auto"] = "auto"  # type: ignore[assignment]
+    batch_size = 100
+    max_iter = 50
+
+    _monitor: ClassVar[str | None] = None
+
+    # ---------------------------------------------------------------- hooks of a machine
+
+    def _machine(self, module: Any) -> Harmonium:
+        """The harmonium in the module: Gibbs chains run in it, and Z is its partition function."""
+        raise NotImplementedError
+
+    def _levels(self, module: Any) -> list[Level]:
+        """All layers of hidden units, from the rows up."""
+        raise NotImplementedError
+
+    def _log_density(self, module: Any, x: Tensor) -> Tensor:
+        """Log p(x) + log Z of each row, or a lower bound of it."""
+        raise NotImplementedError
+
+    def _drawn_up(self, module: Any, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Visible states of the harmonium, drawn given rows."""
+        raise NotImplementedError
+
+    def _drawn_down(self, module: Any, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
+        """Rows of so many draws, drawn given visible states of the harmonium."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- input
+
+    def _standardizes(self) -> bool:
+        return self.visible == "gaussian"
+
+    def _sees_counts(self) -> bool:
+        return self.visible == "softmax" and self.categories is None
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        data = super()._source(X, y, weight, reset)
+        if reset and self.visible != "gaussian":
+            counts = self._sees_counts()
+            cure = "pass counts" if counts else "scale X with MinMaxScaler(clip=True)"
+            most, what = math.inf if counts else 1.0, f"visible={self.visible!r}"
+            warn_outside(self, data, most, what, f"{cure}, or use 'gaussian'")
+        return data
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.algorithm == "pt" and self._sees_counts():
+            raise ValueError(
+                "algorithm='pt' swaps rows between temperatures, and these must have one length, but rows of counts "
+                "differ in length: use 'pcd' or 'cd'."
+            )
+        if self.sparsity and self.hidden != "bernoulli":
+            raise ValueError(
+                f"sparsity={self.sparsity} needs hidden='bernoulli', whose means are probabilities: set it to 0.0."
+            )
+
+    def _conclude(self, data: Table) -> None:
+        machine = self._machine(self.module_)
+        self._partition = Partition(range_of_lengths(machine, data))
+
+    # ---------------------------------------------------------------- parameters by scikit-learn's names
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Weights W, of shape (n_components, n_features)."""
+        return self._values("weight")
+
+    @property
+    def intercept_hidden_(self) -> np.ndarray:
+        """Biases b of the hidden units, of shape (n_components,)."""
+        return self._values("hidden_bias")
+
+    @property
+    def intercept_visible_(self) -> np.ndarray:
+        """Biases a of the visible units, of shape (n_features,)."""
+        return self._values("visible_bias")
+
+    def _values(self, name: str) -> np.ndarray:
+        check_is_fitted(self)
+        values: np.ndarray = getattr(self._ready_machine(), name).detach().cpu().numpy().copy()
+        return values
+
+    def _ready_machine(self) -> Harmonium:
+        return self._machine(self._ready_module())
+
+    # ---------------------------------------------------------------- density
+
+    def free_energy(self, X: Any) -> np.ndarray:
+        """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.
+
+        Of one layer it is exact. Of a deep machine it is the variational free energy: an upper bound of
+        -log p(x) - log Z. Log Z is not needed, and need not be known.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples,)
+            Lower for likelier rows. If the visible units are gaussian, p is the density of X after it has been
+            centred and scaled.
+        """
+        F: np.ndarray = self._map(lambda module, batch: -self._log_density(module, batch.x), X)
+        return F
+
+    def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
+        machine = self._machine(module)
+        log_z = self._partition.of_rows(machine, machine.total(batch.x), self._noise)
+        return self._log_density(module, batch.x) - log_z - self._frame.log_volume
+
+    @property
+    def log_partition_(self) -> float:
+        """Logarithm of Z in nats; of counts for a row of mean length.
+
+        It is exact if a layer of the harmonium has at most 20 binary units (or as many states), or if both are
+        gaussian. Otherwise it is estimated by annealed importance sampling from the means of the data
+        (Salakhutdinov and Murray, 2008), with the standard error ``log_partition_error_``. It is computed
+        when it is first asked for.
+        """
+        return self._estimate().value
+
+    @property
+    def log_partition_error_(self) -> float:
+        """Standard error of ``log_partition_``; 0 where it is exact."""
+        return self._estimate().error
+
+    def _estimate(self) -> Estimate:
+        check_is_fitted(self)
+        return self._partition.of_length(self._ready_machine(), self._mean_length(), self._noise)
+
+    def log_partition_bounds(
+        self, n_chains: int = N_CHAINS, n_betas: int = N_BETAS, n_steps: int = 1000, random_state: Any = None
+    ) -> tuple[Estimate, Estimate]:
+        """Bracket log Z by annealing from independent units to the model, and back.
+
+        The first estimate is on average below log Z. The second is on average above it, as far as its chains
+        start at states of the model: they go on from the chains of the training for ``n_steps`` (Burda,
+        Grosse and Salakhutdinov, 2015). If there is a gap between the two, neither should be trusted.
+
+        Parameters
+        ----------
+        n_chains : int, default=100
+        n_betas : int, default=1000
+            Temperatures.
+        n_steps : int, default=1000
+            Gibbs steps before annealing back.
+        random_state : int, RandomState instance or None, default=None
+            Seed; None is the estimator's.
+
+        Returns
+        -------
+        lower, upper : Estimate
+            Each with ``value`` and its standard error, ``error``.
+        """
+        check_is_fitted(self)
+        require_positive(n_chains=n_chains, n_betas=n_betas, n_steps=n_steps)
+        machine, rng = self._ready_machine(), self._noise(random_state)
+        path = Anneal(machine, self._mean_length())
+        betas = torch.linspace(0.0, 1.0, n_betas + 1, dtype=torch.float64)
+        lower = annealed_importance(path, betas, n_chains, rng)
+        with torch.no_grad():
+            s = machine.gibbs(self._starts(machine, n_chains, rng), n_steps, rng)
+        return lower, reverse_annealed_importance(path, betas, s, rng)
+
+    def _mean_length(self) -> float:
+        """Draws of a row of counts of mean length; units of other kinds do not look at it."""
+        return float(round(self.mean_.clip(0).sum()))
+
+    def _mean_totals(self, like: Tensor) -> Tensor:
+        """The mean length for each row of a tensor."""
+        return like.new_full((len(like),), self._mean_length())
+
+    # ---------------------------------------------------------------- samples
+
+    def sample(self, n_samples: int = 1, n_steps: int = 1000, random_state: Any = None) -> np.ndarray:
+        """Draw rows from the model by Gibbs sampling.
+
+        The chains go on from where those of the training ended.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of chains; the rows come from their last states.
+        n_steps : int, default=1000
+            Steps of each chain.
+        random_state : int, RandomState instance or None, default=None
+            Seed; None is the estimator's.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If a number is below 1.
+        """
+        return self._samples(n_samples, n_steps, random_state, None)
+
+    def _samples(self, n_samples: int, n_steps: int, random_state: Any, held: Held | None) -> np.ndarray:
+        check_is_fitted(self)
+        require_positive(n_samples=n_samples, n_steps=n_steps)
+        module, rng = self._ready_module(), self._noise(random_state)
+        machine = self._machine(module)
+        with torch.no_grad():
+            s = machine.gibbs(self._starts(machine, n_samples, rng), n_steps, rng, held)
+            rows = self._drawn_down(module, s, rng, self._mean_totals(s))
+            return self._frame.undo(rows).cpu().numpy()
+
+    def gibbs(self, X: Any, n_steps: int = 1, random_state: Any = None) -> np.ndarray:
+        """Run Gibbs chains from the rows of X: draw the hidden units given the visible ones, and then these.
+
+        In a deep machine states are drawn from the rows up to the harmonium, the chain runs there, and states
+        are drawn down to the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        n_steps : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            Seed; None is the estimator's.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows after so many steps.
+
+        Raises
+        ------
+        ValueError
+            If ``n_steps`` is below 1, or X is not what ``transform`` takes.
+        """
+        check_is_fitted(self)
+        require_positive(n_steps=n_steps)
+        rng = self._noise(random_state)
+
+        def walk(module: Any, batch: Batch) -> Tensor:
+            return self._frame.undo(self._walked(module, batch.x, n_steps, rng))
+
+        states: np.ndarray = self._map(walk, X)
+        return states
+
+    def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
+        s = self._machine(module).gibbs(self._drawn_up(module, x, rng), n_steps, rng)
+        return self._drawn_down(module, s, rng, module.total(x))
+
+    def _starts(self, machine: Harmonium, n: int, rng: torch.Generator) -> Tensor:
+        """Visible states at which n chains of the model go on."""
+        chain = machine.chain[-1] if machine.chain.ndim == 3 else machine.chain
+        state = chain[torch.arange(n, device=chain.device) % len(chain)]
+        if machine.chain.ndim == 3:  # tempered chains keep visible states, the others hidden ones
+            return state
+        return machine.sample_visible(state, rng, self._mean_totals(state))
+
+    # ---------------------------------------------------------------- unrolling
+
+    def to_autoencoder(self) -> Autoencoder:
+        """A fitted ``Autoencoder`` with the same ``transform`` and ``inverse_transform``, which can be trained on.
+
+        ``model.to_autoencoder().set_params(warm_start=True, max_iter=50).fit(X)`` fine-tunes it.
+        A code of rectified units becomes softplus, which differs from their mean by at most 0.011.
+
+        Returns
+        -------
+        autoencoder : Autoencoder
+
+        Raises
+        ------
+        ValueError
+            If no ``Autoencoder`` has these layers: if the visible units are counts, if units between the rows and
+            the code are rectified or of several kinds, or if there is a label.
+        """
+        check_is_fitted(self)
+        return unroll(self, self._levels(self._ready_module()))
+
+
+def visible_parts(kind: str, width: int, categories: Sequence[int], n_labels: int) -> list[Part]:
+    """Parts of a harmonium for columns of a kind as ``visible`` names it; the last ``n_labels`` columns are a label."""
+    kind = "counts" if kind == "softmax" and not categories else kind
+    seen = Part(kind, width - n_labels, tuple(categories), scaled=kind == "gaussian")
+    return [seen, Part("softmax", n_labels, (n_labels,))] if n_labels else [seen]
