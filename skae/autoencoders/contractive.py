@@ -11,6 +11,7 @@ from ..base.params import NonNegative, Positive, PositiveInt
 from ..engine.data import Batch
 from ..engine.optim import Terms
 from ..functional import average
+from ..nn.bottleneck import Bottleneck
 from .dense import Autoencoder
 
 __all__ = ["ContractiveAutoencoder"]
@@ -82,8 +83,13 @@ class ContractiveAutoencoder(Autoencoder):
         probed = self.contraction > 0.0 and self._count_probes(self.module_) is not None
         return super()._is_noisy() or perturbed or probed
 
-    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        terms = super()._penalties(module, batch, h, rng)
+    def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
+        neck = super()._bottleneck(module, batch, e, rng)
+        return neck.by_autograd(lambda h: (h, self._contraction(module, batch, h, rng)))
+
+    def _contraction(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
+        """Penalties of the code's derivative at the rows that the encoder is shown."""
+        terms = {}
         rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # held-out losses must be comparable
         x = batch.shown
         if self.contraction > 0.0:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-import torch
 from torch import nn
 
-from ..base.estimator import SMALL_STEP
 from ..base.params import PositiveInt, Sizes, sizes_of
 from ..nn.convolutional import ImageAutoencoder
 from .dense import Autoencoder
@@ -139,16 +136,15 @@ class ConvolutionalAutoencoder(Autoencoder):
     def _n_features_out(self) -> int:
         return math.prod(self.code_shape_)
 
-    @property
-    def _widest(self) -> int:
-        levels = self.module_.encoder.levels
-        return max(len(self.mean_), *(level.width for level in levels))
-
-    def _threads(self, device: torch.device, n_samples: int) -> Any:
-        levels = self.module_.encoder.levels
-        multiplications = sum(level.width * math.prod(level.weight_shape[1:]) for level in levels)
-        is_small = multiplications * self._batch_size(n_samples) < SMALL_STEP
-        return super()._threads(device, n_samples) if is_small else nullcontext()
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        hidden = sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={self.kernel_size} is even and has no middle pixel: use an odd number.")
+        if self.code == "map" and hidden:
+            raise ValueError(f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: use channels.")
+        if self.code == "vector" and not sizes_of("channels", self.channels):
+            raise ValueError("channels=() leaves no convolution: name the channels of a level, or use Autoencoder.")
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = {
@@ -159,7 +155,12 @@ class ConvolutionalAutoencoder(Autoencoder):
             "pooling": self.pooling,
             "code": self.code,
         }
-        _require_consistency(spec)
+        _, height, width = spec["image_shape"]
+        if spec["n_outputs"] % (height * width):
+            raise ValueError(
+                f"The target has {spec['n_outputs']} columns, which are no channels of {height} by {width} pixels: "
+                f"pass a multiple of {height * width}."
+            )
         return spec
 
     def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
@@ -175,12 +176,8 @@ class ConvolutionalAutoencoder(Autoencoder):
             )
         return channels, height, width
 
-    def _starts_at_pca(self, n_features: int) -> bool:
-        if self.code == "vector":
-            return super()._starts_at_pca(n_features)
-        if self.init == "pca":
-            raise ValueError("init='pca' is not defined with code='map': use init='auto' or 'random'.")
-        return False
+    def _obstacles_to_pca(self) -> list[str]:
+        return [*super()._obstacles_to_pca(), *(["code='map'"] if self.code == "map" else [])]
 
 
 def _square(n_features: int) -> tuple[int, int, int]:
@@ -191,22 +188,3 @@ def _square(n_features: int) -> tuple[int, int, int]:
             "(height, width) or (channels, height, width), or to 'row' for signals."
         )
     return 1, side, side
-
-
-def _require_consistency(spec: dict[str, Any]) -> None:
-    """Complain of parameters that contradict each other or the data."""
-    _, height, width = spec["image_shape"]
-    n_outputs = spec["n_outputs"]
-    if spec["kernel_size"] % 2 == 0:
-        raise ValueError(f"kernel_size={spec['kernel_size']} is even and has no middle pixel: use an odd number.")
-    if spec["code"] == "map" and spec["hidden_layer_sizes"]:
-        raise ValueError(
-            f"hidden_layer_sizes={spec['hidden_layer_sizes']} are dense layers, but code='map' has none: use channels."
-        )
-    if spec["code"] == "vector" and not spec["channels"]:
-        raise ValueError("channels=() leaves no convolution: name the channels of a level, or use Autoencoder.")
-    if n_outputs % (height * width):
-        raise ValueError(
-            f"The target has {n_outputs} columns, which are no channels of {height} by {width} pixels: "
-            f"pass a multiple of {height * width}."
-        )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
-from ..engine.data import Array, Batch, Table, chunks, to_tensor
-from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
-from ._restoring import Restoring
+from ..engine.arrays import Arrays
+from ..engine.data import Batch, Source, Table, chunks, to_tensor
+from ..engine.frame import Frame
+from ._corruption import Corruption
+from .dense import Autoencoder
 
 __all__ = ["DenoisingAutoencoder"]
 
@@ -23,7 +27,7 @@ RESIDUALS = 2**19
 """Their entries, between these bounds."""
 
 
-class DenoisingAutoencoder(Restoring):
+class DenoisingAutoencoder(Autoencoder):
     """Learns structure by undoing noise: x is corrupted to x~, and g(f(x~)) is to be x again.
 
     An autoencoder that is shown only corrupted rows cannot copy them: it has to know how the
@@ -99,6 +103,15 @@ class DenoisingAutoencoder(Restoring):
     emphasis: Pair | Literal["auto"] = "auto"
     walkback: PositiveInt = 1
 
+    _y_doc: ClassVar[dict[str, str]] = {
+        "fit": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
+    What is to be reconstructed instead of X: a clean version, another noisy one, or other
+    columns of the same rows. Labels, of shape (n_samples,), are ignored.""",
+        "score": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
+    What the reconstruction of X is compared with, if not with X itself. Labels, of shape
+    (n_samples,), are ignored. After ``fit(X, Y)`` with a Y of another width it is needed.""",
+    }
+
     # ---------------------------------------------------------------- what a fitted model does
 
     def denoise(self, X: Any) -> np.ndarray:
@@ -113,11 +126,10 @@ class DenoisingAutoencoder(Restoring):
         -------
         X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) after ``fit(X, Y)``
         """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        module = self._ready_module()
-        restored = ((part, self._to_x(self._reconstruct(module, x))) for part, x in self._finite_chunks(X))
-        return self._collect(restored, X.shape[0], None)
+        restored: np.ndarray = self._map(
+            lambda module, batch: self._output_frame.undo(self._reconstruct(module, batch)), X
+        )
+        return restored
 
     def corrupt(self, X: Any, random_state: Any = None) -> np.ndarray:
         """Corrupt rows as they are in training.
@@ -134,10 +146,11 @@ class DenoisingAutoencoder(Restoring):
             A new array.
         """
         check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        module, rng = self._ready_module(), self._noise(random_state)
-        rows = ((part, self._unscaled(self._corrupted(module, x, rng)[0])) for part, x in self._finite_chunks(X))
-        return self._collect(rows, X.shape[0], None)
+        rng = self._noise(random_state)
+        corrupted: np.ndarray = self._map(
+            lambda module, batch: self._frame.undo(self._corruption(module)(batch.x, rng)[0]), X
+        )
+        return corrupted
 
     def score_field(self, X: Any) -> np.ndarray:
         """Estimate the gradient of the log-density, (r(x) - x) / sigma^2.
@@ -163,11 +176,9 @@ class DenoisingAutoencoder(Restoring):
         self._require_model_of_x("score_field")
         if self.sigma_ == 0.0:
             raise ValueError("score_field needs Gaussian noise: fit with corruption='gaussian' and a positive level.")
-        X = self._check_x(X, reset=False, look_through=False)
-        module = self._ready_module()
         factor = self.scale_ / self.sigma_**2
-        field = ((part, (self._reconstruct(module, x) - x) * factor) for part, x in self._finite_chunks(X))
-        return self._collect(field, X.shape[0], None)
+        field: np.ndarray = self._map(lambda module, batch: (self._reconstruct(module, batch) - batch.x) * factor, X)
+        return field
 
     def sample(self, n_samples: int = 1, n_steps: int = 100, random_state: Any = None) -> np.ndarray:
         """Draw new rows by the Markov chain that alternates corruption and reconstruction.
@@ -196,58 +207,115 @@ class DenoisingAutoencoder(Restoring):
         """
         check_is_fitted(self)
         self._require_model_of_x("sample")
-        if self._level() == 0.0 or (self._centred and self._root is None):
+        if self._level() == 0.0 or (self._frame.centred and self._root is None):
             raise ValueError("sample moves by corruption, but corruption_level=0.0: fit with a positive level.")
         if n_samples < 1 or n_steps < 1:
             raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
         module: Any = self._ready_module()
-        rng, theta = self._noise(random_state), self._flat.theta
-        start = np.zeros_like(self.mean_) if self._centred else self.mean_
-        x = to_tensor(start).to(theta).repeat(n_samples, 1)
+        rng, theta, corrupt = self._noise(random_state), self._flat.theta, self._corruption(module)
+        x = to_tensor(self._frame.center).to(theta).repeat(n_samples, 1)
         root = x[:0] if self._root is None else to_tensor(self._root).to(theta)
         with torch.no_grad():
             for _ in range(n_steps):
-                eta = module.decode(module.encode(self._corrupted(module, x, rng)[0]))
-                x = self._draw(module, eta, root, rng)
-            rows: np.ndarray = self._to_x(x).cpu().numpy()
+                x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
+            rows: np.ndarray = self._frame.undo(x).cpu().numpy()
         return rows
 
     def _require_model_of_x(self, method: str) -> None:
-        if self._has_target:
+        if self._target_frame is not None:
             raise ValueError(f"{method} needs a model of X itself, and this one was fitted to a second array: fit(X).")
 
-    def _reconstruct(self, module: Any, x: Tensor) -> Tensor:
-        return self._decode(module, self._encode(module, x))
+    def _reconstruct(self, module: Any, batch: Batch) -> Tensor:
+        return self._decode(module, self._encode(module, batch), batch)
+
+    # ---------------------------------------------------------------- the second array
+
+    @property
+    def target_mean_(self) -> np.ndarray:
+        """Mean of what is reconstructed: of X, or of the second array."""
+        return self._output_frame.mean
+
+    @property
+    def target_scale_(self) -> float | np.ndarray:
+        """Its scale."""
+        return self._output_frame.scale
+
+    @property
+    def _output_frame(self) -> Frame:
+        return self._frame if self._target_frame is None else self._target_frame
+
+    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
+        if not _is_table(y):
+            return None
+        y = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+        target = check_array(y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="Y")
+        if target.shape[0] != n_samples:
+            raise ValueError(f"Y has {target.shape[0]} rows, but X has {n_samples}: pass a target for each row of X.")
+        if reset is None:
+            self._require_same_width(target)
+        return target
+
+    def _require_same_width(self, target: Any) -> None:
+        if target.shape[1] != len(self._output_frame):
+            raise ValueError(f"Y has {target.shape[1]} columns, but the model restores {len(self._output_frame)}.")
+
+    def _measure(self, data: Any) -> None:
+        super()._measure(data)
+        self._limits: np.ndarray | None = None
+        self._target_frame = None
+        if data.y is not None:
+            self._target_frame = self._frame_of(Arrays(data.y, data.weight), "Y")
+            self._require_possible_target(data.width)
+
+    def _require_possible_target(self, n_features: int) -> None:
+        n_targets = len(self._output_frame)
+        if self.tied_weights and n_targets != n_features:
+            raise ValueError(
+                f"tied_weights=True gives the decoder the encoder's weights, but Y has {n_targets} columns and X "
+                f"{n_features}: use tied_weights=False."
+            )
+        if self._emphasis() != (1.0, 1.0) and n_targets != n_features:
+            self._refuse_emphasis("Y has columns of its own")
+        if self.walkback > 1:
+            raise ValueError(f"walkback={self.walkback} needs a model of X itself: fit without a second array.")
+
+    def _target(self, batch: Batch) -> Tensor:
+        return batch.x if batch.y is None else batch.y
+
+    def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
+        check_is_fitted(self)
+        if self._target_frame is not None and not _is_table(y):
+            y = X  # a reconstruction of something like X is compared with X
+            if self.n_features_in_ != len(self._target_frame):
+                raise ValueError("The model restores another array than X: pass it as y to compare with.")
+        return super()._squared_errors(X, y)
 
     # ---------------------------------------------------------------- corruption
 
-    def _architecture(self, n_features: int) -> dict[str, Any]:
-        self._require_possible_corruption(n_features)
-        return super()._architecture(n_features)
-
-    def _require_possible_corruption(self, n_features: int) -> None:
-        level, emphasis = self._level(), self._emphasis()
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        level = 0.0 if callable(self.corruption) or self.corruption_level == "auto" else self.corruption_level
         if self.corruption != "gaussian" and level > 1.0:
             raise ValueError(
                 f"corruption_level={level:g} is no probability, which corruption={self.corruption!r} needs: "
                 "use a number from 0 to 1, or corruption='gaussian'."
             )
-        if emphasis != (1.0, 1.0) and (self.corruption == "gaussian" or len(self.target_mean_) != n_features):
-            why = "Gaussian noise corrupts every entry" if self.corruption == "gaussian" else "Y has columns of its own"
-            raise ValueError(f"emphasis={self.emphasis!r} weighs corrupted against untouched entries, but {why}.")
-        if self.walkback > 1 and self._has_target:
-            raise ValueError(f"walkback={self.walkback} needs a model of X itself: fit without a second array.")
+        if self._emphasis() != (1.0, 1.0) and self.corruption == "gaussian":
+            self._refuse_emphasis("Gaussian noise corrupts every entry")
+
+    def _refuse_emphasis(self, why: str) -> None:
+        raise ValueError(f"emphasis={self.emphasis!r} weighs corrupted against untouched entries, but {why}.")
 
     def _level(self) -> float:
         if callable(self.corruption):
             return 1.0
         if self.corruption_level != "auto":
             return float(self.corruption_level)
-        return 0.0 if self._has_target else {"bert": 0.15, "gaussian": 0.3}.get(self.corruption, 0.1)
+        return 0.0 if self._target_frame is not None else {"bert": 0.15, "gaussian": 0.3}.get(self.corruption, 0.1)
 
     def _emphasis(self) -> tuple[float, float]:
         if isinstance(self.emphasis, str):
-            return (1.0, 0.0) if self.corruption == "bert" and not self._has_target else (1.0, 1.0)
+            return (1.0, 0.0) if self.corruption == "bert" and self._target_frame is None else (1.0, 1.0)
         try:
             pair = np.asarray(self.emphasis, dtype=float)
         except (TypeError, ValueError):
@@ -259,6 +327,12 @@ class DenoisingAutoencoder(Restoring):
             )
         return float(pair[0]), float(pair[1])
 
+    def _corruption(self, module: Any) -> Corruption:
+        """The noise that rows are shown with."""
+        grouped = len(self._frame) == len(self._output_frame)
+        member = getattr(module.likelihood, "member", None) if grouped else None
+        return Corruption(self.corruption, self._level(), self._frame, self._limits, member)
+
     def _is_noisy(self) -> bool:
         return super()._is_noisy() or self._level() > 0.0
 
@@ -266,23 +340,12 @@ class DenoisingAutoencoder(Restoring):
         looks_elsewhere = callable(self.corruption) or self.corruption in ("swap", "bert")
         return super()._rows_are_independent() and not looks_elsewhere
 
-    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
-        super()._measure(X, y, weight)
-        self._limits: np.ndarray | None = None
-
-    def _measure_limits(self, data: Table) -> np.ndarray:
-        """Least and greatest value that each column has had so far, as the module sees them."""
-        known = [] if self._limits is None else [to_tensor(self._limits)]
-        parts = (data.x[rows] for rows in chunks(len(data), len(self.mean_)))
-        ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
-        return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
-
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         batch = super()._corrupt(module, batch, rng)
         return batch if rng is None or self._level() == 0.0 else self._with_noise(module, batch, rng)
 
     def _with_noise(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
-        shown, selected = self._corrupted(module, batch.shown, rng)
+        shown, selected = self._corruption(module)(batch.shown, rng)
         batch = batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch))
         return batch if self.walkback == 1 else self._walked(module, batch, rng)
 
@@ -295,26 +358,42 @@ class DenoisingAutoencoder(Restoring):
     @torch.no_grad()
     def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
         """The corrupted rows and those that their chains lead to, all to be restored to x."""
-        steps = [batch]
+        steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
             x = self._draw(module, eta, _root(batch.x - eta, batch.weight), rng)
-            shown, selected = self._corrupted(module, x, rng)
+            shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
 
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
-        """X from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
-        if not self._centred:
-            return module.head.sample(eta, rng)
+        """A row from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
+        if not self._frame.centred:
+            return module.likelihood.sample(eta, rng)
         z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
         return torch.addmm(eta, z, root)
 
-    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
-        data = super()._table(X, y, weight, device)
+    # ---------------------------------------------------------------- what is measured for it
+
+    def _learnt(self, data: Any, run: Run) -> Source:
+        if run.resume and (data.y is not None) != (self._target_frame is not None):
+            was, now = ("X alone", "a second array") if data.y is not None else ("a second array", "X alone")
+            raise ValueError(f"The last fit was to {was}, and cannot go on with {now}: fit with warm_start=False.")
+        if run.resume and data.y is not None:
+            self._require_same_width(data.y)
+        return super()._learnt(data, run)
+
+    def _train(self, data: Any, run: Run) -> None:
         if self.corruption == "salt_and_pepper":
             self._limits = self._measure_limits(data)
-        return data
+        super()._train(data, run)
+
+    def _measure_limits(self, data: Table) -> np.ndarray:
+        """Least and greatest value that each column has had so far, as the module sees them."""
+        known = [] if self._limits is None else [to_tensor(self._limits)]
+        parts = (data.x[rows] for rows in chunks(len(data), data.width))
+        ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
+        return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
     def _conclude(self, data: Table) -> None:
         # Here and not in _measure: a warm start may go on with other noise.
@@ -327,52 +406,20 @@ class DenoisingAutoencoder(Restoring):
 
         A chain keeps the covariance of the data only if its noise is that of all pairs r was trained on.
         """
-        if self._has_target or not self._centred or self._level() == 0.0:
+        if self._target_frame is not None or not self._frame.centred or self._level() == 0.0:
             return None
         least, most = N_RESIDUALS
-        n_rows = max(least, min(most, RESIDUALS // len(self.mean_)) // self.walkback)
+        n_rows = max(least, min(most, RESIDUALS // data.width) // self.walkback)
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch, rng)
-        return _root(batch.x - self._reconstruct(self.module_, batch.shown), batch.weight).cpu().numpy()
+        restored = self._reconstruct(self.module_, Batch(batch.shown))
+        return _root(batch.x - restored, batch.weight).cpu().numpy()
 
-    def _corrupted(self, module: Any, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """x~, and which entries were chosen to be corrupted; None if all were."""
-        member = getattr(module.head, "member", None) if x.shape[1] == len(self.target_mean_) else None
-        if callable(self.corruption):
-            x_tilde, changed = self._corrupted_by_callable(self.corruption, x, rng)
-            return x_tilde, any_of_variable(changed, member)
-        if self.corruption == "gaussian":
-            return gaussian(x, self._level(), rng), None
-        if self.corruption == "salt_and_pepper" and self._limits is None:
-            raise ValueError("corruption='salt_and_pepper' needs the ranges of the columns: fit with it first.")
 
-        def uniform() -> Tensor:
-            return uniform_numbers(x, rng, member)
-
-        selected = select(x, self._level(), rng, member)
-        limits = None if self._limits is None else to_tensor(self._limits).to(x)
-        return SELECTIVE[self.corruption](x, selected, uniform, limits), selected
-
-    def _corrupted_by_callable(
-        self, corruption: Callable[..., Any], x: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """x~ of a function of arrays on the scale of X, and which entries it changed."""
-        seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
-        X = self._unscaled(x).cpu().numpy()
-        X_tilde = np.asarray(corruption(X.copy(), np.random.default_rng(seed)))
-        if X_tilde.shape != X.shape or X_tilde.dtype.kind not in "biuf":
-            got = f"shape {X_tilde.shape} and dtype {X_tilde.dtype}"
-            raise ValueError(f"corruption must return numbers in the shape {X.shape} that it was given; got {got}.")
-        if not np.isfinite(X_tilde).all():
-            raise ValueError("corruption returned NaN or infinity: every entry must stay a finite number.")
-        offset = self.mean_ if self._centred else 0.0
-        changed = to_tensor(X_tilde != X).to(x.device)
-        return torch.where(changed, to_tensor((X_tilde - offset) / self.scale_).to(x), x), changed
-
-    def _unscaled(self, x: Tensor) -> Tensor:
-        """X on the scale of X, as a new tensor."""
-        return x * self.scale_ + to_tensor(self.mean_).to(x) if self._centred else x.clone()
+def _is_table(y: Any) -> bool:
+    """Whether y is a second array, and not labels or nothing."""
+    return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1)
 
 
 def _root(residuals: Tensor, weight: Tensor | None) -> Tensor:

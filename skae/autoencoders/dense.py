@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..base.checks import warn_outside
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
-from ..engine.data import Array, Batch, Table
+from ..engine.data import Batch, Source, Table
 from ..engine.moments import principal_axes
-from ..engine.optim import Terms
-from ..engine.train import backward
+from ..engine.optim import Move, Terms
 from ..functional import dropout_mask
+from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
 __all__ = ["Autoencoder"]
@@ -127,16 +128,26 @@ class Autoencoder(TorchTransformer):
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
 
+    # ---------------------------------------------------------------- parameters and architecture
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)
+        if self.likelihood == "categorical" and self.categories is None:
+            raise ValueError("likelihood='categorical' needs categories, the sizes of the groups of columns.")
+        if self.init == "pca":
+            self._require_pca(self._obstacles_to_pca())
+
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
             "n_features": n_features,
             "n_components": int(self.n_components),
-            "n_outputs": len(self._output_scale()[0]),
+            "n_outputs": len(self._output_frame),
             "hidden_layer_sizes": sizes_of("hidden_layer_sizes", self.hidden_layer_sizes),
             "activation": self.activation,
             "code_activation": self.code_activation,
             "likelihood": self.likelihood,
-            "categories": self._groups(n_features),
+            "categories": self._groups(len(self._output_frame)),
             "tied_weights": bool(self.tied_weights),
             "projected": self._starts_at_pca(n_features),
             "dropout": float(self.dropout),
@@ -144,24 +155,33 @@ class Autoencoder(TorchTransformer):
         }
 
     def _starts_at_pca(self, n_features: int) -> bool:
+        found = self._obstacles_to_pca()
+        if self.n_components > n_features:
+            found.append(f"n_components={self.n_components} of {n_features} features")
+        if len(self._output_frame) != n_features:
+            found.append(f"{len(self._output_frame)} targets of {n_features} features")
+        if self.init == "pca":
+            self._require_pca(found)
+        return self.init != "random" and not found
+
+    def _obstacles_to_pca(self) -> list[str]:
+        """Parameters with which a start at PCA is not defined."""
         obstacles = {
             f"likelihood={self.likelihood!r}": self.likelihood != "gaussian",
             f"code_activation={self.code_activation!r}": self.code_activation != "identity",
-            f"n_components={self.n_components} of {n_features} features": self.n_components > n_features,
         }
-        found = [reason for reason, holds in obstacles.items() if holds]
-        if self.init == "pca" and found:
-            raise ValueError(f"init='pca' is not defined with {' and '.join(found)}: use init='auto' or 'random'.")
-        return self.init != "random" and not found
+        return [reason for reason, holds in obstacles.items() if holds]
 
-    def _groups(self, n_features: int) -> tuple[int, ...]:
+    def _require_pca(self, obstacles: list[str]) -> None:
+        if obstacles:
+            raise ValueError(f"init='pca' is not defined with {' and '.join(obstacles)}: use init='auto' or 'random'.")
+
+    def _groups(self, n_outputs: int) -> tuple[int, ...]:
         if self.likelihood != "categorical":
             return ()
-        if self.categories is None:
-            raise ValueError("likelihood='categorical' needs categories, the sizes of the groups of columns.")
-        groups = sizes_of("categories", self.categories)
-        if sum(groups) != n_features:
-            raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
+        groups = sizes_of("categories", self.categories or ())
+        if sum(groups) != n_outputs:
+            raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_outputs} columns.")
         return groups
 
     def _standardizes(self) -> bool:
@@ -173,11 +193,15 @@ class Autoencoder(TorchTransformer):
     def _rows_are_independent(self) -> bool:
         return not self.batch_norm
 
-    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
-        X = super()._check_x(X, reset=reset, look_through=look_through)
-        if reset:
-            self._warn_outside_support(X)
-        return X
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        data = super()._source(X, y, weight, reset)
+        if reset and self.likelihood != "gaussian":
+            most, cure = 1.0, "scale X with MinMaxScaler(clip=True)"
+            if self.likelihood == "poisson":
+                most, cure = math.inf, "pass counts"
+            what = f"likelihood={self.likelihood!r}"
+            warn_outside(self, data, most, what, f"{cure}, or use likelihood='gaussian'")
+        return data
 
     def _batch_size(self, n_samples: int) -> int:
         size = super()._batch_size(n_samples)
@@ -186,20 +210,14 @@ class Autoencoder(TorchTransformer):
             raise ValueError(f"batch_norm=True needs at least 2 rows in a batch; got {got}.")
         return size
 
-    def _warn_outside_support(self, X: Array) -> None:
-        if self.likelihood == "gaussian":
-            return
-        most = np.inf if self.likelihood == "poisson" else 1.0
-        cure = "pass counts" if self.likelihood == "poisson" else "scale X with MinMaxScaler(clip=True)"
-        self._warn_outside(X, most, f"likelihood={self.likelihood!r}", f"{cure}, or use likelihood='gaussian'")
-
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
-        mean = self._output_scale()[0]
-        center = np.zeros_like(mean) if self._centred else mean
-        module.initialise(torch.from_numpy(center).to(module.decoder.biases[-1]), rng)
+        center = torch.from_numpy(self._output_frame.center)
+        module.initialise(center.to(module.decoder.biases[-1]), rng)
         if module.projection is not None:
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
+
+    # ---------------------------------------------------------------- objective
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         """A batch with what the encoder is shown of it in training."""
@@ -207,56 +225,40 @@ class Autoencoder(TorchTransformer):
             return batch
         return batch._replace(corrupted=batch.shown * dropout_mask(batch.shown, self.input_dropout, rng))
 
-    def _target(self, batch: Batch) -> Tensor:
-        """What the decoder is to give back."""
-        return batch.x
-
-    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        """Named terms that are added to the reconstruction."""
-        return {}
-
-    def _code_penalties(self, batch: Batch, h: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """Penalties of the code alone, each with its gradient in h, which spares the step autograd."""
-        return {}
+    def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
+        """What is decoded, given the encoder's output e, with the terms that it adds to the reconstruction."""
+        return Bottleneck(e)
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
-        h = module.encode(batch.shown, rng)
-        reconstruction = module.head.loss(module.decode(h, rng), self._target(batch), batch.entry_weight)
-        of_code = {name: term for name, (term, _) in self._code_penalties(batch, h).items()}
-        return {"reconstruction": reconstruction, **of_code, **self._penalties(module, batch, h, rng)}
+        neck = self._bottleneck(module, batch, module.encode(batch.shown, rng), rng)
+        reconstruction = module.likelihood.loss(module.decode(neck.h, rng), self._target(batch), batch.entry_weight)
+        return {"reconstruction": reconstruction, **neck.terms}
 
-    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms:
-        """The gradient of ``_loss`` by hand, but for the penalties, whose gradient autograd finds."""
+    def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
+        """The gradient of ``_loss`` by hand: a small network spends its time in calls and not in arithmetic."""
         if self.batch_norm or not self._has_closed_gradient(module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             batch = self._corrupt(module, batch, rng)
             target, weight = self._target(batch), batch.entry_weight
-            h, encoder_tape = module.encode_forward(batch.shown, rng)
-            eta, decoder_tape = module.decode_forward(h, rng)
-            reconstruction = module.head.loss(eta, target, weight)
-            gradient = module.decode_backward(decoder_tape, module.head.gradient(eta, target, weight))
-            terms = {"reconstruction": reconstruction}
-            for name, (term, slope) in self._code_penalties(batch, h).items():
-                terms[name], gradient = term, gradient + slope
-        penalties = self._penalties(module, batch, h.requires_grad_(), rng)
-        if penalties:
-            backward(penalties)
-            gradient = gradient if h.grad is None else gradient + h.grad
-        with torch.no_grad():
-            module.encode_backward(encoder_tape, gradient)
-        return {**terms, **penalties}
+            e, encoder_tape = module.encode_forward(batch.shown, rng)
+            neck = self._bottleneck(module, batch, e, rng)
+            eta, decoder_tape = module.decode_forward(neck.h, rng)
+            reconstruction = module.likelihood.loss(eta, target, weight)
+            gradient = module.decode_backward(decoder_tape, module.likelihood.gradient(eta, target, weight))
+            module.encode_backward(encoder_tape, neck.backward(gradient))
+        return {"reconstruction": reconstruction, **neck.terms}
 
     def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
         """Whether loss and module are those that the gradient by hand was written for."""
-        same_module = all(
-            getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")
-        )
-        return same_module and type(self)._loss is Autoencoder._loss
+        of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
+        return isinstance(module, DenseAutoencoder) and all(of_dense) and type(self)._loss is Autoencoder._loss
 
-    def _encode(self, module: DenseAutoencoder, x: Tensor) -> Tensor:
-        return module.encode(x)
+    # ---------------------------------------------------------------- using
 
-    def _decode(self, module: DenseAutoencoder, h: Tensor) -> Tensor:
-        return module.head.mean(module.decode(h))
+    def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
+        return module.encode(batch.x)
+
+    def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
+        return module.likelihood.mean(module.decode(h))

@@ -167,16 +167,11 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         module: Any = self._ready_module()
         with torch.no_grad():
             pixels = torch.eye(len(self.mean_)).to(self._flat.theta)
-            return (module.responses(pixels).T / self.scale_).cpu().numpy()
+            return self._frame.pull_back(module.responses(pixels).T).cpu().numpy()
 
     @property
     def _n_features_out(self) -> int:
         return math.prod(_code_shape(self._spec))
-
-    @property
-    def _widest(self) -> int:
-        n_positions, n_filters, n_inputs = self.module_.filters.weight.shape
-        return n_positions * max(n_filters, n_inputs)
 
     # ---------------------------------------------------------------- hooks
 
@@ -215,7 +210,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
         module.filters.initialise(rng)
         if self.whitening is not None:
-            n_axes = min(len(data), _require_few(len(self.mean_)))
+            n_axes = min(len(data), _require_few(data.width))
             axes, variances = principal_axes(data.x, n_axes, rng, data.weight)
             module.set_whitening(axes, variances, float(self.whitening))
 
@@ -236,16 +231,16 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     def _fit_estimate(self, module: ReceptiveFields, data: Table) -> None:
         """Regress the responses on the code, so that there is something to decode."""
         total = [torch.zeros((), dtype=torch.float64)] * 2
-        for rows in chunks(len(data), self._widest):
+        for rows in chunks(len(data), module.widest):
             batch = data[rows]
             moments = module.moments(batch.x, batch.weight)
             total = [t + m.cpu().double() for t, m in zip(total, moments, strict=True)]
         module.set_estimate(*total)
 
-    def _encode(self, module: ReceptiveFields, x: Tensor) -> Tensor:
-        return module.encode(x)
+    def _encode(self, module: ReceptiveFields, batch: Batch) -> Tensor:
+        return module.encode(batch.x)
 
-    def _decode(self, module: ReceptiveFields, h: Tensor) -> Tensor:
+    def _decode(self, module: ReceptiveFields, h: Tensor, batch: Batch) -> Tensor:
         return module.decode(h)
 
 

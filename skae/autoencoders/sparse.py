@@ -11,6 +11,7 @@ from torch import Tensor
 from ..base.params import Fraction, NonNegative
 from ..engine.data import Batch, Table
 from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
+from ..nn.bottleneck import Bottleneck
 from .dense import Activation, Autoencoder
 
 __all__ = ["SparseAutoencoder"]
@@ -85,18 +86,18 @@ class SparseAutoencoder(Autoencoder):
     tied_weights = True
     learning_rate_init = 1e-2
 
-    def _architecture(self, n_features: int) -> dict[str, Any]:
-        return {**super()._architecture(n_features), "code_activation": self._resolved_activation()}
-
-    def _resolved_activation(self) -> str:
-        if self.code_activation == "auto":
-            return "logistic" if self.penalty == "kl" else "relu"
-        if self.penalty == "kl" and self.code_activation != "logistic":
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.penalty == "kl" and self.code_activation not in ("auto", "logistic"):
             raise ValueError(
                 f"penalty='kl' compares probabilities, but code_activation={self.code_activation!r} leaves (0, 1): "
                 "use code_activation='logistic' or 'auto'."
             )
-        return self.code_activation
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        automatic = "logistic" if self.penalty == "kl" else "relu"
+        chosen = automatic if self.code_activation == "auto" else self.code_activation
+        return {**super()._architecture(n_features), "code_activation": chosen}
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)
@@ -104,19 +105,20 @@ class SparseAutoencoder(Autoencoder):
             with torch.no_grad():  # so that units start at about their target
                 module.encoder.biases[-1].fill_(math.log(self.sparsity_target / (1 - self.sparsity_target)))
 
-    def _code_penalties(self, batch: Batch, h: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        penalties = super()._code_penalties(batch, h)
+    def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
+        neck = super()._bottleneck(module, batch, e, rng)
         if self.sparsity == 0.0:
-            return penalties
+            return neck
+        h, weight = neck.h, batch.weight
         if self.penalty == "kl":
-            cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, batch.weight))
-            cost = average(cost.sum(), batch.weight)  # a batch counts by its weight, as its reconstruction does
+            cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, weight))
+            cost = average(cost.sum(), weight)  # a batch counts by its weight, as its reconstruction does
         else:
             of_unit, slope_of_unit = PENALTIES[self.penalty]
-            cost, slope = weighted_average(of_unit(h), batch.weight), slope_of_unit(h)
+            cost, slope = weighted_average(of_unit(h), weight), slope_of_unit(h)
         share = self.sparsity / len(h)
-        gradient = slope * (share if batch.weight is None else share * batch.weight[:, None])
-        return {**penalties, "sparsity": (self.sparsity * cost, gradient.expand_as(h))}
+        gradient = slope * (share if weight is None else share * weight[:, None])
+        return neck.plus("sparsity", self.sparsity * cost, gradient.expand_as(h))
 
 
 def _mean_activation(h: Tensor, weight: Tensor | None) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..base.params import NonNegative, PositiveInt
+from ..base.params import NonNegative, PositiveInt, sizes_of
 from ..engine.data import Batch, Table
-from ..engine.optim import Terms
+from ..nn.bottleneck import Bottleneck
 from ..nn.topk import DictionaryAutoencoder
 from .dense import Activation, Autoencoder
 
@@ -136,23 +136,20 @@ class TopKAutoencoder(Autoencoder):
             atoms: np.ndarray = module.decoder.atoms().cpu().numpy()
         return atoms
 
-    def _architecture(self, n_features: int) -> dict[str, Any]:
-        spec = super()._architecture(n_features)
-        del spec["projected"]
-        if spec["tied_weights"] and spec["hidden_layer_sizes"]:
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.tied_weights and sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
             raise ValueError(
                 "tied_weights=True ties a linear decoder to the encoder, which must be linear too: "
                 f"use hidden_layer_sizes=(), not {self.hidden_layer_sizes}."
             )
-        return {**spec, "k": self._k(), "over_batch": self.selection == "batch", "unit_norm": bool(self.unit_norm)}
+        if self.k != "auto" and self.k > self.n_components:
+            raise ValueError(f"k={self.k} of n_components={self.n_components} units cannot be active: lower k.")
 
-    def _k(self) -> int:
-        n_components = int(self.n_components)
-        if self.k == "auto":
-            return min(32, max(1, n_components // 16))
-        if self.k > n_components:
-            raise ValueError(f"k={self.k} of n_components={n_components} units cannot be active: lower k.")
-        return int(self.k)
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        spec = super()._architecture(n_features)
+        k = min(32, max(1, int(self.n_components) // 16)) if self.k == "auto" else int(self.k)
+        return {**spec, "k": k, "over_batch": self.selection == "batch", "unit_norm": bool(self.unit_norm)}
 
     def _starts_at_pca(self, n_features: int) -> bool:
         return False
@@ -165,15 +162,16 @@ class TopKAutoencoder(Autoencoder):
         if self.init == "auto":
             module.start_at_atoms(rng)
 
-    def _penalties(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        terms = super()._penalties(module, batch, h, rng)
+    def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
+        neck = super()._bottleneck(module, batch, e, rng)
         if rng is None or self.auxiliary_weight == 0.0:
-            return terms
-        return {**terms, "auxiliary": self.auxiliary_weight * self._error_with_dead(module, batch, h)}
+            return neck
+        error = self._error_with_dead
+        return neck.by_autograd(lambda h: (h, {"auxiliary": self.auxiliary_weight * error(module, batch, h)}))
 
     def _error_with_dead(self, module: Any, batch: Batch, h: Tensor) -> Tensor:
         dead = module.encoder.dead(int(self.dead_after))
         if len(dead) == 0:
             return h.new_zeros(())
         eta = module.decode_with_dead(batch.shown, h, dead)
-        return module.head.loss(eta, self._target(batch), batch.entry_weight)
+        return module.likelihood.loss(eta, self._target(batch), batch.entry_weight)

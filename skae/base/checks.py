@@ -1,8 +1,10 @@
-"""CheckedInput: X, weights and their complaints, whatever kind of array they come in."""
+"""Checks of X, codes and weights, whatever kind of array they come in, and what is told where they fail."""
 
 from __future__ import annotations
 
-import warnings
+import math
+from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,98 +13,116 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, column_range, find_nonfinite, name_of
+from ..engine.data import Array, find_nonfinite, name_of
+from ..engine.notices import warn
 from .compat import check_sample_weight
 
-__all__ = ["CheckedInput"]
+__all__ = ["check_codes", "check_weight", "check_x", "require_positive", "warn_outside", "watcher"]
 
 
-class CheckedInput:
-    """What an estimator inherits to look through its input."""
-
-    _n_features_out: Any
-
-    def _check_x(self, X: Any, *, reset: bool, look_through: bool = True) -> Array:
-        """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
-        if isinstance(X, Tensor):
-            X = _real(X)
-            validate_data(self, _stand_in(X), reset=reset, ensure_all_finite=False)
-        else:
-            X = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=[np.float64, np.float32],
-                ensure_all_finite=False,
-            )
-        if look_through and not get_config()["assume_finite"]:
-            self._require_finite(X)
-        return X
-
-    def _check_codes(self, X: Any) -> Array:
-        """Codes as an array of as many columns as there are components, with finite numbers."""
-        codes = _real(X) if isinstance(X, Tensor) else X
-        if isinstance(X, Tensor):
-            check_array(_stand_in(codes), input_name="X")
-            if (found := find_nonfinite(codes)) is not None:
-                raise ValueError(
-                    f"Input X contains NaN or infinity in row {found[0]}, column {found[1]}: drop the row."
-                )
-        else:
-            codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has {codes.shape[1]} columns, but {type(self).__name__} has codes of "
-                f"{self._n_features_out} columns: pass what transform returned."
-            )
-        return codes
-
-    def _require_in_range(self, x: Tensor) -> None:
-        """Complain of numbers that are finite in X but not in the precision of the module."""
-        if not bool(isfinite(x).all()):
-            raise ValueError(
-                f"X has values too large for dtype={name_of(x.dtype)!r}: rescale X, or fit with dtype='float64'."
-            )
-
-    def _require_finite(self, X: Array, first_row: int = 0) -> None:
-        found = find_nonfinite(X)
-        if found is not None:
-            row, column, value = found
-            row += first_row
-            kind = "NaN" if np.isnan(value) else "infinity"
-            cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
-            raise ValueError(f"Input X contains {kind} in row {row}, column {self._column(column)}: {cure}.")
-
-    def _warn_outside(self, X: Array, most: float, what: str, cure: str) -> None:
-        """Warn of the first column with numbers outside [0, most], which something cannot describe."""
-        low, high = column_range(X)
-        outside = np.flatnonzero((low < 0.0) | (high > most))
-        if len(outside):
-            column = int(outside[0])
-            warnings.warn(
-                f"X has values outside [0, {most:g}] in column {self._column(column)} ({low[column]:g} to "
-                f"{high[column]:g}), which {what} cannot describe: {cure}.",
-                stacklevel=7,
-            )
-
-    def _column(self, index: int) -> str:
-        """A column's name, or its number where there are no names."""
-        names = getattr(self, "feature_names_in_", None)
-        return str(index) if names is None else repr(str(names[index]))
-
-    def _check_weight(self, sample_weight: Any, X: Array) -> np.ndarray | None:
-        """Weights as a new array of non-negative numbers, not all of them zero."""
-        if sample_weight is None:
-            return None
-        if isinstance(sample_weight, Tensor):
-            sample_weight = sample_weight.detach().cpu().double().numpy()
-        weight: np.ndarray = check_sample_weight(
-            sample_weight, _stand_in(X), dtype=np.float64, ensure_non_negative=True
+def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
+    """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
+    if isinstance(X, Tensor):
+        X = _real(X)
+        validate_data(estimator, _stand_in(X), reset=reset, ensure_all_finite=False)
+    else:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
         )
-        if not weight.any():
-            raise ValueError("All sample weights are zero: at least one row must count.")
-        return weight.copy()
+    if look_through and not get_config()["assume_finite"]:
+        _require_finite(estimator, X)
+    return X
+
+
+def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
+    """What looks through batches of X for NaN while they are in the cache: ``look(index, x)``."""
+    if get_config()["assume_finite"]:
+        return None
+
+    def look(index: Any, x: Tensor) -> None:
+        if not math.isfinite(x.sum()):
+            _require_finite(estimator, X[index], index.start)
+            _require_in_range(x)
+
+    return look
+
+
+def check_codes(X: Any, n_columns: int, name: str) -> Array:
+    """Codes of an estimator of that name as an array of so many columns of finite numbers."""
+    codes = _real(X) if isinstance(X, Tensor) else X
+    if isinstance(X, Tensor):
+        check_array(_stand_in(codes), input_name="X")
+        if (found := find_nonfinite(codes)) is not None:
+            raise ValueError(f"Input X contains NaN or infinity in row {found[0]}, column {found[1]}: drop the row.")
+    else:
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    if codes.shape[1] != n_columns:
+        raise ValueError(
+            f"X has {codes.shape[1]} columns, but {name} has codes of {n_columns} columns: "
+            "pass what transform returned."
+        )
+    return codes
+
+
+def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+    """Weights as a new array of non-negative numbers, not all of them zero."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Tensor):
+        sample_weight = sample_weight.detach().cpu().double().numpy()
+    rows = np.broadcast_to(np.float32(0), (n_samples, 1))
+    weight: np.ndarray = check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("All sample weights are zero: at least one row must count.")
+    return weight.copy()
+
+
+def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -> None:
+    """Warn of the first column with numbers outside [0, most], which something cannot describe."""
+    low, high = data.column_range()
+    outside = np.flatnonzero((low < 0.0) | (high > most))
+    if len(outside):
+        column = int(outside[0])
+        warn(
+            f"X has values outside [0, {most:g}] in column {_column(estimator, column)} ({low[column]:g} to "
+            f"{high[column]:g}), which {what} cannot describe: {cure}."
+        )
+
+
+def require_positive(**numbers: int) -> None:
+    """Complain of numbers of samples, steps and the like that are no whole numbers of at least 1."""
+    wrong = [f"{name}={number!r}" for name, number in numbers.items() if not isinstance(number, Integral) or number < 1]
+    if wrong:
+        raise ValueError(f"{' and '.join(wrong)} must be a whole number of at least 1.")
+
+
+def _require_in_range(x: Tensor) -> None:
+    """Complain of numbers that are finite in X but not in the precision of the module."""
+    if not bool(isfinite(x).all()):
+        raise ValueError(
+            f"X has values too large for dtype={name_of(x.dtype)!r}: rescale X, or fit with dtype='float64'."
+        )
+
+
+def _require_finite(estimator: Any, X: Array, first_row: int = 0) -> None:
+    found = find_nonfinite(X)
+    if found is not None:
+        row, column, value = found
+        kind = "NaN" if np.isnan(value) else "infinity"
+        cure = "impute it (sklearn.impute) or drop the row" if kind == "NaN" else "replace it or drop the row"
+        where = f"row {first_row + row}, column {_column(estimator, column)}"
+        raise ValueError(f"Input X contains {kind} in {where}: {cure}.")
+
+
+def _column(estimator: Any, index: int) -> str:
+    """A column's name, or its number where there are no names."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return str(index) if names is None else repr(str(names[index]))
 
 
 def _stand_in(X: Array) -> np.ndarray:

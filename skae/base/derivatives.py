@@ -16,7 +16,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..engine.data import chunks, name_of
+from ..engine.data import Batch, chunks
 
 __all__ = [
     "UnitDrive",
@@ -61,11 +61,8 @@ def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
     >>> code_jacobian(Autoencoder(2, max_iter=2, random_state=0).fit(X), X).shape
     (150, 2, 4)
     """
-    X = _checked(estimator, X)
-    shape = (X.shape[0], estimator._n_features_out, X.shape[1])
-    J = np.empty(shape, dtype=name_of(estimator._flat.theta.dtype))
-    for rows, block in _jacobians(estimator, X):
-        J[rows] = block.cpu().numpy()
+    _require_derivatives(estimator)
+    J: np.ndarray = estimator._map(lambda module, batch: _jacobians(estimator, module, batch), X)
     return J
 
 
@@ -95,11 +92,8 @@ def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
     Rifai, Vincent, Muller, Glorot and Bengio (2011), "Contractive Auto-Encoders: Explicit Invariance
     During Feature Extraction", https://icml.cc/2011/papers/455_icmlpaper.pdf
     """
-    X = _checked(estimator, X)
-    shape = (X.shape[0], min(estimator._n_features_out, X.shape[1]))
-    s = np.empty(shape, dtype=name_of(estimator._flat.theta.dtype))
-    for rows, block in _jacobians(estimator, X):
-        s[rows] = np.linalg.svd(block.cpu().numpy().astype(np.float64), compute_uv=False)
+    _require_derivatives(estimator)
+    s: np.ndarray = estimator._map(lambda module, batch: _singular_values(estimator, module, batch), X)
     return s
 
 
@@ -195,10 +189,9 @@ class UnitDrive:
         _require_derivatives(estimator)
         self.n_units = estimator._n_features_out
         self.n_features = len(estimator.mean_)
-        self.widest = estimator._widest
+        self.widest = max(self.n_features, *(p.shape[0] for p in estimator.module_.parameters()))
         self._estimator = estimator
-        self._scale = float(estimator.scale_)
-        self._offset = np.zeros(self.n_features) if estimator._centred else np.asarray(estimator.mean_, dtype=float)
+        self._frame = estimator._frame
         with torch.inference_mode(False):  # a copy: precision and gradients of the fitted module stay as they are
             self._module = deepcopy(estimator.module_).to("cpu", torch.float64).requires_grad_(False)
 
@@ -209,7 +202,7 @@ class UnitDrive:
             h = _differentiable(self._estimator, self._encode(x))
             driven = h.gather(1, torch.from_numpy(units)[:, None]).squeeze(1)
             (gradient,) = torch.autograd.grad(driven.sum(), x, materialize_grads=True)
-        return driven.detach().numpy(), gradient.numpy() / self._scale
+        return driven.detach().numpy(), gradient.numpy() / self._frame.scale
 
     def atoms(self, units: np.ndarray) -> np.ndarray:
         """What the decoder adds to the reconstruction of the mean when a unit rises by one; zero if it has no say."""
@@ -223,14 +216,14 @@ class UnitDrive:
         return atoms.numpy() if fits else np.zeros((len(units), self.n_features))
 
     def _seen(self, d: np.ndarray) -> Tensor:
-        return torch.from_numpy((d + self._offset) / self._scale)
+        return torch.from_numpy(self._frame.center + d / self._frame.scale)
 
     def _encode(self, x: Tensor) -> Tensor:
-        code: Tensor = self._estimator._encode(self._module, x)
+        code: Tensor = self._estimator._encode(self._module, Batch(x))
         return code
 
     def _decode(self, h: Tensor) -> Tensor:
-        mean: Tensor = self._estimator._decode(self._module, h)
+        mean: Tensor = self._estimator._decode(self._module, h, Batch(h))
         return mean
 
 
@@ -243,19 +236,31 @@ def _require_derivatives(estimator: Any) -> None:
     check_is_fitted(estimator)
 
 
-def _checked(estimator: Any, X: Any) -> Any:
-    _require_derivatives(estimator)
-    return estimator._check_x(X, reset=False, look_through=False)
+def _jacobians(estimator: Any, module: Any, batch: Batch) -> Tensor:
+    """Jacobians at the rows of a batch, in units of X."""
+    blocks = [estimator._frame.pull_back(J) for J in _blocks(estimator, module, batch)]
+    return torch.cat(blocks)
 
 
-def _jacobians(estimator: Any, X: Any) -> Iterator[tuple[slice, Tensor]]:
-    """Some rows of X at a time, and the Jacobians there, in units of X."""
-    module = estimator._ready_module()
-    area = estimator._n_features_out * X.shape[1]
-    for part, x in estimator._finite_chunks(X):
-        for rows in chunks(len(x), area, BLOCK):
-            J = _jacobian(lambda x: _differentiable(estimator, estimator._encode(module, x)), x[rows])
-            yield slice(part.start + rows.start, part.start + rows.stop), J.div_(estimator.scale_)
+def _singular_values(estimator: Any, module: Any, batch: Batch) -> Tensor:
+    """Singular values of the Jacobians at the rows of a batch, found in double precision."""
+    found = [
+        np.linalg.svd(estimator._frame.pull_back(J).cpu().numpy().astype(np.float64), compute_uv=False)
+        for J in _blocks(estimator, module, batch)
+    ]
+    return torch.from_numpy(np.concatenate(found)).to(batch.x.dtype)
+
+
+def _blocks(estimator: Any, module: Any, batch: Batch) -> Iterator[Tensor]:
+    """Jacobians at some rows at a time, in units that the module sees."""
+    n, n_features = batch.x.shape
+    for rows in chunks(n, estimator._n_features_out * n_features, BLOCK):
+        y = None if batch.y is None else batch.y[rows]
+
+        def encode(x: Tensor, y: Tensor | None = y) -> Tensor:
+            return _differentiable(estimator, estimator._encode(module, Batch(x, y=y)))
+
+        yield _jacobian(encode, batch.x[rows])
 
 
 def _jacobian(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

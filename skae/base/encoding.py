@@ -1,42 +1,93 @@
-"""Coding: what a fitted estimator does with rows, a chunk at a time."""
+"""Encoding: what a fitted module does with rows, a chunk at a time."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..engine.data import Array, Rows, chunks, name_of, to_tensor
-from .checks import CheckedInput
+from ..engine.arrays import Arrays
+from ..engine.data import Source, chunks, is_on, name_of, resolve_device
+from ..engine.frame import Frame
+from ..engine.notices import warn
+from ..engine.optim import Flat, Optimizer
+from ..functional import spawn
+from .checks import check_weight, check_x, watcher
 from .derivatives import jacobian_singular_values
-from .state import PortableState
+from .state import new_generator, portable, restore, restore_module
 
-__all__ = ["Coding", "Encoding", "Generative"]
+__all__ = ["Encoding", "widest"]
 
+CPU = torch.device("cpu")
 CHUNK_BYTES = 2**22
 """Rows are encoded in chunks of this size: measured, on both sides the processor waits for memory."""
 
 
-class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, PortableState):
-    """``transform``, and what an estimator needs to go through rows.
+def widest(module: Any) -> int:
+    """Numbers that a row takes at its widest on the way through a module, which may say so itself."""
+    outputs = (p.shape[0] for p in module.parameters() if p.ndim > 1)
+    return int(module.widest) if hasattr(module, "widest") else max(outputs, default=1)
 
-    An estimator that inherits it sets ``mean_``, ``scale_`` and ``_centred`` when it is fitted.
-    """
 
-    mean_: np.ndarray
-    scale_: float
-    _centred: bool
+class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """``transform``, and all that a fitted estimator needs to go through rows, to be saved and to be moved."""
 
-    def _encode(self, module: Any, x: Tensor) -> Tensor:
+    device: str
+    dtype: str
+    random_state: Any
+    module_: Any
+    _Module: ClassVar[type[nn.Module]]
+    _spec: dict[str, Any]
+    _flat: Flat
+    _optimizer: Optimizer
+    _rng: torch.Generator
+    _frame: Frame
+    """How the module sees X."""
+    _target_frame: Frame | None = None
+    """How it sees y, where y is framed too."""
+
+    # ---------------------------------------------------------------- hooks of a variant
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        """X, y and weights, checked, as a source of batches.
+
+        ``reset`` is True where a fit starts, False where it goes on, and None where a fitted model is used.
+        """
+        X = check_x(self, X, reset=bool(reset), look_through=reset is not None)
+        n_samples = X.shape[0]
+        weight = check_weight(weight, n_samples)
+        asked = y is not None or reset is not None
+        return Arrays(X, weight, self._targets(y, n_samples, weight, reset) if asked else None)
+
+    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
+        """What a batch holds of y, checked, as a table of numbers with a row for each row of X; or None."""
+        return None
+
+    def _encode(self, module: Any, batch: Any) -> Tensor:
         """The code of a batch, free of noise."""
         raise NotImplementedError
+
+    def _new_module(self) -> nn.Module:
+        """A module as ``_spec`` describes it, not yet initialised."""
+        return self._Module(**self._spec)
+
+    # ---------------------------------------------------------------- for users
+
+    @property
+    def mean_(self) -> np.ndarray:
+        """Mean of the training data."""
+        return self._frame.mean
+
+    @property
+    def scale_(self) -> float | np.ndarray:
+        """What centred X is divided by."""
+        return self._frame.scale
 
     def transform(self, X: Any) -> Any:
         """Encode.
@@ -51,16 +102,12 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, 
             The code of each row, in the estimator's ``dtype``. A tensor where X is one and
             scikit-learn's ``array_api_dispatch`` is on.
         """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        module = self._ready_module()
-        encoded = ((part, self._encode(module, x)) for part, x in self._finite_chunks(X))
-        return self._collect(encoded, X.shape[0], X)
+        return self._map(self._encode, X, like=X)
 
     def jacobian_singular_values(self, X: Any) -> np.ndarray:
         """Singular values of the code's derivative J = dh/dx at each row.
 
-        Directions of large ones are those that the code follows; it is blind to the others. Their
+        The code follows directions of large singular values; it is blind to the others. Their
         squares sum to ||J||_F^2, which a contractive autoencoder penalises.
 
         Parameters
@@ -74,178 +121,80 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CheckedInput, 
         """
         return jacobian_singular_values(self, X)
 
-    def _finite_chunks(self, X: Array) -> Iterator[tuple[slice, Tensor]]:
-        """Rows as the module sees them, looked through for NaN while they are in the cache."""
-        rows = self._rows(X, self._flat.theta.dtype, self._flat.theta.device)
-        trusted = get_config()["assume_finite"]
-        for part in chunks(X.shape[0], self._widest, CHUNK_BYTES // self._flat.theta.dtype.itemsize):
-            x = rows[part]
-            if not (trusted or math.isfinite(x.sum())):
-                self._require_finite(X[part], part.start)
-                self._require_in_range(x)
-            yield part, x
+    # ---------------------------------------------------------------- rows through the module
 
-    def _collect(self, parts: Iterator[tuple[slice, Tensor]], n_rows: int, like: Any) -> Any:
-        """One array of all parts: a tensor beside X if array-API dispatch asks for it."""
+    def _map(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None, like: Any = None) -> Any:
+        """One array of ``function(module, batch)`` for all rows.
+
+        It is a tensor beside ``like`` if that is one and scikit-learn's array-API dispatch is on.
+        """
+        data = self._ready_source(X, y)
+        if isinstance(like, Tensor) and get_config()["array_api_dispatch"]:
+            return self._collect(function, data, like.device)
+        return self._collect(function, data).numpy()
+
+    def _ready_source(self, X: Any, y: Any = None) -> Source:
+        """X and y, checked and as the module sees them, which is then on its device."""
+        check_is_fitted(self)
+        data = self._source(X, y)
+        self._ready_module()
+        return self._seen(data, self._flat.theta.dtype, self._flat.theta.device)
+
+    def _collect(self, function: Callable[[Any, Any], Tensor], data: Source, place: torch.device = CPU) -> Tensor:
+        """One tensor of ``function(module, batch)`` for all rows of a source, a chunk of rows at a time."""
         out: Tensor | None = None
-        keep = isinstance(like, Tensor) and get_config()["array_api_dispatch"]
         with torch.no_grad():
-            for rows, values in parts:
+            for rows in self._chunks(data):
+                values = function(self.module_, data[rows])
                 if out is None:
-                    place = like.device if keep else torch.device("cpu")
-                    out = torch.empty((n_rows, values.shape[1]), dtype=values.dtype, device=place)
+                    out = torch.empty((len(data), *values.shape[1:]), dtype=values.dtype, device=place)
                 out[rows] = values
         assert out is not None
-        return out if keep else out.numpy()
+        return out
 
-    def _rows(self, X: Array, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Rows:
-        offset = self.mean_ if self._centred else None
-        return Rows(X, offset, self.scale_, dtype=dtype, device=device, resident=resident)
+    def _chunks(self, data: Source) -> Iterator[slice]:
+        """Slices of rows that fit into the processor's cache on their way through the module."""
+        return chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // self._flat.theta.dtype.itemsize)
 
+    def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
+        """A source as the module sees it; looked through for NaN unless it is kept, and was looked through before."""
+        look = watcher(self, data.X) if isinstance(data, Arrays) and not resident else None
+        return data.seen(self._frame, self._target_frame, dtype, device, resident, look)
 
-class Coding(Encoding):
-    """``inverse_transform`` and the scores of a deterministic model."""
+    # ---------------------------------------------------------------- module, devices and randomness
 
-    def _decode(self, module: Any, h: Tensor) -> Tensor:
-        """The mean of x given the code, on the scale that the module sees."""
-        raise NotImplementedError
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._spec["n_components"])
 
-    def inverse_transform(self, X: Any) -> Any:
-        """Decode.
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes.
+    def _ready_module(self) -> nn.Module:
+        """The module on the device asked for, or on the CPU where that is not there."""
+        try:
+            device = resolve_device(self.device, name_of(self._flat.theta.dtype))
+        except ValueError as error:
+            warn(f"{error} Using the CPU.")
+            device = CPU
+        if not is_on(self._flat.theta, device):
+            self._move(device)
+        return self.module_
 
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            The mean of a row given its code, on the scale of the data that was fitted.
-        """
-        check_is_fitted(self)
-        codes = self._check_codes(X)
-        module = self._ready_module()
-        theta = self._flat.theta
-        rows = Rows(codes, dtype=theta.dtype, device=theta.device)
-        parts = chunks(len(rows), self._widest)
-        decoded = ((part, self._to_x(self._decode(module, rows[part]))) for part in parts)
-        return self._collect(decoded, len(rows), X)
+    def _move(self, device: torch.device) -> None:
+        self.module_.to(device)
+        self._flat = Flat(self.module_)
+        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
 
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Minus the squared reconstruction error of each row, in squared units of X.
+    def _noise(self, random_state: Any = None) -> torch.Generator:
+        """A generator for samples on the module's device; None is the estimator's own seed."""
+        seeds = new_generator(self.random_state if random_state is None else random_state)
+        return spawn(seeds, self._flat.theta.device)
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+    def __getstate__(self) -> dict[str, Any]:
+        return portable(self, dict(super().__getstate__()))
 
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Zero at best; the most negative rows are the strangest.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        error, _ = self._squared_errors(X, self._truth(None, X))
-        return (-error * self._output_scale()[1] ** 2).astype(name_of(self._flat.theta.dtype))
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Reconstruction R2: 1 minus the squared error over that of the training mean.
-
-        It is the explained variance when X is the training data of a PCA, and the same scale for
-        held-out rows. Columns are not weighted: those that vary more count more, as in PCA.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        r2 : float
-            1 is perfect, 0 is no better than the mean of the training data.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        weight = self._check_weight(sample_weight, X)
-        error, total = self._squared_errors(X, self._truth(y, X))
-        if weight is not None:
-            error, total = error * weight, total * weight
-        if total.sum() == 0.0:
-            return float(error.sum() == 0.0)
-        return float(1.0 - error.sum() / total.sum())
-
-    def _truth(self, y: Any, X: Array) -> Rows | None:
-        """What the reconstruction is compared with, as the module sees it; None is X itself."""
-        return None
-
-    def _output_scale(self) -> tuple[np.ndarray, float]:
-        """Mean and scale of what is reconstructed."""
-        return self.mean_, self.scale_
-
-    def _squared_errors(self, X: Array, truth: Rows | None) -> tuple[np.ndarray, np.ndarray]:
-        """Squared distances of the truth to the reconstruction and to the mean, both over scale_^2."""
-        module = self._ready_module()
-        center = torch.zeros(1) if self._centred else to_tensor(self._output_scale()[0])
-        center = center.to(self._flat.theta)
-        result = np.empty((2, X.shape[0]))
-        with torch.inference_mode():
-            for part, x in self._finite_chunks(X):
-                x_hat = self._decode(module, self._encode(module, x))
-                t = x if truth is None else truth[part]
-                pair = torch.stack([(t - x_hat).square().sum(1), (t - center).square().sum(1)])
-                result[:, part] = pair.cpu().double().numpy()
-        return result[0], result[1]
-
-    def _to_x(self, x: Tensor) -> Tensor:
-        if not self._centred:
-            return x
-        mean, scale = self._output_scale()
-        return x * scale + to_tensor(mean).to(x)
-
-
-class Generative(Coding):
-    """The score of a model of the density: the mean log-likelihood of a row."""
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log-likelihood of each row, or a bound of it, in nats.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            The lowest rows are the strangest.
-        """
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        parts = ((part, self._log_likelihood(x)[:, None]) for part, x in self._finite_chunks(X))
-        scores: np.ndarray = self._collect(parts, X.shape[0], None)[:, 0]
-        return scores
-
-    def _log_likelihood(self, x: Tensor) -> Tensor:
-        """Log-density of each row of X, or a bound of it, given the rows as the module sees them."""
-        raise NotImplementedError
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean of ``score_samples``, nats a row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-            Higher is better.
-        """
-        scores = self.score_samples(X)
-        weight = None if sample_weight is None else self._check_weight(sample_weight, scores[:, None])
-        return float(np.average(scores.astype(np.float64), weights=weight))
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(restore(self, state))
+        if "module_" in state:
+            restore_module(self)

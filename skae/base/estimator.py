@@ -1,42 +1,31 @@
-"""TorchEstimator: the template of every estimator.
+"""TorchEstimator: the template of every fit.
 
 A variant fills hooks. ``_architecture`` says of which numbers and strings the module is made, and
-``_loss`` returns the named terms of the objective; few variants need more. Validation, scale,
-devices, the loop, pickling and scores are here and on the floors below.
+``_loss`` returns the named terms of the objective; few variants need more. Parameters, validation,
+devices and the loop are here and on the floors below.
 """
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
-from ..engine.data import (
-    Array,
-    Source,
-    Subset,
-    Table,
-    chunks,
-    is_on,
-    merge_duplicates,
-    name_of,
-    resolve_device,
-    to_tensor,
-)
-from ..engine.moments import moments
-from ..engine.optim import Flat, Optimizer, Terms
+from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
+from ..engine.frame import Frame
+from ..engine.notices import warn
+from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Plan, backward, hold_out, joined, minimise
+from ..functional import spawn
 from .compat import fit_context
-from .encoding import Encoding
+from .encoding import Encoding, widest
 from .params import (
     Fraction,
     NonNegative,
@@ -47,23 +36,28 @@ from .params import (
     Verbosity,
     constraints,
     inherit_fields,
+    inherit_methods,
     joined_doc,
 )
 from .state import new_generator, unchanged_on_error
 
-__all__ = ["TorchEstimator"]
+__all__ = ["Run", "TorchEstimator"]
 
 SMALL_STEP = 2**25
-"""Parameters times rows of a batch below which a second thread brings nothing, and costs if it is busy."""
+"""Multiplications of a step below which a second thread brings nothing, and costs if it is busy."""
 SMALL_TABLE = 2**20
 """Entries up to which rows are sorted to find the equal ones; it takes less than a second."""
 
 
-def _is_stochastic(estimator: Any) -> bool:
-    """Whether there is a partial_fit; scikit-learn asks by looking for the method."""
-    if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit sees one chunk at a time, but solver='lbfgs' needs all rows: use fit.")
-    return True
+class Run(NamedTuple):
+    """What a call of ``fit`` or ``partial_fit`` is to do."""
+
+    resume: bool = False
+    """Go on from the last call."""
+    partial: bool = False
+    """Take one pass over a chunk, whose weights count as they are."""
+    train: bool = True
+    """False leaves all weights at those that training would start from."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
@@ -137,8 +131,12 @@ class TorchEstimator(Encoding):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _own_doc: ClassVar[str | None] = __doc__
+    _y_doc: ClassVar[dict[str, str]] = {}
+    """What "y" is in the documentation of a method, by its name."""
     _monitor: ClassVar[str | None] = "loss"
-    """The history's name of what must fall; None where the terms are no objective."""
+    """The history's name of what must fall; None where the terms are no objective, and the history has no "loss"."""
+    _betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    """Decay of the moments of "adam" and "adamw"; (0.5, 0.999) keeps adversaries stable."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -149,34 +147,44 @@ class TorchEstimator(Encoding):
         cls._parameter_constraints = constraints(cls)
         cls._own_doc = cls.__doc__
         cls.__doc__ = joined_doc(cls)
+        inherit_methods(cls, vars(cls).get("_y_doc", {}))
 
     # ---------------------------------------------------------------- hooks of a variant
+
+    def _check_parameters(self) -> None:
+        """Complain of parameters that do not go together; nothing is known of the data yet."""
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         """Arguments of ``_Module``, all of them numbers, strings, tuples or None."""
         raise NotImplementedError
 
-    def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
+    def _pretrain(self, data: Source, run: Run) -> None:
+        """Learn what the module is made of: the layers of a stack, before the stack. The rows are as they came."""
+
+    def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Set the weights of a new module, given the data it will be fitted to."""
         raise NotImplementedError
 
     def _loss(self, module: Any, batch: Any, rng: torch.Generator | None) -> Terms:
-        """Named terms of the objective, differentiable; without a generator free of noise."""
+        """Named terms of the objective, differentiable.
+
+        Without a generator there is no noise, or, where the objective is an expectation over noise,
+        common noise: the same for all rows and in every call.
+        """
         raise NotImplementedError
 
-    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms:
-        """Leave the gradient of a batch in the module's parameters, and return the terms."""
+    def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms | Move:
+        """Leave the gradient of a batch in the module's parameters, and return the terms.
+
+        A step that moves only some parts of the parameters returns a ``Move``, which names them.
+        """
         return backward(self._loss(module, batch, rng))
 
     def _standardizes(self) -> bool:
         """Whether the module sees X centred and divided by one global scale."""
         return True
 
-    def _targets(self, y: Any, n_samples: int) -> Any:
-        """What the loss needs of y, checked: a row for each row of X, or None."""
-        return None
-
-    def _conclude(self, data: Table) -> None:
+    def _conclude(self, data: Any) -> None:
         """Measure, on the data just learnt from, what a fitted model needs beside its weights."""
 
     def _rows_are_independent(self) -> bool:
@@ -199,7 +207,7 @@ class TorchEstimator(Encoding):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn the code.
+        """Learn from the rows of X.
 
         Parameters
         ----------
@@ -218,75 +226,41 @@ class TorchEstimator(Encoding):
         Raises
         ------
         ValueError
-            If X or a parameter is not as described, or if the loss becomes NaN or infinite. The
+            If X, y or a parameter is not as described, or if the loss becomes NaN or infinite. The
             estimator is then as it was before.
         """
         with unchanged_on_error(self):
-            self._fit(X, y, sample_weight, partial=False)
+            self._fit(X, y, sample_weight)
         return self
 
-    @available_if(_is_stochastic)
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Take one pass over a chunk of rows, going on from where the last call ended.
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool = False, train: bool = True) -> None:
+        """Fit; ``train=False`` leaves the weights at those that training would start from."""
+        resolve_device(self.device, self.dtype)
+        run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
+        self._check_parameters()
+        self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
 
-        The first chunk fixes the scale and the initial weights, so let it be a typical one.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers.
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, taken as they are so that chunks can be weighted too.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            As ``fit``; and with ``early_stopping=True``, which needs all rows.
-        AttributeError
-            With ``solver="lbfgs"``, for the same reason.
-        """
-        if self.early_stopping:
-            raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
-        with unchanged_on_error(self):
-            self._fit(X, y, sample_weight, partial=True)
-        return self
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool) -> None:
+    def _learn(self, data: Source, run: Run) -> None:
+        """Fit to a source that was checked."""
         device = resolve_device(self.device, self.dtype)
-        resume = (partial or self.warm_start) and hasattr(self, "module_")
-        X = self._check_x(X, reset=not resume)
-        weight = self._check_weight(sample_weight, X)
-        targets = self._targets(y, X.shape[0])
-        if targets is None and not partial and self._is_one_batch(*X.shape):
-            X, weight = merge_duplicates(X, weight)
-        if weight is not None and not partial:
-            weight *= len(weight) / weight.sum()
-        if resume:
-            self._require_same_architecture(X.shape[1])
-        else:
-            self._measure(X, targets, weight)
-        data = self._table(X, targets, weight, device)
-        if not resume:
+        if run.resume:
+            self._require_same_architecture(data.width)
+        self._pretrain(data, run)
+        data = self._learnt(data, run)
+        if not run.resume:
+            self._measure(data)
+        data = self._seen(data, getattr(torch, self.dtype), device, resident=True)
+        if not run.resume:
             self._build(data, device)
         elif not is_on(self._flat.theta, device):
             self._move(device)
         with self._threads(device, len(data)):
-            self._train(data, partial)
+            self._train(data, run)
             self._conclude(data)
 
-    def _start(self, X: Any, sample_weight: Any = None) -> None:
-        """Build the module with the weights that ``fit`` starts from, and train nothing."""
-        max_iter, self.max_iter = self.max_iter, 0
-        self._fit(X, None, sample_weight, partial=False)
-        self.max_iter = max_iter
+    def _learnt(self, data: Source, run: Run) -> Source:
+        """The rows to learn from: equal ones merged where order plays no part, and weights whose mean is 1."""
+        return data if run.partial else data.learnt(self._is_one_batch(len(data), data.width))
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
         """Whether order and multiplicity of rows play no part in a fit, and are quickly taken away."""
@@ -298,54 +272,49 @@ class TorchEstimator(Encoding):
             return n_samples
         return min(200, n_samples) if self.batch_size == "auto" else int(self.batch_size)
 
-    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
-        """Set the mean and the global scale of the training data, and what else a fit reads off it."""
-        self.mean_, scale = moments(X, weight)
-        if not (np.isfinite(self.mean_).all() and np.isfinite(scale)):
-            raise ValueError("X has values so large that their variance is infinite: rescale X.")
-        self._centred = self._standardizes()
-        self.scale_ = scale if self._centred else 1.0
+    def _measure(self, data: Source) -> None:
+        """Set the frame in which the module sees the data, and what else a fit reads off them."""
+        self._frame = self._frame_of(data, "X")
 
-    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
-        """X, the weights and the targets as a source of batches."""
-        x = self._rows(X, getattr(torch, self.dtype), device, resident=True)
-        w = None if weight is None else to_tensor(weight).to(x.device, x.dtype)
-        return Table(x, w, None if y is None else y.to(x.device))
+    def _frame_of(self, data: Source, name: str) -> Frame:
+        mean, scale = data.moments()
+        if not (np.isfinite(mean).all() and np.isfinite(scale)):
+            raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
+        return Frame(mean, scale) if self._standardizes() else Frame(mean, 1.0, centred=False)
 
-    def _build(self, data: Table, device: torch.device) -> None:
+    def _build(self, data: Source, device: torch.device) -> None:
         self._rng = new_generator(self.random_state)
-        self._spec = self._architecture(len(self.mean_))
+        self._spec = self._architecture(data.width)
         self.module_ = self._new_module().to(device, getattr(torch, self.dtype))
         self._initialise(self.module_, data, self._rng)
         self._flat = Flat(self.module_)
         self._optimizer = Optimizer()
         self.history_: dict[str, list[float]] = {}
 
-    def _train(self, data: Table, partial: bool) -> None:
-        seed = int(torch.randint(2**62, (), generator=self._rng))
-        noise = torch.Generator(self._flat.theta.device).manual_seed(seed)
+    def _train(self, data: Source, run: Run) -> None:
+        noise = spawn(self._rng, self._flat.theta.device)
         train, held_out = self._split(data)
+        plan = self._plan(len(train), run)
         outcome = minimise(
             lambda batch: self._step(self.module_, batch, noise),
             train,
             self._flat,
             self._configure_optimizer(),
-            self._plan(len(train), partial),
+            plan,
             self._rng,
             lambda: self._examine(train, held_out),
         )
         self.history_ = joined(self.history_, outcome.history)
         self.n_iter_ = max([1, *map(len, self.history_.values())])
         self.loss_ = outcome.loss
-        if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == self.max_iter:
+        if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
-            warnings.warn(
+            warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
-    def _split(self, data: Table) -> tuple[Source, Subset | None]:
+    def _split(self, data: Source) -> tuple[Source, Subset | None]:
         """Rows to train on, and rows to watch if ``early_stopping`` asks for them."""
         if not self.early_stopping:
             return data, None
@@ -356,9 +325,9 @@ class TorchEstimator(Encoding):
 
     @torch.no_grad()
     def _mean_loss(self, data: Source) -> float:
-        """Sum of the terms over all rows, without noise."""
+        """Sum of the terms over all rows, without a generator."""
         total: Tensor | float = 0.0
-        for rows in chunks(len(data), self._widest):
+        for rows in chunks(len(data), max(data.width, widest(self.module_))):
             terms = self._loss(self.module_, data[rows], None)
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
         return float(total)
@@ -370,26 +339,29 @@ class TorchEstimator(Encoding):
         optimizer.weight_decay = float(self.weight_decay)
         optimizer.momentum = float(self.momentum)
         optimizer.max_grad_norm = self.max_grad_norm
+        optimizer.beta1, optimizer.beta2 = self._betas
         return optimizer
 
-    def _plan(self, n_samples: int, partial: bool) -> Plan:
+    def _plan(self, n_samples: int, run: Run) -> Plan:
         return Plan(
             batch_size=self._batch_size(n_samples),
-            max_iter=1 if partial else int(self.max_iter),
+            max_iter=0 if not run.train else 1 if run.partial else int(self.max_iter),
             rate=self._rate(),
-            schedule="constant" if partial or self.solver == "lbfgs" else self.learning_rate,
+            schedule="constant" if run.partial or self.solver == "lbfgs" else self.learning_rate,
             tol=float(self.tol),
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
-            monitor=None if partial else self._watched(),
+            monitor=None if run.partial else self._watched(),
+            objective=self._monitor is not None,
         )
 
     def _watched(self) -> str | None:
         return "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
 
     def _threads(self, device: torch.device, n_samples: int) -> Any:
-        work = self._flat.theta.numel() * self._batch_size(n_samples)
+        of_row = max(self._flat.theta.numel(), getattr(self.module_, "multiplications", 0))
+        work = of_row * self._batch_size(n_samples)
         return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()
 
     def _require_same_architecture(self, n_features: int) -> None:

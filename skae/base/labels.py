@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
+
+from ..engine import notices
 
 __all__ = ["UNLABELLED", "Labels", "Told", "moments_of_known", "numbers", "read_classes", "read_labels"]
 
@@ -38,10 +39,9 @@ class Labels(NamedTuple):
         counted = self.values if weight is None else self.values[weight[self.present] > 0]
         found = np.unique(counted)
         if found.tolist() == [-1, 1]:
-            warnings.warn(
+            notices.warn(
                 "y holds nothing but -1 and 1, which are taken for two classes: if -1 means that there is no "
-                "label, then only one class has one; mark such rows by NaN if you meant otherwise.",
-                stacklevel=8,
+                "label, then only one class has one; mark such rows by NaN if you meant otherwise."
             )
             return found
         return _at_least_two(found[found != -1])

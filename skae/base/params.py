@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from inspect import get_annotations
 from numbers import Integral, Real
-from types import NoneType, UnionType
+from textwrap import indent
+from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = [
     "Verbosity",
     "constraints",
     "inherit_fields",
+    "inherit_methods",
     "joined_doc",
     "sizes_of",
 ]
@@ -75,7 +77,7 @@ def _constraints_of(hint: Any) -> list[Any]:
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
         return [callable]
     if origin is not None or hint is Any or not isinstance(hint, type):
-        raise TypeError(f"{hint} is no type of a parameter: use one of skae._params, Literal, bool, str or None.")
+        raise TypeError(f"{hint} is no type of a parameter: use one of skae.base, Literal, bool, str or None.")
     return [hint]
 
 
@@ -99,6 +101,29 @@ def inherit_fields(cls: type) -> None:
                 setattr(cls, name, field(default=default, kw_only=bool(known_field.kw_only)))
 
 
+def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:
+    """Give a class methods of its bases under a documentation of its own, in which the entry of y is another one.
+
+    Parameters
+    ----------
+    cls : type
+    entries : dict of str to str
+        The entry of "y" in the documentation of each method, in the form of numpydoc.
+    """
+    for name, entry in entries.items():
+        inherited = getattr(cls, name)
+        method = FunctionType(
+            inherited.__code__, inherited.__globals__, name, inherited.__defaults__, inherited.__closure__
+        )
+        method.__dict__.update(inherited.__dict__)
+        method.__kwdefaults__, method.__annotations__ = inherited.__kwdefaults__, inherited.__annotations__
+        method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
+        before, after = _Y_ENTRY.split(inherited.__doc__, maxsplit=1)
+        method.__doc__ = before + indent(entry, " " * 8) + "\n" + after
+        setattr(cls, name, method)
+
+
+_Y_ENTRY = re.compile(r"^        y : .*\n(?:            .*\n)*", re.MULTILINE)
 _SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)
 _ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
 

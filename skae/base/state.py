@@ -1,110 +1,79 @@
-"""PortableState: a fitted estimator on any device, and as numpy arrays in a pickle."""
+"""The state of a fitted estimator: as numpy arrays in a pickle, and unchanged where a fit fails."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._version import __version__
-from ..engine.data import is_on, name_of, resolve_device, to_tensor
+from ..engine.data import is_on, to_tensor
+from ..engine.frame import Frame
+from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 
-__all__ = ["PortableState", "new_generator", "unchanged_on_error"]
+__all__ = ["new_generator", "portable", "restore", "restore_module", "unchanged_on_error"]
+
+FORMAT = 2
+"""Number of the layout of pickles; other ones cannot be loaded."""
 
 
-class PortableState(BaseEstimator):
-    """What an estimator inherits to be saved, copied and moved between devices."""
-
-    device: str
-    random_state: Any
-    module_: Any
-    mean_: np.ndarray
-    _Module: ClassVar[type[nn.Module]]
-    _spec: dict[str, Any]
-    _flat: Flat
-    _optimizer: Optimizer
-    _rng: torch.Generator
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self._spec["n_components"])
-
-    @property
-    def _widest(self) -> int:
-        """Numbers a row takes at its widest on the way through the module."""
-        widths = (p.shape[0] for p in self.module_.parameters() if p.ndim > 1)
-        return max(len(self.mean_), *widths)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
-
-    def _new_module(self) -> nn.Module:
-        """A module as ``_spec`` describes it, not yet initialised."""
-        return self._Module(**self._spec)
-
-    def _ready_module(self) -> nn.Module:
-        """The module on the device asked for, or on the CPU where that is not there."""
-        try:
-            device = resolve_device(self.device, name_of(self._flat.theta.dtype))
-        except ValueError as error:
-            warnings.warn(f"{error} Using the CPU.", stacklevel=3)
-            device = torch.device("cpu")
-        if not is_on(self._flat.theta, device):
-            self._move(device)
-        return self.module_
-
-    def _noise(self, random_state: Any = None) -> torch.Generator:
-        """A generator for samples on the module's device; None is the estimator's own seed."""
-        seeds = new_generator(self.random_state if random_state is None else random_state)
-        return torch.Generator(self._flat.theta.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
-
-    def _move(self, device: torch.device) -> None:
-        self.module_.to(device)
-        self._flat = Flat(self.module_)
-        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "module_" in state:
-            tensors = [*self.module_.named_parameters(), *self.module_.named_buffers()]
-            state["_skae_version"] = __version__
-            state["module_"] = {name: _to_numpy(t) for name, t in tensors}
-            state["_optimizer"] = (self._optimizer.rule, {k: _to_numpy(t) for k, t in self._optimizer.moments.items()})
-            state["_rng"] = self._rng.get_state().numpy()
-            state["_flat"] = self._flat.theta.numel()
+def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an estimator with numpy arrays in the place of tensors and objects of ours."""
+    if "module_" not in state:
         return state
+    tensors = [*estimator.module_.named_parameters(), *estimator.module_.named_buffers()]
+    optimizer = estimator._optimizer
+    frames = {name: value.__getstate__() for name, value in state.items() if isinstance(value, Frame)}
+    return {
+        **state,
+        "_skae_version": __version__,
+        "_format": FORMAT,
+        "_frames": frames,
+        **dict.fromkeys(frames),
+        "module_": {name: _to_numpy(tensor) for name, tensor in tensors},
+        "_optimizer": (optimizer.rule, {name: _to_numpy(moment) for name, moment in optimizer.moments.items()}),
+        "_rng": estimator._rng.get_state().numpy(),
+        "_flat": estimator._flat.theta.numel(),
+    }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
-        version = state.pop("_skae_version", __version__)
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was saved by skae {version} and is loaded by {__version__}: "
-                "results may differ; fit again if they do.",
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-        if "module_" in state:
-            self._restore(state)
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        arrays: dict[str, np.ndarray] = state["module_"]
-        module = self._new_module()
-        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            tensor.data = to_tensor(arrays[name].copy())
-        rule, saved = state["_optimizer"]
-        self.module_, self._flat = module, Flat(module)
-        self._optimizer = Optimizer(rule, moments={k: to_tensor(v.copy()) for k, v in saved.items()})
-        self._rng = torch.Generator()
-        self._rng.set_state(torch.from_numpy(state["_rng"].copy()))
+def restore(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes again, given what ``portable`` returned; but for the module, see ``restore_module``."""
+    state = dict(state)
+    version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
+    if "module_" in state and layout != FORMAT:
+        raise ValueError(
+            f"This {type(estimator).__name__} was saved by skae {version}, whose files skae {__version__} cannot read: "
+            "fit it again, or load it with that version."
+        )
+    if version != __version__:
+        warn(
+            f"This {type(estimator).__name__} was saved by skae {version} and is loaded by {__version__}: "
+            "results may differ; fit again if they do."
+        )
+    frames = state.pop("_frames", {})
+    return {**state, **{name: Frame(*parts) for name, parts in frames.items()}}
+
+
+def restore_module(estimator: Any) -> None:
+    """Make the module, the optimizer and the generator of an estimator that has their arrays."""
+    arrays: dict[str, np.ndarray] = estimator.module_
+    module = estimator._new_module()
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        tensor.data = to_tensor(arrays[name].copy())
+    rule, saved = estimator._optimizer
+    order = torch.from_numpy(estimator._rng.copy())
+    estimator.module_, estimator._flat = module, Flat(module)
+    estimator._optimizer = Optimizer(rule, moments={name: to_tensor(moment.copy()) for name, moment in saved.items()})
+    estimator._rng = torch.Generator()
+    estimator._rng.set_state(order)
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -83,10 +83,11 @@ class DeepBeliefNetwork(DeepDensity):
     module_ : torch.nn.Module
         The whole network.
     history_ : dict of str to list of float
-        An entry an epoch of the stage that learns last: of up-down learning, if there is any, else
-        of the code's layer.
+        An entry an epoch of the stage that learns last. If that is up-down learning: "reconstruction",
+        the squared error of some rows, and with ``early_stopping`` "validation_loss", that of held-out
+        rows. If it is the code's layer: what ``RBM`` tells. There is no "loss", as in ``RBM``.
     loss_ : float
-        The loss at its end.
+        The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int
         Its epochs.
     classes_ : ndarray of shape (n_classes,)

@@ -131,7 +131,7 @@ class RBM(Density):
         An entry an epoch, of some rows: "reconstruction", the squared error; "pseudo_likelihood" over all
         columns, nats, but for counts; with ``early_stopping`` "validation_loss", and "free_energy_gap", the
         mean free energy of held-out rows minus that of training rows, which grows when the model overfits.
-        None of them is the objective. "loss" is there only with a penalty, and is its value.
+        None of them is the objective, so there is no "loss". With ``sparsity``, "sparsity" is its penalty.
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int

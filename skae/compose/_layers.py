@@ -15,11 +15,12 @@ from sklearn.utils import get_tags
 from torch import Tensor, nn
 
 from ..autoencoders.dense import Autoencoder
-from ..base.encoding import Coding
-from ..base.estimator import TorchEstimator
-from ..engine.data import RESIDENT_BYTES, Array, to_tensor
+from ..base.encoding import widest
+from ..base.transformer import TorchTransformer
+from ..engine.data import RESIDENT_BYTES, Array, Batch, to_tensor
+from ..engine.notices import warn
 from ..functional import squared_error, weighted_average
-from ..nn.dense import Coder
+from ..nn.coder import Coder
 
 __all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "named_layers", "pretrain"]
 
@@ -84,8 +85,7 @@ def _made(name: str, layer: Any) -> Any:
 
 
 def _require_stackable(name: str, layer: Any) -> None:
-    is_ours = isinstance(layer, TorchEstimator) and (isinstance(layer, Coding) or hasattr(layer, "to_autoencoder"))
-    if not is_ours:
+    if not isinstance(layer, TorchTransformer):
         raise ValueError(
             f"{name} is {layer!r}: a layer is a width of at least 1, an estimator of this package that decodes, "
             "or a pair of a name and one of these."
@@ -110,30 +110,27 @@ def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...
 # ------------------------------------------------------------------ pretraining
 
 
-def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, learn: bool = True) -> list[Any]:
+def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, train: bool) -> list[Any]:
     """Fit each layer to the codes of the one below, or only start it, and return them."""
     below: tuple[str, Any] | None = None
     for name, layer in named:
         if below is not None:
-            X = _codes(below[1], X)
+            X = codes_of(below[1], X)
             _take_shape(layer, below[1])
         seed = int(torch.randint(2**31 - 1, (), generator=rng))
         if layer.random_state is None:
             layer.set_params(random_state=seed)
         with _telling(name, None if below is None else below[0]):
-            layer.fit(X, sample_weight=weight) if learn else layer._start(X, weight)
+            layer._fit(X, None, weight, train=train)
         below = name, layer
     return [layer for _, layer in named]
 
 
-@torch.no_grad()
-def _codes(layer: Any, X: Array) -> Tensor:
+def codes_of(layer: Any, X: Array) -> Tensor:
     """Codes as a tensor: on the layer's device, if they are few enough to stay there."""
-    module, theta, shape = layer._ready_module(), layer._flat.theta, (X.shape[0], layer._n_features_out)
-    stay = shape[0] * shape[1] * theta.dtype.itemsize <= RESIDENT_BYTES
-    codes = torch.empty(shape, dtype=theta.dtype, device=theta.device if stay else "cpu")
-    for rows, x in layer._finite_chunks(X):
-        codes[rows] = layer._encode(module, x)
+    data, theta = layer._ready_source(X), layer._flat.theta
+    stay = len(data) * layer._n_features_out * theta.dtype.itemsize <= RESIDENT_BYTES
+    codes: Tensor = layer._collect(layer._encode, data, theta.device if stay else torch.device("cpu"))
     return codes
 
 
@@ -155,7 +152,7 @@ def _telling(name: str, below: str | None = None) -> Iterator[None]:
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from error
     for warning in told:
-        warnings.warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category, stacklevel=8)
+        warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category)
 
 
 def _about_codes(message: str, below: str | None) -> str:
@@ -190,7 +187,7 @@ class Stage(nn.Module):
 
     def __init__(self, layer: Any, is_first: bool) -> None:
         super().__init__()
-        scales = layer._centred and not is_first
+        scales = layer._frame.centred and not is_first
         self.layer = layer
         self.coder = layer._new_module()
         self.scale = float(layer.scale_) if scales else 1.0
@@ -200,21 +197,22 @@ class Stage(nn.Module):
         """Code of each row."""
         if self.offset is not None:
             x = (x - self.offset) * (1.0 / self.scale)
-        h: Tensor = self.layer._encode(self.coder, x)
+        h: Tensor = self.layer._encode(self.coder, Batch(x))
         return h
 
     def decode(self, h: Tensor) -> Tensor:
         """What the layer was shown, in the mean given its code."""
-        x: Tensor = self.layer._decode(self.coder, h)
+        x: Tensor = self.layer._decode(self.coder, h, Batch(h))
         return x if self.offset is None else x * self.scale + self.offset
 
     def loss(self, h: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
         """Mean of -log p(x | h), or of the squared error where the layer has no likelihood."""
         if isinstance(self.coder, Coder):
             coder: Any = self.coder
-            loss: Tensor = coder.head.loss(coder.decode(h), x, weight)
+            loss: Tensor = coder.likelihood.loss(coder.decode(h), x, weight)
             return loss
-        return weighted_average(squared_error(self.layer._decode(self.coder, h), x), weight)
+        x_hat = self.layer._decode(self.coder, h, Batch(h))
+        return weighted_average(squared_error(x_hat, x), weight)
 
 
 class Unrolled(nn.Module):
@@ -231,6 +229,11 @@ class Unrolled(nn.Module):
     def __init__(self, layers: Sequence[Any]) -> None:
         super().__init__()
         self.stages = nn.ModuleList(Stage(coder_of(layer), k == 0) for k, layer in enumerate(layers))
+
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes at its widest."""
+        return max(max(widest(stage.coder), len(stage.layer._frame)) for stage in self.stages)
 
     def load_layers(self) -> None:
         """Copy the weights that the layers were fitted to."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import field
 from typing import Any, ClassVar
 
@@ -11,18 +10,17 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
-from typing_extensions import Self
 
-from ..base.estimator import TorchEstimator
+from ..base.encoding import widest
+from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
-from ..base.prediction import ClassPrediction, NumberPrediction, counted, halves, merged
-from ..engine.data import Array, Batch, Rows, Table, chunks, to_tensor
+from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction
+from ..engine.data import Batch, Rows, Table, chunks
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
-from ..nn.dense import Dense
+from ..nn.heads import FineTunedNetwork
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
@@ -30,41 +28,7 @@ FEW = 4
 """Rows below which a matrix product takes another kernel, whose last bit differs."""
 
 
-class FineTunedNetwork(nn.Module):
-    """An encoder, and a linear layer from its code to the prediction.
-
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-        The module of an encoder; what else it has than an encoder is carried along and not trained.
-    n_components : int
-        Width of the code.
-    n_predictions : int
-        A logit a class, or a number a target.
-    """
-
-    def __init__(self, encoder: nn.Module, n_components: int, n_predictions: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = Dense([n_components, n_predictions], "identity")
-
-    @torch.no_grad()
-    def start(self, encoder: nn.Module) -> None:
-        """Take over the weights of an encoder, and predict zero."""
-        self.encoder.load_state_dict(encoder.state_dict())
-        for parameter in self.head.parameters():
-            parameter.zero_()
-
-
-def _has_chunks(estimator: Any) -> bool:
-    """Whether there is a partial_fit, which there is not; scikit-learn asks by looking for the method."""
-    raise AttributeError(
-        "partial_fit sees one chunk at a time, but the encoder learns from all rows: use fit, with warm_start=True to "
-        "train on."
-    )
-
-
-class FineTuned(TorchEstimator):
+class _FineTuned(Prediction):
     """What the classifier and the regressor share: the encoder, the head and the training of both.
 
     Parameters
@@ -89,48 +53,34 @@ class FineTuned(TorchEstimator):
     n_frozen: NonNegativeInt = 100
     max_iter = 50
 
-    _values: ClassVar[Callable[..., np.ndarray]]
-    """What ``_targets`` returned as numbers of shape (n_samples, n_columns), NaN where y is unknown."""
-    _n_predictions: ClassVar[Callable[..., int]]
-    """Width of the prediction."""
-    _link: ClassVar[Callable[..., Tensor]]
-    """The prediction, given what the head puts out."""
-    _misfit: ClassVar[Callable[..., Tensor]]
-    """Mean loss of a batch of predictions; a value counts so much, or zero where it is unknown."""
-
     # ---------------------------------------------------------------- encoder
 
-    @available_if(_has_chunks)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """There is none: the encoder learns from all rows."""
-        raise NotImplementedError
-
-    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
-        encoder = _usable(self.encoder)
-        if isinstance(encoder, FrozenEstimator):
-            self._require_fitting(encoder, X)
-        else:
-            self._learn_code(encoder, X, weight)
-        self.encoder_ = encoder
-        self.mean_, self.scale_, self._centred = encoder.mean_, encoder.scale_, encoder._centred
-
-    def _require_fitting(self, encoder: Any, X: Array) -> None:
-        if not self.pretrain:
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if isinstance(_usable(self.encoder), FrozenEstimator) and not self.pretrain:
             raise ValueError("pretrain=False is for an encoder that is not fitted: pass it without FrozenEstimator.")
-        if encoder.n_features_in_ != X.shape[1]:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but the encoder was fitted to {encoder.n_features_in_}: pass those."
-            )
 
-    def _learn_code(self, encoder: Any, X: Array, weight: np.ndarray | None) -> None:
+    def _pretrain(self, data: Any, run: Run) -> None:
+        if run.resume:
+            return
+        encoder = _usable(self.encoder)
+        if not isinstance(encoder, FrozenEstimator):
+            self._learn_code(encoder, data)
+        elif encoder.n_features_in_ != data.width:
+            raise ValueError(
+                f"X has {data.width} features, but the encoder was fitted to {encoder.n_features_in_}: pass those."
+            )
+        self.encoder_ = encoder
+
+    def _learn_code(self, encoder: Any, data: Any) -> None:
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
-        if self.pretrain:
-            encoder.fit(X, sample_weight=weight)
-        else:
-            encoder._start(X, weight)
+        encoder._fit(data.X, None, data.weight, train=bool(self.pretrain))
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
+
+    def _measure(self, data: Any) -> None:
+        self._frame = self.encoder_._frame
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
@@ -143,28 +93,15 @@ class FineTuned(TorchEstimator):
     def _new_module(self) -> nn.Module:
         return FineTunedNetwork(self.encoder_._new_module(), self._spec["n_components"], self._spec["n_predictions"])
 
-    def _encode(self, module: Any, x: Tensor) -> Tensor:
-        h: Tensor = self.encoder_._encode(module.encoder, x)
+    def _encode(self, module: Any, batch: Batch) -> Tensor:
+        h: Tensor = self.encoder_._encode(module.encoder, batch)
         return h
-
-    @property
-    def _widest(self) -> int:
-        return max(self.encoder_._widest, self._spec["n_predictions"])
 
     # ---------------------------------------------------------------- training
 
-    def _table(self, X: Array, y: Any, weight: np.ndarray | None, device: torch.device) -> Table:
-        """Rows of known y, whose y has two blocks of columns: how much each value counts, and the values."""
-        values = self._values(y, weight)
-        known = ~np.isnan(values)
-        labelled = np.flatnonzero(known.any(axis=1))
-        columns = np.hstack([known, np.where(known, values, 0.0)])[labelled]
-        X, weight = X[labelled], None if weight is None else weight[labelled]
-        if self._is_one_batch(*X.shape):
-            X, columns, weight = merged(X, columns, weight)
-        table = super()._table(X, None, None, device)
-        table.y = to_tensor(counted(columns, weight)).to(table.x.out, getattr(torch, self.dtype))
-        return table
+    def _learnt(self, data: Any, run: Run) -> Any:
+        """The rows of known y."""
+        return super()._learnt(data.take(np.flatnonzero(Known.of(data.y).rows)), run)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         module.start(self.encoder_._ready_module())
@@ -175,32 +112,26 @@ class FineTuned(TorchEstimator):
         """Fit the head alone, with the L2 penalty of LogisticRegression(C=1)."""
         n = len(data)
         with torch.no_grad():
-            h = torch.cat([self._encode(module, data[rows].x) for rows in chunks(n, self._widest)])
+            parts = chunks(n, max(data.width, widest(module)))
+            h = torch.cat([self._encode(module, data[rows]) for rows in parts])
         codes = Table(Rows(h, dtype=h.dtype, device=h.device), None, data.y)
 
         def step(batch: Batch) -> Terms:
-            return backward({"prediction": self._misfit(module.head(batch.x), *halves(batch.y))})
+            return backward({"prediction": self._misfit(module.head(batch.x), batch.y)})
 
         plan = Plan(batch_size=n, max_iter=int(self.n_frozen), shuffle=False)
         minimise(step, codes, Flat(module.head), Optimizer("lbfgs", weight_decay=1 / n), plan, rng)
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
-        return {"prediction": self._misfit(module.head(self._encode(module, batch.x)), *halves(batch.y))}
+        return {"prediction": self._misfit(module.head(self._encode(module, batch)), batch.y)}
 
     # ---------------------------------------------------------------- using
 
-    def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
-        """Predictions, a chunk of rows at a time."""
-        check_is_fitted(self)
-        X = self._check_x(X, reset=False, look_through=False)
-        module: Any = self._ready_module()
-        parts = ((part, (link or self._link)(self._output(module, x))) for part, x in self._finite_chunks(X))
-        return self._collect(parts, X.shape[0], like)
-
-    def _output(self, module: Any, x: Tensor) -> Tensor:
+    def _output(self, module: Any, batch: Batch) -> Tensor:
         """What the head puts out. A few rows are repeated, as products of few rows are rounded in another way."""
+        x = batch.x
         many = x if len(x) >= FEW else x.repeat(FEW, 1)
-        output: Tensor = module.head(self._encode(module, many))
+        output: Tensor = module.head(self._encode(module, Batch(many)))
         return output[: len(x)]
 
 
@@ -227,7 +158,7 @@ def _description(encoder: Any) -> str:
     return f"{type(encoder).__name__}({', '.join(told)})"
 
 
-class FineTunedClassifier(ClassPrediction, FineTuned):
+class FineTunedClassifier(ClassPrediction, _FineTuned):
     """A classifier: a linear head on an encoder that was pretrained without labels, and both trained on.
 
     An encoder h = f(x) is fitted to all rows without their labels. A linear layer is put on its
@@ -283,30 +214,10 @@ class FineTunedClassifier(ClassPrediction, FineTuned):
     ((1797, 32), (1797, 10))
     """
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn the code from all rows, and the classes from those that have a label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers.
-        y : array-like of shape (n_samples,)
-            Labels; -1, None or NaN where there is none.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows, in both; only their ratios matter.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If X, y, the encoder or a parameter is not as described, if fewer than two classes have a
-            label, or if a loss becomes NaN or infinite. The estimator is then as it was before.
-        """
-        return super().fit(X, y, sample_weight)
+    _y_doc: ClassVar[dict[str, str]] = {
+        "fit": """y : array-like of shape (n_samples,)
+    Labels; -1, None or NaN where there is none. At least two classes must have one."""
+    }
 
     def predict_log_proba(self, X: Any) -> Any:
         """Logarithm of the probability of each class.
@@ -322,7 +233,7 @@ class FineTunedClassifier(ClassPrediction, FineTuned):
         return self._predicted(X, like=X, link=lambda output: output.log_softmax(1))
 
 
-class FineTunedRegressor(NumberPrediction, FineTuned):
+class FineTunedRegressor(NumberPrediction, _FineTuned):
     """A regression: a linear head on an encoder that was pretrained without y, and both trained on.
 
     An encoder h = f(x) is fitted to all rows without y. A linear layer is put on its code,
@@ -374,27 +285,7 @@ class FineTunedRegressor(NumberPrediction, FineTuned):
     True
     """
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn the code from all rows, and the regression from those where y is known.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Numbers; NaN where they are unknown.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows, in both; only their ratios matter.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If X, y, the encoder or a parameter is not as described, if a column of y has no number,
-            or if a loss becomes NaN or infinite. The estimator is then as it was before.
-        """
-        return super().fit(X, y, sample_weight)
+    _y_doc: ClassVar[dict[str, str]] = {
+        "fit": """y : array-like of shape (n_samples,) or (n_samples, n_targets)
+    Numbers; NaN where they are unknown. Each column must have one."""
+    }

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from ..base.derivatives import dense_fields
-from ..base.encoding import Coding
-from ..base.estimator import TorchEstimator, _is_stochastic
+from ..base.estimator import Run
 from ..base.params import PositiveInt
 from ..base.state import new_generator
-from ..engine.data import Array, Table
+from ..base.transformer import TorchTransformer, is_stochastic
+from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ._layers import Unrolled, coder_of, described, is_width, make_layers, named_layers, pretrain
@@ -27,7 +27,7 @@ __all__ = ["StackedAutoencoder"]
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
-class StackedAutoencoder(TorchEstimator, Coding):
+class StackedAutoencoder(TorchTransformer):
     """A deep autoencoder made of layers that are trained one by one, and then together.
 
     The first layer learns a code of the rows, the second a code of these codes, and so on. Then the
@@ -121,7 +121,7 @@ class StackedAutoencoder(TorchEstimator, Coding):
     """
 
     layers: Layers = field(default=(64, 16, 2), kw_only=False)
-    n_components: PositiveInt | None = None
+    n_components: PositiveInt | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     fine_tune: bool = True
 
     # ---------------------------------------------------------------- parameters of the layers
@@ -186,7 +186,7 @@ class StackedAutoencoder(TorchEstimator, Coding):
 
     # ---------------------------------------------------------------- fitting
 
-    @available_if(_is_stochastic)
+    @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take one pass of fine-tuning over a chunk of rows, going on from where the last call ended.
 
@@ -218,12 +218,17 @@ class StackedAutoencoder(TorchEstimator, Coding):
             raise ValueError("partial_fit goes on with fine-tuning, which fine_tune=False leaves out: use fit.")
         return super().partial_fit(X, y, sample_weight)
 
-    def _measure(self, X: Array, y: Any, weight: np.ndarray | None) -> None:
-        # Not in _initialise: the first layer sees the rows as they came, and tells how they are scaled.
-        learn = self.max_iter > 0  # zero only in _start, after which nothing has been learnt
-        self.layers_ = pretrain(self._made_layers(), X, weight, new_generator(self.random_state), learn)
-        first = coder_of(self.layers_[0])
-        self.mean_, self.scale_, self._centred = first.mean_, first.scale_, first._centred
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._made_layers()
+
+    def _pretrain(self, data: Any, run: Run) -> None:
+        if not run.resume:
+            rng = new_generator(self.random_state)
+            self.layers_ = pretrain(self._made_layers(), data.X, data.weight, rng, run.train)
+
+    def _measure(self, data: Any) -> None:
+        self._frame = coder_of(self.layers_[0])._frame
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         made = self._made_layers()
@@ -239,16 +244,11 @@ class StackedAutoencoder(TorchEstimator, Coding):
     def _initialise(self, module: Unrolled, data: Table, rng: torch.Generator) -> None:
         module.load_layers()
 
-    def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
-        # Layers look for equal rows too, and else would see them in another order than alone.
-        one_batch = self.fine_tune and super()._is_one_batch(n_samples, n_features)
-        return one_batch and all(layer._is_one_batch(n_samples, n_features) for _, layer in self._made_layers())
-
     def _loss(self, module: Unrolled, batch: Any, rng: torch.Generator | None) -> Terms:
         return {"reconstruction": module.loss(batch.x, batch.weight)}
 
-    def _plan(self, n_samples: int, partial: bool) -> Plan:
-        plan = super()._plan(n_samples, partial)
+    def _plan(self, n_samples: int, run: Run) -> Plan:
+        plan = super()._plan(n_samples, run)
         return plan if self.fine_tune else replace(plan, max_iter=0)
 
     def _conclude(self, data: Table) -> None:
@@ -257,10 +257,10 @@ class StackedAutoencoder(TorchEstimator, Coding):
 
     # ---------------------------------------------------------------- using
 
-    def _encode(self, module: Unrolled, x: Tensor) -> Tensor:
-        return module.encode(x)
+    def _encode(self, module: Unrolled, batch: Batch) -> Tensor:
+        return module.encode(batch.x)
 
-    def _decode(self, module: Unrolled, h: Tensor) -> Tensor:
+    def _decode(self, module: Unrolled, h: Tensor, batch: Batch) -> Tensor:
         return module.decode(h)
 
     def _receptive_fields(self) -> list[np.ndarray]:
@@ -276,10 +276,6 @@ class StackedAutoencoder(TorchEstimator, Coding):
     @property
     def _n_features_out(self) -> int:
         return int(self.layers_[-1]._n_features_out)
-
-    @property
-    def _widest(self) -> int:
-        return max(int(layer._widest) for layer in self.layers_)
 
 
 def _replaced(layers: Sequence[Any], name: str, new: Any) -> list[Any] | tuple[Any, ...]:

@@ -1,19 +1,21 @@
-"""Arrays, frames, sparse matrices, memory maps and tensors as a source with ``len`` and ``[index]``.
+"""Sources of batches: rows of arrays, sparse matrices, memory maps and tensors as tensors.
 
-A source hands out batches as tensors of one dtype on one device, already centred and scaled.
-Centring happens before the cast to float32, so that small variation around a large mean survives.
+A source hands out batches as tensors of one dtype on one device, already in the frame of the module.
+The frame is applied before the cast to float32, so that small variation around a large mean survives.
 """
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+
+from .frame import Frame
 
 __all__ = [
     "Batch",
@@ -22,12 +24,11 @@ __all__ = [
     "Subset",
     "Table",
     "chunks",
-    "column_range",
     "find_nonfinite",
     "is_on",
-    "merge_duplicates",
     "name_of",
     "resolve_device",
+    "rows_of",
     "to_tensor",
 ]
 
@@ -62,12 +63,50 @@ class Batch(NamedTuple):
         return self.emphasis * self.weight[:, None]
 
 
-class Source(Protocol):
-    """All that training asks of data: its length, and a batch for the rows of an index."""
+class Source:
+    """What a model learns from, or is applied to: a length, and a batch for the rows of an index.
 
-    def __len__(self) -> int: ...
+    A subclass has ``__len__``, ``__getitem__`` and a ``width``; the rest is there for tables.
 
-    def __getitem__(self, index: Any) -> Any: ...
+    Attributes
+    ----------
+    width : int
+        Numbers that a row of it takes in memory, by which chunks are cut.
+    weight : Tensor of shape (len(self),) or None
+        Weights of the rows.
+    device : torch.device
+        Where the rows lie.
+    """
+
+    width: int
+    weight: Any = None
+    device: torch.device = torch.device("cpu")
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: Index) -> Any:
+        raise NotImplementedError
+
+    def moments(self) -> tuple[np.ndarray, float]:
+        """Mean of each column and one scale for all: 0 and 1 where there are no columns to measure."""
+        return np.zeros(self.width), 1.0
+
+    def learnt(self, merge: bool) -> Source:
+        """The rows to learn from: equal ones merged if asked to, and weights whose mean is 1."""
+        return self
+
+    def seen(
+        self,
+        frame: Frame | None,
+        target_frame: Frame | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        resident: bool = False,
+        look: Callable[[Index, Tensor], None] | None = None,
+    ) -> Source:
+        """The rows as a module sees them; the arguments are those of ``Rows``."""
+        return self
 
 
 def resolve_device(name: str, dtype: str) -> torch.device:
@@ -118,15 +157,15 @@ def to_tensor(array: Array) -> Tensor:
 
 
 class Rows:
-    """The rows of a table as tensors: (x - offset) / scale.
+    """The rows of an array as tensors, in a frame.
 
     Parameters
     ----------
     X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
-    offset : ndarray of shape (n_features,) or None
-        Taken from each row, in double precision where X has it; None leaves X as it is.
-    scale : float
-        Every entry is divided by it, after the offset.
+    frame : Frame or None
+        Applied in double precision where X has it; None leaves X as it is.
+    look : callable or None
+        ``look(index, x)`` examines every batch that comes out.
     dtype, device
         Of the tensors that come out.
     resident : bool
@@ -136,28 +175,26 @@ class Rows:
     def __init__(
         self,
         X: Array,
-        offset: np.ndarray | None = None,
-        scale: float = 1.0,
+        frame: Frame | None = None,
         *,
         dtype: torch.dtype,
         device: torch.device,
         resident: bool = False,
+        look: Callable[[Index, Tensor], None] | None = None,
     ) -> None:
-        self.X, self.dtype, self.out = X, dtype, device
-        self.offset = None if offset is None else to_tensor(offset)
-        self.scale = scale
-        self._offsets: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
+        self.width = int(X.shape[1])
         self._map = _memory_map(X)
         most = RESIDENT_BYTES if self._map is None else RESIDENT_BYTES // 16
         if resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
             for rows in chunks(len(self), X.shape[1]):
                 whole[rows] = self[rows]
-            self.X, self.offset = whole, None
+            self.X, self.frame = whole, None
 
     @property
     def device(self) -> torch.device:
-        """Where an index into the rows should be."""
+        """Where the rows lie."""
         return self.X.device if isinstance(self.X, Tensor) else torch.device("cpu")
 
     def __len__(self) -> int:
@@ -165,9 +202,12 @@ class Rows:
 
     def __getitem__(self, index: Index) -> Tensor:
         x = self._gather(index)
-        if self.offset is not None:
-            x = x.sub(self._offset_like(x)).mul_(1.0 / self.scale)
-        return x.to(self.dtype).to(self.out)
+        if self.frame is not None:
+            x = self.frame.apply(x)
+        x = x.to(self.dtype).to(self.out)
+        if self.look is not None:
+            self.look(index, x)
+        return x
 
     def _gather(self, index: Index) -> Tensor:
         if isinstance(self.X, Tensor):
@@ -176,14 +216,6 @@ class Rows:
         if self._map is not None:
             self._map.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
         return x
-
-    def _offset_like(self, x: Tensor) -> Tensor:
-        """The offset in the precision and on the device of x."""
-        key = (x.device, x.dtype)
-        if key not in self._offsets:
-            assert self.offset is not None
-            self._offsets[key] = self.offset.to(*key)
-        return self._offsets[key]
 
 
 def _memory_map(X: Array) -> mmap.mmap | None:
@@ -195,36 +227,57 @@ def _memory_map(X: Array) -> mmap.mmap | None:
     return X if shared and hasattr(mmap, "MADV_DONTNEED") else None
 
 
-class Table:
-    """Rows with, if there are any, their weights and targets."""
+class Table(Source):
+    """Rows as a module sees them with, if there are any, their weights and targets."""
 
     def __init__(self, x: Rows, weight: Tensor | None = None, y: Tensor | Rows | None = None) -> None:
         self.x, self.weight, self.y = x, weight, y
+        self.width = x.width
         self.device = x.device
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, index: Index) -> Batch:
+        if isinstance(index, Tensor) and index.device != self.device:
+            index = index.to(self.device)
+
         def pick(column: Tensor | Rows | None) -> Tensor | None:
             return None if column is None else column[index].to(self.x.out)
 
         return Batch(self.x[index], pick(self.weight), pick(self.y))
 
 
-class Subset:
+class Subset(Source):
     """Some rows of a source, in a given order."""
 
-    def __init__(self, data: Source, rows: Tensor) -> None:
+    def __init__(self, data: Any, rows: Tensor) -> None:
         self.data = data
         self.device = getattr(data, "device", rows.device)
+        self.width = getattr(data, "width", 1)
         self.rows = rows.to(self.device)
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Of these rows."""
+        weight: Tensor | None = getattr(self.data, "weight", None)
+        return None if weight is None else weight[self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: Index) -> Any:
+        if isinstance(index, Tensor) and index.device != self.device:
+            index = index.to(self.device)
         return self.data[self.rows[index]]
+
+
+def rows_of(part: Any) -> Tensor:
+    """Which rows of a source a subset, or a subset of a subset, is made of."""
+    rows = torch.arange(len(part), device=part.device)
+    while isinstance(part, Subset):
+        rows, part = part.rows[rows], part.data
+    return rows
 
 
 def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice]:
@@ -232,27 +285,6 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
     size = max(1, elements // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
-
-
-def column_range(X: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest value of each column."""
-    if isinstance(X, Tensor):
-        return X.amin(0).cpu().numpy(), X.amax(0).cpu().numpy()
-    low, high = X.min(axis=0), X.max(axis=0)
-    return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
-
-
-def merge_duplicates(X: Array, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Distinct rows of positive weight in lexical order, with the sum of their weights.
-
-    Where all rows are one batch their order and multiplicity carry no information. Taking it away
-    makes a fit independent of them to the last bit: a weight of two is two copies of a row.
-    """
-    x = X.toarray() if sparse.issparse(X) else X.cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
-    w = np.ones(len(x)) if weight is None else weight
-    distinct, inverse = np.unique(x[w > 0], axis=0, return_inverse=True)
-    sums = np.bincount(inverse.ravel(), w[w > 0])
-    return distinct, None if (sums == sums[0]).all() else sums
 
 
 def find_nonfinite(X: Array) -> tuple[int, int, float] | None:

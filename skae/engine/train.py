@@ -1,16 +1,16 @@
 """minimise(): the only training loop.
 
-It asks two things. Data has a length and hands out a batch for an index. A step leaves gradients in
-the module's buffers and returns named terms, whose sum is the objective; where there is no objective,
-it returns none. What is in a batch, how the gradients come about (back-propagation, Gibbs sampling,
-several losses in turn) and what the terms mean is not known here.
+It asks two things. Data has ``len``, and ``[index]`` hands out a batch for a tensor of row numbers. A
+step leaves gradients in the module's buffers and returns named terms, whose sum is the objective; or a
+``Move``, which also names the parts of the parameters that are to move. Where there is no objective the
+terms only tell of progress, and there may be none. What is in a batch, how the gradients come about
+(back-propagation, Gibbs sampling, several losses in turn) and what the terms mean is not known here.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,11 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import notices
 from .data import Source, Subset
-from .optim import Flat, Optimizer, Terms, total
+from .optim import Flat, Move, Optimizer, Terms, total
 
 __all__ = [
     "Flat",
+    "Move",
     "NonFiniteLossError",
     "Optimizer",
     "Outcome",
@@ -39,11 +41,20 @@ class NonFiniteLossError(ValueError):
     """A loss became NaN or infinite."""
 
 
-def backward(terms: Terms) -> Terms:
-    """Back-propagate the sum of the terms."""
+def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
+    """Back-propagate the sum of the terms and return them.
+
+    Parameters
+    ----------
+    terms : dict of str to Tensor
+        Named scalars.
+    parameters : iterable of Tensor, default=None
+        The only parameters whose gradient is added to; None adds to that of all.
+    """
     objective = total(terms)
     if objective.requires_grad:
-        torch.autograd.backward(objective, torch.ones_like(objective))
+        inputs = None if parameters is None else list(parameters)
+        torch.autograd.backward(objective, torch.ones_like(objective), inputs=inputs)
     return terms
 
 
@@ -70,7 +81,13 @@ class Plan:
     shuffle: bool = True
     verbose: int = 0
     monitor: str | None = "loss"
-    """What must fall: a term, "loss" for the sum of all, "validation_loss", or None where there is no objective."""
+    """What must fall: a term of every epoch, "loss" for the sum of all, "validation_loss", or None for nothing."""
+    objective: bool = True
+    """Whether the sum of the terms is what training brings down; if not, the history has no "loss"."""
+
+    def __post_init__(self) -> None:
+        if self.monitor == "loss" and not self.objective:
+            raise ValueError("monitor='loss' needs terms whose sum is the objective: monitor a term, or None.")
 
 
 @dataclass(frozen=True)
@@ -78,9 +95,10 @@ class Outcome:
     """What training leaves beside the weights."""
 
     history: dict[str, list[float]]
-    """Mean of each term, of their sum "loss" and, if there is one, "validation_loss", an epoch."""
+    """An entry an epoch: "loss", the sum of the terms, if it is the objective; the mean of each term over
+    the rows of the steps that returned it, NaN if none did; and what was examined, such as "validation_loss"."""
     loss: float
-    """The monitored value of the weights that were kept."""
+    """The monitored value of the weights that were kept. If nothing is monitored, the last "loss"; NaN without one."""
     still_falling: bool
     """Whether training at a constant rate ended while the monitored term was still falling."""
 
@@ -94,7 +112,7 @@ def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
 
 
 def minimise(
-    step: Callable[[Any], Terms],
+    step: Callable[[Any], Terms | Move],
     data: Source,
     flat: Flat,
     optimizer: Optimizer,
@@ -110,8 +128,10 @@ def minimise(
     Parameters
     ----------
     step : callable
-        ``step(batch)`` adds the gradient to ``flat.grad`` and returns named scalar terms.
+        ``step(batch)`` adds the gradient to ``flat.grad`` and returns named scalar terms, or a ``Move``.
     data : Source
+        Its index is a tensor of row numbers on the device of the parameters. A list of batches will do,
+        with ``batch_size=1``.
     flat : Flat
     optimizer : Optimizer
     plan : Plan
@@ -140,22 +160,20 @@ def minimise(
                 if watch.finished:
                     break
     except KeyboardInterrupt:
-        warnings.warn(
-            f"Training was interrupted in epoch {watch.n_epochs + 1}; the best weights so far are kept.", stacklevel=2
-        )
+        notices.warn(f"Training was interrupted in epoch {watch.n_epochs + 1}; the best weights so far are kept.")
         return watch.conclude()
     except BaseException:
         saved, optimizer.moments = before
         flat.load(saved)
         raise
     if watch.one_batch and watch.pending is not None:
-        everything = data[torch.arange(len(data), device=getattr(data, "device", None))]
+        everything = data[torch.arange(len(data), device=flat.theta.device)]
         watch.settle(optimizer.gradient(flat, lambda: step(everything)))
     return watch.conclude()
 
 
 def _epoch(
-    step: Callable[[Any], Terms],
+    step: Callable[[Any], Terms | Move],
     data: Source,
     flat: Flat,
     optimizer: Optimizer,
@@ -163,22 +181,24 @@ def _epoch(
     rng: torch.Generator,
     epoch: int,
 ) -> dict[str, float]:
-    """One pass over the data: the mean of each term over the rows."""
+    """One pass over the data: the mean of each term over the rows of the steps that returned it."""
     n = len(data)
     order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
-    order = order.to(getattr(data, "device", order.device))
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
+    seen: dict[str, int] = {}
     done = 0
-    for index in batches(n, plan.batch_size, order):
-        batch = data[index]
+    for index in batches(n, plan.batch_size, order.to(flat.theta.device)):
+        size, batch = len(index), data[index]
         rate = plan.rate * factor((epoch + done / n) / plan.max_iter)
         for name, value in optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
             if name not in sums:
-                sums[name] = torch.zeros_like(value)
-            sums[name].add_(value.detach(), alpha=len(index) / n)
-        done += len(index)
-    return dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True)) if sums else {}
+                sums[name], seen[name] = torch.zeros_like(value), 0
+            sums[name].add_(value.detach(), alpha=size / n)
+            seen[name] += size
+        done += size
+    means = torch.stack(list(sums.values())).tolist() if sums else []
+    return {name: mean * (n / seen[name]) for name, mean in zip(sums, means, strict=True)}
 
 
 class _Watch:
@@ -202,12 +222,12 @@ class _Watch:
 
     def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
         """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
-        row = {"loss": sum(terms.values()), **terms} if terms else {}
+        row = {"loss": sum(terms.values()), **terms} if terms and self.plan.objective else dict(terms)
         row |= self.examine()
         for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
             self._require_finite(name, row[name], epoch)
-        for name, value in row.items():
-            self.history.setdefault(name, []).append(value)
+        for name in {**self.history, **row}:
+            self.history.setdefault(name, [math.nan] * epoch).append(row.get(name, math.nan))
         self.n_epochs = epoch + 1
         if self.plan.monitor is not None:
             self._compare(row[self.plan.monitor])
@@ -245,9 +265,8 @@ class _Watch:
 
     def conclude(self) -> Outcome:
         """End at the best epoch, or at the last where nothing is monitored."""
-        last = self.history.get("loss", [math.nan])[-1]
         if self.plan.monitor is None:
-            return Outcome(self.history, last, False)
+            return Outcome(self.history, self.history.get("loss", [math.nan])[-1], False)
         if self.pending is not None and not self.one_batch and self.n_epochs:
             self._keep_pending(self.at_least)
         self.flat.load(self.best)

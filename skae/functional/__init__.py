@@ -7,12 +7,14 @@ from .losses import (
     average,
     bernoulli_nll,
     categorical_nll,
+    gaussian_nll,
     mean_squared_error,
     poisson_nll,
     squared_error,
     weighted_average,
 )
-from .noise import dropout_mask
+from .noise import dropout_mask, latin_hypercube, spawn, standard_normal
+from .parameters import gradient_of, uniform_weights
 from .penalties import PENALTIES
 
 __all__ = [
@@ -27,12 +29,18 @@ __all__ = [
     "bernoulli_nll",
     "categorical_nll",
     "dropout_mask",
+    "gaussian_nll",
+    "gradient_of",
     "group_log_softmax",
     "group_max",
     "group_sum",
+    "latin_hypercube",
     "mean_squared_error",
     "poisson_nll",
     "slope",
+    "spawn",
     "squared_error",
+    "standard_normal",
+    "uniform_weights",
     "weighted_average",
 ]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 __all__ = ["ACTIVATIONS", "EPS", "SLOPES", "SLOPE_FROM_OUTPUT", "batch_norm", "slope"]
 
 EPS = 1e-5
-"""What keeps a variance away from zero."""
+"""What keeps a variance away from 0, and a probability away from 0 and 1."""
 
 
 def _identity(x: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["bernoulli_divergence"]
+from .activations import EPS
 
-EPS = 1e-5
-"""What keeps a probability away from 0 and 1."""
+__all__ = ["bernoulli_divergence"]
 
 
 def bernoulli_divergence(rho: float, r: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,27 +9,31 @@ __all__ = ["group_log_softmax", "group_max", "group_sum"]
 
 
 def group_log_softmax(logits: Tensor, member: Tensor, n_groups: int) -> Tensor:
-    """Log-softmax within groups of columns of any sizes, all groups at once.
+    """Log-softmax within each group of columns. Groups may be of any sizes.
 
     Parameters
     ----------
-    logits : Tensor of shape (n, n_columns)
+    logits : Tensor of shape (..., n_columns)
     member : LongTensor of shape (n_columns,)
         The group of each column.
     n_groups : int
+
+    Returns
+    -------
+    Tensor of shape (..., n_columns)
     """
     with torch.no_grad():  # the shift cancels, and so does its gradient
         largest = group_max(logits, member, n_groups)
-    z = logits - largest[:, member]
-    return z - group_sum(z.exp(), member, n_groups).log()[:, member]
+    z = logits - largest[..., member]
+    return z - group_sum(z.exp(), member, n_groups).log()[..., member]
 
 
 def group_max(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
-    """Greatest of the columns of each group, of shape (n, n_groups)."""
-    lowest = x.new_full((len(x), n_groups), -torch.inf)
-    return lowest.scatter_reduce(1, member.expand_as(x), x, "amax")
+    """Largest of the columns of each group, of shape (..., n_groups)."""
+    lowest = x.new_full((*x.shape[:-1], n_groups), -torch.inf)
+    return lowest.scatter_reduce(-1, member.expand_as(x), x, "amax")
 
 
 def group_sum(x: Tensor, member: Tensor, n_groups: int) -> Tensor:
-    """Sum of the columns of each group, of shape (n, n_groups)."""
-    return x.new_zeros((len(x), n_groups)).index_add(1, member, x)
+    """Sum of the columns of each group, of shape (..., n_groups)."""
+    return x.new_zeros((*x.shape[:-1], n_groups)).index_add(-1, member, x)

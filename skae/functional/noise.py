@@ -1,13 +1,73 @@
-"""Random numbers from a generator that is handed over."""
+"""Random numbers: from a generator that is handed over, or common to all rows and calls."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
-__all__ = ["dropout_mask"]
+__all__ = ["dropout_mask", "latin_hypercube", "spawn", "standard_normal"]
+
+COMMON_SEED = 0
+"""Seed of the common noise."""
+LEAST_QUANTILE = 1e-6
+"""What keeps a quantile away from 0 and 1, where that of a normal variable is infinite."""
+
+
+def spawn(rng: torch.Generator, device: torch.device) -> torch.Generator:
+    """A generator of its own on a device, whose seed another one draws."""
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng, device=rng.device)))
 
 
 def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
     """Zero with probability p and 1 / (1 - p) otherwise, in the shape of x."""
     return torch.empty_like(x).bernoulli_(1 - p, generator=rng).div_(1 - p)
+
+
+def standard_normal(like: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Numbers from N(0, 1); without a generator common noise, the same for all rows and in every call.
+
+    A loss that is estimated with common noise is a function of the weights alone, and a row's share of
+    it depends on that row alone. The draws of common noise are spread evenly, see ``latin_hypercube``,
+    so that few of them are enough.
+
+    Parameters
+    ----------
+    like : Tensor of shape (n, width) or (..., n, width)
+        Its shape, precision and device are those of the result. Leading axes count draws.
+    rng : torch.Generator or None
+        A generator on the same device. None asks for common noise.
+
+    Returns
+    -------
+    Tensor
+        A new tensor. Two calls without a generator return equal numbers where draws and width are equal.
+    """
+    if rng is not None:
+        return torch.empty_like(like).normal_(generator=rng)
+    *draws, _, width = like.shape
+    quantiles = latin_hypercube(math.prod(draws), width, torch.Generator().manual_seed(COMMON_SEED))
+    common = torch.special.ndtri(quantiles).to(like).view(*draws, 1, width)
+    return common.expand_as(like).contiguous()
+
+
+def latin_hypercube(n_draws: int, width: int, rng: torch.Generator) -> Tensor:
+    """Numbers in (0, 1) that are spread evenly over each column (McKay, Beckman and Conover, 1979).
+
+    Each of the intervals (0, 1/n), (1/n, 2/n), ... of a column holds one of its n numbers. As quantiles
+    they are draws from any distribution, whose means have less variance than those of independent draws.
+
+    Parameters
+    ----------
+    n_draws, width : int
+    rng : torch.Generator
+        A generator on the CPU.
+
+    Returns
+    -------
+    Tensor of shape (n_draws, width), float32
+    """
+    interval = torch.rand((n_draws, width), generator=rng).argsort(0)
+    u = (interval + torch.rand((n_draws, width), generator=rng)) / n_draws
+    return u.clamp(LEAST_QUANTILE, 1 - LEAST_QUANTILE)

@@ -30,12 +30,12 @@ class LearningCurveDisplay:
     Parameters
     ----------
     history : dict of str to array-like of shape (n_epochs,)
-        A list a curve: "loss", the terms it is the sum of, and "validation_loss" if there is one.
-        Epochs in which a quantity was not computed are NaN.
+        A list a curve: the terms; "loss", their sum, if it is the objective; and "validation_loss" if
+        there is one. Epochs in which a quantity was not computed are NaN.
     monitor : str or None, default="auto"
-        The curve whose lowest point is marked; "auto" is "validation_loss" if there is one and
-        "loss" otherwise. None marks nothing, which suits losses that need not fall, such as
-        adversarial ones.
+        The curve whose lowest point is marked; "auto" is "validation_loss" if there is one, else
+        "loss" if there is one, else None. None marks nothing, which suits terms that need not fall,
+        such as adversarial ones.
 
     Attributes
     ----------

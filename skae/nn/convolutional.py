@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import functional
-from .dense import BatchNorm, Coder, Dense, TransposedDense
+from .coder import Coder
+from .dense import BatchNorm, Dense, TransposedDense
 
 __all__ = ["Convolution", "Decoder", "Encoder", "HiddenMap", "ImageAutoencoder", "Level", "TransposedConvolution"]
 
@@ -94,10 +96,11 @@ class Convolution(nn.Module):
         pool = F.max_pool2d if level.pooling == "max" else F.avg_pool2d
         return pool(z, 2, ceil_mode=True)
 
+    @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
         """Draw the kernels as ``Dense`` draws its weights, and set the biases to zero."""
-        _fill(self.weight, self.weight[0].numel(), rng)
-        nn.init.zeros_(self.bias)
+        self.weight.copy_(functional.uniform_weights(self.weight, self.weight[0].numel(), rng))
+        self.bias.zero_()
 
 
 class TransposedConvolution(nn.Module):
@@ -123,9 +126,10 @@ class TransposedConvolution(nn.Module):
     def weight(self) -> Tensor:
         """Kernels, shaped as those of ``Convolution``."""
         (tied,) = self._tied
-        weight = self.own if tied is None else tied.weight
-        assert weight is not None
-        return weight
+        if tied is not None:
+            return tied.weight[: self.level.coarse[0]]
+        assert self.own is not None
+        return self.own
 
     def forward(self, x: Tensor) -> Tensor:
         """Expand a batch of maps."""
@@ -133,20 +137,15 @@ class TransposedConvolution(nn.Module):
         surplus = [f - 1 - level.stride * (c - 1) for f, c in zip(level.fine[1:], level.coarse[1:], strict=True)]
         return F.conv_transpose2d(x, self.weight, self.bias, level.stride, level.padding, surplus)
 
+    @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
         """Draw kernels of its own, for as many inputs as a fine pixel has on average."""
         if self.own is not None:
             (_, *fine), (_, *coarse) = self.level.fine, self.level.coarse
-            _fill(self.own, self.own[:, 0].numel() * math.prod(coarse) / math.prod(fine), rng)
+            fan_in = self.own[:, 0].numel() * math.prod(coarse) / math.prod(fine)
+            self.own.copy_(functional.uniform_weights(self.own, fan_in, rng))
         if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-
-@torch.no_grad()
-def _fill(weight: Tensor, fan_in: float, rng: torch.Generator) -> None:
-    """U(-c, c), c^2 = 1.5 / fan_in."""
-    c = math.sqrt(1.5 / fan_in)
-    weight.copy_(torch.rand(weight.shape, generator=rng, dtype=weight.dtype).mul_(2 * c).sub_(c))
+            self.bias.zero_()
 
 
 class HiddenMap(nn.Module):
@@ -221,7 +220,6 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.levels = list(levels)
-        self.is_tied = tied is not None
         shared: Any = [None] * len(levels) if tied is None else tied.convolutions
         self.convolutions = nn.ModuleList(
             TransposedConvolution(level, kernels, biased=level is not levels[0])
@@ -256,11 +254,11 @@ class Decoder(nn.Module):
                 part.initialise(rng)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ImageAutoencoder(Coder):
-    """Convolutional encoder, decoder and likelihood, optionally as a residual around a linear projection.
+    """Convolutional encoder and decoder of images.
 
-    h = f(x) + P x and eta = g(h) + P' h, where f and g are convolutional. The projection P is there
-    only if ``projected``, and is not trained.
+    The parameters beside these are those of ``Coder``.
 
     Parameters
     ----------
@@ -272,101 +270,82 @@ class ImageAutoencoder(Coder):
         Odd.
     pooling : {"max", "average", "stride"} or None
     code : {"vector", "map"}
-    n_features, n_outputs : int
-        Widths of x and of what is reconstructed, which is x unless another target is given.
-    n_components : int
-        Width of a vector, or channels of a map.
-    hidden_layer_sizes : sequence of int
-        Widths of the dense layers between the last hidden map and a vector.
-    activation, code_activation : str
-        Keys of ``functional.ACTIVATIONS``.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
-    categories : sequence of int
-        Group sizes of the categorical likelihood.
-    tied_weights, projected, batch_norm : bool
-    dropout : float
+        With a map, ``n_components`` counts its channels, and ``hidden_layer_sizes`` are not used. With a
+        vector, these are the widths of the dense layers between the last hidden map and the code.
+
+    Attributes
+    ----------
+    code_shape : tuple of int
+        Channels, height and width of a map, or the width of a vector.
     """
 
-    def __init__(
-        self,
-        *,
-        image_shape: Shape,
-        channels: Sequence[int],
-        kernel_size: int,
-        pooling: str | None,
-        code: str,
-        n_features: int,
-        n_components: int,
-        n_outputs: int,
-        hidden_layer_sizes: Sequence[int],
-        activation: str,
-        code_activation: str,
-        likelihood: str,
-        categories: Sequence[int],
-        tied_weights: bool,
-        projected: bool,
-        dropout: float,
-        batch_norm: bool,
-    ) -> None:
-        super().__init__(n_features, n_components, likelihood, categories, projected)
-        options: dict[str, Any] = {"activation": activation, "dropout": dropout, "batch_norm": batch_norm}
-        is_map = code == "map"
-        widths = [*channels, n_components] if is_map else channels
-        levels = levels_of(image_shape, widths, kernel_size, pooling)
-        _, height, width = image_shape
-        mirrored = levels_of((n_outputs // (height * width), height, width), widths, kernel_size, pooling)
-        self.code_shape = levels[-1].coarse if is_map else (n_components,)
+    image_shape: Shape
+    channels: Sequence[int]
+    kernel_size: int
+    pooling: str | None
+    code: str
+    encoder: Encoder = field(init=False)
+    decoder: Decoder = field(init=False)
 
-        def maps(of_code: str) -> list[HiddenMap]:
-            hidden = [HiddenMap(n, **options) for n in channels]
-            return [*hidden, HiddenMap(n_components, of_code)] if is_map else hidden
-
+    def _make_layers(self) -> None:
+        _, height, width = self.image_shape
+        n_code, n_colours = self.n_moments * self.n_components, self.n_outputs // (height * width)
+        levels = self._levels(self.image_shape, n_code)
+        mirrored = self._levels((n_colours, height, width), self.n_components)
+        self.code_shape = mirrored[-1].coarse if self.code == "map" else (self.n_components,)
         inward = outward = None
-        if not is_map:
-            sizes = [math.prod(levels[-1].coarse), *hidden_layer_sizes, n_components]
-            inward = Dense(sizes, output_activation=code_activation, **options)
-            shared = TransposedDense(inward, sizes[::-1], **options) if tied_weights else None
-            outward = shared or Dense(sizes[::-1], **options)
-        self.encoder = Encoder(levels, maps(code_activation), inward)
-        self.decoder = Decoder(mirrored, maps("identity"), outward, self.encoder if tied_weights else None)
+        if self.code == "vector":
+            inward, outward = self._dense_layers([math.prod(levels[-1].coarse), *self.hidden_layer_sizes])
+        self.encoder = Encoder(levels, self._maps(n_code, self.code_activation), inward)
+        maps = self._maps(self.n_components, "identity")
+        self.decoder = Decoder(mirrored, maps, outward, self.encoder if self.tied_weights else None)
 
-    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Code of each row."""
-        return self._project(self.encoder(self.head.embed(x), rng), x)
+    def _levels(self, image_shape: Shape, n_code: int) -> list[Level]:
+        channels = [*self.channels, n_code] if self.code == "map" else self.channels
+        return levels_of(image_shape, channels, self.kernel_size, self.pooling)
 
-    def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Parameter eta of p(x | h)."""
-        return self._expand(self.decoder(h, rng), h)
+    def _options(self) -> dict[str, Any]:
+        return {"activation": self.activation, "dropout": self.dropout, "batch_norm": self.batch_norm}
+
+    def _maps(self, n_code: int, of_code: str) -> list[HiddenMap]:
+        hidden = [HiddenMap(n, **self._options()) for n in self.channels]
+        return [*hidden, HiddenMap(n_code, of_code)] if self.code == "map" else hidden
+
+    def _dense_layers(self, sizes: Sequence[int]) -> tuple[Dense, Dense]:
+        """Layers from the last map to a vector, through these sizes, and back."""
+        n_code, back = self.n_moments * self.n_components, [self.n_components, *reversed(sizes)]
+        inward = Dense([*sizes, n_code], output_activation=self.code_activation, **self._options())
+        if self.tied_weights:
+            return inward, TransposedDense(inward, back, **self._options())
+        return inward, Dense(back, **self._options())
+
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes at its widest."""
+        return max(level.width for level in self.encoder.levels)
+
+    @property
+    def multiplications(self) -> int:
+        """Of the convolutions, for a row."""
+        return sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """See ``Coder``; m passes back through the encoder, which can be differentiated again."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            h = self.encode(x)
-            rows = [torch.autograd.grad(h, x, u.expand_as(h), create_graph=True)[0] for u in v.unbind(1)]
+            mean = self.encode(x).chunk(self.n_moments, 1)[0]
+            rows = [torch.autograd.grad(mean, x, u.expand_as(mean), create_graph=True)[0] for u in v.unbind(1)]
         return torch.stack(rows, 1)
 
-    @torch.no_grad()
-    def initialise(self, mean: Tensor, rng: torch.Generator) -> None:
-        """Start as the textbook network whose output, at the code zero, is about the mean of x."""
-        self.encoder.initialise(rng)
-        self.decoder.initialise(rng)
-        self.decoder.bias.copy_(self.head.link(mean))
-
-    @torch.no_grad()
-    def start_at_projection(self, axes: Tensor, variances: Tensor) -> None:
-        """Silence f and g, which then only learn what the projection on the axes leaves over.
-
-        The decoder's first layer is scaled to codes of these variances. Tied weights keep their
-        random start: silenced, they would stay at PCA, a saddle point.
-        """
-        assert self.projection is not None
+    def _silence(self, deviations: Tensor) -> None:
+        """Tied weights keep their random start: silenced, they would stay at PCA, a saddle point."""
         assert self.encoder.dense is not None
         assert self.decoder.dense is not None
-        self.projection.copy_(axes)
-        if not self.decoder.is_tied:
-            self.encoder.dense.weights[-1].zero_()
-            self.decoder.dense.weights[0].div_(variances.sqrt().clamp_min(1e-3))
-            to_output: Any = self.decoder.convolutions[0]
-            to_output.weight.zero_()
-        self.decoder.bias.sub_(self.decoder(torch.zeros_like(axes[:, 0])[None])[0])
+        code = self.encoder.dense.weights[-1]
+        if self.tied_weights:
+            code[self.n_components :].zero_()
+            return
+        code.zero_()
+        self.decoder.dense.weights[0].div_(deviations)
+        to_output: Any = self.decoder.convolutions[0]
+        to_output.weight.zero_()

@@ -7,7 +7,6 @@ means inference. Modules have no mode to switch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import functional
-from .likelihoods import head_of
+from .coder import Coder
 
-__all__ = ["BatchNorm", "Coder", "Dense", "DenseAutoencoder", "TransposedDense"]
+__all__ = ["BatchNorm", "Dense", "DenseAutoencoder", "TransposedDense"]
 
 
 class BatchNorm(nn.Module):
@@ -54,11 +53,6 @@ class BatchNorm(nn.Module):
 
 Tape: TypeAlias = list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]]
 """Weight, input, pre-activation, activation and dropout mask of each layer."""
-
-
-def _grad(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
 
 
 class Dense(nn.Module):
@@ -113,15 +107,19 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Propagate a batch; with a generator, as in training."""
-        last = len(self.activations) - 1
         for i, (weight, bias) in enumerate(self.layers()):
-            x = F.linear(x, weight, bias)
-            if self.norms and i < last:
-                x = self.norms[i](x, rng)
-            x = functional.ACTIVATIONS[self.activations[i]](x)
-            if self.dropout and rng is not None and i < last:
-                x = x * functional.dropout_mask(x, self.dropout, rng)
+            x = self._through_units(i, F.linear(x, weight, bias), rng)
         return x
+
+    def _through_units(self, i: int, z: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """What the units of a layer make of their input: normalised, activated, and silenced in part."""
+        is_hidden = i < len(self.activations) - 1
+        if self.norms and is_hidden:
+            z = self.norms[i](z, rng)
+        a = functional.ACTIVATIONS[self.activations[i]](z)
+        if self.dropout and rng is not None and is_hidden:
+            a = a * functional.dropout_mask(a, self.dropout, rng)
+        return a
 
     def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``forward`` in training without batch normalisation, and what ``backpropagate`` needs of it."""
@@ -178,23 +176,27 @@ class Dense(nn.Module):
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
         """Where the gradients of each layer go, shaped as ``layers``."""
-        return [(_grad(w), _grad(b)) for w, b in zip(self.weights, self.biases, strict=True)]
+        return [(functional.gradient_of(w), functional.gradient_of(b)) for w, b in self.layers()]
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
         """Draw weights from U(-c, c), c^2 = 1.5 / fan_in, and set the biases to zero."""
         for weight, bias in self.layers():
-            c = math.sqrt(1.5 / weight.shape[1])
-            weight.copy_(torch.rand(weight.shape, generator=rng, dtype=weight.dtype).mul_(2 * c).sub_(c))
+            weight.copy_(functional.uniform_weights(weight, weight.shape[1], rng))
             bias.zero_()
 
 
 class TransposedDense(Dense):
-    """The decoder that shares its encoder's weights, W_d = W_e', and has biases of its own."""
+    """A decoder that shares its encoder's weights, W_d = W_e', and has biases of its own.
+
+    Where the encoder's last layer is wider than the code, the weights of the code's mean are shared: the
+    first rows.
+    """
 
     def __init__(self, encoder: Dense, sizes: Sequence[int], activation: str, **options: Any) -> None:
         super().__init__(sizes, activation, **options)
         self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
+        self._n_inputs = sizes[0]
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
         for i, n_out in enumerate(sizes[1:]):
@@ -202,11 +204,17 @@ class TransposedDense(Dense):
 
     @property
     def weights(self) -> list[Tensor]:
-        return [weight.t() for weight in reversed(self._encoder[0].weights)]
+        return self._transposed(self._encoder[0].weights)
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        into = [_grad(weight).t() for weight in reversed(self._encoder[0].weights)]
-        return [(w, _grad(b)) for w, b in zip(into, self.biases, strict=True)]
+        weights = self._transposed([functional.gradient_of(weight) for weight in self._encoder[0].weights])
+        return [(w, functional.gradient_of(b)) for w, b in zip(weights, self.biases, strict=True)]
+
+    def _transposed(self, weights: list[Tensor]) -> list[Tensor]:
+        *lower, last = weights
+        if len(last) > self._n_inputs:
+            last = last[: self._n_inputs]
+        return [weight.t() for weight in (last, *reversed(lower))]
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -215,119 +223,26 @@ class TransposedDense(Dense):
             bias.zero_()
 
 
-class Coder(nn.Module):
-    """What autoencoders' modules share: likelihood, projection, and the code's derivative.
-
-    h = f(x) + P x and eta = g(h) + P' h. The projection P is there only if ``projected``, and is not
-    trained.
-
-    Parameters
-    ----------
-    n_features, n_components : int
-        Widths of x and of h.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
-    categories : sequence of int
-        Group sizes of the categorical likelihood.
-    projected : bool
-    """
-
-    projection: Tensor | None
-
-    def __init__(
-        self, n_features: int, n_components: int, likelihood: str, categories: Sequence[int], projected: bool
-    ) -> None:
-        super().__init__()
-        self.register_buffer("projection", torch.zeros(n_components, n_features) if projected else None)
-        self.head = head_of(likelihood, categories)
-
-    def _project(self, f: Tensor, x: Tensor) -> Tensor:
-        return f if self.projection is None else torch.addmm(f, x, self.projection.t())
-
-    def _expand(self, g: Tensor, h: Tensor) -> Tensor:
-        return g if self.projection is None else torch.addmm(g, h, self.projection)
-
-    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """Products v'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_features)
-        v : Tensor of shape (n or 1, m, n_components)
-
-        Returns
-        -------
-        Tensor of shape (n, m, n_features)
-        """
-        raise NotImplementedError
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether there is more than one layer between x and its code."""
-        return True
-
-    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
-        """||J||_F^2 of each row, given the code."""
-        every_unit = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None]
-        return self.pull_back(x, every_unit).square().sum((1, 2))
-
-
 class DenseAutoencoder(Coder):
-    """Encoder, decoder and likelihood, optionally as a residual around a linear projection.
+    """Encoder and decoder that are stacks of dense layers. The decoder has the encoder's hidden layers in reverse."""
 
-    h = f(x) + P x and eta = g(h) + P' h, where f and g are dense stacks. The projection P is there
-    only if ``projected``, and is not trained: W_d = W_e' if ``tied_weights``.
+    encoder: Dense
+    decoder: Dense
 
-    Parameters
-    ----------
-    n_features, n_components, n_outputs : int
-        Widths of x, of h and of what is reconstructed, which is x unless another target is given.
-    hidden_layer_sizes : sequence of int
-        Widths of the encoder's hidden layers; the decoder has the same in reverse.
-    activation, code_activation : str
-        Keys of ``functional.ACTIVATIONS``.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
-    categories : sequence of int
-        Group sizes of the categorical likelihood.
-    tied_weights, projected, batch_norm : bool
-    dropout : float
-    """
-
-    def __init__(
-        self,
-        *,
-        n_features: int,
-        n_components: int,
-        n_outputs: int,
-        hidden_layer_sizes: Sequence[int],
-        activation: str,
-        code_activation: str,
-        likelihood: str,
-        categories: Sequence[int],
-        tied_weights: bool,
-        projected: bool,
-        dropout: float,
-        batch_norm: bool,
-    ) -> None:
-        super().__init__(n_features, n_components, likelihood, categories, projected)
-        sizes = [n_features, *hidden_layer_sizes, n_components]
-        outward = [n_components, *hidden_layer_sizes[::-1], n_outputs]
-        options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm}
-        self.encoder = Dense(sizes, activation, code_activation, **options)
-        if tied_weights:
-            self.decoder: Dense = TransposedDense(self.encoder, outward, activation, **options)
+    def _make_layers(self) -> None:
+        hidden = list(self.hidden_layer_sizes)
+        options: dict[str, Any] = {"dropout": self.dropout, "batch_norm": self.batch_norm}
+        inward = [self.n_features, *hidden, self.n_moments * self.n_components]
+        outward = [self.n_components, *reversed(hidden), self.n_outputs]
+        self.encoder = Dense(inward, self.activation, self.code_activation, **options)
+        if self.tied_weights:
+            self.decoder = TransposedDense(self.encoder, outward, self.activation, **options)
         else:
-            self.decoder = Dense(outward, activation, **options)
-
-    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Code of each row."""
-        return self._project(self.encoder(self.head.embed(x), rng), x)
-
-    def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Parameter eta of p(x | h)."""
-        return self._expand(self.decoder(h, rng), h)
+            self.decoder = Dense(outward, self.activation, **options)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        through = self.head.embed_slope(x, self.encoder.pull_back(self.head.embed(x), v))
+        of_code = v if self.n_moments == 1 else F.pad(v, (0, (self.n_moments - 1) * self.n_components))
+        through = self.likelihood.embed_slope(x, self.encoder.pull_back(self.likelihood.embed(x), of_code))
         return through if self.projection is None else through + v @ self.projection
 
     @property
@@ -336,14 +251,14 @@ class DenseAutoencoder(Coder):
 
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
         activation = self.encoder.activations[-1]
-        one_layer = not (self.is_deep or self.head.embeds or self.projection is not None)
-        if not one_layer or activation not in functional.SLOPE_FROM_OUTPUT:
+        in_one_layer = not (self.is_deep or self.likelihood.embeds or self.projection is not None)
+        if not in_one_layer or self.n_moments > 1 or activation not in functional.SLOPE_FROM_OUTPUT:
             return super().squared_jacobian(x, h)
         return functional.slope(activation, h, h).square() @ self.encoder.weights[0].square().sum(1)
 
     def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``encode`` in training, and what ``encode_backward`` needs of it."""
-        f, tape = self.encoder.propagate(self.head.embed(x), rng)
+        f, tape = self.encoder.propagate(self.likelihood.embed(x), rng)
         return self._project(f, x), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
@@ -352,34 +267,22 @@ class DenseAutoencoder(Coder):
         return self._expand(g, h), tape
 
     def encode_backward(self, tape: Tape, g: Tensor) -> None:
-        """Add the gradients of the encoder, given that of the code."""
+        """Add the gradients of the encoder's parameters to theirs, given that of all columns of ``encode``."""
         self.encoder.backpropagate(tape, g, to_input=False)
 
     def decode_backward(self, tape: Tape, g: Tensor) -> Tensor:
-        """Add the gradients of the decoder, given that of eta; return that of the code."""
+        """Add the gradients of the decoder's parameters to theirs, given that of eta; return that of h."""
         through: Tensor = self.decoder.backpropagate(tape, g)  # type: ignore[assignment]
-        return through if self.projection is None else through.addmm_(g, self.projection.t())
+        return through if self.expansion is None else through.addmm_(g, self.expansion.t())
 
-    @torch.no_grad()
-    def initialise(self, mean: Tensor, rng: torch.Generator) -> None:
-        """Start as the textbook network whose output, at the code zero, is about the mean of x."""
-        self.encoder.initialise(rng)
-        self.decoder.initialise(rng)
-        self.decoder.biases[-1].copy_(self.head.link(mean))
-
-    @torch.no_grad()
-    def start_at_projection(self, axes: Tensor, variances: Tensor) -> None:
-        """Silence f and g, which then only learn what the projection on the axes leaves over.
-
-        The decoder's first layer is scaled to codes of these variances. Tied weights keep their
-        random start if there is a hidden layer: silenced, they would stay at PCA, a saddle point.
-        """
-        assert self.projection is not None
-        self.projection.copy_(axes)
-        tied = isinstance(self.decoder, TransposedDense)
-        if not tied or len(self.encoder.weights) == 1:
-            self.encoder.weights[-1].zero_()
-        if not tied:
-            self.decoder.weights[0].div_(variances.sqrt().clamp_min(1e-3))
+    def _silence(self, deviations: Tensor) -> None:
+        """Tied weights keep their random start if there is a hidden layer: silenced, they would stay at PCA."""
+        code = self.encoder.weights[-1]
+        if not self.tied_weights:
+            code.zero_()
+            self.decoder.weights[0].div_(deviations)
             self.decoder.weights[-1].zero_()
-        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.encoder.biases[-1])[None])[0])
+        elif self.is_deep:
+            code[self.n_components :].zero_()
+        else:
+            code.zero_()

@@ -1,50 +1,103 @@
-"""Likelihoods of the data given a decoder's output: loss, its gradient, mean and link."""
+"""Likelihoods p(x | eta) of a row x, given the decoder's output eta.
+
+An autoencoder minimises ``loss``. A model of the density needs nats: ``log_likelihood`` of each row, and
+their negative mean ``nll`` with its gradient. The two differ for ``Gaussian``, whose loss is the squared error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .. import functional
 
-__all__ = ["Bernoulli", "Categorical", "Gaussian", "Head", "Poisson", "head_of"]
+__all__ = ["Bernoulli", "Categorical", "Gaussian", "Likelihood", "Poisson", "likelihood_of"]
+
+LEAST_VARIANCE = 1e-4
+"""Least variance that is learnt, in squared units of standardised x: a deviation of one percent."""
 
 
-class Head(nn.Module):
-    """A likelihood p(x | eta) of the decoder's output eta."""
+class Likelihood(nn.Module):
+    """A likelihood p(x | eta) whose columns are independent given eta, or groups of columns are.
+
+    Rows x and outputs eta have the shape (n, n_features). Where that is said, more axes may come before these.
+    """
 
     slope = 1.0
+    """``gradient`` is this times E[x | eta] - x."""
     embeds = False
-    """Whether the encoder sees anything but x itself."""
+    """Whether ``embed`` changes x."""
+
+    # ---------------------------------------------------------------- the loss of an autoencoder
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
-        """-log p(x_ij | eta_ij) of each entry, up to constants."""
+        """Loss of each entry: -log p(x_ij | eta_ij), but for constants and a factor."""
         raise NotImplementedError
 
     def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Mean over the rows of -log p(x | eta), with weights a row or an entry.
+        """Mean over the rows of the sum of ``entries``.
 
-        Weights of entries must be equal within a group of columns that share a distribution.
+        Parameters
+        ----------
+        eta, x : Tensor of shape (n, n_features)
+        weight : Tensor of shape (n,) or (n, n_features), or None
+            Weights of rows or of entries. Those of entries must be equal within a group of columns
+            that share a distribution.
         """
         return functional.weighted_average(self.entries(eta, x), weight)
 
     def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Gradient of ``loss`` in eta, which is a multiple of E[x | eta] - x for every natural parameter eta."""
+        """Gradient of ``loss`` in eta: a multiple of E[x | eta] - x, as eta is the natural parameter."""
         return _weighted((self.mean(eta) - x).mul_(self.slope / len(x)), weight)
 
+    # ---------------------------------------------------------------- nats
+
+    def nats(self, eta: Tensor, x: Tensor) -> Tensor:
+        """-log p(x_ij | eta_ij) of each entry, with all constants. More axes may come first, and broadcast."""
+        return self.entries(eta, x)
+
+    def log_likelihood(self, eta: Tensor, x: Tensor) -> Tensor:
+        """Log p(x | eta) of each row in nats, with all constants.
+
+        Parameters
+        ----------
+        eta : Tensor of shape (..., n, n_features)
+            Leading axes may be draws of the code.
+        x : Tensor of shape (n, n_features)
+            Or any shape that broadcasts with that of eta.
+
+        Returns
+        -------
+        Tensor of shape (..., n)
+        """
+        return -self.nats(eta, x).sum(-1)
+
+    def nll(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean over the rows of -log p(x | eta), nats, with weights as those of ``loss``."""
+        return functional.weighted_average(self.nats(eta, x), weight)
+
+    def nll_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Add the gradient of ``nll`` in the likelihood's own parameters to theirs, and return that in eta."""
+        return self.gradient(eta, x, weight)
+
+    # ---------------------------------------------------------------- mean and samples
+
     def mean(self, eta: Tensor) -> Tensor:
-        """E[x | eta]."""
+        """E[x | eta]. More axes may come first."""
         return eta
 
     def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
-        """X from p(x | eta)."""
+        """Draw x from p(x | eta). More axes may come first."""
         raise NotImplementedError
 
     def link(self, mean: Tensor) -> Tensor:
-        """The eta whose mean this is."""
+        """The eta whose mean this is; a mean on the border of its range is moved inside first."""
         return mean
+
+    # ---------------------------------------------------------------- what the encoder sees
 
     def embed(self, x: Tensor) -> Tensor:
         """What the encoder sees of x."""
@@ -55,10 +108,51 @@ class Head(nn.Module):
         return g
 
 
-class Gaussian(Head):
-    """Squared error of standardised input; its variance is not modelled, so that a sample is the mean."""
+class Gaussian(Likelihood):
+    """A normal distribution around eta: x_j ~ N(eta_j, sigma_j^2).
+
+    ``entries``, ``loss`` and ``gradient`` are those of the squared error (x - eta)^2, whatever the
+    variance is. The variance counts in nats and in samples.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of x.
+    variance : float or {"global", "column"}, default=1.0
+        A fixed sigma^2, or one that is learnt: one number for all columns, or one a column. In units of the
+        x that the module sees, squared.
+
+    Attributes
+    ----------
+    log_variance : Parameter of shape () or (n_features,), or None
+        Where it is learnt, sigma^2 = 1e-4 + exp(log_variance). The floor of 1e-4 keeps the likelihood
+        from growing without end where rows are restored exactly.
+    """
 
     slope = 2.0
+    log_variance: Any
+
+    def __init__(self, n_features: int, variance: float | str = 1.0) -> None:
+        super().__init__()
+        self.register_parameter("log_variance", None)
+        if isinstance(variance, str):
+            shape: Sequence[int] = {"global": (), "column": (n_features,)}[variance]
+            self.log_variance = nn.Parameter(torch.zeros(shape))
+            self.log_variance.decay = False
+        else:
+            self._fixed = float(variance)
+
+    @property
+    def variance(self) -> Tensor | float:
+        """sigma^2: one number, or one a column."""
+        return self._fixed if self.log_variance is None else self.log_variance.exp() + LEAST_VARIANCE
+
+    @torch.no_grad()
+    def start_at_variance(self, variance: Tensor | float) -> None:
+        """Set the variance that is learnt. One below the floor becomes one slightly above it."""
+        assert self.log_variance is not None
+        above = torch.as_tensor(variance) - LEAST_VARIANCE
+        self.log_variance.copy_(above.clamp_min(LEAST_VARIANCE / 100).log())
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.squared_error(eta, x)
@@ -66,15 +160,35 @@ class Gaussian(Head):
     def loss(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         return functional.mean_squared_error(eta, x) if weight is None else super().loss(eta, x, weight)
 
+    def nats(self, eta: Tensor, x: Tensor) -> Tensor:
+        return functional.gaussian_nll(eta, x, self.variance)
+
+    @torch.no_grad()
+    def nll_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        variance, error = self.variance, eta - x
+        if self.log_variance is not None:
+            half = _weighted((1 - error.square() / variance).div_(2 * len(x)), weight)  # in log sigma^2
+            slope = half.sum(0) * (self.log_variance.exp() / variance)  # the floor makes it less steep
+            functional.gradient_of(self.log_variance).add_(slope.sum_to_size(self.log_variance.shape))
+        return _weighted((error / variance).div_(len(x)), weight)
+
     def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
-        return eta
+        return functional.standard_normal(eta, rng) * self.variance**0.5 + eta
 
 
-class Bernoulli(Head):
-    """Cross-entropy with logits, x in [0, 1]."""
+class Bernoulli(Likelihood):
+    """Columns that are 0 or 1, with the log-odds eta.
+
+    X may be anything in [0, 1]. It is then taken for the probability of a 1, and -log p(x | eta) is the
+    cross-entropy -x log p - (1 - x) log(1 - p), where p is the sigmoid of eta: the mean of -log p over
+    zeros and ones that are drawn with this probability.
+    """
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.bernoulli_nll(eta, x)
+
+    def nats(self, eta: Tensor, x: Tensor) -> Tensor:
+        return self.entries(*torch.broadcast_tensors(eta, x))  # torch's cross-entropy does not broadcast
 
     def mean(self, eta: Tensor) -> Tensor:
         return torch.sigmoid(eta)
@@ -86,8 +200,8 @@ class Bernoulli(Head):
         return torch.logit(mean, eps=1e-3)
 
 
-class Poisson(Head):
-    """Counts with a log link; the encoder sees log(1 + x)."""
+class Poisson(Likelihood):
+    """Counts with the log rate eta. The encoder sees log(1 + x)."""
 
     embeds = True
 
@@ -110,8 +224,11 @@ class Poisson(Head):
         return g * torch.where(x >= 0, 1 / (1 + x), 0.0)[:, None]
 
 
-class Categorical(Head):
-    """A softmax over each group of adjacent columns, as one-hot encoding makes them.
+class Categorical(Likelihood):
+    """Groups of adjacent columns, as one-hot encoding makes them, with the logits eta.
+
+    The probabilities are a softmax over the columns of each group. Where the columns of a group are not
+    one-hot, -log p(x | eta) is the cross-entropy -sum_j x_j log p_j.
 
     Parameters
     ----------
@@ -139,21 +256,36 @@ class Categorical(Head):
     def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
         gumbel = -torch.empty_like(eta).exponential_(generator=rng).log()
         score = eta + gumbel
-        return (score == functional.group_max(score, self.member, self.n_groups)[:, self.member]).to(eta.dtype)
+        return (score == functional.group_max(score, self.member, self.n_groups)[..., self.member]).to(eta.dtype)
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
 
 
-def head_of(likelihood: str, categories: Sequence[int]) -> Head:
-    """The head of a likelihood, by its name; the sizes of groups are those of the categorical one."""
-    if likelihood == "categorical":
+def likelihood_of(
+    name: str, n_features: int, categories: Sequence[int] = (), variance: float | str = 1.0
+) -> Likelihood:
+    """A likelihood by its name.
+
+    Parameters
+    ----------
+    name : {"gaussian", "bernoulli", "categorical", "poisson"}
+    n_features : int
+        Columns of x.
+    categories : sequence of int
+        Group sizes, for "categorical" alone.
+    variance : float or {"global", "column"}
+        For "gaussian" alone.
+    """
+    if name == "gaussian":
+        return Gaussian(n_features, variance)
+    if name == "categorical":
         return Categorical(categories)
-    return {"gaussian": Gaussian, "bernoulli": Bernoulli, "poisson": Poisson}[likelihood]()
+    return {"bernoulli": Bernoulli, "poisson": Poisson}[name]()
 
 
 def _weighted(gradient: Tensor, weight: Tensor | None) -> Tensor:
-    """A gradient times the weights of rows or of entries, in place."""
+    """Multiply a gradient by the weights of rows or of entries, in place."""
     if weight is None:
         return gradient
     return gradient.mul_(weight[:, None] if weight.ndim == 1 else weight)

@@ -203,6 +203,12 @@ class ReceptiveFields(nn.Module):
         """Whether the code is the responses themselves."""
         return self.contrast_size is None and math.prod(self.pool_size) == 1
 
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes at its widest."""
+        n_positions, n_filters, n_inputs = self.filters.weight.shape
+        return n_positions * max(n_filters, n_inputs)
+
     def whiten(self, x: Tensor) -> Tensor:
         """Pixels, with about unit variance and without correlation, of rows."""
         return x.T if self.whitening is None else self.whitening @ x.T

@@ -7,6 +7,7 @@ multiplying by zeros. From where on that is faster was measured by ``benchmarks/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .. import functional
-from .dense import Coder, Dense, DenseAutoencoder, Tape
+from .coder import Coder
+from .dense import Dense, DenseAutoencoder, Tape
 
 __all__ = ["Dictionary", "DictionaryAutoencoder", "Entries", "TopKEncoder", "keep_largest"]
 
@@ -24,8 +26,8 @@ GATHERED_RATIO = 16
 """... where there are so many units for each active one."""
 MOMENTUM = 0.1
 """Weight of a batch in the running mean of the threshold."""
-EPS = 1e-12
-"""Least norm by which an atom is divided."""
+LEAST_NORM = 1e-12
+"""Least number that an atom is divided by where it is given norm one."""
 
 
 def keep_largest(a: Tensor, k: int) -> Tensor:
@@ -189,9 +191,8 @@ class TopKEncoder(Dense):
         *hidden, (weight, bias) = self.layers()
         with torch.no_grad():
             for i, (w, b) in enumerate(hidden):
-                x = F.linear(x, w, b)
-                x = functional.ACTIVATIONS[self.activations[i]](self.norms[i](x) if self.norms else x)
-        return functional.ACTIVATIONS[self.activations[-1]](F.linear(x, weight[units], bias[units]))
+                x = self._through_units(i, F.linear(x, w, b))
+        return self._through_units(len(hidden), F.linear(x, weight[units], bias[units]))
 
 
 class Dictionary(Dense):
@@ -261,10 +262,10 @@ class Dictionary(Dense):
     def atoms(self, units: Tensor | slice = slice(None)) -> Tensor:
         """D, or some of its rows."""
         rows = self.rows[units]
-        return F.normalize(rows, dim=1, eps=EPS) if self.unit_norm else rows
+        return F.normalize(rows, dim=1, eps=LEAST_NORM) if self.unit_norm else rows
 
     def _inverse_norms(self) -> Tensor:
-        return torch.linalg.vector_norm(self.rows, dim=1).clamp_min(EPS).reciprocal()
+        return torch.linalg.vector_norm(self.rows, dim=1).clamp_min(LEAST_NORM).reciprocal()
 
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Eta of each row; dense where a derivative is asked for, which silent units have as well."""
@@ -312,50 +313,41 @@ class Dictionary(Dense):
         return code.like(v).dense()
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DictionaryAutoencoder(DenseAutoencoder):
-    """Top-k encoder, dictionary and likelihood.
+    """Top-k encoder, and a dictionary as decoder.
+
+    The parameters beside these are those of ``Coder``. There is no projection, and the code has one moment.
+    As the decoder is linear, ``tied_weights`` asks for an encoder without hidden layers.
 
     Parameters
     ----------
-    n_features, n_components, n_outputs, activation, code_activation, likelihood, categories, dropout, batch_norm
-        As ``DenseAutoencoder``.
-    hidden_layer_sizes : sequence of int
-        Widths of the encoder's hidden layers; the decoder is linear.
-    tied_weights : bool
-        Only without hidden layers.
     k : int
     over_batch, unit_norm : bool
         See ``TopKEncoder`` and ``Dictionary``.
     """
 
-    encoder: TopKEncoder
-    decoder: Dictionary
+    k: int
+    over_batch: bool
+    unit_norm: bool
+    encoder: TopKEncoder = field(init=False)
+    decoder: Dictionary = field(init=False)
 
-    def __init__(
-        self,
-        *,
-        n_features: int,
-        n_components: int,
-        n_outputs: int,
-        hidden_layer_sizes: Sequence[int],
-        activation: str,
-        code_activation: str,
-        likelihood: str,
-        categories: Sequence[int],
-        tied_weights: bool,
-        dropout: float,
-        batch_norm: bool,
-        k: int,
-        over_batch: bool,
-        unit_norm: bool,
-    ) -> None:
-        Coder.__init__(self, n_features, n_components, likelihood, categories, projected=False)
-        sizes = [n_features, *hidden_layer_sizes, n_components]
-        gathered = n_components * n_outputs >= GATHERED_SIZE and n_components >= GATHERED_RATIO * k
-        options: dict[str, Any] = {"dropout": dropout, "batch_norm": batch_norm, "gathered": gathered}
-        self.encoder = TopKEncoder(sizes, activation, code_activation, k=k, over_batch=over_batch, **options)
-        tied = self.encoder if tied_weights else None
-        self.decoder = Dictionary(n_components, n_outputs, unit_norm=unit_norm, gathered=gathered, encoder=tied)
+    def _make_layers(self) -> None:
+        n_components, n_outputs = self.n_components, self.n_outputs
+        gathered = n_components * n_outputs >= GATHERED_SIZE and n_components >= GATHERED_RATIO * self.k
+        self.encoder = TopKEncoder(
+            [self.n_features, *self.hidden_layer_sizes, n_components],
+            self.activation,
+            self.code_activation,
+            k=self.k,
+            over_batch=self.over_batch,
+            gathered=gathered,
+            dropout=self.dropout,
+            batch_norm=self.batch_norm,
+        )
+        tied = self.encoder if self.tied_weights else None
+        self.decoder = Dictionary(n_components, n_outputs, unit_norm=self.unit_norm, gathered=gathered, encoder=tied)
 
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
         """||J||_F^2 of each row, to which silent units add nothing."""
@@ -378,6 +370,6 @@ class DictionaryAutoencoder(DenseAutoencoder):
         """
         with torch.no_grad():
             eta = self.decode(h)
-        a = self.encoder.activate(self.head.embed(x), dead)
+        a = self.encoder.activate(self.likelihood.embed(x), dead)
         strongest = keep_largest(a, min(len(dead), max(1, eta.shape[1] // 2)))
         return eta + strongest @ self.decoder.atoms(dead)

@@ -213,7 +213,7 @@ def trained(module, x):
     flat, optimizer = Flat(module), Optimizer()
 
     def evaluate():
-        return backward({"reconstruction": module.head.loss(module.decode(module.encode(x)), x)})
+        return backward({"reconstruction": module.likelihood.loss(module.decode(module.encode(x)), x)})
 
     for _ in range(5):
         optimizer.step(flat, evaluate, 0.01)
@@ -323,7 +323,7 @@ def test_the_output_at_the_code_zero_is_the_mean(likelihood, code):
     mean = torch.linspace(0.1, 0.9, 40)
     module.initialise(mean, generator())
     zero = torch.zeros(1, math.prod(module.code_shape))
-    torch.testing.assert_close(module.head.mean(module.decode(zero))[0], mean)
+    torch.testing.assert_close(module.likelihood.mean(module.decode(zero))[0], mean)
 
 
 # ------------------------------------------------------------------ the estimator

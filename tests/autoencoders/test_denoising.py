@@ -745,4 +745,4 @@ def test_rows_of_the_wrong_kind_are_refused(method):
 
 def test_the_groups_of_these_tests_are_those_of_the_module_s():
     model, _ = fitted(DenoisingAutoencoder, "categorical", corruption="masking")
-    assert torch.equal(model.module_.head.member.bincount(), torch.tensor(GROUPS))
+    assert torch.equal(model.module_.likelihood.member.bincount(), torch.tensor(GROUPS))

@@ -275,7 +275,9 @@ def test_up_down_learning_at_rate_zero_changes_nothing(X):
     tuned = tiny(X, up_down_iter=2, up_down_rate=0.0)
     for name, parameter in plain.module_.named_parameters():
         torch.testing.assert_close(dict(tuned.module_.named_parameters())[name], parameter, rtol=0, atol=0)
+    assert set(tuned.history_) == {"reconstruction"}  # and no loss, as the error is no objective
     assert len(tuned.history_["reconstruction"]) == 2
+    assert np.isnan(tuned.loss_)
 
 
 def test_up_down_learning_unties_the_weights_and_goes_on_by_itself(X):

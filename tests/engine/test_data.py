@@ -17,10 +17,10 @@ from skae.engine.data import (
     Table,
     chunks,
     find_nonfinite,
-    merge_duplicates,
     resolve_device,
     to_tensor,
 )
+from skae.engine.frame import Frame
 
 CPU = torch.device("cpu")
 N, D = 23, 5
@@ -89,8 +89,9 @@ def test_rows_are_the_same_whatever_holds_them(kind, resident, tmp_path):
     X, offset = table(), np.linspace(-1, 1, D)
     held = KINDS[kind](X, tmp_path)
     for dtype in (torch.float32, torch.float64):
-        for shift, scale in ((None, 1.0), (offset, 4.0)):
-            rows = Rows(held, shift, scale, dtype=dtype, device=CPU, resident=resident)
+        for shift, scale in ((None, 1.0), (offset, 4.0), (offset, np.arange(1.0, D + 1))):
+            frame = None if shift is None else Frame(shift, scale)
+            rows = Rows(held, frame, dtype=dtype, device=CPU, resident=resident)
             assert len(rows) == N
             expected = torch.from_numpy(X if shift is None else (X - offset) / scale)
             rounding = 1e-6 if dtype == torch.float32 or "float32" in kind else 1e-15
@@ -105,7 +106,7 @@ def test_rows_are_the_same_whatever_holds_them(kind, resident, tmp_path):
 @pytest.mark.parametrize("kind", ["float64", "float32", "CSR matrix", "tensor", "memory map, c"])
 def test_resident_rows_are_a_copy_and_equal_lazy_ones(kind, tmp_path, monkeypatch):
     held = KINDS[kind](table(), tmp_path)
-    options = {"offset": np.ones(D), "scale": 3.0, "dtype": torch.float64, "device": CPU}
+    options = {"frame": Frame(np.ones(D), 3.0), "dtype": torch.float64, "device": CPU}
     resident = Rows(held, **options, resident=True)
     monkeypatch.setattr(_data, "RESIDENT_BYTES", N * D * 8 - 1)
     lazy = Rows(held, **options, resident=True)
@@ -120,7 +121,7 @@ def test_resident_rows_are_a_copy_and_equal_lazy_ones(kind, tmp_path, monkeypatc
 
 def test_centring_comes_before_the_cast_to_float32():
     small = table()
-    rows = Rows(1e9 + small, np.full(D, 1e9), dtype=torch.float32, device=CPU)
+    rows = Rows(1e9 + small, Frame(np.full(D, 1e9)), dtype=torch.float32, device=CPU)
     np.testing.assert_allclose(rows[:], small, atol=1e-6)
     np.testing.assert_allclose(rows[torch.arange(N)], small, atol=1e-6)
 
@@ -226,40 +227,6 @@ def test_infinities_of_both_signs_do_not_cancel(hold):
     X = table()
     X[4, 1], X[4, 2] = np.inf, -np.inf
     assert find_nonfinite(hold(X)) == (4, 1, np.inf)
-
-
-# ---------------------------------------------------------------- duplicates
-
-
-def test_merged_rows_are_independent_of_order_and_of_how_they_are_counted(rng):
-    X = rng.integers(0, 2, (40, 3)).astype(float)
-    times = rng.integers(0, 4, 40)
-    merged, weight = merge_duplicates(X, times.astype(float))
-    distinct, counted = np.unique(np.repeat(X, times, axis=0), axis=0, return_counts=True)
-    assert np.array_equal(merged, distinct)
-    assert np.array_equal(weight, counted)
-    order = rng.permutation(times.sum())
-    repeated, sums = merge_duplicates(np.repeat(X, times, axis=0)[order], None)
-    assert np.array_equal(merged, repeated)
-    assert np.array_equal(weight, sums)
-
-
-@pytest.mark.parametrize("hold", [np.asarray, np.asfortranarray, sparse.csr_matrix, torch.from_numpy])
-def test_merging_is_the_same_whatever_holds_the_rows(hold):
-    X, weight = np.repeat(table(), 2, axis=0), np.arange(2.0 * N)
-    merged, sums = merge_duplicates(hold(X), weight)
-    expected, expected_sums = merge_duplicates(X, weight)
-    assert isinstance(merged, np.ndarray)
-    assert merged.dtype == X.dtype
-    assert np.array_equal(merged, expected)
-    assert np.array_equal(sums, expected_sums)
-
-
-def test_equal_weights_are_no_weights_and_rows_without_weight_are_none():
-    X = np.array([[3.0], [1.0], [2.0], [9.0]])
-    merged, weight = merge_duplicates(X, np.array([2.0, 2.0, 2.0, 0.0]))
-    assert weight is None
-    assert np.array_equal(merged, [[1.0], [2.0], [3.0]])
 
 
 # ---------------------------------------------------------------- devices

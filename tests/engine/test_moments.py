@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from skae.engine import moments as _linear
 from skae.engine.data import Rows, chunks
+from skae.engine.frame import Frame
 from skae.engine.moments import moments, principal_axes
 
 CPU = torch.device("cpu")
@@ -120,7 +121,7 @@ def test_columns_that_are_constant_and_differ_have_scale_one():
 
 
 def rows_of(X, dtype=torch.float64, mean=None, scale=1.0):
-    return Rows(X, X.mean(0) if mean is None else mean, scale, dtype=dtype, device=CPU)
+    return Rows(X, Frame(X.mean(0) if mean is None else mean, scale), dtype=dtype, device=CPU)
 
 
 def spectrum(n, d, seed=0, decay=0.6):

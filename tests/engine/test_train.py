@@ -1,4 +1,4 @@
-"""minimise(): its contract, its optimizers beside torch's, and how it ends."""
+"""minimise(): its contract, its rates, and how it ends."""
 
 import math
 import warnings
@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LinearRegression, Ridge
 from torch import nn
 
 from skae import Autoencoder
 from skae.engine.train import (
     SCHEDULES,
     Flat,
+    Move,
     NonFiniteLossError,
     Optimizer,
     Plan,
@@ -132,6 +132,50 @@ def test_backward_differentiates_the_sum_of_the_terms():
     assert x.grad.tolist() == [5.0, 7.0]
 
 
+def test_backward_adds_to_the_gradient_of_some_parameters_only():
+    flat = Flat(module := nn.Linear(2, 1))
+    flat.grad.fill_(1.0)
+    terms = {"a": 3 * module.weight.sum() + module.bias.sum()}
+    backward(terms, (p for p in [module.bias]))
+    assert module.weight.grad.tolist() == [[1.0, 1.0]]
+    assert module.bias.grad.tolist() == [2.0]
+    assert flat.grad.tolist() == [1.0, 1.0, 2.0]
+
+
+def descend(batches, rows):
+    """Least squares by steps of gradient descent, a batch a step."""
+    theta = 0.0
+    for row in rows:
+        theta -= 0.1 * (theta - batches[row]).mean().item()
+    return theta
+
+
+@pytest.mark.parametrize("n_batches", [1, 3])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_data_may_be_a_list_of_batches(n_batches, held_out):
+    data = [torch.arange(k + 1, dtype=torch.float64) + k + 1 for k in range(n_batches + held_out)]
+    train, held = hold_out(data, 0.2, seeded(5)) if held_out else (data, None)
+    rows = train.rows.tolist() if held_out else range(n_batches)
+    flat = Flat(module := Counter())
+
+    def step(batch):
+        module.theta.grad.add_((module.theta.detach() - batch).mean())
+        return {"half square": (module.theta.detach() - batch).square().mean() / 2}
+
+    plan = Plan(batch_size=1, max_iter=2, rate=0.1, shuffle=False, monitor=None)
+    outcome = minimise(step, train, flat, Optimizer("sgd", momentum=0.0), plan, seeded())
+    assert len(train) == n_batches
+    assert module.theta.item() == pytest.approx(descend(data, [*rows, *rows]), rel=1e-12)
+    assert outcome.history["loss"][0] > outcome.history["loss"][1]
+    assert held is None or held[torch.tensor([0])] is data[(set(range(len(data))) - set(rows)).pop()]
+
+
+def test_one_batch_of_a_list_is_taken_once_more_to_know_the_loss_of_the_last_weights():
+    _, outcome = count_up(lambda theta: {"a": scalar((theta - 4) ** 2)}, 4, Bag([[1.0, 2.0]]), 1)
+    assert outcome.loss == 0
+    assert outcome.history["loss"] == [16, 9, 4, 1]
+
+
 @settings(max_examples=100, deadline=None)
 @given(n=st.integers(1, 40), size=st.integers(1, 45))
 def test_batches_hold_every_row_once_and_none_is_left_alone(n, size):
@@ -176,7 +220,7 @@ def test_hold_out_splits_the_rows_in_two(n, fraction):
     assert len(held) == np.clip(round(fraction * n), 1, n - 1)
 
 
-# ---------------------------------------------------------------- rates and rules
+# ---------------------------------------------------------------- rates
 
 
 @pytest.mark.parametrize(
@@ -196,135 +240,6 @@ def test_schedules_go_through_their_landmarks(schedule, rates):
 def test_the_rate_follows_its_schedule_from_step_to_step(schedule):
     module = count_up(lambda theta: {"a": scalar(0)}, 3, range(8), 2, schedule=schedule, monitor=None)[0]
     np.testing.assert_allclose(module.theta.item(), sum(SCHEDULES[schedule](k / 12) for k in range(12)), rtol=1e-12)
-
-
-def network():
-    module = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
-    with torch.no_grad():
-        for p in module.parameters():
-            p.copy_(torch.randn(p.shape, generator=seeded(p.numel()), dtype=torch.float64))
-    return module
-
-
-def residual(module):
-    x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)
-    return {"error": (module(x) - 1).square().sum(1).mean()}
-
-
-RULES = {
-    "adam": (Optimizer("adam"), lambda groups: torch.optim.Adam(groups, lr=0.02)),
-    "adam, decay": (Optimizer("adam", weight_decay=0.3), lambda groups: torch.optim.Adam(groups, lr=0.02)),
-    "adamw": (Optimizer("adamw"), lambda groups: torch.optim.AdamW(groups, lr=0.02)),
-    "adamw, decay": (Optimizer("adamw", weight_decay=0.3), lambda groups: torch.optim.AdamW(groups, lr=0.02)),
-    "sgd": (Optimizer("sgd", momentum=0.0), lambda groups: torch.optim.SGD(groups, lr=0.02)),
-    "sgd, momentum": (Optimizer("sgd"), lambda groups: torch.optim.SGD(groups, lr=0.02, momentum=0.9)),
-    "sgd, momentum, decay": (
-        Optimizer("sgd", weight_decay=0.3, momentum=0.5),
-        lambda groups: torch.optim.SGD(groups, lr=0.02, momentum=0.5),
-    ),
-    "adam, clipped": (Optimizer("adam", max_grad_norm=0.7), lambda groups: torch.optim.Adam(groups, lr=0.02)),
-    "sgd, clipped": (
-        Optimizer("sgd", max_grad_norm=0.7),
-        lambda groups: torch.optim.SGD(groups, lr=0.02, momentum=0.9),
-    ),
-    "adamw, clipped, decay": (
-        Optimizer("adamw", max_grad_norm=0.7, weight_decay=0.3),
-        lambda groups: torch.optim.AdamW(groups, lr=0.02),
-    ),
-}
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-@pytest.mark.parametrize(("ours", "theirs"), RULES.values(), ids=RULES)
-def test_twenty_steps_are_those_of_torch(ours, theirs, schedule):
-    module, reference = network(), network()
-    ours = Optimizer(ours.rule, ours.weight_decay, ours.momentum, ours.max_grad_norm)  # the table stays fresh
-    plan = Plan(batch_size=6, max_iter=20, rate=0.02, schedule=schedule, monitor=None)
-    outcome = minimise(lambda batch: backward(residual(module)), Bag(range(6)), Flat(module), ours, plan, seeded())
-    matrices = {"params": [p for p in reference.parameters() if p.ndim > 1], "weight_decay": ours.weight_decay}
-    vectors = {"params": [p for p in reference.parameters() if p.ndim == 1], "weight_decay": 0.0}
-    optimizer = theirs([matrices, vectors])
-    losses = []
-    for k in range(20):
-        for group in optimizer.param_groups:
-            group["lr"] = 0.02 * (0.5 * (1 + math.cos(math.pi * k / 20)) if schedule == "cosine" else 1)
-        optimizer.zero_grad()
-        loss = residual(reference)["error"]
-        loss.backward()
-        losses.append(loss.item())
-        if ours.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(reference.parameters(), ours.max_grad_norm)
-        optimizer.step()
-    tolerance = 1e-10 if ours.max_grad_norm is None else 1e-5  # torch adds 1e-6 to the norm
-    for p, q in zip(module.parameters(), reference.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=tolerance, atol=tolerance)
-    np.testing.assert_allclose(outcome.history["error"], losses, rtol=tolerance)
-
-
-@pytest.mark.parametrize("start", ["zero", "least squares"])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.8])
-def test_lbfgs_finds_least_squares_and_ridge(weight_decay, start, rng):
-    X, y = rng.standard_normal((30, 3)) * [1, 2, 3], 1e4 * (rng.standard_normal(30) + 5)
-    x, target = torch.from_numpy(X), torch.from_numpy(y)
-    flat = Flat(module := nn.Linear(3, 1).double())
-    flat.theta.zero_()
-    ordinary = LinearRegression().fit(X, y)
-    if start != "zero":
-        flat.theta.copy_(torch.tensor([*ordinary.coef_, ordinary.intercept_]))
-    minimise(
-        lambda batch: backward({"error": (module(x)[:, 0] - target).square().mean()}),
-        Bag(range(30)), flat, Optimizer("lbfgs", weight_decay), Plan(30, 200, tol=0.0), seeded(),
-    )  # fmt: skip
-    # mean square + decay |w|^2 / 2 is scikit-learn's objective over n
-    peer = Ridge(alpha=30 * weight_decay / 2, tol=1e-12).fit(X, y) if weight_decay else ordinary
-    np.testing.assert_allclose(module.weight.detach()[0], peer.coef_, rtol=1e-6)
-    np.testing.assert_allclose(module.bias.detach(), peer.intercept_, rtol=1e-6)
-
-
-# ---------------------------------------------------------------- the flat buffers
-
-
-def test_parameters_and_gradients_are_views_of_two_buffers():
-    module = network()
-    before = {name: p.detach().clone() for name, p in module.named_parameters()}
-    flat = Flat(module)
-    assert flat.theta.numel() == flat.grad.numel() == sum(p.numel() for p in before.values())
-    assert flat.n_decayed == 4 * 5 + 5 * 3
-    for name, p in module.named_parameters():
-        assert torch.equal(p, before[name])
-        assert p.untyped_storage().data_ptr() == flat.theta.untyped_storage().data_ptr()
-        assert p.grad.untyped_storage().data_ptr() == flat.grad.untyped_storage().data_ptr()
-    flat.theta.zero_()
-    flat.grad.fill_(2)
-    assert not any(p.any() for p in module.parameters())
-    assert all((p.grad == 2).all() for p in module.parameters())
-    backward(residual(module))
-    gradient = torch.autograd.grad(residual(module)["error"], list(module.parameters()))
-    torch.testing.assert_close([p.grad - 2 for p in module.parameters()], list(gradient))
-
-
-def test_a_shared_parameter_is_there_once_and_one_may_be_spared_from_decay():
-    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
-    module[1].weight = module[0].weight
-    module[2].weight.decay = False
-    flat = Flat(module)
-    assert flat.theta.numel() == 9 + 3 + 3 + 6 + 2
-    assert flat.n_decayed == 9
-    assert module[1].weight is module[0].weight
-    flat.theta[:9] = 7.0
-    assert (module[1].weight == 7).all()
-
-
-def test_what_is_saved_can_be_loaded():
-    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    flat = Flat(module)
-    expected = {name: t.clone() for name, t in module.state_dict().items()}
-    saved = flat.save()
-    flat.theta.add_(1)
-    module(torch.randn(5, 3, generator=seeded()))
-    flat.load(saved)
-    for name, t in module.state_dict().items():
-        assert torch.equal(t, expected[name]), name
 
 
 # ---------------------------------------------------------------- how it ends
@@ -387,6 +302,48 @@ def test_the_last_weights_stand_where_nothing_is_monitored():
     assert outcome.history["loss"] == [0, 1, 2, 3, 4]
     assert outcome.loss == 4
     assert not outcome.still_falling
+
+
+def test_terms_that_are_no_objective_have_no_sum():
+    def terms(theta):
+        return {"a": scalar(theta), "b": scalar(1)}
+
+    module, outcome = count_up(terms, 3, monitor=None, objective=False)
+    assert outcome.history == {"a": [0, 1, 2], "b": [1, 1, 1]}
+    assert math.isnan(outcome.loss)
+    assert module.theta.item() == 3
+    module, outcome = count_up(terms, 3, validate=lambda theta: abs(theta - 1), objective=False)
+    assert set(outcome.history) == {"a", "b", "validation_loss"}
+    assert outcome.loss == 0
+    with pytest.raises(ValueError, match="monitor='loss' needs terms whose sum is the objective"):
+        Plan(1, 1, objective=False)
+
+
+def test_a_term_of_some_steps_is_the_mean_over_their_rows_and_nan_in_epochs_without_them():
+    calls = iter(range(9))
+
+    def terms(theta):
+        k = next(calls)
+        return {"critic": scalar(k)} if k not in (5, 8) else {"generator": scalar(k)}
+
+    _, outcome = count_up(terms, 3, range(7), 3, monitor=None, objective=False, shuffle=False)  # batches of 3 and 4
+    np.testing.assert_allclose(outcome.history["critic"], [(3 * 0 + 4 * 1) / 7, (3 * 2 + 4 * 3) / 7, 4])
+    np.testing.assert_allclose(outcome.history["generator"], [math.nan, math.nan, 5])
+
+
+def test_a_step_may_move_a_part():
+    module = nn.ModuleDict({"generator": Counter(), "critic": Counter()})
+    module["critic"].theta.part = "critic"
+    flat = Flat(module)
+    calls = iter(range(12))
+
+    def step(batch):
+        flat.grad.fill_(-1.0)
+        return Move({"a": scalar(0)}, "critic" if next(calls) % 6 else "main")
+
+    minimise(step, Bag(range(6)), flat, Optimizer("sgd", momentum=0.0), Plan(2, 4, 1.0, monitor=None), seeded())
+    assert module["critic"].theta.item() == 10
+    assert module["generator"].theta.item() == 2
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def one_hot(seed):
 
 
 def groups():
-    head = Categorical(SIZES)
-    return head.member, head.n_groups
+    likelihood = Categorical(SIZES)
+    return likelihood.member, likelihood.n_groups
 
 
 def categorical_nll(logits, x):
@@ -160,6 +160,26 @@ def test_extreme_logits_give_exact_losses_and_finite_gradients(loss, sign, targe
     assert torch.isfinite(gradient).all()
     expected = oracle(eta.detach().double().numpy(), x.double().numpy())
     np.testing.assert_allclose(rows.detach(), expected, rtol=1e-6 if dtype == torch.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("variance", [0.3, torch.linspace(0.1, 2.0, D).double()], ids=["number", "columns"])
+def test_the_nll_of_a_gaussian_has_its_constants(variance):
+    mean, x = real(0), real(1)
+    expected = -stats.norm.logpdf(x.numpy(), mean.numpy(), np.sqrt(np.asarray(variance)))
+    np.testing.assert_allclose(functional.gaussian_nll(mean, x, variance), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (3, 2)], ids=str)
+def test_groups_are_the_last_axis_whatever_comes_before(lead):
+    x, (member, n_groups) = real(0, (*lead, N, D)), groups()
+    for function, reduce in [
+        (functional.group_sum, lambda part: part.sum(-1)),
+        (functional.group_max, lambda part: part.amax(-1)),
+    ]:
+        expected = torch.stack([reduce(part) for part in x.split(SIZES, -1)], -1)
+        torch.testing.assert_close(function(x, member, n_groups), expected, rtol=1e-12, atol=1e-14)
+    expected = torch.cat([part.log_softmax(-1) for part in x.split(SIZES, -1)], -1)
+    torch.testing.assert_close(functional.group_log_softmax(x, member, n_groups), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_each_group_is_a_distribution_of_its_own():

@@ -1,4 +1,4 @@
-"""Coders and heads against torch.nn, and gradients written by hand against autograd."""
+"""Dense stacks against torch.nn, linear starts against PCA, and gradients written by hand against autograd."""
 
 import copy
 from itertools import pairwise, product
@@ -15,7 +15,6 @@ from skae.base.transformer import TorchTransformer
 from skae.engine.data import Batch
 from skae.functional import ACTIVATIONS
 from skae.nn.dense import BatchNorm, Dense, DenseAutoencoder, TransposedDense
-from skae.nn.likelihoods import Bernoulli, Categorical, Gaussian, Poisson
 
 LAYERS = {
     "identity": nn.Identity,
@@ -28,6 +27,7 @@ LAYERS = {
     "leaky_relu": nn.LeakyReLU,
     "softplus": nn.Softplus,
 }
+LIKELIHOODS = ["gaussian", "bernoulli", "poisson", "categorical"]
 GROUPS = (2, 1, 3)
 N, D = 9, sum(GROUPS)
 
@@ -209,52 +209,6 @@ def test_functional_call_uses_the_weights_it_is_given():
     assert torch.equal(h, torch.zeros(N, 2, dtype=torch.float64))
 
 
-# ---------------------------------------------------------------- heads
-
-HEADS = {
-    "gaussian": (Gaussian(), lambda: real(seed=1)),
-    "bernoulli": (Bernoulli(), lambda: torch.rand(N, D, generator=seeded(1), dtype=torch.float64)),
-    "poisson": (Poisson(), lambda: torch.poisson(real().abs() * 3, generator=seeded(1))),
-    # groups that sum to anything
-    "categorical": (Categorical(GROUPS), lambda: torch.rand(N, D, generator=seeded(1), dtype=torch.float64)),
-}
-every_head = pytest.mark.parametrize(("head", "targets"), HEADS.values(), ids=HEADS)
-
-
-@every_head
-@pytest.mark.parametrize("weighted", ["not", "rows", "entries"])
-def test_a_head_s_loss_is_the_mean_of_its_rows_and_its_gradient_that_of_autograd(head, targets, weighted):
-    eta, x = real(seed=2).requires_grad_(), targets()
-    groups = np.repeat(np.arange(len(GROUPS)), GROUPS)  # a group is one variable, and has one weight
-    weights = {
-        "not": None,
-        "rows": real((N,), seed=3).abs(),
-        "entries": real((N, len(GROUPS)), seed=3).abs()[:, groups],
-    }
-    weight = weights[weighted]
-    loss = head.loss(eta, x, weight)
-    entries = head.entries(eta, x).detach().numpy()
-    each = {"not": 1.0, "rows": None if weight is None else weight.numpy()[:, None], "entries": weight}
-    np.testing.assert_allclose(loss.item(), np.sum(entries * np.asarray(each[weighted])) / N, rtol=1e-12)
-    (expected,) = torch.autograd.grad(loss, eta)
-    untouched = eta.detach().clone(), x.clone()
-    torch.testing.assert_close(head.gradient(eta.detach(), x, weight), expected, rtol=1e-12, atol=1e-15)
-    assert torch.equal(eta, untouched[0])
-    assert torch.equal(x, untouched[1])
-
-
-@every_head
-def test_mean_undoes_link(head, targets):
-    mean = head.mean(real(seed=2))
-    torch.testing.assert_close(head.mean(head.link(mean)), mean, rtol=1e-10, atol=1e-12)
-
-
-@every_head
-def test_the_link_of_a_mean_on_the_border_is_finite(head, targets):
-    for border in (0.0, 1.0):
-        assert torch.isfinite(head.link(torch.full((D,), border))).all()
-
-
 # ---------------------------------------------------------------- gradients by hand
 
 
@@ -289,7 +243,7 @@ def require_same_gradient(model, batch, atol=1e-12):
     torch.testing.assert_close(terms, expected, rtol=1e-12, atol=0.0)
 
 
-@pytest.mark.parametrize("likelihood", HEADS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_by_hand_are_those_of_autograd(activation, likelihood):
     inits = ("random", "pca") if likelihood == "gaussian" else ("random",)
@@ -382,7 +336,7 @@ def test_batch_norm_is_trained_as_torch_would():
     assert not any(map(torch.equal, buffers, model.module_.buffers()))
 
 
-@pytest.mark.parametrize("likelihood", HEADS)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_every_parameter_is_reached_by_a_gradient(likelihood, tied, batch_norm):

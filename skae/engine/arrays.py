@@ -1,0 +1,100 @@
+"""Arrays: X with its weights and y as they came, checked, before a model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from .data import Array, Batch, Index, Rows, Source, Table, to_tensor
+from .frame import Frame
+from .moments import moments
+
+__all__ = ["Arrays"]
+
+
+class Arrays(Source):
+    """A table that was checked, with a row of y and a weight for each of its rows, if there are any.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+    y : ndarray or CSR matrix of shape (n_samples, n_targets), or None
+        What a batch holds of y, in numbers.
+    """
+
+    def __init__(self, X: Array, weight: np.ndarray | None = None, y: Any = None) -> None:
+        self.X, self.weight, self.y = X, weight, y
+        self.width = int(X.shape[1])
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def __getitem__(self, index: Index) -> Batch:
+        X = to_tensor(self.X[:0])
+        return self.seen(None, None, X.dtype, X.device)[index]
+
+    def moments(self) -> tuple[np.ndarray, float]:
+        """Mean of each column, and the root of the mean variance of all columns."""
+        return moments(self.X, self.weight)
+
+    def column_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest value of each column."""
+        if isinstance(self.X, Tensor):
+            return self.X.amin(0).cpu().numpy(), self.X.amax(0).cpu().numpy()
+        low, high = self.X.min(axis=0), self.X.max(axis=0)
+        return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
+
+    def take(self, rows: np.ndarray) -> Arrays:
+        """Some of the rows."""
+        picked = (None if column is None else column[rows] for column in (self.weight, self.y))
+        return Arrays(self.X[rows], *picked)
+
+    def learnt(self, merge: bool) -> Arrays:
+        """The rows to learn from: equal ones merged if asked to, and weights whose mean is 1."""
+        data = self._merged() if merge else self
+        if data.weight is None:
+            return data
+        return Arrays(data.X, data.weight * (len(data.weight) / data.weight.sum()), data.y)
+
+    def _merged(self) -> Arrays:
+        """Distinct rows of X and y of positive weight in lexical order, with the sum of their weights.
+
+        Where all rows are one batch their order and multiplicity carry no information. Taking it away
+        makes a fit independent of them to the last bit: a weight of two is two copies of a row.
+        """
+        X = _dense(self.X)
+        whole = X if self.y is None else np.hstack([X, _dense(self.y)])
+        weight = np.ones(len(whole)) if self.weight is None else self.weight
+        rows, place = np.unique(whole[weight > 0], axis=0, return_inverse=True)
+        sums = np.bincount(place.ravel(), weight[weight > 0])
+        y = None if self.y is None else rows[:, self.width :]
+        return Arrays(rows[:, : self.width], None if (sums == sums[0]).all() else sums, y)
+
+    def seen(
+        self,
+        frame: Frame | None,
+        target_frame: Frame | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        resident: bool = False,
+        look: Callable[[Index, Tensor], None] | None = None,
+    ) -> Table:
+        """The rows as a module sees them: see ``Rows``. Targets are framed too where there is a frame for them."""
+        x = Rows(self.X, frame, dtype=dtype, device=device, resident=resident, look=look)
+        weight = None if self.weight is None else to_tensor(self.weight).to(x.device, dtype)
+        if self.y is None:
+            return Table(x, weight)
+        if target_frame is None:
+            return Table(x, weight, to_tensor(self.y).to(x.device, dtype))
+        return Table(x, weight, Rows(self.y, target_frame, dtype=dtype, device=device, resident=resident))
+
+
+def _dense(array: Array) -> np.ndarray:
+    dense: np.ndarray = to_tensor(array).cpu().numpy()
+    return dense

@@ -1,0 +1,62 @@
+"""Bottleneck: what lies between an encoder and a decoder, with a gradient by hand or by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Bottleneck"]
+
+
+def _unchanged(g: Tensor) -> Tensor:
+    return g
+
+
+class Bottleneck(NamedTuple):
+    """The code that is decoded, the terms that it adds to the objective, and the way back.
+
+    Small networks spend their time in calls, so a step is differentiated by hand, without autograd. What
+    is made under ``torch.no_grad`` must tell the way back by ``backward``; where gradients are enabled,
+    autograd finds it.
+    """
+
+    h: Tensor
+    """What is decoded, of shape (n, n_components)."""
+    terms: Mapping[str, Tensor] = MappingProxyType({})
+    """Named scalars that are added to the reconstruction."""
+    backward: Callable[[Tensor], Tensor] = _unchanged
+    """The gradient in the encoder's output, given that of the reconstruction in h.
+
+    It includes the gradient of the terms, and adds that of the terms in the weights to ``weight.grad``.
+    """
+
+    def plus(self, name: str, term: Tensor, slope: Tensor) -> Bottleneck:
+        """The same with another term of the code, whose gradient in h is known."""
+        return Bottleneck(self.h, {**self.terms, name: term}, lambda g: self.backward(g + slope))
+
+    def by_autograd(self, function: Callable[[Tensor], tuple[Tensor, Mapping[str, Tensor]]]) -> Bottleneck:
+        """The same, followed by a function from h to the next h and named terms, which autograd differentiates."""
+        if torch.is_grad_enabled():
+            h, terms = function(self.h)
+            return Bottleneck(h, {**self.terms, **terms})
+        with torch.enable_grad():
+            leaf = self.h.detach().requires_grad_()
+            h, terms = function(leaf)
+            objective: Any = sum(terms.values())
+        penalised = isinstance(objective, Tensor) and objective.requires_grad
+
+        def backward(g: Tensor) -> Tensor:
+            if h is not leaf:
+                torch.autograd.backward(h, g, retain_graph=penalised)
+            if penalised:
+                torch.autograd.backward(objective)
+            found = leaf.grad
+            if h is leaf:
+                found = g if found is None else g + found
+            return self.backward(torch.zeros_like(leaf) if found is None else found)
+
+        return Bottleneck(h.detach(), {**self.terms, **terms}, backward)

@@ -1,0 +1,190 @@
+"""What the modules of all autoencoders share: their arguments, the likelihood, and a linear projection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .likelihoods import likelihood_of
+
+__all__ = ["Coder"]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Coder(nn.Module):
+    """Encoder, decoder and likelihood, optionally as a residual around a linear projection.
+
+    The code is h = P x + f(x), and the parameter of the likelihood is eta = E' h + g(h). Encoder f and
+    decoder g are those of a subclass. The matrices P and E are there only if ``projected``, and are
+    not trained.
+
+    A subclass is a dataclass as this one is: it names the arguments that only it has as fields, and fills
+    the hooks ``_make_layers`` and ``_silence``.
+
+    Parameters
+    ----------
+    n_features, n_components, n_outputs : int
+        Widths of x, of h and of what is reconstructed, which is x unless another target is given.
+    hidden_layer_sizes : sequence of int
+        Widths of the encoder's hidden layers.
+    activation, code_activation : str
+        Keys of ``functional.ACTIVATIONS``: of the hidden layers, and of the encoder's last layer.
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
+    categories : sequence of int
+        Group sizes of the categorical likelihood.
+    tied_weights : bool
+        Whether the decoder uses the transposed weights of the encoder.
+    projected : bool
+    dropout : float
+        Probability with which a hidden unit is silenced in training.
+    batch_norm : bool
+        Whether hidden layers are normalised before their activation.
+    n_moments : int, default=1
+        How many times as wide as the code the encoder's last layer is. With 2, a row is encoded as a mean
+        and as something else, such as a log variance.
+    variance : float or {"global", "column"}, default=1.0
+        Of the gaussian likelihood, see ``Gaussian``.
+
+    Attributes
+    ----------
+    likelihood : Likelihood
+        The one that was asked for by its name.
+    projection, expansion : Tensor of shape (n_components, n_features), or None
+        P and E.
+    encoder, decoder : torch.nn.Module
+        f and g.
+    """
+
+    n_features: int
+    n_components: int
+    n_outputs: int
+    hidden_layer_sizes: Sequence[int]
+    activation: str
+    code_activation: str
+    likelihood: Any
+    categories: Sequence[int]
+    tied_weights: bool
+    projected: bool
+    dropout: float
+    batch_norm: bool
+    n_moments: int = 1
+    variance: float | str = 1.0
+    projection: Tensor | None = field(init=False)
+    expansion: Tensor | None = field(init=False)
+    encoder: Any = field(init=False)
+    decoder: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        for name in ("projection", "expansion"):
+            matrix = torch.zeros(self.n_components, self.n_features) if self.projected else None
+            self.register_buffer(name, matrix)
+        self.likelihood = likelihood_of(self.likelihood, self.n_outputs, self.categories, self.variance)
+        self._make_layers()
+
+    # ---------------------------------------------------------------- hooks of a subclass
+
+    def _make_layers(self) -> None:
+        """Set ``encoder``, whose output is ``n_moments`` times as wide as the code, and ``decoder``."""
+        raise NotImplementedError
+
+    def _silence(self, deviations: Tensor) -> None:
+        """Make f and g zero, and scale the decoder's first layer to codes with these standard deviations."""
+        raise NotImplementedError
+
+    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+        """Products v'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
+
+        Of several moments it is the derivative of the first, the mean.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        v : Tensor of shape (n or 1, m, n_components)
+
+        Returns
+        -------
+        Tensor of shape (n, m, n_features)
+        """
+        raise NotImplementedError
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether there is more than one layer between x and its code."""
+        return True
+
+    # ---------------------------------------------------------------- forward
+
+    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Code of each row, as in training if there is a generator.
+
+        Returns
+        -------
+        Tensor of shape (n, n_moments * n_components)
+            The first ``n_components`` columns are the mean, to which alone P x is added.
+        """
+        return self._project(self.encoder(self.likelihood.embed(x), rng), x)
+
+    def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Parameter eta of p(x | h), given codes of shape (n, n_components)."""
+        return self._expand(self.decoder(h, rng), h)
+
+    def _project(self, f: Tensor, x: Tensor) -> Tensor:
+        if self.projection is None:
+            return f
+        if self.n_moments == 1:
+            return torch.addmm(f, x, self.projection.t())
+        mean, *others = f.chunk(self.n_moments, 1)
+        return torch.cat([torch.addmm(mean, x, self.projection.t()), *others], 1)
+
+    def _expand(self, g: Tensor, h: Tensor) -> Tensor:
+        return g if self.expansion is None else torch.addmm(g, h, self.expansion)
+
+    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+        """||J||_F^2 of each row, given its code h, or the mean of it if there are several moments."""
+        every_unit = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None]
+        return self.pull_back(x, every_unit).square().sum((1, 2))
+
+    # ---------------------------------------------------------------- start
+
+    @torch.no_grad()
+    def initialise(self, mean: Tensor, rng: torch.Generator) -> None:
+        """Start as the textbook network whose output, at the code zero, is about the mean of x."""
+        self.encoder.initialise(rng)
+        self.decoder.initialise(rng)
+        self.decoder.biases[-1].copy_(self.likelihood.link(mean))
+
+    @torch.no_grad()
+    def start_at_projection(
+        self, axes: Tensor, variances: Tensor, gain_in: Tensor | None = None, gain_out: Tensor | None = None
+    ) -> None:
+        """Start as a linear model; f and g then only learn what it leaves over.
+
+        With the axes U, one a row, the code is h = diag(gain_in) U x and the output U' diag(gain_out) h. Without
+        gains that is PCA. Let L be the variances along the axes, and s^2 the mean variance along all
+        others. Gains L^(-1/2) and L^(1/2) whiten the code. Gains (L - s^2)^(1/2) / L and
+        (L - s^2)^(1/2) are probabilistic PCA (Tipping and Bishop, 1999): the code is the mean of p(h | x).
+
+        Parameters
+        ----------
+        axes : Tensor of shape (n_components, n_features)
+        variances : Tensor of shape (n_components,)
+            Of the codes that the decoder will be shown; its first layer is scaled to these.
+        gain_in, gain_out : Tensor of shape (n_components,) or None
+            None stands for ones.
+
+        References
+        ----------
+        Tipping and Bishop (1999), "Probabilistic Principal Component Analysis",
+        https://doi.org/10.1111/1467-9868.00196
+        """
+        assert self.projection is not None
+        assert self.expansion is not None
+        self.projection.copy_(axes if gain_in is None else axes * gain_in[:, None])
+        self.expansion.copy_(axes if gain_out is None else axes * gain_out[:, None])
+        self._silence(variances.sqrt().clamp_min(1e-3))
+        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(axes[:, 0])[None])[0])

@@ -1,0 +1,68 @@
+"""Noise from a generator, and common noise without one."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from skae.functional import latin_hypercube, standard_normal
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_with_a_generator_numbers_are_independent_and_normal():
+    like = torch.empty(3, 50, 40, dtype=torch.float64)
+    z = standard_normal(like, seeded(1))
+    assert z.shape == like.shape
+    assert stats.kstest(z.numpy().ravel(), stats.norm.cdf).pvalue > 1e-3
+    assert len(z.unique()) == z.numel()
+    assert torch.equal(z, standard_normal(like, seeded(1)))
+    assert not torch.equal(z, standard_normal(like, seeded(2)))
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (5, 7, 4), (2, 3, 7, 4)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_common_noise_is_the_same_for_all_rows_and_calls(shape, dtype):
+    before = torch.get_rng_state()
+    z = standard_normal(torch.zeros(shape, dtype=dtype), None)
+    assert z.shape == shape
+    assert z.dtype == dtype
+    assert torch.equal(z, z[..., :1, :].expand_as(z))
+    fewer_rows = standard_normal(torch.zeros((*shape[:-2], 2, 4), dtype=dtype), None)
+    assert torch.equal(z[..., :2, :], fewer_rows)
+    z.mul_(2)  # a tensor of its own, which nobody else reads
+    assert torch.equal(standard_normal(torch.zeros(shape, dtype=dtype), None) * 2, z)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_common_draws_are_spread_evenly_over_each_column_without_repeating_it():
+    n_draws, width = 64, 30
+    z = standard_normal(torch.zeros(n_draws, 1, width, dtype=torch.float64), None).squeeze(1)
+    intervals = (stats.norm.cdf(z) * n_draws).astype(int)
+    np.testing.assert_array_equal(np.sort(intervals, 0), np.arange(n_draws)[:, None].repeat(width, 1))
+    off_diagonal = np.corrcoef(z.numpy().T)[np.triu_indices(width, 1)]
+    assert np.abs(off_diagonal).max() < 5 / np.sqrt(n_draws)
+    assert np.abs(z.numpy().mean(0)).max() < 2 / n_draws  # a fraction of the 1 / 8 of independent draws
+    assert np.abs((z.numpy() ** 2).mean(0) - 1).max() < 0.2
+
+
+def test_a_single_common_draw_varies_over_the_columns():
+    z = standard_normal(torch.zeros(5, 200), None)
+    assert stats.kstest(z[0].numpy(), stats.norm.cdf).pvalue > 1e-3
+
+
+def test_a_hypercube_has_one_number_in_each_interval_and_is_uniform_within():
+    u = latin_hypercube(50, 80, seeded(1))
+    intervals = (u * 50).long()
+    assert torch.equal(intervals.sort(0).values, torch.arange(50)[:, None].expand(50, 80))
+    assert stats.kstest((u * 50 - intervals).numpy().ravel(), stats.uniform.cdf).pvalue > 1e-3
+    assert not torch.equal(intervals[:, 0], intervals[:, 1])
+    assert not torch.equal(u, latin_hypercube(50, 80, seeded(2)))
+
+
+@pytest.mark.parametrize("extreme", [0.0, 1 - 2**-24])
+def test_quantiles_of_a_hypercube_are_never_those_of_infinity(extreme, monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, extreme))
+    assert torch.isfinite(torch.special.ndtri(latin_hypercube(4, 1, seeded()))).all()
