@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from contract.test_bad_input import refuses
+from contract.requirements import refuses
 from energy.machines import grid_of, machine_of, require_law, seeded
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError

@@ -1,4 +1,12 @@
-"""Every public estimator enters the shared tests by a row here."""
+"""The estimators of the contract: one of each class, and settings with the promises that they can break."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from sklearn.base import is_classifier
+from sklearn.utils import get_tags
 
 from skae import (
     RBM,
@@ -17,99 +25,155 @@ from skae import (
     TopKAutoencoder,
 )
 
-CHECKED = [
-    RBM(8, max_iter=10),
-    Autoencoder(),
-    Autoencoder(dtype="float64"),
-    ContractiveAutoencoder(),
-    ConvolutionalAutoencoder(image_shape="row"),
-    DeepBeliefNetwork(4, hidden_layer_sizes=(6,), max_iter=5),
-    DenoisingAutoencoder(),
-    FineTunedClassifier(Autoencoder(8, hidden_layer_sizes=(32,), max_iter=10)),
-    FineTunedRegressor(Autoencoder(8, hidden_layer_sizes=(32,), max_iter=10)),
-    ReceptiveFieldAutoencoder(),
-    SemiSupervisedAutoencoder(),
-    SemiSupervisedAutoencoderRegressor(),
-    SparseAutoencoder(),
-    StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], max_iter=10),
-    TopKAutoencoder(),
-]
-"""Instances that pass all of scikit-learn's checks, as they are."""
-
-SMALL = {
-    "Autoencoder": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0),
-    "Autoencoder float64": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, dtype="float64"),
-    "Autoencoder batch_norm": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, batch_norm=True),
-    "Autoencoder dropout": Autoencoder(hidden_layer_sizes=(8, 8), max_iter=3, random_state=0, dropout=0.3),
-    "Autoencoder tied": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, tied_weights=True),
-    "Autoencoder bernoulli": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, likelihood="bernoulli"),
-    "Autoencoder poisson": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, likelihood="poisson"),
-    "Autoencoder lbfgs": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, solver="lbfgs"),
-    "Autoencoder input_dropout": Autoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, input_dropout=0.3),
-    "ContractiveAutoencoder": ContractiveAutoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0, order=2),
-    "ConvolutionalAutoencoder": ConvolutionalAutoencoder(
-        image_shape="row", channels=(3, 4), init="random", max_iter=3, random_state=0
-    ),
-    "ConvolutionalAutoencoder max": ConvolutionalAutoencoder(
-        image_shape="row", channels=(4,), pooling="max", tied_weights=True, dropout=0.2, max_iter=3, random_state=0
-    ),
-    "ConvolutionalAutoencoder batch_norm": ConvolutionalAutoencoder(
-        image_shape="row",
-        channels=(4,),
-        pooling=None,
-        batch_norm=True,
-        hidden_layer_sizes=(6,),
-        max_iter=3,
-        random_state=0,
-    ),
-    "DeepBeliefNetwork": DeepBeliefNetwork(2, hidden_layer_sizes=(4,), n_chains=5, max_iter=3, random_state=0),
-    "DeepBeliefNetwork up-down": DeepBeliefNetwork(
-        2,
-        hidden_layer_sizes=(4, 3),
-        layers=[{}, {"hidden": "gaussian"}, {"algorithm": "cd"}],
-        visible="bernoulli",
-        up_down_iter=3,
-        max_iter=3,
-        random_state=0,
-    ),
-    "DenoisingAutoencoder": DenoisingAutoencoder(hidden_layer_sizes=(8,), max_iter=3, random_state=0),
-    "DenoisingAutoencoder bert": DenoisingAutoencoder(
-        hidden_layer_sizes=(8,), max_iter=3, random_state=0, corruption="bert", walkback=2
-    ),
-    "FineTunedClassifier": FineTunedClassifier(
-        Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3), max_iter=3, random_state=0
-    ),
-    "FineTunedRegressor": FineTunedRegressor(
-        Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3), max_iter=3, random_state=0
-    ),
-    "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(max_iter=3, random_state=0),
-    "ReceptiveFieldAutoencoder lbfgs": ReceptiveFieldAutoencoder(max_iter=3, random_state=0, solver="lbfgs"),
-    "RBM": RBM(2, n_chains=5, max_iter=3, random_state=0),
-    "RBM bernoulli": RBM(2, visible="bernoulli", algorithm="cd", n_gibbs=2, max_iter=3, random_state=0),
-    "RBM tempered": RBM(2, visible="bernoulli", algorithm="pt", n_chains=5, max_iter=3, random_state=0),
-    "RBM variances": RBM(2, learn_variances=True, n_chains=5, max_iter=3, random_state=0),
-    "RBM relu": RBM(2, visible="bernoulli", hidden="relu", n_chains=5, max_iter=3, random_state=0),
-    "RBM counts": RBM(2, visible="softmax", n_chains=5, max_iter=3, random_state=0),
-    "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, hidden_layer_sizes=(8,), max_iter=3, random_state=0),
-    "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(
-        2, hidden_layer_sizes=(8,), max_iter=3, random_state=0
-    ),
-    "SparseAutoencoder": SparseAutoencoder(max_iter=3, random_state=0),
-    "SparseAutoencoder kl": SparseAutoencoder(max_iter=3, random_state=0, penalty="kl"),
-    "StackedAutoencoder": StackedAutoencoder(
-        [Autoencoder(4, hidden_layer_sizes=(8,), max_iter=3), ("top", SparseAutoencoder(2, max_iter=3))],
-        max_iter=3,
-        random_state=0,
-    ),
-    "StackedAutoencoder bernoulli": StackedAutoencoder(
-        [
-            Autoencoder(4, hidden_layer_sizes=(), max_iter=3, likelihood="bernoulli", code_activation="logistic"),
-            Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3, likelihood="bernoulli"),
-        ],
-        max_iter=3,
-        random_state=0,
-    ),
-    "TopKAutoencoder": TopKAutoencoder(2, k=1, max_iter=3, random_state=0, learning_rate_init=1e-3, dead_after=20),
-    "TopKAutoencoder batch": TopKAutoencoder(2, k=1, max_iter=3, random_state=0, selection="batch"),
+PROMISES = {
+    "shapes": "codes and reconstructions have the shape and the dtype asked for",
+    "rows": "any number of rows is fitted: one, fewer than components, a batch and a tail",
+    "input": "every kind of table gives the same",
+    "randomness": "a seed repeats a fit, and no global generator is drawn from",
+    "saving": "a copy is the same and goes on the same, on another device too",
+    "scores": "a score is what it is documented to be",
+    "use": "using a fitted estimator changes nothing of it",
+    "going on": "partial_fit and warm_start go on, early stopping watches held-out rows",
 }
-"""Quick instances for the properties that every estimator has."""
+"""What every estimator promises. Each has its tests in a file of this folder."""
+
+QUICK = {"max_iter": 3, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8,), **QUICK}
+IMAGE = {"image_shape": "row", "channels": (4,), **QUICK}
+CHAINS = {"n_chains": 5, **QUICK}
+ENCODER = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3)
+
+CLASSES = {
+    "Autoencoder": Autoencoder(**SMALL),
+    "ContractiveAutoencoder": ContractiveAutoencoder(order=2, **SMALL),
+    "ConvolutionalAutoencoder": ConvolutionalAutoencoder(**{**IMAGE, "channels": (3, 4), "init": "random"}),
+    "DeepBeliefNetwork": DeepBeliefNetwork(2, hidden_layer_sizes=(4,), **CHAINS),
+    "DenoisingAutoencoder": DenoisingAutoencoder(**SMALL),
+    "FineTunedClassifier": FineTunedClassifier(ENCODER, **QUICK),
+    "FineTunedRegressor": FineTunedRegressor(ENCODER, **QUICK),
+    "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(**QUICK),
+    "RBM": RBM(2, **CHAINS),
+    "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
+    "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(2, **SMALL),
+    "SparseAutoencoder": SparseAutoencoder(**QUICK),
+    "StackedAutoencoder": StackedAutoencoder(
+        [Autoencoder(4, hidden_layer_sizes=(8,), max_iter=3), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
+    ),
+    "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
+}
+"""One quick instance of each public class: it enters every test."""
+
+
+class Setting(NamedTuple):
+    """An instance, and which of the promises it can break although its class keeps them."""
+
+    estimator: Any
+    breaks: tuple[str, ...]
+
+
+SETTINGS = {
+    "Autoencoder float64": Setting(Autoencoder(dtype="float64", **SMALL), ("shapes", "saving")),
+    "Autoencoder batch_norm": Setting(Autoencoder(batch_norm=True, **SMALL), ("rows", "saving", "use", "going on")),
+    "Autoencoder dropout": Setting(
+        Autoencoder(dropout=0.3, **{**SMALL, "hidden_layer_sizes": (8, 8)}), ("randomness", "saving", "use")
+    ),
+    "Autoencoder input_dropout": Setting(Autoencoder(input_dropout=0.3, **SMALL), ("randomness", "saving", "use")),
+    "Autoencoder tied": Setting(Autoencoder(tied_weights=True, **SMALL), ("shapes", "saving", "going on")),
+    "Autoencoder bernoulli": Setting(Autoencoder(likelihood="bernoulli", **SMALL), ("shapes", "input", "scores")),
+    "Autoencoder poisson": Setting(Autoencoder(likelihood="poisson", **SMALL), ("shapes", "scores")),
+    "Autoencoder lbfgs": Setting(
+        Autoencoder(solver="lbfgs", **SMALL), ("rows", "randomness", "saving", "use", "going on")
+    ),
+    "ConvolutionalAutoencoder max": Setting(
+        ConvolutionalAutoencoder(pooling="max", tied_weights=True, dropout=0.2, **IMAGE),
+        ("shapes", "rows", "randomness", "saving"),
+    ),
+    "ConvolutionalAutoencoder batch_norm": Setting(
+        ConvolutionalAutoencoder(pooling=None, batch_norm=True, hidden_layer_sizes=(6,), **IMAGE),
+        ("shapes", "rows", "saving", "use", "going on"),
+    ),
+    "DeepBeliefNetwork up-down": Setting(
+        DeepBeliefNetwork(
+            2,
+            hidden_layer_sizes=(4, 3),
+            layers=[{}, {"hidden": "gaussian"}, {"algorithm": "cd"}],
+            visible="bernoulli",
+            up_down_iter=3,
+            **QUICK,
+        ),
+        ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
+    ),
+    "DenoisingAutoencoder bert": Setting(
+        DenoisingAutoencoder(corruption="bert", walkback=2, **SMALL), ("rows", "randomness", "saving", "going on")
+    ),
+    "FineTunedClassifier float64": Setting(
+        FineTunedClassifier(ENCODER, dtype="float64", **QUICK), ("shapes", "saving")
+    ),
+    "ReceptiveFieldAutoencoder lbfgs": Setting(
+        ReceptiveFieldAutoencoder(solver="lbfgs", **QUICK), ("rows", "going on")
+    ),
+    "RBM bernoulli": Setting(
+        RBM(2, visible="bernoulli", algorithm="cd", n_gibbs=2, **QUICK),
+        ("shapes", "rows", "input", "randomness", "scores"),
+    ),
+    "RBM tempered": Setting(
+        RBM(2, visible="bernoulli", algorithm="pt", **CHAINS), ("rows", "randomness", "saving", "use", "going on")
+    ),
+    "RBM variances": Setting(RBM(2, learn_variances=True, **CHAINS), ("shapes", "rows", "saving", "scores")),
+    "RBM relu": Setting(RBM(2, visible="bernoulli", hidden="relu", **CHAINS), ("shapes", "rows", "scores")),
+    "RBM counts": Setting(RBM(2, visible="softmax", **CHAINS), ("shapes", "rows", "input", "saving", "scores", "use")),
+    "SemiSupervisedAutoencoder float64": Setting(SemiSupervisedAutoencoder(2, dtype="float64", **SMALL), ("shapes",)),
+    "SemiSupervisedAutoencoder dropout": Setting(
+        SemiSupervisedAutoencoder(2, dropout=0.3, batch_norm=True, **SMALL), ("rows", "randomness", "saving", "use")
+    ),
+    "SemiSupervisedAutoencoder bernoulli": Setting(
+        SemiSupervisedAutoencoder(2, likelihood="bernoulli", **SMALL), ("shapes", "input")
+    ),
+    "SparseAutoencoder kl": Setting(SparseAutoencoder(penalty="kl", **QUICK), ("shapes", "rows")),
+    "StackedAutoencoder bernoulli": Setting(
+        StackedAutoencoder(
+            [
+                Autoencoder(4, hidden_layer_sizes=(), max_iter=3, likelihood="bernoulli", code_activation="logistic"),
+                Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3, likelihood="bernoulli"),
+            ],
+            **QUICK,
+        ),
+        ("shapes", "input", "scores"),
+    ),
+    "TopKAutoencoder batch": Setting(
+        TopKAutoencoder(2, k=1, selection="batch", **QUICK), ("rows", "randomness", "saving", "use")
+    ),
+}
+"""A setting enters the tests of the promises that it can break, and no others."""
+
+EVERY = CLASSES | {name: setting.estimator for name, setting in SETTINGS.items()}
+
+
+def entering(promise: str, among: Callable[[Any], bool] = lambda estimator: True) -> pytest.MarkDecorator:
+    """Give a test, as ``estimator``, one instance of each class and of each setting that can break a promise."""
+    assert promise in PROMISES
+    names = [name for name in EVERY if name in CLASSES or promise in SETTINGS[name].breaks]
+    return pytest.mark.parametrize("estimator", [name for name in names if among(EVERY[name])], indirect=True)
+
+
+def every_class(among: Callable[[Any], bool] = lambda estimator: True) -> pytest.MarkDecorator:
+    """Give a test one instance of each class, where no setting makes a difference."""
+    return pytest.mark.parametrize("estimator", [name for name in CLASSES if among(EVERY[name])], indirect=True)
+
+
+def needs_y(estimator: Any) -> bool:
+    return bool(get_tags(estimator).target_tags.required)
+
+
+def needs_no_y(estimator: Any) -> bool:
+    return not needs_y(estimator)
+
+
+def target_of(estimator: Any, n: int) -> Any:
+    """Labels or numbers for n rows, a third of them unknown; None for an estimator that needs none."""
+    if not needs_y(estimator):
+        return None
+    row = np.arange(n)
+    if is_classifier(estimator):
+        return np.where(row % 3 == 2, -1, row % 2)
+    return np.where(row % 3 == 2, np.nan, np.sin(row))

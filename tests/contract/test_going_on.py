@@ -1,0 +1,92 @@
+"""Training that goes on, stops early, and tells of itself."""
+
+import warnings
+
+import numpy as np
+import pytest
+from contract.requirements import refuses, require_same
+from contract.tables import CLASSES, EVERY, entering, every_class, needs_no_y
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
+
+
+@entering("going on")
+def test_partial_fit_goes_on(estimator, X, y):
+    if estimator.solver == "lbfgs" or "FineTuned" in type(estimator).__name__:
+        assert not hasattr(estimator, "partial_fit")
+        return
+    assert estimator.partial_fit(X, y) is estimator
+    first = estimator.transform(X)
+    estimator.partial_fit(X, y, sample_weight=np.ones(30))
+    assert estimator.n_iter_ == 2
+    assert not np.array_equal(estimator.transform(X), first)
+    with pytest.raises(ValueError, match="does not support early_stopping"):
+        estimator.set_params(early_stopping=True).partial_fit(X, y)
+
+
+@entering("going on")
+def test_warm_start_goes_on_and_fit_starts_anew(estimator, X, y):
+    fresh = clone(estimator).fit(X, y)
+    warm = clone(estimator).set_params(warm_start=True).fit(X, y)
+    require_same(fresh, warm, X)
+    warm.fit(X, y)
+    assert warm.n_iter_ > fresh.n_iter_
+    assert not np.array_equal(warm.transform(X), fresh.transform(X))
+    require_same(fresh, warm.set_params(warm_start=False).fit(X, y), X)
+
+
+@every_class(lambda estimator: "n_components" in estimator.get_params())
+def test_warm_start_refuses_another_architecture(estimator, X, y):
+    estimator.set_params(warm_start=True).fit(X, y)
+    sentence = refuses(estimator.set_params(n_components=3), "fit", X, y)
+    assert "n_components changed since the last fit" in sentence
+
+
+@entering("going on")
+def test_early_stopping_watches_held_out_rows(estimator, X, y):
+    estimator.set_params(early_stopping=True, max_iter=5, tol=1e9, n_iter_no_change=2).fit(X, y)
+    assert estimator.n_iter_ == 2
+    assert len(estimator.history_["validation_loss"]) == 2
+
+
+@every_class(needs_no_y)
+def test_early_stopping_needs_two_rows(estimator, X):
+    assert "n_samples = 1" in refuses(estimator.set_params(early_stopping=True), "fit", X[:1])
+
+
+@entering("going on")
+def test_verbose(estimator, X, y, capsys):
+    estimator.set_params(verbose=2).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == estimator.n_iter_
+    assert lines[0].startswith("epoch 1/3")
+    estimator.set_params(verbose=1, early_stopping=True).fit(X, y)
+    shown = capsys.readouterr().err
+    assert "validation_loss" in shown
+    assert "prediction" in shown if "FineTuned" in type(estimator).__name__ else "reconstruction" in shown
+
+
+def test_convergence_warning_only_where_it_helps(X):
+    constant = clone(CLASSES["Autoencoder"]).set_params(learning_rate="constant", max_iter=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.warns(ConvergenceWarning, match="still falling after max_iter=5"):
+            constant.fit(X)
+        constant.set_params(tol=1e9, n_iter_no_change=2).fit(X)  # converged
+        clone(CLASSES["Autoencoder"]).fit(X)  # a cosine schedule settles
+
+
+# ------------------------------------------------------------------ weights of rows
+
+
+@pytest.mark.parametrize("name", ["Autoencoder float64", "Autoencoder lbfgs", "Autoencoder bernoulli"])
+def test_sample_weights_repeat_rows(name, X):
+    """A weight of zero removes, and weights only count by their ratio."""
+    weight = np.arange(len(X)) % 3
+    one = clone(EVERY[name]).fit(X, sample_weight=weight)
+    two = clone(EVERY[name]).fit(X.repeat(weight, axis=0))
+    three = clone(EVERY[name]).fit(X, sample_weight=5 * weight)
+    np.testing.assert_array_equal(one.transform(X), two.transform(X))
+    np.testing.assert_allclose(one.transform(X), three.transform(X), rtol=1e-4, atol=1e-6)

@@ -1,0 +1,43 @@
+"""Scores against their formulas; those of predictions are in test_prediction.py."""
+
+import numpy as np
+import pytest
+from contract.tables import entering, needs_no_y
+
+from skae.base.encoding import Generative
+
+
+def is_density(estimator):
+    return needs_no_y(estimator) and isinstance(estimator, Generative)
+
+
+def is_deterministic(estimator):
+    return needs_no_y(estimator) and not isinstance(estimator, Generative)
+
+
+@entering("scores", is_deterministic)
+def test_score_is_r2_against_the_training_mean(estimator, X):
+    test = (X[:7] + 0.1).clip(0, 1)
+    X_hat = estimator.fit(X).inverse_transform(estimator.transform(test))
+    weight = np.arange(7.0)
+    errors, totals = ((test - X_hat) ** 2).sum(1), ((test - X.mean(0)) ** 2).sum(1)
+    np.testing.assert_allclose(estimator.score(test), 1 - errors.sum() / totals.sum(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        estimator.score(test, sample_weight=weight), 1 - (weight @ errors) / (weight @ totals), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(estimator.score_samples(test), -errors, rtol=1e-3, atol=1e-5)
+
+
+@entering("scores", is_density)
+def test_score_is_the_mean_log_likelihood(estimator, X):
+    estimator.fit(X)
+    scores, weight = estimator.score_samples(X), np.arange(30.0)
+    np.testing.assert_allclose(estimator.score(X), scores.mean(), rtol=1e-5)
+    np.testing.assert_allclose(estimator.score(X, sample_weight=weight), weight @ scores / weight.sum(), rtol=1e-5)
+
+
+@entering("scores", needs_no_y)
+def test_a_weight_for_each_row(estimator, X):
+    estimator.fit(X)
+    with pytest.raises(ValueError, match="sample_weight"):
+        estimator.score(X, sample_weight=np.ones(29))
