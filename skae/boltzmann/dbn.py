@@ -25,7 +25,7 @@ from ..functional import average
 from ._greedy import Codes, make_layers, prepare
 from ._labels import classes_of, labels_to_hold, one_hot, read_labels
 from ._unroll import Level
-from .machine import BoltzmannMachine, visible_parts
+from .machine import BoltzmannMachine, require_positive, visible_parts
 from .rbm import RBM
 
 __all__ = ["DeepBeliefNetwork"]
@@ -174,7 +174,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
             "hidden_layer_sizes": tuple(widths[:-1]),
             "layers": tuple((s["visible"], s["hidden"], s["learnt_scale"], s["chain_shape"]) for s in specs),
             "categories": specs[0]["categories"],
-            "n_labels": self._n_labels(),
+            "n_labels": self._n_classes(),
         }
 
     def _new_module(self) -> Belief:
@@ -191,7 +191,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
     def _widths(self) -> list[int]:
         return [*sizes_of("hidden_layer_sizes", self.hidden_layer_sizes), int(self.n_components)]
 
-    def _n_labels(self) -> int:
+    def _n_classes(self) -> int:
         return len(self.classes_) if self.labels else 0
 
     def _made_layers(self) -> list[RBM]:
@@ -199,7 +199,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
         own = RBM().get_params()
         shown = {"verbose": 0, "warm_start": False}
         layers = make_layers(
-            self.layers, {name: getattr(self, name) for name in own} | shown, self._widths(), self._n_labels()
+            self.layers, {name: getattr(self, name) for name in own} | shown, self._widths(), self._n_classes()
         )
         if not self.up_down_iter and "verbose" not in (self.layers or [{}])[-1]:
             layers[-1].verbose = self.verbose
@@ -408,6 +408,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
             If a number is below 1, or y is no class.
         """
         check_is_fitted(self)
+        require_positive(n_samples=n_samples)
         held = None
         if y is not None:
             label = labels_to_hold(y, n_samples, getattr(self, "classes_", None)).to(self._flat.theta)

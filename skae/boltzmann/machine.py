@@ -23,7 +23,7 @@ from ..engine.data import Array, Table
 from ._rows import range_of_lengths
 from ._unroll import Level, unroll
 
-__all__ = ["BoltzmannMachine", "visible_parts"]
+__all__ = ["BoltzmannMachine", "require_positive", "visible_parts"]
 
 
 class BoltzmannMachine(GenerativeTransformer):
@@ -270,7 +270,7 @@ class BoltzmannMachine(GenerativeTransformer):
             Each with ``value`` and its standard error, ``error``.
         """
         check_is_fitted(self)
-        _require_positive(n_chains=n_chains, n_betas=n_betas, n_steps=n_steps)
+        require_positive(n_chains=n_chains, n_betas=n_betas, n_steps=n_steps)
         machine, rng = self._ready_machine(), self._noise(random_state)
         path = Anneal(machine, self._mean_length())
         betas = torch.linspace(0.0, 1.0, n_betas + 1, dtype=torch.float64)
@@ -316,7 +316,7 @@ class BoltzmannMachine(GenerativeTransformer):
 
     def _samples(self, n_samples: int, n_steps: int, random_state: Any, held: Held | None) -> np.ndarray:
         check_is_fitted(self)
-        _require_positive(n_samples=n_samples, n_steps=n_steps)
+        require_positive(n_samples=n_samples, n_steps=n_steps)
         module, rng = self._ready_module(), self._noise(random_state)
         machine = self._machine(module)
         with torch.no_grad():
@@ -347,7 +347,7 @@ class BoltzmannMachine(GenerativeTransformer):
             If ``n_steps`` is below 1, or X is not what ``transform`` takes.
         """
         check_is_fitted(self)
-        _require_positive(n_steps=n_steps)
+        require_positive(n_steps=n_steps)
         X = self._check_x(X, reset=False, look_through=False)
         module, rng = self._ready_module(), self._noise(random_state)
         walks = ((part, self._to_x(self._walked(module, x, n_steps, rng))) for part, x in self._finite_chunks(X))
@@ -388,7 +388,8 @@ class BoltzmannMachine(GenerativeTransformer):
         return unroll(self, self._levels(self._ready_module()))
 
 
-def _require_positive(**numbers: int) -> None:
+def require_positive(**numbers: int) -> None:
+    """Refuse numbers that are not whole or below 1, by their names."""
     wrong = [f"{name}={number!r}" for name, number in numbers.items() if not isinstance(number, Integral) or number < 1]
     if wrong:
         raise ValueError(f"{' and '.join(wrong)} must be a whole number of at least 1.")
