@@ -1,1 +1,65 @@
-"""The contract with scikit-learn, and what a new variant is made of."""
+"""What a new estimator is made of: the template, its parameters, and what passes through its hooks."""
+
+from ..engine.arrays import Arrays
+from ..engine.data import Batch, Source, Subset, Table
+from ..engine.frame import Frame
+from ..engine.optim import Move, Terms
+from ..engine.train import backward
+from ..functional import average, spawn, standard_normal, weighted_average
+from ..nn.bottleneck import Bottleneck
+from .checks import require_positive, warn_outside
+from .estimator import Run, TorchEstimator
+from .params import (
+    Fraction,
+    NonNegative,
+    NonNegativeInt,
+    Pair,
+    Positive,
+    PositiveInt,
+    Probability,
+    RandomState,
+    Sizes,
+    Verbosity,
+    sizes_of,
+)
+from .prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
+from .transformer import Generative, TorchTransformer
+
+__all__ = [
+    "Arrays",
+    "Batch",
+    "Bottleneck",
+    "ClassPrediction",
+    "Fraction",
+    "Frame",
+    "Generative",
+    "Known",
+    "Move",
+    "NonNegative",
+    "NonNegativeInt",
+    "NumberPrediction",
+    "Pair",
+    "Positive",
+    "PositiveInt",
+    "Prediction",
+    "Probability",
+    "RandomState",
+    "Run",
+    "Sizes",
+    "Source",
+    "Subset",
+    "Table",
+    "Terms",
+    "TorchEstimator",
+    "TorchTransformer",
+    "Verbosity",
+    "average",
+    "backward",
+    "require_positive",
+    "sizes_of",
+    "spawn",
+    "standard_normal",
+    "warn_outside",
+    "weighted_average",
+    "with_labels_in_every_batch",
+]

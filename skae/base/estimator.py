@@ -284,7 +284,7 @@ class TorchEstimator(Encoding):
 
     def _frame_of(self, data: Source, name: str) -> Frame:
         mean, scale = data.moments()
-        if not (np.isfinite(mean).all() and np.isfinite(scale)):
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
             raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
         return Frame(mean, scale) if self._standardizes() else Frame(mean, 1.0, centred=False)
 

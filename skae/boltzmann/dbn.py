@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base.checks import require_positive
 from ..base.estimator import Run
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
 from ..base.state import new_generator
@@ -177,7 +178,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
             "hidden_layer_sizes": tuple(widths[:-1]),
             "layers": tuple((s["visible"], s["hidden"], s["learnt_scale"], s["chain_shape"]) for s in specs),
             "categories": specs[0]["categories"],
-            "n_labels": self._n_labels(),
+            "n_labels": self._n_classes(),
         }
 
     def _new_module(self) -> Belief:
@@ -194,7 +195,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
     def _widths(self) -> list[int]:
         return [*sizes_of("hidden_layer_sizes", self.hidden_layer_sizes), int(self.n_components)]
 
-    def _n_labels(self) -> int:
+    def _n_classes(self) -> int:
         return len(self.classes_) if self.labels else 0
 
     def _made_layers(self) -> list[RBM]:
@@ -202,7 +203,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
         own = RBM().get_params()
         shown = {"verbose": 0, "warm_start": False}
         layers = make_layers(
-            self.layers, {name: getattr(self, name) for name in own} | shown, self._widths(), self._n_labels()
+            self.layers, {name: getattr(self, name) for name in own} | shown, self._widths(), self._n_classes()
         )
         if not self.up_down_iter and "verbose" not in (self.layers or [{}])[-1]:
             layers[-1].verbose = self.verbose
@@ -414,6 +415,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
             If a number is below 1, or y is no class.
         """
         check_is_fitted(self)
+        require_positive(n_samples=n_samples)
         held = None
         if y is not None:
             label = labels_to_hold(y, n_samples, getattr(self, "classes_", None)).to(self._flat.theta)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..functional import group_log_softmax
 from .harmonium import Harmonium
-from .units import Bernoulli, Gaussian, Rectified, Softmax, gauss_hermite
+from .special import gauss_hermite
+from .units import Bernoulli, Gaussian, Rectified, Softmax
 
 __all__ = ["cost_of_row", "has_pseudo_likelihood", "pseudo_log_likelihood"]
 

@@ -88,7 +88,7 @@ class Source:
     def __getitem__(self, index: Index) -> Any:
         raise NotImplementedError
 
-    def moments(self) -> tuple[np.ndarray, float]:
+    def moments(self) -> tuple[np.ndarray, float | np.ndarray]:
         """Mean of each column and one scale for all: 0 and 1 where there are no columns to measure."""
         return np.zeros(self.width), 1.0
 

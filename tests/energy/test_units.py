@@ -8,8 +8,8 @@ import torch
 from energy.machines import LEVEL, TOTAL, require_law, seeded, states_of
 from scipy import stats
 from scipy.integrate import quad
-from scipy.special import spence
 
+from skae.energy.special import softplus
 from skae.energy.units import (
     Bernoulli,
     Counts,
@@ -18,11 +18,7 @@ from skae.energy.units import (
     Part,
     Rectified,
     Softmax,
-    gauss_hermite,
-    gauss_legendre,
     layer_of,
-    softplus,
-    softplus_integral,
 )
 
 N = 6
@@ -92,12 +88,6 @@ def test_the_log_normaliser_of_gaussian_units_is_the_integral():
     for f in (-2.0, 0.0, 1.5):
         area, _ = quad(lambda x, f=f: math.exp(x * f + float(units.log_base(torch.tensor([[x]])))), -20, 20)
         assert math.isclose(float(units.log_normaliser(torch.tensor([[f]]))), math.log(area), rel_tol=1e-6)
-
-
-def test_the_integral_of_softplus_is_the_dilogarithm():
-    f = np.linspace(-40, 30, 999)
-    expected = -spence(1 + np.exp(f))
-    np.testing.assert_allclose(softplus_integral(torch.from_numpy(f)), expected, rtol=1e-13, atol=1e-15)
 
 
 def test_rectified_units_are_sums_of_binary_ones():
@@ -323,17 +313,3 @@ def test_samples_repeat_by_their_generator_and_leave_the_global_one_alone(units)
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), before)
     assert first.dtype == field.dtype
-
-
-# ------------------------------------------------------------------ quadrature
-
-
-def test_quadratures_are_those_of_numpy():
-    node, weight = np.polynomial.legendre.leggauss(12)
-    found = gauss_legendre(12)
-    np.testing.assert_allclose(found[0], (node + 1) / 2, atol=1e-14)
-    np.testing.assert_allclose(found[1], weight / 2, atol=1e-14)
-    node, weight = np.polynomial.hermite_e.hermegauss(16)
-    found = gauss_hermite(16)
-    np.testing.assert_allclose(found[0], node, atol=1e-13)
-    np.testing.assert_allclose(found[1], weight / math.sqrt(2 * math.pi), atol=1e-14)
