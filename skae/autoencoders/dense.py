@@ -40,7 +40,7 @@ class Autoencoder(TorchTransformer):
         Widths of the encoder's hidden layers. The decoder has the same widths in reverse order. () means no hidden
         layers: encoder and decoder are then linear, except for ``code_activation``.
     activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
-    "softplus"}, default="silu"
+"softplus"}, default="silu"
         Activation function of the hidden layers.
     code_activation : same as ``activation``, default="identity"
         Activation function of the code. "logistic" keeps the code in (0, 1).
@@ -62,9 +62,10 @@ class Autoencoder(TorchTransformer):
         Sizes of the groups of adjacent columns for the categorical likelihood. For the output of
         ``OneHotEncoder`` they are ``[len(c) for c in encoder.categories_]``.
     init : {"auto", "pca", "random"}, default="auto"
-        "pca" starts from PCA, as described above. "random" starts from random weights, without the PCA term.
-        "auto" is "pca" where it is defined, and "random" otherwise. "pca" needs a gaussian likelihood, an identity
-        ``code_activation`` and at most as many components as features.
+        "pca" starts from PCA: the code is h = P x + f(x), the reconstruction is P' h + g(h), and f and g are zero at
+        first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
+        features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
+        "random" otherwise.
 
     Attributes
     ----------

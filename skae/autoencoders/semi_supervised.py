@@ -142,7 +142,7 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
     - E_CE is the mean cross-entropy -log p_y(x) of the labelled rows.
     - E_cons asks that noise does not change the predictions of unlabelled rows. It is the sum of
       ||p(x) - p(x + e)||^2 over the unlabelled rows, divided by the number of all rows. The noise e is Gaussian, and
-      no gradient flows through p(x). So the boundaries between the classes move to regions with few rows.
+      no gradient flows through p(x). As a result, boundaries between classes move to regions with few rows.
 
     Training starts at a logistic regression that is fitted to the labelled rows, with W = 0.
 

@@ -57,7 +57,7 @@ class TopKAutoencoder(Autoencoder):
     hidden_layer_sizes : tuple of int, or int, default=()
         Widths of the encoder's hidden layers. The decoder is linear.
     code_activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
-    "softplus"}, default="relu"
+"softplus"}, default="relu"
         Activation function a, applied before the largest units are chosen. Makhzani and Frey use "identity".
     tied_weights : bool, default=False
         Whether the atoms are the rows of W. With ``unit_norm`` each row is divided by its norm. Hidden layers are not
