@@ -484,7 +484,9 @@ def test_grey_images_can_be_given_colours(rng):
     model = DenoisingConvolutional(**{**QUICK, "max_iter": 100}, image_shape=(5, 4)).fit(X, Y)
     assert model.denoise(X).shape == (30, 60)
     assert model.score(X, Y) > 0.1
-    with pytest.raises(ValueError, match="The target has 50 columns, which are no channels of 5 by 4 pixels"):
+    with pytest.raises(
+        ValueError, match="The target has 50 columns, which cannot be split into channels of 5 by 4 pixels"
+    ):
         model.fit(X, Y[:, :50])
     with pytest.raises(ValueError, match=r"tied_weights=True .* but Y has 60 columns and X 20"):
         model.set_params(tied_weights=True).fit(X, Y)
@@ -513,12 +515,12 @@ def test_grey_images_can_be_given_colours(rng):
         ({"image_shape": (3, 4), "pooling": "min"}, "'pooling' parameter"),
         ({"image_shape": (3, 4), "code": "maps"}, "'code' parameter"),
         ({"image_shape": (3, 4), "code": "map", "init": "pca"}, "init='pca' is not defined with code='map'"),
-        ({"image_shape": (3, 4), "init": "pca", "n_components": 13}, "n_components=13 of 12 features"),
+        ({"image_shape": (3, 4), "init": "pca", "n_components": 13}, "n_components=13 and only 12 features"),
         (
             {"image_shape": (3, 4), "code": "map", "hidden_layer_sizes": (5,)},
             r"hidden_layer_sizes=\(5,\) are dense layers, but code='map' has none",
         ),
-        ({"image_shape": (3, 4), "likelihood": "categorical"}, "needs categories"),
+        ({"image_shape": (3, 4), "likelihood": "categorical"}, "needs the sizes .*: pass them as categories"),
     ],
 )
 def test_bad_parameters_are_told_in_a_sentence(options, message, rng):
