@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base.checks import frame_of
 from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
@@ -275,7 +276,7 @@ class DenoisingAutoencoder(Autoencoder):
         self._limits: np.ndarray | None = None
         self._target_frame = None
         if data.y is not None:
-            self._target_frame = self._frame_of(Arrays(data.y, data.weight), "Y")
+            self._target_frame = frame_of(Arrays(data.y, data.weight), "Y", self._standardizes())
             self._require_possible_target(data.width)
 
     def _require_possible_target(self, n_features: int) -> None:

@@ -19,6 +19,8 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from skae.autoencoders.dense import has_closed_gradient
+from skae.base.estimator import threads_of
 from skae.engine.optim import Flat, Optimizer
 from skae.engine.train import backward
 from skae.nn.convolutional import (
@@ -413,10 +415,10 @@ def test_threads_go_by_the_work_and_not_by_the_weights():
     cpu = torch.device("cpu")
     X = np.random.default_rng(0).random((4, 32 * 32))
     model = ConvolutionalAutoencoder(**{**QUICK, "max_iter": 1}).fit(X)
-    assert not isinstance(model._threads(cpu, 4), nullcontext)
-    assert isinstance(model._threads(cpu, 10_000), nullcontext) == (32 * 32 // 4 * 4 * 9 * 200 >= 2**25)
+    assert not isinstance(threads_of(model, cpu, 4), nullcontext)
+    assert isinstance(threads_of(model, cpu, 10_000), nullcontext) == (32 * 32 // 4 * 4 * 9 * 200 >= 2**25)
     model.set_params(batch_size=5000)
-    assert isinstance(model._threads(cpu, 10_000), nullcontext)
+    assert isinstance(threads_of(model, cpu, 10_000), nullcontext)
 
 
 # ------------------------------------------------------------------ recipes
@@ -555,6 +557,6 @@ def test_other_images_are_refused_after_fit(digits):
 def test_the_dense_estimator_is_no_ancestor_by_accident(digits):
     """The gradient by hand is that of dense layers, and must not be taken for this one's."""
     model = ConvolutionalAutoencoder(**QUICK).fit(digits)
-    assert not model._has_closed_gradient(model.module_)
+    assert not has_closed_gradient(model, model.module_)
     dense = Autoencoder(2, max_iter=1).fit(digits)
-    assert dense._has_closed_gradient(dense.module_)
+    assert has_closed_gradient(dense, dense.module_)
