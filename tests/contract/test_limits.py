@@ -35,7 +35,6 @@ LIMITS = [
     ("denoising emphasis", DenoisingAutoencoder(corruption="masking", emphasis=(1, 0), **SILENT), Autoencoder()),
     ("contractive", ContractiveAutoencoder(contraction=0.0), Autoencoder()),
     ("contractive order 2", ContractiveAutoencoder(contraction=0.0, order=2, gamma=0.0), Autoencoder()),
-    ("dropout", Autoencoder(dropout=0.0, input_dropout=0.0), Autoencoder()),
     ("sparse denoising", SparseDenoisingAutoencoder(sparsity=0.0, **SILENT), Autoencoder()),
     ("sparse of both", SparseDenoisingAutoencoder(sparsity=0.0), DenoisingAutoencoder()),
     ("denoising of both", SparseDenoisingAutoencoder(**SILENT), SparseAutoencoder()),
