@@ -133,6 +133,7 @@ class Optimizer:
     _bound_to: Flat | None = field(default=None, repr=False)
     _viewed: dict[str, Tensor] | None = field(default=None, repr=False)
     _views: dict[Group, list[Tensor]] = field(default_factory=dict, repr=False)
+    """Views of ``_viewed``, the moments of each group: to cut them in every step would take time."""
 
     def step(self, flat: Flat, evaluate: Callable[[], Terms | Move], rate: float) -> Terms:
         """Evaluate the terms and their gradient, and move the parameters.

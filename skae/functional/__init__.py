@@ -1,4 +1,4 @@
-"""Pure functions from tensors to tensors: losses, activations, penalties, divergences and noise."""
+"""Functions of tensors without state: losses, activations, penalties, divergences, corruptions and noise."""
 
 from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, slope
 from .divergences import bernoulli_divergence

@@ -43,18 +43,18 @@ SLOPES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "leaky_relu": lambda g, z, a: _aten.leaky_relu_backward.default(g, z, 0.01, False),
     "softplus": lambda g, z, a: _aten.softplus_backward.default(g, z, 1.0, 20.0),
 }
-"""The gradient before each activation a(z), given the gradient g behind it."""
+"""By the name of an activation a: g a'(z), the gradient in z, given the gradient g in a and the value a(z)."""
 
 
 SLOPE_FROM_OUTPUT = {"identity", "relu", "tanh", "logistic", "leaky_relu"}
-"""Activations whose derivative is known from what comes out of them."""
+"""Activations whose derivative a'(z) is a function of a(z) alone."""
 
 
 def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
-    """a'(z) of an activation, which can be differentiated once more."""
+    """Derivative a'(z) of an activation, given z and a(z). Autograd can differentiate it again."""
     if activation == "logistic":
         return a - a.square()
-    if activation == "silu":  # torch's fused gradient of it cannot
+    if activation == "silu":  # torch's own gradient of it cannot be differentiated again
         s = torch.sigmoid(z)
         return s + a * (1 - s)
     return SLOPES[activation](torch.ones_like(z), z, a)

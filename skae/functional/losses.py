@@ -1,6 +1,7 @@
-"""Losses: one number an entry, and their means over a batch.
+"""Losses of each entry, and their means over a batch.
 
-Sums over features are in the units of the papers (squared units, or nats), never averaged over columns.
+Losses are summed over the columns of a row and averaged over rows, so that they are in the units of the
+papers: squared units of x, or nats.
 """
 
 from __future__ import annotations
@@ -26,47 +27,58 @@ __all__ = [
 
 
 def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over a batch of a loss a row, sum_i w_i l_i / n.
+    """Weighted mean of the losses l_i of n rows, sum_i w_i l_i / n.
 
-    Weights are normalised over the whole data, not over the batch, whose own sum can be zero.
+    It is divided by n and not by the sum of the weights, as these have mean 1 over the whole data. Within a
+    batch they may all be zero.
     """
     return rows.mean() if weight is None else (rows * weight).mean()
 
 
 def weighted_average(entries: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over a batch of a loss an entry, summed over each row, with weights of rows or of entries."""
+    """Mean over the rows of the sum of their entries' losses.
+
+    Parameters
+    ----------
+    entries : Tensor of shape (n, n_features)
+    weight : Tensor of shape (n,) or (n, n_features), or None
+        Weights of rows or of entries.
+    """
     if weight is None or weight.ndim == 1:
         return average(entries.sum(1), weight)
     return (entries * weight).sum().div(len(entries))
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """(x - x_hat)^2: a Gaussian's negative log-likelihood, up to its constants."""
+    """(x - x_hat)^2 of each entry."""
     return (x_hat - x).square()
 
 
 def mean_squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """``weighted_average(squared_error(x_hat, x))`` in one inner product, twice as fast on small batches."""
+    """Mean over the rows of ||x - x_hat||^2, as one inner product: twice as fast as the others on small batches."""
     residual = (x_hat - x).reshape(-1)
     return torch.dot(residual, residual).div(len(x))
 
 
 def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
-    """-log p(x) under independent normal variables, nats: (x - mean)^2 / (2 variance) + log(2 pi variance) / 2."""
+    """-log p(x) under a normal variable, nats: (x - mean)^2 / (2 variance) + log(2 pi variance) / 2."""
     log_variance = variance.log() if isinstance(variance, Tensor) else math.log(variance)
     return squared_error(mean, x) / (2 * variance) + 0.5 * (math.log(2 * math.pi) + log_variance)
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
-    """Cross-entropy of x in [0, 1] under independent Bernoulli variables, nats."""
+    """Cross-entropy of x in [0, 1] and a Bernoulli variable with these log-odds, nats: -log p(x) if x is 0 or 1."""
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
 
 def poisson_nll(log_rate: Tensor, x: Tensor) -> Tensor:
-    """-log p(x) of counts under independent Poisson variables, nats: e^eta - x eta + log x!."""
+    """-log p(x) of a count under a Poisson variable, nats: e^eta - x eta + log x!, where eta is the log rate."""
     return log_rate.exp() - x * log_rate + torch.lgamma(x.clamp_min(0) + 1)
 
 
 def categorical_nll(logits: Tensor, x: Tensor, member: Tensor, n_groups: int) -> Tensor:
-    """Cross-entropy of one-hot groups of columns under a softmax a group, nats."""
+    """Cross-entropy of groups of columns and the softmax of each group, nats; the terms of its sum, one a column.
+
+    The other parameters are those of ``group_log_softmax``. Of a one-hot group the sum is -log p(x).
+    """
     return -(group_log_softmax(logits, member, n_groups) * x)

@@ -1,4 +1,4 @@
-"""What the activation of a unit costs."""
+"""Penalties that make the code sparse: what each activation of a unit costs."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ PENALTIES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor
     "student_t": (lambda h: torch.log1p(h.square()), lambda h: 2 * h / (1 + h.square())),
     "log": (lambda h: torch.log1p(h.abs()), lambda h: h.sign() / (1 + h.abs())),
 }
-"""What the activation of a unit costs, S(h), and its derivative S'(h)."""
+"""By name: the cost S(h) of an activation h, and its derivative S'(h)."""

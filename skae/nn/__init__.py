@@ -1,1 +1,1 @@
-"""Modules inside the estimators."""
+"""The PyTorch modules inside the autoencoders: networks and likelihoods."""

@@ -59,4 +59,5 @@ class Bottleneck(NamedTuple):
                 found = g if found is None else g + found
             return self.backward(torch.zeros_like(leaf) if found is None else found)
 
-        return Bottleneck(h.detach(), {**self.terms, **terms}, backward)
+        found_terms = {name: term.detach() for name, term in terms.items()}
+        return Bottleneck(h.detach(), {**self.terms, **found_terms}, backward)

@@ -97,9 +97,9 @@ class Coder(nn.Module):
         raise NotImplementedError
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """Products v'J of each row, where J = dh/dx is the derivative of the code; differentiable in the weights.
+        """Products v'J of each row, where J = dh/dx is the derivative of the code, or of its mean.
 
-        Of several moments it is the derivative of the first, the mean.
+        Autograd can differentiate them in the weights.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Coder(nn.Module):
     # ---------------------------------------------------------------- forward
 
     def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Code of each row, as in training if there is a generator.
+        """Code of each row; with a generator, as in training.
 
         Returns
         -------
@@ -130,7 +130,7 @@ class Coder(nn.Module):
         return self._project(self.encoder(self.likelihood.embed(x), rng), x)
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Parameter eta of p(x | h), given codes of shape (n, n_components)."""
+        """Parameter eta of p(x | h), given codes of shape (n, n_components); with a generator, as in training."""
         return self._expand(self.decoder(h, rng), h)
 
     def _project(self, f: Tensor, x: Tensor) -> Tensor:

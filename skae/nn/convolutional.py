@@ -1,7 +1,7 @@
 """Convolutional encoder and decoder of images: the modules inside ``ConvolutionalAutoencoder``.
 
-Maps have the shape (n, channels, height, width), and lie in memory with the channels last: several
-times faster on a CPU.
+Maps have the shape (n, channels, height, width). In memory the channels come last, which is several times
+faster on a CPU.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Shape: TypeAlias = tuple[int, int, int]
 
 
 class Level(NamedTuple):
-    """Shapes before and behind a convolution and its pooling, its kernel, and the kind of pooling."""
+    """The shapes that a convolution with its pooling leads from and to, the kernel's, and the kind of pooling."""
 
     fine: Shape
     coarse: Shape
@@ -40,7 +40,7 @@ class Level(NamedTuple):
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros around a map that let the kernel's middle reach every pixel."""
+        """Zeros around a map: as many as let the middle of the kernel reach every pixel."""
         return self.kernel[0] // 2, self.kernel[1] // 2
 
     @property
@@ -50,7 +50,7 @@ class Level(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Numbers that the convolution makes of a row before they are pooled."""
+        """Numbers in the map of one row between the convolution and the pooling."""
         _, height, width = self.fine if self.pooling in ("max", "average") else self.coarse
         return self.coarse[0] * height * width
 
@@ -58,8 +58,8 @@ class Level(NamedTuple):
 def levels_of(image_shape: Shape, channels: Sequence[int], kernel_size: int, pooling: str | None) -> list[Level]:
     """Levels from the image on.
 
-    Sizes are halved upwards, so that no pixel is lost: 7 to 4, and 1 to 1. A kernel is not wider
-    than what it can see of a map: of height 1 on a line of pixels.
+    Heights and widths are halved and rounded up, so that no pixel is lost: 7 becomes 4, and 1 stays 1. The
+    kernel is smaller on small maps, where its border would only see zeros: on a line of pixels its height is 1.
     """
     found = []
     for n_channels in channels:
@@ -72,10 +72,11 @@ def levels_of(image_shape: Shape, channels: Sequence[int], kernel_size: int, poo
 
 
 def as_map(rows: Tensor, shape: Shape) -> Tensor:
-    """Images from rows, in which one channel follows the other."""
+    """Maps of this shape from rows, in which one channel follows the other."""
     c, h, w = shape
     pixels = rows.reshape(-1, c, h * w).transpose(1, 2)
-    return pixels.flatten().view(-1, h, w, c).permute(0, 3, 1, 2)  # flat, lest strides of size 1 hide the layout
+    # Flat in between, as a side of length 1 would hide from torch that channels come last.
+    return pixels.flatten().view(-1, h, w, c).permute(0, 3, 1, 2)
 
 
 class Convolution(nn.Module):
@@ -104,15 +105,15 @@ class Convolution(nn.Module):
 
 
 class TransposedConvolution(nn.Module):
-    """The adjoint of a convolution with stride, from coarse to the exact size of fine.
+    """The adjoint of a convolution with a stride: from coarse maps to fine ones, of exactly their size.
 
     Parameters
     ----------
     level : Level
     tied : Convolution or None
-        Whose kernels are used, if it has none of its own.
+        The convolution whose kernels are used. None stands for kernels of its own.
     biased : bool
-        Whether a number is added to each channel.
+        Whether each channel has a bias.
     """
 
     def __init__(self, level: Level, tied: Convolution | None = None, biased: bool = True) -> None:
@@ -124,7 +125,7 @@ class TransposedConvolution(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Kernels, shaped as those of ``Convolution``."""
+        """Kernels, in the shape that those of ``Convolution`` have."""
         (tied,) = self._tied
         if tied is not None:
             return tied.weight[: self.level.coarse[0]]
@@ -139,7 +140,7 @@ class TransposedConvolution(nn.Module):
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
-        """Draw kernels of its own, for as many inputs as a fine pixel has on average."""
+        """Draw the kernels as ``Dense`` does, if it has its own. A fine pixel has so many inputs on average."""
         if self.own is not None:
             (_, *fine), (_, *coarse) = self.level.fine, self.level.coarse
             fan_in = self.own[:, 0].numel() * math.prod(coarse) / math.prod(fine)
@@ -151,8 +152,8 @@ class TransposedConvolution(nn.Module):
 class HiddenMap(nn.Module):
     """Batch normalisation, activation and dropout of a map.
 
-    Each channel is normalised over rows and positions, and is silenced as a whole (Tompson et al.,
-    2015): its neighbours would give a single pixel away.
+    Each channel is normalised over rows and positions. Dropout silences whole channels (Tompson et al.,
+    2015), as a single pixel could be told from its neighbours.
     """
 
     def __init__(self, n_channels: int, activation: str, dropout: float = 0.0, batch_norm: bool = False) -> None:
@@ -161,7 +162,7 @@ class HiddenMap(nn.Module):
         self.norm = BatchNorm(n_channels) if batch_norm else None
 
     def forward(self, z: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Propagate a batch of maps; with a generator, as in training."""
+        """Output for a batch of maps; with a generator, as in training."""
         if self.norm is not None:
             pixels = z.permute(0, 2, 3, 1)
             z = self.norm(pixels.flatten(0, 2), rng).view(pixels.shape).permute(0, 3, 1, 2)
@@ -172,7 +173,7 @@ class HiddenMap(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Levels of convolution, then dense layers to a vector; without them the last map is the code."""
+    """Levels of convolution, then dense layers to a vector. Without dense layers the last map is the code."""
 
     def __init__(self, levels: Sequence[Level], maps: Sequence[HiddenMap], dense: Dense | None) -> None:
         super().__init__()
@@ -182,7 +183,7 @@ class Encoder(nn.Module):
         self.dense = dense
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Code of each row, flat."""
+        """Code of each row, as a row; with a generator, as in training."""
         x = as_map(x, self.levels[0].fine)
         for convolve, through in zip(self.convolutions, self.maps, strict=True):
             x = through(convolve(x), rng)
@@ -190,7 +191,7 @@ class Encoder(nn.Module):
 
     @property
     def biases(self) -> list[Tensor]:
-        """Bias of each layer, that of the code last."""
+        """Bias of each layer, the one of the code last."""
         return [parameter for name, parameter in self.named_parameters() if "bias" in name]
 
     def initialise(self, rng: torch.Generator) -> None:
@@ -201,18 +202,18 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The mirror of an encoder, and a bias for each number that comes out.
+    """The mirror of an encoder: dense layers, then transposed convolutions. Each pixel has a bias of its own.
 
     Parameters
     ----------
     levels : sequence of Level
         From the image on, as in the encoder.
     maps : sequence of HiddenMap
-        What the map behind each level goes through, in the same order.
+        Activation, normalisation and dropout of the coarse map of each level, in the same order.
     dense : Dense or None
         Layers from a vector to the last map.
     tied : Encoder or None
-        Whose kernels are used, if there are none of its own.
+        The encoder whose kernels are used. None stands for kernels of its own.
     """
 
     def __init__(
@@ -231,11 +232,11 @@ class Decoder(nn.Module):
 
     @property
     def biases(self) -> list[Tensor]:
-        """The output's bias, in a list as ``Dense`` has it."""
+        """The bias of the output alone, in a list, as those of ``Dense`` are."""
         return [self.bias]
 
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Output for each code, flat."""
+        """Output for each code, as a row; with a generator, as in training."""
         x = self._last_map(h, rng)
         for expand, through in zip(reversed(self.convolutions), reversed(self.maps), strict=True):
             x = expand(through(x, rng))
@@ -330,7 +331,7 @@ class ImageAutoencoder(Coder):
         return sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """See ``Coder``; m passes back through the encoder, which can be differentiated again."""
+        """See ``Coder``. It takes a backward pass for each of the m vectors."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             mean = self.encode(x).chunk(self.n_moments, 1)[0]
@@ -338,7 +339,7 @@ class ImageAutoencoder(Coder):
         return torch.stack(rows, 1)
 
     def _silence(self, deviations: Tensor) -> None:
-        """Tied weights keep their random start: silenced, they would stay at PCA, a saddle point."""
+        """See ``Coder``. Tied weights stay random: from zero, training could not leave PCA, a saddle point."""
         assert self.encoder.dense is not None
         assert self.decoder.dense is not None
         code = self.encoder.dense.weights[-1]

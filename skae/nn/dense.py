@@ -1,8 +1,8 @@
-"""Dense coders and tied decoders: the modules inside the estimators.
+"""Stacks of dense layers, and the autoencoder that is made of two of them.
 
-A module is built empty and then initialised from a generator, so that torch's global generator is
-never drawn from. A generator handed to ``forward`` means training (noise, batch statistics); none
-means inference. Modules have no mode to switch.
+A module is built with empty weights, which ``initialise`` draws from a generator, so that torch's global
+generator stays as it is. Modules have no training mode: ``forward`` with a generator means training, with
+dropout and the statistics of the batch, and without one it means inference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["BatchNorm", "Dense", "DenseAutoencoder", "TransposedDense"]
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy, 2015) that needs no training mode."""
+    """Batch normalisation (Ioffe and Szegedy, 2015): by the batch if there is a generator, by running means if not."""
 
     mean: Tensor
     variance: Tensor
@@ -36,7 +36,7 @@ class BatchNorm(nn.Module):
         self.momentum = momentum
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Normalise by the batch in training and by the running statistics afterwards."""
+        """Normalise by the batch in training, which moves the running means, and by these afterwards."""
         if rng is None:
             return functional.batch_norm(x, self.mean, self.variance) * self.gain + self.shift
         variance, mean = torch.var_mean(x, 0, correction=0)
@@ -47,12 +47,12 @@ class BatchNorm(nn.Module):
 
     @property
     def slope(self) -> Tensor:
-        """Derivative of each column of the output in its own input, outside training."""
+        """Derivative of each column of the output in the same column of the input, after training."""
         return self.gain * torch.rsqrt(self.variance + functional.EPS)
 
 
 Tape: TypeAlias = list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]]
-"""Weight, input, pre-activation, activation and dropout mask of each layer."""
+"""Of each layer: its weight, its input, what its units receive, their activations, and the dropout mask."""
 
 
 class Dense(nn.Module):
@@ -67,7 +67,7 @@ class Dense(nn.Module):
     dropout : float
         Probability with which a hidden unit is silenced in training.
     batch_norm : bool
-        Normalise each hidden layer before its activation.
+        Whether each hidden layer is normalised before its activation.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Dense(nn.Module):
             self.register_parameter(f"weight_{i}", nn.Parameter(torch.empty(n_out, n_in)))
             self.register_parameter(f"bias_{i}", nn.Parameter(torch.zeros(n_out)))
 
-    # Read anew each time, so that torch.func.functional_call can put other weights in their place.
+    # Looked up in every call, so that torch.func.functional_call can put other weights in their place.
     @property
     def weights(self) -> list[Tensor]:
         """Weight of each layer, of shape (outputs, inputs)."""
@@ -106,13 +106,13 @@ class Dense(nn.Module):
         return zip(self.weights, self.biases, strict=True)
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Propagate a batch; with a generator, as in training."""
+        """Output for a batch; with a generator, as in training."""
         for i, (weight, bias) in enumerate(self.layers()):
             x = self._through_units(i, F.linear(x, weight, bias), rng)
         return x
 
     def _through_units(self, i: int, z: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """What the units of a layer make of their input: normalised, activated, and silenced in part."""
+        """Output of the units of layer i, given what they receive: normalisation, activation and dropout."""
         is_hidden = i < len(self.activations) - 1
         if self.norms and is_hidden:
             z = self.norms[i](z, rng)
@@ -122,7 +122,7 @@ class Dense(nn.Module):
         return a
 
     def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``forward`` in training without batch normalisation, and what ``backpropagate`` needs of it."""
+        """``forward`` in training, and the tape that ``backpropagate`` needs; without batch normalisation."""
         tape: Tape = []
         last = len(self.activations) - 1
         for i, (weight, bias) in enumerate(self.layers()):
@@ -134,10 +134,15 @@ class Dense(nn.Module):
         return x, tape
 
     def backpropagate(self, tape: Tape, g: Tensor, to_input: bool = True) -> Tensor | None:
-        """Add the gradients of weights and biases to theirs, given that of the output.
+        """Back-propagate by hand, in half the time that autograd takes for a small network.
 
-        Returns the gradient of the input if asked to. By hand it takes half the time of autograd on
-        a small network, where the time goes to calls and not to arithmetic.
+        Parameters
+        ----------
+        tape : Tape
+        g : Tensor of shape (n, outputs)
+            Gradient of the loss in the output. The gradients in weights and biases are added to ``.grad``.
+        to_input : bool
+            Whether the gradient in the input is computed and returned.
         """
         into = self.gradients()
         for i in range(len(tape) - 1, -1, -1):
@@ -150,7 +155,9 @@ class Dense(nn.Module):
         return g if to_input else None
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """Products v'J of each row, J the derivative of the output without noise; differentiable in the weights.
+        """Products v'J of each row, where J is the derivative of the output in the input, without dropout.
+
+        Autograd can differentiate them in the weights.
 
         Parameters
         ----------
@@ -175,7 +182,7 @@ class Dense(nn.Module):
         return v
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Where the gradients of each layer go, shaped as ``layers``."""
+        """Gradient of the weight and of the bias of each layer: the tensors that gradients by hand are added to."""
         return [(functional.gradient_of(w), functional.gradient_of(b)) for w, b in self.layers()]
 
     @torch.no_grad()
@@ -187,16 +194,16 @@ class Dense(nn.Module):
 
 
 class TransposedDense(Dense):
-    """A decoder that shares its encoder's weights, W_d = W_e', and has biases of its own.
+    """A decoder with the transposed weights of its encoder, W_d = W_e', and biases of its own.
 
-    Where the encoder's last layer is wider than the code, the weights of the code's mean are shared: the
-    first rows.
+    Where the encoder's last layer is wider than the code, only the first rows of its weight are shared:
+    those of the code's mean.
     """
 
     def __init__(self, encoder: Dense, sizes: Sequence[int], activation: str, **options: Any) -> None:
         super().__init__(sizes, activation, **options)
         self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
-        self._n_inputs = sizes[0]
+        self._first_rows = slice(sizes[0]) if sizes[0] < len(encoder.weights[-1]) else None
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
         for i, n_out in enumerate(sizes[1:]):
@@ -212,9 +219,8 @@ class TransposedDense(Dense):
 
     def _transposed(self, weights: list[Tensor]) -> list[Tensor]:
         *lower, last = weights
-        if len(last) > self._n_inputs:
-            last = last[: self._n_inputs]
-        return [weight.t() for weight in (last, *reversed(lower))]
+        shared = last if self._first_rows is None else last[self._first_rows]
+        return [weight.t() for weight in (shared, *reversed(lower))]
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -257,26 +263,26 @@ class DenseAutoencoder(Coder):
         return functional.slope(activation, h, h).square() @ self.encoder.weights[0].square().sum(1)
 
     def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``encode`` in training, and what ``encode_backward`` needs of it."""
+        """``encode`` in training, and the tape that ``encode_backward`` needs."""
         f, tape = self.encoder.propagate(self.likelihood.embed(x), rng)
         return self._project(f, x), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``decode`` in training, and what ``decode_backward`` needs of it."""
+        """``decode`` in training, and the tape that ``decode_backward`` needs."""
         g, tape = self.decoder.propagate(h, rng)
         return self._expand(g, h), tape
 
     def encode_backward(self, tape: Tape, g: Tensor) -> None:
-        """Add the gradients of the encoder's parameters to theirs, given that of all columns of ``encode``."""
+        """Add the encoder's gradients to ``.grad``, given the gradient in what ``encode`` returned, all moments."""
         self.encoder.backpropagate(tape, g, to_input=False)
 
     def decode_backward(self, tape: Tape, g: Tensor) -> Tensor:
-        """Add the gradients of the decoder's parameters to theirs, given that of eta; return that of h."""
+        """Add the decoder's gradients to ``.grad``, given the gradient in eta, and return the gradient in h."""
         through: Tensor = self.decoder.backpropagate(tape, g)  # type: ignore[assignment]
         return through if self.expansion is None else through.addmm_(g, self.expansion.t())
 
     def _silence(self, deviations: Tensor) -> None:
-        """Tied weights keep their random start if there is a hidden layer: silenced, they would stay at PCA."""
+        """See ``Coder``. Tied weights above a hidden layer stay random: from zero, training could not leave PCA."""
         code = self.encoder.weights[-1]
         if not self.tied_weights:
             code.zero_()

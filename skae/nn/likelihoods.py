@@ -23,7 +23,7 @@ LEAST_VARIANCE = 1e-4
 class Likelihood(nn.Module):
     """A likelihood p(x | eta) whose columns are independent given eta, or groups of columns are.
 
-    Rows x and outputs eta have the shape (n, n_features). Where that is said, more axes may come before these.
+    Rows x and outputs eta have the shape (n, n_features). Some methods say that more axes may come first.
     """
 
     slope = 1.0
@@ -56,7 +56,7 @@ class Likelihood(nn.Module):
     # ---------------------------------------------------------------- nats
 
     def nats(self, eta: Tensor, x: Tensor) -> Tensor:
-        """-log p(x_ij | eta_ij) of each entry, with all constants. More axes may come first, and broadcast."""
+        """-log p(x_ij | eta_ij) of each entry, with all constants. More axes may come first, and are broadcast."""
         return self.entries(eta, x)
 
     def log_likelihood(self, eta: Tensor, x: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Likelihood(nn.Module):
         return functional.weighted_average(self.nats(eta, x), weight)
 
     def nll_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Add the gradient of ``nll`` in the likelihood's own parameters to theirs, and return that in eta."""
+        """Return the gradient of ``nll`` in eta. That in the likelihood's own parameters is added to ``.grad``."""
         return self.gradient(eta, x, weight)
 
     # ---------------------------------------------------------------- mean and samples

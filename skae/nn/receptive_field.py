@@ -1,8 +1,8 @@
-"""Receptive fields whose weights are not shared, pooling, and contrast normalisation.
+"""Locally connected filters, pooling and contrast normalisation: the module of ``ReceptiveFieldAutoencoder``.
 
-A batch lies on its side here: pixels have shape (n_features, n) and maps (height, width, channels, n).
-The field that all rows have at a position is then one contiguous matrix, and all positions are a
-batched product.
+Here a column is an image: pixels have shape (n_features, n), and maps (height, width, channels, n). The
+pixels that a filter sees in all images are then one contiguous matrix, and all positions of filters
+are one batched product.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ __all__ = [
     "contrast_normalise",
     "grid_of",
     "l2_pool",
-    "spread",
 ]
 
 LEAST_CONTRAST = 0.01
-"""What contrast is divided by at least, c of Le et al. (2012)."""
+"""Least number that pixels are divided by where the contrast is low: c of Le et al. (2012)."""
 LEAST_VARIATION = 1e-6
-"""Directions of a code with less second moment than this, over the largest, are left out of a regression."""
+"""A regression leaves out directions of the code whose second moment is below this fraction of the largest."""
 
 
 def grid_of(sides: Sequence[int], size: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
-    """How many windows of a size fit below each other, and how many side by side."""
+    """How many windows of this size fit into an image below each other, and how many side by side."""
     return tuple((n - k) // step + 1 for n, k, step in zip(sides, size, stride, strict=True))
 
 
@@ -44,7 +43,8 @@ def contrast_normalise(p: Tensor, size: Sequence[int]) -> Tensor:
     """Subtractive, then divisive normalisation by the neighbourhood (Jarrett et al., 2009).
 
     g = p - G p and y = g / max(c, sqrt(G g^2)), where G is the Gaussian average over a window of
-    positions and all channels. At the border the window is what lies inside: a constant gives zero.
+    positions and all channels. At the border only positions inside the map are averaged, so that a
+    constant map becomes zero.
     """
     height, width = (_gaussian(n, k, p) for n, k in zip(p.shape, size, strict=False))
     g = p - _on_grid(height, width, p.mean(2, keepdim=True))
@@ -52,8 +52,8 @@ def contrast_normalise(p: Tensor, size: Sequence[int]) -> Tensor:
     return g / contrast.clamp_min(LEAST_CONTRAST**2).sqrt()
 
 
-def spread(p: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """Pooled maps at the positions that were pooled: each has the window whose middle is nearest."""
+def unpool(p: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
+    """Maps over the positions that were pooled: each has the value of the window whose middle is nearest."""
     for axis, (k, step) in enumerate(zip(size, stride, strict=True)):
         last = p.shape[axis] - 1
         position = torch.arange(last * step + k, device=p.device)
@@ -63,18 +63,18 @@ def spread(p: Tensor, size: Sequence[int], stride: Sequence[int]) -> Tensor:
 
 
 def _on_grid(height: Tensor, width: Tensor, maps: Tensor) -> Tensor:
-    """Apply a matrix to the rows of a grid, and one to its columns."""
+    """Apply one matrix along the height of maps, and another along their width."""
     return torch.einsum("vx,uxkn->uvkn", width, torch.tensordot(height, maps, 1))
 
 
 def _windows(n: int, size: int, like: Tensor) -> Tensor:
-    """A row of ones and zeros for each window of so many of n neighbours."""
+    """A matrix that sums over each window of this size on a line of n positions, one row a window."""
     ones = torch.ones(n, n, dtype=like.dtype, device=like.device)
     return ones.triu().tril(size - 1)[: n - size + 1]
 
 
 def _gaussian(n: int, size: int, like: Tensor) -> Tensor:
-    """Averages over a window around each of n neighbours, which ends at two standard deviations."""
+    """A matrix of Gaussian averages around each of n positions; the window ends at two standard deviations."""
     t = torch.arange(n, dtype=like.dtype, device=like.device)
     distance = (t[:, None] - t).abs()
     weight = torch.exp(-0.5 * (4 * distance / size).square()) * (distance <= size // 2)
@@ -82,7 +82,7 @@ def _gaussian(n: int, size: int, like: Tensor) -> Tensor:
 
 
 class LocallyConnected(nn.Module):
-    """Linear filters at every position of a grid, with weights of their own: h_pk = w_pk' x_p.
+    """Linear filters h_pk = w_pk' x_p, whose weights differ at every position p of a grid.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class LocallyConnected(nn.Module):
     n_filters : int
         Filters at each position.
     field_size, stride : (int, int)
-        Height and width of the fields x_p, and their steps.
+        Height and width of the fields x_p, and the steps between them.
     """
 
     pixels: Tensor
@@ -106,7 +106,7 @@ class LocallyConnected(nn.Module):
         pixels = _pixels_of_fields(image_shape, field_size, stride)
         self.weight = nn.Parameter(torch.empty(len(pixels), n_filters, pixels.shape[1]))
         members = pixels.flatten().bincount(minlength=math.prod(image_shape))
-        # Where each pixel lies in the fields: the list of the i-th pixel begins at start[i] of order.
+        # order lists where each pixel lies in the fields, pixel after pixel: that of pixel i begins at start[i].
         tables = {
             "pixels": pixels.flatten(),
             "order": pixels.flatten().argsort(stable=True),
@@ -116,25 +116,25 @@ class LocallyConnected(nn.Module):
             self.register_buffer(name, table.int())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps of the responses to pixels."""
+        """Maps of the filters' responses to pixels."""
         return (self.weight @ self.fields(x)).unflatten(0, self.grid)
 
     def transpose(self, h: Tensor) -> Tensor:
-        """Pixels from maps by the same weights: sum_pk h_pk w_pk, where fields overlap their sum."""
+        """Pixels from maps by the same weights, sum_pk h_pk w_pk; where fields overlap, they add up."""
         return self.overlap(self.weight.mT @ h.flatten(0, 1))
 
     def fields(self, x: Tensor) -> Tensor:
-        """Pixels of each field, of shape (positions, pixels of a field, n)."""
+        """The pixels in each field, of shape (positions, pixels of a field, n)."""
         n_positions, _, n_inputs = self.weight.shape
         return x.index_select(0, self.pixels).view(n_positions, n_inputs, -1)
 
     def overlap(self, fields: Tensor) -> Tensor:
-        """The transpose of ``fields``: the sum at each pixel, always in the same order, on a GPU too."""
+        """The transpose of ``fields``: the sum at each pixel. Its order is fixed, so that a GPU repeats it exactly."""
         return F.embedding_bag(self.order, fields.flatten(0, 1), self.start, mode="sum")
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
-        """Draw normal weights with which W' W keeps the length of a row about as it is."""
+        """Draw normal weights for which W' W x is about as long as x."""
         n_positions, n_filters, n_inputs = self.weight.shape
         crowding = n_positions * n_filters / len(self.start)
         draw = torch.randn(self.weight.shape, generator=rng, dtype=self.weight.dtype)
@@ -142,19 +142,22 @@ class LocallyConnected(nn.Module):
 
 
 def _pixels_of_fields(image_shape: Sequence[int], field_size: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """Numbers of the pixels of each field, of shape (positions, pixels of a field)."""
+    """Index of each pixel of each field, of shape (positions, pixels of a field)."""
     image = torch.arange(math.prod(image_shape)).view(*image_shape)
     fields = image.unfold(1, field_size[0], stride[0]).unfold(2, field_size[1], stride[1])
     return fields.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
 
 
 def _as_rows(maps: Tensor) -> Tensor:
-    """Flatten maps, one channel after the other."""
+    """Flatten maps to rows, one channel after the other."""
     return maps.permute(3, 2, 0, 1).flatten(1)
 
 
 class ReceptiveFields(nn.Module):
-    """Whitening, locally connected filters, L2 pooling and contrast normalisation, and the way back.
+    """An encoder of images, and its approximate inverse.
+
+    The encoder is whitening, locally connected filters, L2 pooling and contrast normalisation. The
+    decoder estimates the filters' responses from the code by linear regression.
 
     Parameters
     ----------
@@ -165,9 +168,9 @@ class ReceptiveFields(nn.Module):
     field_size, stride, pool_size, pool_stride : (int, int)
     contrast_size : (int, int) or None
     eps : float
-        Under the root of the pooling.
+        What is added under the root of the pooling.
     whitened : bool
-        Whether there is a whitening, which is the identity until it is set.
+        Whether there is a whitening. It is the identity until ``set_whitening``.
     """
 
     whitening: Tensor | None
@@ -200,7 +203,7 @@ class ReceptiveFields(nn.Module):
 
     @property
     def is_linear(self) -> bool:
-        """Whether the code is the responses themselves."""
+        """Whether the code is the filters' responses, without pooling and normalisation."""
         return self.contrast_size is None and math.prod(self.pool_size) == 1
 
     @property
@@ -210,15 +213,15 @@ class ReceptiveFields(nn.Module):
         return n_positions * max(n_filters, n_inputs)
 
     def whiten(self, x: Tensor) -> Tensor:
-        """Pixels, with about unit variance and without correlation, of rows."""
+        """Pixels of rows, one column a row, with about unit variance and no correlation."""
         return x.T if self.whitening is None else self.whitening @ x.T
 
     def pool(self, h: Tensor) -> Tensor:
-        """Norms of neighbouring responses."""
+        """L2 norms of neighbouring responses."""
         return l2_pool(h, self.pool_size, self.pool_stride, self.eps)
 
     def respond(self, x: Tensor) -> Tensor:
-        """Maps of the responses to rows."""
+        """Maps of the filters' responses to rows."""
         return self.filters(self.whiten(x))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -226,7 +229,7 @@ class ReceptiveFields(nn.Module):
         return _as_rows(self._code(self.respond(x)))
 
     def responses(self, x: Tensor) -> Tensor:
-        """What the code would be without pooling and normalisation."""
+        """The filters' responses to each row, as a row."""
         return _as_rows(self.respond(x))
 
     def _code(self, h: Tensor) -> Tensor:
@@ -234,18 +237,21 @@ class ReceptiveFields(nn.Module):
         return p if self.contrast_size is None else contrast_normalise(p, self.contrast_size)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Rows from the responses, or from what a code tells of them."""
+        """Rows from codes, by the responses that the regression estimates from these."""
         c = code.unflatten(1, self.code_shape).permute(2, 3, 1, 0)
         h = c if self.estimate is None else (self.estimate @ self._regressors(c)).unflatten(0, self.filters.grid)
         z = self.filters.transpose(h)
         return z.T if self.colouring is None else z.T @ self.colouring
 
     def _regressors(self, c: Tensor) -> Tensor:
-        """The code around each position and a constant, of shape (positions, n_components + 1, n)."""
-        return F.pad(spread(c, self.pool_size, self.pool_stride).flatten(0, 1), (0, 0, 0, 1), value=1.0)
+        """What predicts the responses at each position: the code there, and a constant.
+
+        The shape is (positions, n_components + 1, n).
+        """
+        return F.pad(unpool(c, self.pool_size, self.pool_stride).flatten(0, 1), (0, 0, 0, 1), value=1.0)
 
     def moments(self, x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Second moments of responses and regressors, and of regressors, at each position; summed over rows."""
+        """Sums over rows of response times regressor and of regressor times regressor, at each position."""
         h = self.respond(x)
         c = self._regressors(self._code(h))
         weighted = (c if weight is None else c * weight).mT
@@ -253,13 +259,17 @@ class ReceptiveFields(nn.Module):
 
     @torch.no_grad()
     def set_estimate(self, cross: Tensor, second: Tensor) -> None:
-        """Least squares of the responses at each position on the code around it, given ``moments``."""
+        """Regress the responses at each position on the code there by least squares, given ``moments``."""
         assert self.estimate is not None
         self.estimate.copy_(cross @ torch.linalg.pinv(second, rtol=LEAST_VARIATION, hermitian=True))
 
     @torch.no_grad()
     def set_whitening(self, axes: Tensor, variances: Tensor, eps: float) -> None:
-        """ZCA, (C + eps)^(-1/2), of a covariance C with these eigenvectors, as rows, and eigenvalues; others are 0."""
+        """Whiten by ZCA, the matrix (C + eps)^(-1/2).
+
+        The covariance C has these axes as eigenvectors, one a row, with the variances as eigenvalues. Its
+        other eigenvalues are taken as 0.
+        """
         for power, matrix in ((-0.5, self.whitening), (0.5, self.colouring)):
             assert matrix is not None
             elsewhere = eps**power

@@ -1,7 +1,7 @@
 """Top-k codes and the dictionary that decodes them: the module inside ``TopKAutoencoder``.
 
-Where few of many units are active, products with the code gather the rows of those units instead of
-multiplying by zeros. From where on that is faster was measured by ``benchmarks/topk.py``.
+Where few of many units are active, products with the code gather the rows of those units, which spares
+the multiplications by zero. ``benchmarks/topk.py`` measures from where on that is faster.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from .dense import Dense, DenseAutoencoder, Tape
 __all__ = ["Dictionary", "DictionaryAutoencoder", "Entries", "TopKEncoder", "keep_largest"]
 
 GATHERED_SIZE = 2**17
-"""Numbers in a dictionary from which on gathering is faster than a dense product, ..."""
+"""Gathering is faster than a dense product where a dictionary has at least so many entries, ..."""
 GATHERED_RATIO = 16
-"""... where there are so many units for each active one."""
+"""... and at least so many units for each active one."""
 MOMENTUM = 0.1
-"""Weight of a batch in the running mean of the threshold."""
+"""Weight of the newest batch in the running mean of the threshold."""
 LEAST_NORM = 1e-12
 """Least number that an atom is divided by where it is given norm one."""
 
 
 def keep_largest(a: Tensor, k: int) -> Tensor:
-    """The k largest entries of each row, and zeros elsewhere; of equal ones no more than k."""
+    """Set all but the k largest entries of each row to zero. Ties are broken, so that no more than k stay."""
     values, columns = a.topk(k, 1, sorted=False)
     return torch.zeros_like(a).scatter_(1, columns, values)
 
 
 class Entries:
-    """The nonzero entries of a sparse matrix S, row by row, and the products that training needs.
+    """A sparse matrix S as a list of its nonzero entries, row by row, and the products that training needs.
 
     Parameters
     ----------
     place : LongTensor of shape (n_entries,)
-        Where they are, row * n_columns + column, ascending.
+        Position of each entry, row * n_columns + column, ascending.
     value : Tensor of shape (n_entries,)
     shape : tuple of int
-        Of S.
+        Rows and columns of S.
     """
 
     def __init__(self, place: Tensor, value: Tensor, shape: Sequence[int]) -> None:
@@ -55,16 +55,16 @@ class Entries:
 
     @classmethod
     def of(cls, matrix: Tensor) -> Entries:
-        """Those of a matrix that holds the zeros too."""
+        """The nonzero entries of a dense matrix."""
         place = matrix.reshape(-1).nonzero().squeeze(1)
         return cls(place, matrix.take(place), matrix.shape)
 
     def like(self, value: Tensor) -> Entries:
-        """Other values in the same places."""
+        """A matrix with these values in the same places."""
         return Entries(self.place, value, self.shape)
 
     def dense(self) -> Tensor:
-        """S with its zeros."""
+        """S as a dense matrix."""
         zeros = self.value.new_zeros(self.shape)
         zeros.view(-1).scatter_(0, self.place, self.value)
         return zeros
@@ -79,7 +79,7 @@ class Entries:
         return F.embedding_bag(self.column, matrix, starts, per_sample_weights=self.value, mode="sum")
 
     def transposed_product(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows of S' M that are not zero: which, and what they are."""
+        """S' M without its zero rows: the indices of the others, and the others."""
         order = self.column.argsort(stable=True)
         columns, counts = torch.unique_consecutive(self.column[order], return_counts=True)
         starts = counts.cumsum(0) - counts
@@ -87,9 +87,9 @@ class Entries:
         return columns, sums
 
     def inner_products(self, left: Tensor, right: Tensor) -> Tensor:
-        """Entries of A B' in the places of S.
+        """The entries of A B' in the places where S is not zero.
 
-        They are the gradient of sum(A * (S B)) in the values of S, for which there is a fast kernel.
+        They are the gradient of sum(A * (S B)) in the values of S, for which torch has a fast kernel.
         """
         with torch.enable_grad():
             ones = torch.ones_like(self.value).requires_grad_()
@@ -98,19 +98,26 @@ class Entries:
 
 
 class TopKEncoder(Dense):
-    """A dense encoder of whose units only the largest speak.
+    """A dense encoder that keeps the largest activations of its last layer and sets the others to zero.
 
     Parameters
     ----------
     sizes, activation, output_activation, options
-        As ``Dense``.
+        As in ``Dense``.
     k : int
         Active units a row.
     over_batch : bool
-        In training keep the n k largest of n rows instead of the k largest of each. Afterwards those
-        above a threshold are kept, the running mean of the smallest that were kept in training.
+        In training, keep the n k largest activations of a batch of n rows instead of the k largest of each
+        row. After training, keep those above a threshold: the running mean of the smallest that were kept.
     gathered : bool
-        Gather the rows of active units in the backward pass.
+        Whether the backward pass gathers the rows of active units.
+
+    Attributes
+    ----------
+    idle : LongTensor of shape (n_components,)
+        Rows of training since each unit was last active.
+    threshold : Tensor of shape ()
+        NaN before training.
     """
 
     idle: Tensor
@@ -157,14 +164,14 @@ class TopKEncoder(Dense):
         return h
 
     def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``forward`` in training, and what ``backpropagate`` needs of it."""
+        """``forward`` in training, and the tape that ``backpropagate`` needs."""
         a, tape = super().propagate(x, rng)
         h = self._select_in_training(a)
         tape[-1] = (*tape[-1][:4], h if self.gathered else (h != 0).to(h))
         return h, tape
 
     def backpropagate(self, tape: Tape, g: Tensor, to_input: bool = True) -> Tensor | None:
-        """Add the gradients of weights and biases to theirs, given that of the code."""
+        """See ``Dense``; g is the gradient in the code."""
         if not self.gathered:
             return super().backpropagate(tape, g, to_input)
         *earlier, (weight, x, z, a, h) = tape
@@ -179,15 +186,15 @@ class TopKEncoder(Dense):
         return super().backpropagate(earlier, code.product(weight), to_input)
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
-        """V'J of each row; silent units have no derivative."""
+        """See ``Dense``; the derivative of silent units is zero."""
         return super().pull_back(x, v * (self(x) != 0)[:, None])
 
     def dead(self, n_rows: int) -> Tensor:
-        """Units that were silent for more than so many rows of training."""
+        """Indices of the units that were silent for more than so many rows of training."""
         return (self.idle > n_rows).nonzero().squeeze(1)
 
     def activate(self, x: Tensor, units: Tensor) -> Tensor:
-        """Activations of some units before the selection; only their own weights are differentiated."""
+        """Activations of some units before the selection. Autograd sees the last layer's weights alone."""
         *hidden, (weight, bias) = self.layers()
         with torch.no_grad():
             for i, (w, b) in enumerate(hidden):
@@ -196,20 +203,20 @@ class TopKEncoder(Dense):
 
 
 class Dictionary(Dense):
-    """A linear decoder, eta = h D + b, whose atoms, the rows of D, may have norm one.
+    """A linear decoder eta = h D + b. The rows of D are called atoms, and may have norm one.
 
-    Atoms are weights over their norm wherever they are used, so that they have it exactly whatever
-    an optimizer does: h D = (h / |w|) W.
+    An atom of norm one is a weight divided by its norm, d = w / |w|. The division is part of the function,
+    h D = (h / |w|) W, so that atoms have norm one whatever an optimizer does to the weights.
 
     Parameters
     ----------
     n_components, n_outputs : int
     unit_norm : bool
     gathered : bool
-        Gather the atoms of active units instead of a dense product. In memory one then lies after
-        the other.
+        Whether the atoms of active units are gathered, in place of a dense product. In memory the numbers of
+        an atom then follow each other.
     encoder : Dense or None
-        A one-layer encoder whose weights are W, if they are tied.
+        If weights are tied, the one-layer encoder whose weight is W.
     """
 
     def __init__(
@@ -224,7 +231,7 @@ class Dictionary(Dense):
         self.bias = nn.Parameter(torch.zeros(n_outputs))
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
-        """Left to the constructor, which knows how they lie in memory."""
+        """Do nothing: the constructor makes them, in the order in memory that it needs."""
 
     @property
     def _weight(self) -> Tensor:
@@ -241,11 +248,11 @@ class Dictionary(Dense):
 
     @property
     def weights(self) -> list[Tensor]:
-        """W', before norms are divided by."""
+        """W', not divided by norms."""
         return [self.rows.t()]
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Where the gradients of W' and b go."""
+        """Gradients of W' and b, see ``Dense``."""
         into_weight, into_bias = self._weight.grad, self.bias.grad
         assert into_weight is not None
         assert into_bias is not None
@@ -268,14 +275,14 @@ class Dictionary(Dense):
         return torch.linalg.vector_norm(self.rows, dim=1).clamp_min(LEAST_NORM).reciprocal()
 
     def forward(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Eta of each row; dense where a derivative is asked for, which silent units have as well."""
+        """Eta of each row. Where autograd is on the product is dense, as silent units have a derivative too."""
         u = h * self._inverse_norms() if self.unit_norm else h
         if self.gathered and not torch.is_grad_enabled():
             return Entries.of(u).product(self.rows) + self.bias
         return super().forward(u)
 
     def propagate(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``forward``, and what ``backpropagate`` needs of it: W', u = s h, its entries' places, eta, s."""
+        """``forward``, and the tape: W', u = s h, the places of its entries, eta, and s = 1 / |w|."""
         s = self._inverse_norms() if self.unit_norm else None
         u = h if s is None else h * s
         if not self.gathered:
@@ -286,10 +293,10 @@ class Dictionary(Dense):
         return eta, [(self.rows.t(), u, code.place, eta, s)]
 
     def backpropagate(self, tape: Tape, g: Tensor, to_input: bool = True) -> Tensor:
-        """Add the gradients of W and b to theirs, and return that of h.
+        """Add the gradients in W and b to ``.grad``, and return the gradient in h.
 
-        With s = 1 / |w| and u = s h, whose gradient is v = g W': dL/dh = s v, and from dL/dW = u' g is
-        subtracted s^2 (sum_i u_i v_i) W, which would only change the norms.
+        With s = 1 / |w| and u = s h, the gradient in u is v = g W', and the one in h is s v. The gradient in W
+        is u' g minus s^2 (sum_i u_i v_i) W, the part along the weights themselves, as norms have no effect.
         """
         weight, u, place, eta, s = tape[0]
         if self.gathered:
@@ -350,13 +357,13 @@ class DictionaryAutoencoder(DenseAutoencoder):
         self.decoder = Dictionary(n_components, n_outputs, unit_norm=self.unit_norm, gathered=gathered, encoder=tied)
 
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
-        """||J||_F^2 of each row, to which silent units add nothing."""
+        """See ``Coder``; silent units add nothing."""
         zero_has_no_slope = self.encoder.activations[-1] == "relu"
         return super().squared_jacobian(x, h) if zero_has_no_slope else Coder.squared_jacobian(self, x, h)
 
     @torch.no_grad()
     def start_at_atoms(self, rng: torch.Generator) -> None:
-        """Draw atoms of norm one; a one-layer encoder starts as the transposed decoder."""
+        """Draw atoms of norm one. A one-layer encoder starts with the same weights as the decoder."""
         rows = self.decoder.rows
         rows.copy_(F.normalize(torch.randn(rows.shape, generator=rng, dtype=rows.dtype), dim=1))
         first = self.encoder.weights[0]
@@ -364,9 +371,9 @@ class DictionaryAutoencoder(DenseAutoencoder):
             first.copy_(rows)
 
     def decode_with_dead(self, x: Tensor, h: Tensor, dead: Tensor) -> Tensor:
-        """Eta if the strongest of the dead units spoke too; only their weights are differentiated.
+        """Eta if the strongest of the dead units were active too. Autograd sees the weights of dead units alone.
 
-        They are as many as half the outputs (Gao et al., 2024, appendix A.2).
+        They are half as many as outputs (Gao et al., 2024, appendix A.2).
         """
         with torch.no_grad():
             eta = self.decode(h)

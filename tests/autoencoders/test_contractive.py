@@ -8,6 +8,7 @@ import pytest
 import torch
 from nn.test_dense import N, fitted, real, require_same_gradient, seeded
 from scipy import sparse
+from seen import seen
 from sklearn.base import clone
 
 from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder
@@ -50,7 +51,7 @@ def contractive(architecture, activation="tanh", **options):
 
 def terms(model, batch, seed=1):
     h = model.module_.encode(batch.shown)
-    return model._penalties(model.module_, batch, h, seeded(seed))
+    return model._bottleneck(model.module_, batch, h, seeded(seed)).terms
 
 
 # ------------------------------------------------------------------ the norm
@@ -252,7 +253,7 @@ def test_a_recipe_has_both_terms_both_parameters_and_the_defaults_of_both(digits
 
 def test_held_out_rows_are_measured_by_the_same_probes(digits):
     model = ContractiveAutoencoder(4, hidden_layer_sizes=(8,), order=2, early_stopping=True, **QUICK).fit(digits)
-    x = model._rows(digits, torch.float32, torch.device("cpu"))[:]
+    x = seen(model, digits)[:].x
     with torch.no_grad():
         one, two = (model._loss(model.module_, Batch(x), None) for _ in range(2))
     assert one == two

@@ -406,7 +406,7 @@ def test_chunks_are_as_wide_as_the_widest_map(pooling):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(F, "conv2d", spy)
         model.transform(X)
-    assert model._widest == max(49, *seen)
+    assert max(49, model.module_.widest) == max(49, *seen)
 
 
 def test_threads_go_by_the_work_and_not_by_the_weights():

@@ -346,7 +346,7 @@ def test_emphasis_weighs_corrupted_and_untouched_entries(corruption, emphasis):
     model, batch = fitted(DenoisingAutoencoder, corruption=corruption, corruption_level=0.4, emphasis=emphasis)
     for weight in (None, WEIGHT):
         weighted = batch._replace(weight=weight)
-        x_tilde, selected = model._corrupted(model.module_, batch.x, seeded(1))
+        x_tilde, selected = model._corruption(model.module_)(batch.x, seeded(1))
         assert 0 < selected.double().mean() < 1
         error = (model.module_.decode(model.module_.encode(x_tilde)) - batch.x).square()
         alpha, beta = (float(value) for value in emphasis)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from nn.test_dense import N, fitted, real, require_same_gradient, seeded
 from scipy import stats
+from seen import seen
 from sklearn.base import clone
 
 from skae import Autoencoder, ContractiveAutoencoder, SparseAutoencoder
@@ -84,7 +85,7 @@ def test_a_linear_model_under_input_dropout_is_a_ridge_regression(p):
 
 def test_silenced_entries_are_the_mean_of_their_column(iris):
     model = Autoencoder(2, input_dropout=0.4, dtype="float64", **QUICK).fit(iris + 100)
-    x = model._rows(iris + 100, torch.float64, torch.device("cpu"))[:]
+    x = seen(model, iris + 100)[:].x
     shown = model._corrupt(model.module_, Batch(x), seeded()).shown
     silenced = (shown == 0).numpy()
     X_shown = shown.numpy() * model.scale_ + model.mean_
@@ -219,9 +220,7 @@ def test_penalties_are_those_of_what_the_encoder_is_shown(cls):
     rng = seeded(1)
     shown = model._corrupt(model.module_, batch, rng)
     found = model._loss(model.module_, batch, seeded(1))
-    h = model.module_.encode(shown.shown)
-    of_code = {name: term for name, (term, _) in model._code_penalties(shown, h).items()}
-    expected = {**of_code, **model._penalties(model.module_, shown, h, rng)}
+    expected = model._bottleneck(model.module_, shown, model.module_.encode(shown.shown), rng).terms
     assert expected
     for name, term in expected.items():
         torch.testing.assert_close(found[name], term, rtol=1e-12, atol=0.0)

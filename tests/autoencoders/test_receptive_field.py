@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import ReceptiveFieldAutoencoder
 from skae.engine.data import Batch
-from skae.nn.receptive_field import LocallyConnected, contrast_normalise, l2_pool, spread
+from skae.nn.receptive_field import LocallyConnected, contrast_normalise, l2_pool, unpool
 
 GEOMETRIES = [
     {"image_shape": (1, 5, 1), "field_size": (5, 1), "stride": (1, 1)},
@@ -129,7 +129,7 @@ def test_contrast_normalisation_takes_away_brightness_and_contrast():
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (2, 1), (3, 1), (3, 3), (4, 2), (5, 3)])
 def test_each_position_is_told_by_the_nearest_window(size, stride):
     middles = torch.arange(4.0, dtype=torch.float64) * stride + (size - 1) / 2
-    told = spread(middles[:, None, None, None], (size, 1), (stride, 1)).flatten()
+    told = unpool(middles[:, None, None, None], (size, 1), (stride, 1)).flatten()
     positions = torch.arange(3 * stride + size)
     nearest = (positions[:, None] - middles).abs().amin(1)
     torch.testing.assert_close((positions - told).abs(), nearest)

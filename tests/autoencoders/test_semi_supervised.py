@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from contract.requirements import refuses
+from seen import seen
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -66,7 +67,7 @@ def test_alpha_0_never_moves_the_decoder(iris, few):
 
 def test_the_terms_of_the_classifier_are_its_formula(iris, few):
     model = clone(CLASSIFIER).set_params(dtype="float64", alpha=0.3, max_iter=30).fit(iris, few)
-    data = model._table(iris, model._targets(few, len(few)), None, torch.device("cpu"))
+    data = seen(model, iris, few)
     with torch.no_grad():
         terms = model._loss(model.module_, data[slice(None)], None)
     known = few != -1
@@ -80,7 +81,7 @@ def test_the_terms_of_the_regressor_are_its_formula(iris, widths, rng):
     weight = rng.random(150)
     model = clone(REGRESSOR).set_params(dtype="float64", alpha=0.3).fit(iris, widths, sample_weight=weight)
     weight *= 150 / weight.sum()
-    data = model._table(iris, model._targets(widths, 150), weight, torch.device("cpu"))
+    data = seen(model, iris, widths, weight)
     with torch.no_grad():
         terms = model._loss(model.module_, data[slice(None)], None)
     known = ~np.isnan(widths)
@@ -94,7 +95,7 @@ def test_a_step_is_the_gradient_of_the_loss(iris, few, widths, kind, alpha, rng)
     """The gradient by hand, with the classifier's from autograd, against autograd of the whole loss."""
     y = few if kind is SemiSupervisedAutoencoder else widths
     model = kind(dtype="float64", alpha=alpha, **QUICK).fit(iris, y)
-    data = model._table(iris, model._targets(y, 150), rng.random(150), torch.device("cpu"))
+    data = seen(model, iris, y, rng.random(150))
     batch = data[torch.arange(0, 150, 2)]
     model._flat.grad.zero_()
     model._step(model.module_, batch, torch.Generator().manual_seed(0))
@@ -112,7 +113,7 @@ def test_a_step_is_the_gradient_of_the_loss(iris, few, widths, kind, alpha, rng)
 def test_consistency_is_of_unlabelled_rows_only(iris, few):
     model = clone(CLASSIFIER).set_params(dtype="float64", alpha=0.25, consistency=2.0, batch_size=20).fit(iris, few)
     module = model.module_
-    data = model._table(iris, model._targets(few, 150), None, torch.device("cpu"))
+    data = seen(model, iris, few)
     batch = data[slice(None)]
     terms = model._loss(module, batch, torch.Generator().manual_seed(3))
     noise = torch.empty_like(batch.x).normal_(generator=torch.Generator().manual_seed(3))
@@ -122,7 +123,7 @@ def test_consistency_is_of_unlabelled_rows_only(iris, few):
     moved = (near - here).square().sum(1)[torch.from_numpy(few == -1)].sum() / 150
     np.testing.assert_allclose(terms["consistency"].detach(), 0.75 * 2.0 * moved, rtol=1e-12)
     assert model.noise_scale_ == model.noise_level * model.scale_
-    everything = model._table(iris, model._targets(SPECIES, 150), None, torch.device("cpu"))
+    everything = seen(model, iris, SPECIES)
     assert model._loss(module, everything[slice(None)], torch.Generator())["consistency"] == 0.0
 
 
@@ -178,7 +179,7 @@ def test_labels_are_in_every_batch_and_no_mean_changes(digits, weighted, early_s
     model.set_params(early_stopping=early_stopping, validation_fraction=0.3)
     if weighted:
         weight *= 400 / weight.sum()
-    data = model._table(digits, model._targets(y, 400), weight, torch.device("cpu"))
+    data = seen(model, digits, y, weight)
     state = model._rng.get_state()
     train, _ = model._split(data)
     model._rng.set_state(state)

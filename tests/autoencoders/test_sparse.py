@@ -35,7 +35,9 @@ def divergence(h, weight=None):
 def term(penalty, h, weight=None, sparsity=0.7):
     """What the estimator adds for codes h."""
     model = SparseAutoencoder(h.shape[1], penalty=penalty, sparsity=sparsity, sparsity_target=RHO)
-    ((name, (cost, gradient)),) = model._code_penalties(Batch(h, weight), h).items()
+    neck = model._bottleneck(None, Batch(h, weight), h, None)
+    ((name, cost),) = neck.terms.items()
+    gradient = neck.backward(torch.zeros_like(h))
     assert name == "sparsity"
     (expected,) = torch.autograd.grad(cost, h, retain_graph=True) if h.requires_grad else (gradient,)
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
@@ -86,7 +88,8 @@ def test_kl_of_units_that_are_silent_or_saturated_is_finite():
     for value in (0.0, 1.0):
         h = torch.full((4, 2), value)
         model = SparseAutoencoder(2, penalty="kl", sparsity_target=RHO)
-        ((cost, gradient),) = model._code_penalties(Batch(h), h).values()
+        neck = model._bottleneck(None, Batch(h), h, None)
+        cost, gradient = neck.terms["sparsity"], neck.backward(torch.zeros_like(h))
         assert torch.isfinite(cost)
         assert torch.isfinite(gradient).all()
         assert (gradient < 0).all() if value == 0.0 else (gradient > 0).all()  # back to the target

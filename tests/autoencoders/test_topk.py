@@ -84,7 +84,9 @@ def test_fewer_positive_activations_give_fewer_active_units(X):
 
 @pytest.mark.parametrize(("n_components", "k"), [(1, 1), (2, 1), (31, 1), (32, 2), (128, 8), (512, 32), (4096, 32)])
 def test_automatic_k(n_components, k):
-    assert TopKAutoencoder(n_components)._k() == k
+    X = np.zeros((2, 3))
+    model = TopKAutoencoder(n_components, max_iter=1, random_state=0).fit(X)
+    assert model.module_.encoder.k == k
 
 
 # ------------------------------------------------------------------ limit case
@@ -161,7 +163,7 @@ def test_the_step_by_hand_is_autograds(way, options, X, rng):
     Z = X / X.sum(axis=1, keepdims=True) if "categories" in options else X
     model = TopKAutoencoder(12, k=4, dtype="float64", **options, **QUICK).fit(Z)
     kill(model, [1, 5, 7])
-    x = Z - model.mean_ if model._centred else Z
+    x = Z - model.mean_ if model._frame.centred else Z
     batch = Batch(torch.from_numpy(x), torch.from_numpy(rng.random(60)))
     by_hand, autograd = (gradients(model, batch, by_hand=which) for which in (True, False))
     assert by_hand[0].keys() == {"reconstruction", "auxiliary"}

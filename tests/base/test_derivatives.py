@@ -218,8 +218,8 @@ def test_atoms_of_a_linear_decoder_are_its_columns(iris):
 class Rounded(Autoencoder):
     """A code without a derivative."""
 
-    def _encode(self, module, x):
-        return super()._encode(module, x).detach().round()
+    def _encode(self, module, batch):
+        return super()._encode(module, batch).detach().round()
 
 
 @pytest.mark.parametrize("function", [code_jacobian, jacobian_singular_values])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from contract.requirements import refuses
+from seen import seen
 from sklearn import datasets
 from sklearn.base import clone, is_classifier
 from sklearn.decomposition import PCA
@@ -144,7 +145,7 @@ def test_the_loss_is_its_formula(iris, few, widths, rng):
     weight[:20] = 0.0
     for model, y in ((clone(CLASSIFIER), few), (clone(REGRESSOR), widths)):
         model.set_params(dtype="float64").fit(iris, y, sample_weight=weight)
-        data = model._table(iris, model._targets(y, 150), weight * (150 / weight.sum()), torch.device("cpu"))
+        data = seen(model, iris, y, weight)
         with torch.no_grad():
             found = model._loss(model.module_, data[slice(None)], None)["prediction"]
         known = ((few != -1) if is_classifier(model) else ~np.isnan(y)) & (weight > 0)
@@ -256,7 +257,7 @@ def test_warm_start_keeps_the_encoder_and_refuses_another(iris, few):
 
 def test_early_stopping_holds_out_labelled_rows(iris, few):
     model = clone(CLASSIFIER).set_params(early_stopping=True).fit(iris, few)
-    train, held_out = model._split(model._table(iris, model._targets(few, 150), None, torch.device("cpu")))
+    train, held_out = model._split(seen(model, iris, few))
     assert (len(train), len(held_out)) == (45, 5)
 
 
@@ -315,7 +316,6 @@ def test_early_stopping_needs_two_labelled_rows(iris):
     )
 
 
-def test_partial_fit_says_why_there_is_none():
-    with pytest.raises(AttributeError, match="partial_fit") as caught:
-        CLASSIFIER.partial_fit  # noqa: B018
-    assert "the encoder learns from all rows" in str(caught.value.__cause__)
+@pytest.mark.parametrize("model", [CLASSIFIER, REGRESSOR])
+def test_there_is_no_partial_fit_as_the_encoder_learns_from_all_rows(model):
+    assert not hasattr(model, "partial_fit")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from seen import seen
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -86,7 +87,7 @@ def fitted_in_turn(layers, X):
 
 def table(model, X, weight=None):
     """All rows as the network sees them."""
-    return model._table(X, None, weight, torch.device("cpu"))[:]
+    return seen(model, X, weight=weight)[:]
 
 
 def reconstruction(model, batch):
@@ -193,7 +194,7 @@ def test_the_objective_is_the_likelihood_of_the_lowest_layer(X):
     X_hat = model.inverse_transform(model.transform(X)).astype(float)
     cross_entropy = -(X * np.log(X_hat) + (1 - X) * np.log(1 - X_hat)).sum(1).mean()
     assert reconstruction(model, table(model, X)) == pytest.approx(cross_entropy, rel=1e-5)
-    assert model._centred is False
+    assert model._frame.centred is False
 
 
 # ------------------------------------------------------------------ layers
@@ -460,7 +461,7 @@ def test_warnings_of_a_layer_bear_its_name_and_the_users_line(X):
 
 def test_a_start_trains_no_layer(iris):
     stack = StackedAutoencoder([4, 2], max_iter=3, random_state=0)
-    stack._start(iris)
+    stack._fit(iris, None, None, train=False)
     assert [layer.history_ for layer in stack.layers_] == [{}, {}]
     assert stack.history_ == {}
     assert stack.max_iter == 3

@@ -144,6 +144,15 @@ def test_a_warning_of_a_file_points_at_the_line_that_loads_it(tmp_path):
     require_this_line(told)
 
 
+@pytest.mark.parametrize("package", ["skops", "threadpoolctl", "torch"])
+def test_wrappers_of_other_packages_are_passed_over(package):
+    wrapper = {"__name__": f"{package}.inner", "warn": notices.warn}
+    exec("def call():\n    warn('passed on')", wrapper)
+    with pytest.warns(UserWarning, match="passed on") as told:
+        wrapper["call"]()  # this line
+    require_this_line(told)
+
+
 def test_a_filter_counts_lines_of_the_user():
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")

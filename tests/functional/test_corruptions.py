@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse, stats
+from seen import seen
 
 from skae import DenoisingAutoencoder
 from skae.functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
@@ -317,8 +318,8 @@ def test_a_function_repeats_by_the_estimator_s_seed(batch_size, X):
 def test_entries_that_a_function_leaves_alone_are_untouched_to_the_last_bit(dtype, X):
     """Also where the way to the scale of X and back rounds: emphasis tells corrupted entries from others."""
     model = estimator(hide_second, dtype=dtype).fit(X)
-    x = model._rows(X, getattr(torch, dtype), torch.device("cpu"))[:]
-    x_tilde, selected = model._corrupted(model.module_, x, seeded())
+    x = seen(model, X)[:].x
+    x_tilde, selected = model._corruption(model.module_)(x, seeded())
     assert torch.equal(x_tilde[~selected], x[~selected])
     assert not selected[:, [0, 2, 3]].any()
     require_rate(selected[:, 1].sum(), len(X), 0.5)
@@ -328,8 +329,8 @@ def test_a_function_that_changes_nothing_is_the_plain_autoencoder(X):
     plain = DenoisingAutoencoder(corruption_level=0.0, batch_size=50, **QUICK).fit(X)
     model = estimator(lambda X, rng: X, batch_size=50).fit(X)
     np.testing.assert_array_equal(model.transform(X), plain.transform(X))
-    x = model._rows(X, torch.float32, torch.device("cpu"))[:]
-    x_tilde, selected = model._corrupted(model.module_, x, seeded())
+    x = seen(model, X)[:].x
+    x_tilde, selected = model._corruption(model.module_)(x, seeded())
     assert torch.equal(x_tilde, x)
     assert not selected.any()
 
@@ -342,7 +343,7 @@ def test_a_function_that_changes_one_column_of_a_variable_corrupts_the_variable(
         return rows
 
     model = estimator(other_category, likelihood="categorical", categories=GROUPS, emphasis=(1.0, 0.5)).fit(X)
-    _, selected = model._corrupted(model.module_, torch.from_numpy(X).float(), seeded())
+    _, selected = model._corruption(model.module_)(torch.from_numpy(X).float(), seeded())
     assert selected[:, :3].all()
     assert not selected[:, 3:].any()
 

@@ -120,7 +120,7 @@ def test_stimuli_of_several_units_are_those_of_each(deep):
 
 def test_many_units_climb_in_several_parts(deep, monkeypatch):
     whole = optimal_stimulus(deep, None, norm=20.0, random_state=0)
-    monkeypatch.setattr(stimuli, "CLIMBS", 2 * 8 * deep._widest)
+    monkeypatch.setattr(stimuli, "CLIMBS", 2 * 8 * 64)
     np.testing.assert_allclose(optimal_stimulus(deep, None, norm=20.0, random_state=0), whole, atol=1e-5)
 
 
@@ -152,8 +152,8 @@ def test_a_unit_that_nothing_drives_has_no_stimulus(digits):
 class Thresholded(Autoencoder):
     """Units that are silent at the mean, as the units of a sparse code are."""
 
-    def _encode(self, module, x):
-        h = super()._encode(module, x)
+    def _encode(self, module, batch):
+        h = super()._encode(module, batch)
         return h * (h > 1.0)
 
 

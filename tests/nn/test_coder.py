@@ -242,3 +242,15 @@ def test_at_the_linear_start_the_other_moments_are_zero(make, data):
     if not (module.tied_weights and module.is_deep):
         np.testing.assert_allclose(encoded[:, :K].detach(), x @ axes.T, atol=1e-12)
     assert module.encoder(x)[:, :K].any() == (module.tied_weights and module.is_deep)
+
+
+@pytest.mark.parametrize("code", ["vector", "map"])
+def test_a_tied_decoder_shares_the_weights_of_the_mean(code):
+    stack = drawn(dense(tied_weights=True, n_moments=2))
+    assert torch.equal(stack.decoder.weights[0], stack.encoder.weights[-1][:K].t())
+    module = drawn(images(tied_weights=True, n_moments=2, code=code))
+    inward, outward = (part.convolutions if code == "map" else part for part in (module.encoder, module.decoder))
+    if code == "map":
+        assert torch.equal(outward[-1].weight, inward[-1].weight[:K])
+    else:
+        assert torch.equal(outward.dense.weights[0], inward.dense.weights[-1][:K].t())

@@ -261,35 +261,50 @@ def test_gradients_by_hand_need_no_hidden_layer(init, tied):
     require_same_gradient(*fitted(hidden_layer_sizes=(), init=init, tied_weights=tied))
 
 
-class Lasso(Autoencoder):
-    def _penalties(self, module, batch, h, rng):
-        return {**super()._penalties(module, batch, h, rng), "sparsity": 0.1 * h.abs().sum(1).mean()}
+class Penalised(Autoencoder):
+    def _penalty(self, module, batch, h):
+        raise NotImplementedError
+
+    def _bottleneck(self, module, batch, e, rng):
+        neck = super()._bottleneck(module, batch, e, rng)
+        return neck.by_autograd(lambda h: (h, self._penalty(module, batch, h)))
 
 
-class Decay(Autoencoder):
-    def _penalties(self, module, batch, h, rng):
-        weights = sum(w.square().sum() for w in module.encoder.weights)
-        return {**super()._penalties(module, batch, h, rng), "decay": 0.3 * weights}
+class Lasso(Penalised):
+    def _penalty(self, module, batch, h):
+        return {"sparsity": 0.1 * h.abs().sum(1).mean()}
 
 
-class Contractive(Autoencoder):
-    def _penalties(self, module, batch, h, rng):
+class Decay(Penalised):
+    def _penalty(self, module, batch, h):
+        return {"decay": 0.3 * sum(w.square().sum() for w in module.encoder.weights)}
+
+
+class Contractive(Penalised):
+    def _penalty(self, module, batch, h):
         jacobian = torch.func.vmap(torch.func.jacrev(lambda row: module.encode(row[None])[0]))(batch.x)
-        return {**super()._penalties(module, batch, h, rng), "contraction": 0.2 * jacobian.square().sum() / len(h)}
+        return {"contraction": 0.2 * jacobian.square().sum() / len(h)}
 
 
-class Mixed(Lasso, Decay, Contractive):
+class Mixed(Penalised):
     def _corrupt(self, module, batch, rng):
         noise = torch.randn(batch.x.shape, generator=rng, dtype=batch.x.dtype)
         return super()._corrupt(module, batch._replace(corrupted=batch.x + noise, emphasis=noise.abs()), rng)
 
-    def _penalties(self, module, batch, h, rng):
-        product = (h @ module.encoder.weights[-1]).square().mean()
-        return {**super()._penalties(module, batch, h, rng), "product": 0.2 * product}
+    def _penalty(self, module, batch, h):
+        return {"product": 0.2 * (h @ module.encoder.weights[-1]).square().mean()}
+
+    def _bottleneck(self, module, batch, e, rng):
+        """Several functions in turn, of which one bends the code and one has its gradient by hand."""
+        neck = super()._bottleneck(module, batch, e, rng)
+        for kind in (Lasso, Decay, Contractive):
+            neck = neck.by_autograd(lambda h, kind=kind: (h, kind._penalty(self, module, batch, h)))
+        neck = neck.by_autograd(lambda h: (torch.tanh(h), {"bent": 0.1 * h.square().sum()}))
+        return neck.plus("by hand", 0.3 * neck.h.square().sum(), 0.6 * neck.h)
 
 
-class Constant(Autoencoder):
-    def _penalties(self, module, batch, h, rng):
+class Constant(Penalised):
+    def _penalty(self, module, batch, h):
         return {"constant": torch.ones((), dtype=h.dtype)}
 
 
