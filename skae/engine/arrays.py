@@ -68,8 +68,8 @@ class Arrays(Source):
         Where all rows are one batch their order and multiplicity carry no information. Taking it away
         makes a fit independent of them to the last bit: a weight of two is two copies of a row.
         """
-        X = _dense(self.X)
-        whole = X if self.y is None else np.hstack([X, _dense(self.y)])
+        X = _as_numpy(self.X)
+        whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
         weight = np.ones(len(whole)) if self.weight is None else self.weight
         rows, place = np.unique(whole[weight > 0], axis=0, return_inverse=True)
         sums = np.bincount(place.ravel(), weight[weight > 0])
@@ -95,6 +95,6 @@ class Arrays(Source):
         return Table(x, weight, Rows(self.y, target_frame, dtype=dtype, device=device, resident=resident))
 
 
-def _dense(array: Array) -> np.ndarray:
+def _as_numpy(array: Array) -> np.ndarray:
     dense: np.ndarray = to_tensor(array).cpu().numpy()
     return dense
