@@ -50,6 +50,10 @@ class Arrays(Source):
         low, high = self.X.min(axis=0), self.X.max(axis=0)
         return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
 
+    def with_y(self, y: Any) -> Arrays:
+        """The same rows with another y."""
+        return Arrays(self.X, self.weight, y)
+
     def take(self, rows: np.ndarray) -> Arrays:
         """Some of the rows."""
         picked = (None if column is None else column[rows] for column in (self.weight, self.y))
