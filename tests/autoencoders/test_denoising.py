@@ -707,7 +707,7 @@ def test_scores_need_what_was_restored():
     of_x = DenoisingAutoencoder(**QUICK).fit(SMALL)
     of_y = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL[:, :2])
     assert "reconstructs a second array, not X: pass the array to compare with as y" in refuses(of_y, "score", SMALL)
-    assert "restores another array than X" in refuses(of_y, "score_samples", SMALL)
+    assert "reconstructs a second array, not X" in refuses(of_y, "score_samples", SMALL)
     assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, "score", SMALL, SMALL[:, :3])
     assert "Y has 29 rows" in refuses(of_y, "score", SMALL, SMALL[:29, :2])
     assert "Y contains NaN" in refuses(of_x, "score", SMALL, SMALL * np.nan)
