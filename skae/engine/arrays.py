@@ -50,6 +50,10 @@ class Arrays(Source):
         low, high = self.X.min(axis=0), self.X.max(axis=0)
         return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
 
+    def with_y(self, y: Any) -> Arrays:
+        """The same rows with another y."""
+        return Arrays(self.X, self.weight, y)
+
     def take(self, rows: np.ndarray) -> Arrays:
         """Some of the rows."""
         picked = (None if column is None else column[rows] for column in (self.weight, self.y))
@@ -68,8 +72,8 @@ class Arrays(Source):
         Where all rows are one batch their order and multiplicity carry no information. Taking it away
         makes a fit independent of them to the last bit: a weight of two is two copies of a row.
         """
-        X = _dense(self.X)
-        whole = X if self.y is None else np.hstack([X, _dense(self.y)])
+        X = _as_numpy(self.X)
+        whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
         weight = np.ones(len(whole)) if self.weight is None else self.weight
         rows, place = np.unique(whole[weight > 0], axis=0, return_inverse=True)
         sums = np.bincount(place.ravel(), weight[weight > 0])
@@ -95,6 +99,6 @@ class Arrays(Source):
         return Table(x, weight, Rows(self.y, target_frame, dtype=dtype, device=device, resident=resident))
 
 
-def _dense(array: Array) -> np.ndarray:
+def _as_numpy(array: Array) -> np.ndarray:
     dense: np.ndarray = to_tensor(array).cpu().numpy()
     return dense
