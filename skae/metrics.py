@@ -43,7 +43,7 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
     """
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(f"{type(estimator).__name__} has no inverse_transform, so nothing can be reconstructed.")
-    X_hat = _dense(estimator.inverse_transform(estimator.transform(X)))
+    X_hat = _checked(estimator.inverse_transform(estimator.transform(X)))
     if X_hat.shape[1] != np.shape(X)[1]:
         raise ValueError(
             f"{type(estimator).__name__} restores {X_hat.shape[1]} columns and not the {np.shape(X)[1]} of X: "
@@ -87,7 +87,7 @@ def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
     >>> search.best_params_
     {'n_components': 3}
     """
-    return r2_against(_dense(X), reconstruct(estimator, X), training_mean(estimator, X))
+    return r2_against(_checked(X), reconstruct(estimator, X), training_mean(estimator, X))
 
 
 def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
@@ -120,7 +120,7 @@ def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
     >>> round(neg_reconstruction_mse(PCA(n_components=2).fit(X), X), 4)
     -0.0253
     """
-    return -float(np.mean((_dense(X) - reconstruct(estimator, X)) ** 2))
+    return -float(np.mean((_checked(X) - reconstruct(estimator, X)) ** 2))
 
 
 @dataclass(frozen=True)
@@ -240,11 +240,11 @@ def _row_chunks(X: Any) -> Iterator[Any]:
 def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[str, Any]:
     """What is summed over the rows of a chunk."""
     code = estimator.transform(x)
-    h = _dense(code)
+    h = _checked(code)
     sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0, dtype=np.float64)}
     if mean is None:
         return sums
-    x_hat, x = _dense(estimator.inverse_transform(code)), _dense(x)
+    x_hat, x = _checked(estimator.inverse_transform(code)), _checked(x)
     error, length = (np.square(v, dtype=np.float64).sum(axis=1) for v in (x - x_hat, x))
     return {
         **sums,
@@ -275,12 +275,12 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
             inner = estimator[:-1].inverse_transform(np.asarray(inner)[None])[0]
     else:
         inner = getattr(estimator, "mean_", None)
-    dense = _dense(X)
+    dense = _checked(X)
     known = inner is not None and np.shape(inner) == (dense.shape[1],)
     return np.asarray(inner) if known else dense.mean(axis=0)
 
 
-def _dense(X: Any) -> np.ndarray:
+def _checked(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         X = X.toarray()
     return check_array(X, dtype=[np.float64, np.float32], input_name="X")

@@ -11,11 +11,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base.checks import frame_of
 from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, chunks, to_tensor
-from ..engine.frame import Frame
 from ._corruption import Corruption
 from .dense import Autoencoder
 
@@ -249,10 +249,6 @@ class DenoisingAutoencoder(Autoencoder):
         """Scale of the array that is reconstructed."""
         return self._output_frame.scale
 
-    @property
-    def _output_frame(self) -> Frame:
-        return self._frame if self._target_frame is None else self._target_frame
-
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         if not _is_table(y):
             return None
@@ -275,7 +271,7 @@ class DenoisingAutoencoder(Autoencoder):
         self._limits: np.ndarray | None = None
         self._target_frame = None
         if data.y is not None:
-            self._target_frame = self._frame_of(Arrays(data.y, data.weight), "Y")
+            self._target_frame = frame_of(Arrays(data.y, data.weight), "Y", self._standardizes())
             self._require_possible_target(data.width)
 
     def _require_possible_target(self, n_features: int) -> None:
@@ -291,9 +287,6 @@ class DenoisingAutoencoder(Autoencoder):
             raise ValueError(
                 f"walkback={self.walkback} needs a model of X: use walkback=1, or fit without a second array."
             )
-
-    def _target(self, batch: Batch) -> Tensor:
-        return batch.x if batch.y is None else batch.y
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -18,7 +18,7 @@ from ..functional import dropout_mask
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
-__all__ = ["Autoencoder"]
+__all__ = ["Autoencoder", "has_closed_gradient"]
 
 Activation = Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"]
 
@@ -141,7 +141,7 @@ class Autoencoder(TorchTransformer):
                 "likelihood='categorical' needs the sizes of the groups of columns: pass them as categories."
             )
         if self.init == "pca":
-            self._require_pca(self._obstacles_to_pca())
+            _require_none(self._obstacles_to_pca())
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
@@ -166,7 +166,7 @@ class Autoencoder(TorchTransformer):
         if len(self._output_frame) != n_features:
             found.append(f"{len(self._output_frame)} targets and {n_features} features")
         if self.init == "pca":
-            self._require_pca(found)
+            _require_none(found)
         return self.init != "random" and not found
 
     def _obstacles_to_pca(self) -> list[str]:
@@ -176,10 +176,6 @@ class Autoencoder(TorchTransformer):
             f"code_activation={self.code_activation!r}": self.code_activation != "identity",
         }
         return [reason for reason, holds in obstacles.items() if holds]
-
-    def _require_pca(self, obstacles: list[str]) -> None:
-        if obstacles:
-            raise ValueError(f"init='pca' is not defined with {' and '.join(obstacles)}: use init='auto' or 'random'.")
 
     def _groups(self, n_outputs: int) -> tuple[int, ...]:
         if self.likelihood != "categorical":
@@ -245,7 +241,7 @@ class Autoencoder(TorchTransformer):
 
         Autograd would dominate the time of a step in small networks, because each call has a fixed cost.
         """
-        if self.batch_norm or not self._has_closed_gradient(module):
+        if self.batch_norm or not has_closed_gradient(self, module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             batch = self._corrupt(module, batch, rng)
@@ -258,11 +254,6 @@ class Autoencoder(TorchTransformer):
             module.encode_backward(encoder_tape, neck.backward(gradient))
         return {"reconstruction": reconstruction, **neck.terms}
 
-    def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
-        """Whether loss and module are the ones that the hand-written gradient belongs to."""
-        of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
-        return isinstance(module, DenseAutoencoder) and all(of_dense) and type(self)._loss is Autoencoder._loss
-
     # ---------------------------------------------------------------- using
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
@@ -270,3 +261,15 @@ class Autoencoder(TorchTransformer):
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
         return module.likelihood.mean(module.decode(h))
+
+
+def _require_none(obstacles: list[str]) -> None:
+    """Refuse a start at PCA where there are obstacles to it."""
+    if obstacles:
+        raise ValueError(f"init='pca' is not defined with {' and '.join(obstacles)}: use init='auto' or 'random'.")
+
+
+def has_closed_gradient(estimator: Autoencoder, module: Any) -> bool:
+    """Whether loss and module are those that the gradient by hand was written for."""
+    of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
+    return isinstance(module, DenseAutoencoder) and all(of_dense) and type(estimator)._loss is Autoencoder._loss

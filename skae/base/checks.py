@@ -13,11 +13,12 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, find_nonfinite, name_of
+from ..engine.data import Array, Source, find_nonfinite, name_of
+from ..engine.frame import Frame
 from ..engine.notices import warn
 from .compat import check_sample_weight
 
-__all__ = ["check_codes", "check_weight", "check_x", "require_positive", "warn_outside", "watcher"]
+__all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "warn_outside", "watcher"]
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
@@ -109,6 +110,14 @@ def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -
             f"X has values outside [0, {most:g}] in column {_column(estimator, column)} ({low[column]:g} to "
             f"{high[column]:g}), which {what} cannot describe: {cure}."
         )
+
+
+def frame_of(data: Source, name: str, standardize: bool) -> Frame:
+    """The frame of data of that name: with their mean and scale, or one that leaves rows as they are."""
+    mean, scale = data.moments()
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
+    return Frame(mean, scale) if standardize else Frame(mean, 1.0, centred=False)
 
 
 def require_positive(**numbers: int) -> None:

@@ -57,7 +57,7 @@ def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skae import Autoencoder
-    >>> from skae.base.derivatives import code_jacobian
+    >>> from skae.inspection import code_jacobian
     >>> X = load_iris().data
     >>> code_jacobian(Autoencoder(2, max_iter=2, random_state=0).fit(X), X).shape
     (150, 2, 4)

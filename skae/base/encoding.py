@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -144,18 +144,15 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _collect(self, function: Callable[[Any, Any], Tensor], data: Source, place: torch.device = CPU) -> Tensor:
         """Apply ``function(module, batch)`` to all rows of a source, chunk by chunk, and return one tensor."""
         out: Tensor | None = None
+        itemsize = self._flat.theta.dtype.itemsize
         with torch.no_grad():
-            for rows in self._chunks(data):
+            for rows in chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // itemsize):
                 values = function(self.module_, data[rows])
                 if out is None:
                     out = torch.empty((len(data), *values.shape[1:]), dtype=values.dtype, device=place)
                 out[rows] = values
         assert out is not None
         return out
-
-    def _chunks(self, data: Source) -> Iterator[slice]:
-        """Slices of rows that fit into the processor's cache in every layer of the module."""
-        return chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // self._flat.theta.dtype.itemsize)
 
     def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
         """A source as the module sees it. Its batches are checked for NaN, unless ``resident``.

@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -19,11 +18,11 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.frame import Frame
 from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
+from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
 from .params import (
@@ -41,7 +40,7 @@ from .params import (
 )
 from .state import new_generator, unchanged_on_error
 
-__all__ = ["Run", "TorchEstimator"]
+__all__ = ["Run", "TorchEstimator", "threads_of"]
 
 SMALL_STEP = 2**25
 """Multiplications per step below which a second thread does not help, and costs time if it is busy."""
@@ -265,7 +264,7 @@ class TorchEstimator(Encoding):
             self._build(data, device)
         elif not is_on(self._flat.theta, device):
             self._move(device)
-        with self._threads(device, len(data)):
+        with threads_of(self, device, len(data)):
             self._train(data, run)
             self._conclude(data)
 
@@ -285,13 +284,7 @@ class TorchEstimator(Encoding):
 
     def _measure(self, data: Source) -> None:
         """Measure the frame in which the module sees the data, and what else a fit needs to know about them."""
-        self._frame = self._frame_of(data, "X")
-
-    def _frame_of(self, data: Source, name: str) -> Frame:
-        mean, scale = data.moments()
-        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-            raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
-        return Frame(mean, scale) if self._standardizes() else Frame(mean, 1.0, centred=False)
+        self._frame = frame_of(data, "X", self._standardizes())
 
     def _build(self, data: Source, device: torch.device) -> None:
         self._spec = self._architecture(data.width)
@@ -309,7 +302,7 @@ class TorchEstimator(Encoding):
             lambda batch: self._step(self.module_, batch, noise),
             train,
             self._flat,
-            self._configure_optimizer(),
+            optimizer_of(self),
             plan,
             self._rng,
             lambda: self._examine(train, held_out),
@@ -342,17 +335,8 @@ class TorchEstimator(Encoding):
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
         return float(total)
 
-    def _configure_optimizer(self) -> Optimizer:
-        optimizer = self._optimizer
-        if optimizer.rule != self.solver:
-            optimizer = self._optimizer = Optimizer(self.solver)
-        optimizer.weight_decay = float(self.weight_decay)
-        optimizer.momentum = float(self.momentum)
-        optimizer.max_grad_norm = self.max_grad_norm
-        optimizer.beta1, optimizer.beta2 = self._betas
-        return optimizer
-
     def _plan(self, n_samples: int, run: Run) -> Plan:
+        watched = "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
         return Plan(
             batch_size=self._batch_size(n_samples),
             max_iter=0 if not run.train else 1 if run.partial else int(self.max_iter),
@@ -362,17 +346,9 @@ class TorchEstimator(Encoding):
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
-            monitor=None if run.partial else self._watched(),
+            monitor=None if run.partial else watched,
             objective=self._monitor is not None,
         )
-
-    def _watched(self) -> str | None:
-        return "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
-
-    def _threads(self, device: torch.device, n_samples: int) -> Any:
-        of_row = max(self._flat.theta.numel(), getattr(self.module_, "multiplications", 0))
-        work = of_row * self._batch_size(n_samples)
-        return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
@@ -390,3 +366,22 @@ class TorchEstimator(Encoding):
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimizer of an estimator with its parameters as they are now. Another solver has no moments yet."""
+    if estimator._optimizer.rule != estimator.solver:
+        estimator._optimizer = Optimizer(estimator.solver)
+    optimizer: Optimizer = estimator._optimizer
+    optimizer.weight_decay = float(estimator.weight_decay)
+    optimizer.momentum = float(estimator.momentum)
+    optimizer.max_grad_norm = estimator.max_grad_norm
+    optimizer.beta1, optimizer.beta2 = estimator._betas
+    return optimizer
+
+
+def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
+    """A limit of one thread where the steps are small."""
+    of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
+    work = of_row * estimator._batch_size(n_samples)
+    return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()

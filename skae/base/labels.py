@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..engine import notices
 
-__all__ = ["UNLABELLED", "Labels", "Told", "moments_of_known", "numbers", "read_classes", "read_labels"]
+__all__ = ["UNLABELLED", "Labels", "Told", "is_missing", "moments_of_known", "numbers", "read_classes", "read_labels"]
 
 UNLABELLED = "-1, None or NaN"
 """The marks of a row without a label, for messages."""
@@ -115,11 +115,11 @@ def _missing(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind == "f":
         return np.isnan(column)
     if column.dtype.kind == "O":
-        return np.frompyfunc(_is_missing, 1, 1)(column).astype(bool)
+        return np.frompyfunc(is_missing, 1, 1)(column).astype(bool)
     return np.zeros(len(column), dtype=bool)
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(label: Any) -> bool:
     """Whether a label is None, NaN or pandas' NA. NA cannot be compared, not even with itself."""
     return label is None or type(label).__name__ == "NAType" or bool(label != label)
 

@@ -15,7 +15,6 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engine.arrays import Arrays
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
 from .estimator import Run, TorchEstimator
@@ -88,7 +87,7 @@ class Prediction(TorchEstimator):
         weight = np.ones((len(data), 1)) if data.weight is None else data.weight[:, None]
         counted = known * weight
         counts = counted * (weight.sum() / np.maximum(counted.sum(axis=0), 1e-290))
-        return Arrays(data.X, data.weight, np.hstack([counts, values]))
+        return data.with_y(np.hstack([counts, values]))
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
         """Predictions for all rows."""

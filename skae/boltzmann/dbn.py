@@ -219,28 +219,22 @@ class DeepBeliefNetwork(BoltzmannMachine):
             self.classes_ = classes_of(labels, weight)
         return one_hot(labels, self.classes_).numpy()
 
-    def _build(self, data: Source, device: torch.device) -> None:
-        super()._build(data, device)
-        self._is_tuned = False
-
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
         self._take_layers(module)
-
-    def _require_same_architecture(self, n_features: int) -> None:
-        super()._require_same_architecture(n_features)
-        if self._is_tuned and not self.up_down_iter:
-            raise ValueError(
-                "up_down_iter=0 goes on with the layers one by one, but up-down learning has tuned them together: "
-                "use up_down_iter of at least 1, or call fit with warm_start=False."
-            )
 
     # ---------------------------------------------------------------- learning
 
     def _pretrain(self, data: Source, run: Run) -> None:
         if run.resume and self.up_down_iter:
             return
+        if run.resume and self._is_tuned:
+            raise ValueError(
+                "up_down_iter=0 goes on with the layers one by one, but up-down learning has tuned them together: "
+                "use up_down_iter of at least 1, or call fit with warm_start=False."
+            )
         rows = self._learnt(data, run)
         if not run.resume:
+            self._is_tuned = False
             self._measure(rows)
             self._spec = self._architecture(rows.width)
         device, dtype = resolve_device(self.device, self.dtype), getattr(torch, self.dtype)

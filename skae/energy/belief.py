@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..functional import gradient_of, latin_hypercube
 from .harmonium import Harmonium
 from .units import Bernoulli, Gaussian, Part, Rectified, Units
 
@@ -112,20 +113,15 @@ class Stage(nn.Module):
         """Write the gradient of the mean of -log p(v | h) over states of the wake phase."""
         s, total = self.down.embed(v), self.down.total(self.down.embed(v))
         error = (self.down.visible.mean(self._field_below(h), total) - s) * share[:, None]
-        _write(self.down.weight, (h * self.spread + self.shift).t() @ error)
-        _write(self.down.visible_bias, error.sum(0))
+        gradient_of(self.down.weight).copy_((h * self.spread + self.shift).t() @ error)
+        gradient_of(self.down.visible_bias).copy_(error.sum(0))
 
     def learn_up(self, v: Tensor, h: Tensor, share: Tensor) -> None:
         """Write the gradient of the mean of -log q(h | v) over states of the sleep phase."""
         s, total = self.up.embed(v), self.up.total(self.up.embed(v))
         error = (self.up.hidden_mean(s) - (h * self.spread + self.shift)) * share[:, None]
-        _write(self.up.weight, error.t() @ s)
-        _write(self.up.hidden_bias, error.sum(0) if total is None else total @ error)
-
-
-def _write(parameter: Tensor, gradient: Tensor) -> None:
-    assert parameter.grad is not None
-    parameter.grad.copy_(gradient)
+        gradient_of(self.up.weight).copy_(error.t() @ s)
+        gradient_of(self.up.hidden_bias).copy_(error.sum(0) if total is None else total @ error)
 
 
 class Belief(nn.Module):
@@ -241,13 +237,8 @@ class Belief(nn.Module):
 
         One tensor of shape (n_draws, width) for each layer between the rows and the code.
         """
-        found = []
-        for stage in self.stages:
-            width = stage.up.hidden.width
-            order = torch.rand((n_draws, width), generator=rng).argsort(0)
-            u = (order + torch.rand((n_draws, width), generator=rng)) / n_draws
-            found.append(u.clamp(1e-6, 1 - 1e-6).to(self.top.weight))
-        return found
+        widths = [stage.up.hidden.width for stage in self.stages]
+        return [latin_hypercube(n_draws, width, rng).to(self.top.weight) for width in widths]
 
     def bound(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """Variational lower bound of log p(x) + log Z, averaged over draws from q.

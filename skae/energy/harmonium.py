@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..functional import gradient_of
 from .units import Counts, Part, Units, columns_of, layer_of
 
 __all__ = ["Harmonium", "Held", "Statistics"]
@@ -216,14 +217,14 @@ class Harmonium(nn.Module):
             along_mu = -d_hidden if times is None else (share @ times) * lam - d_hidden
             s = torch.cat([s, mu[None], d_visible[None]])
             h = torch.cat([h, along_mu[None], -lam[None]])
-        d_weight = self._cut(torch.mm(h.t(), s, out=_grad(self.weight)))
+        d_weight = self._cut(torch.mm(h.t(), s, out=gradient_of(self.weight)))
         if centred and self.absent:
             d_visible, d_hidden = d_visible - lam @ d_weight, d_hidden - d_weight @ mu
         elif centred:  # the same, and cheaper where there are more weights than rows times units
             d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
             d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
-        _grad(self.visible_bias).copy_(d_visible)
-        _grad(self.hidden_bias).copy_(d_hidden)
+        gradient_of(self.visible_bias).copy_(d_visible)
+        gradient_of(self.hidden_bias).copy_(d_hidden)
 
     def _cut(self, weight: Tensor) -> Tensor:
         """Set the weights that are absent to zero, in place."""
@@ -235,7 +236,7 @@ class Harmonium(nn.Module):
         """Write the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
         gradient = share.sum() - share @ (s * (s - self.visible_field(h)))
         for columns in self.scaled:
-            _grad(self.log_scale)[columns] = gradient[columns]
+            gradient_of(self.log_scale)[columns] = gradient[columns]
 
     def follow(self, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
         """Move the offsets mu and lambda towards the means of data and hidden units, at this rate.
@@ -298,8 +299,3 @@ def _hold(s: Tensor, held: Held | None) -> Tensor:
     s = s.clone()
     s[:, held.columns] = held.values
     return s
-
-
-def _grad(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad

@@ -51,6 +51,10 @@ class Arrays(Source):
         low, high = self.X.min(axis=0), self.X.max(axis=0)
         return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
 
+    def with_y(self, y: Any) -> Arrays:
+        """The same rows with another y."""
+        return Arrays(self.X, self.weight, y)
+
     def take(self, rows: np.ndarray) -> Arrays:
         """Return some of the rows, by their numbers."""
         picked = (None if column is None else column[rows] for column in (self.weight, self.y))
@@ -69,8 +73,8 @@ class Arrays(Source):
         If all rows are one batch, their order and their repetitions carry no information. Without them a fit does not
         depend on them, to the last bit. A weight of two then equals two copies of a row.
         """
-        X = _dense(self.X)
-        whole = X if self.y is None else np.hstack([X, _dense(self.y)])
+        X = _as_numpy(self.X)
+        whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
         weight = np.ones(len(whole)) if self.weight is None else self.weight
         rows, place = np.unique(whole[weight > 0], axis=0, return_inverse=True)
         sums = np.bincount(place.ravel(), weight[weight > 0])
@@ -99,6 +103,6 @@ class Arrays(Source):
         return Table(x, weight, Rows(self.y, target_frame, dtype=dtype, device=device, resident=resident))
 
 
-def _dense(array: Array) -> np.ndarray:
+def _as_numpy(array: Array) -> np.ndarray:
     dense: np.ndarray = to_tensor(array).cpu().numpy()
     return dense

@@ -4,6 +4,7 @@ A display stores arrays, ``plot`` draws them, and ``from_estimator`` computes th
 codes and reconstructions accept any transformer, so that PCA can stand beside an autoencoder.
 """
 
+from ..base.derivatives import code_jacobian
 from .comparison import ComparisonDisplay
 from .filters import FilterDisplay
 from .free_energy import FreeEnergyDisplay
@@ -23,6 +24,7 @@ __all__ = [
     "LatentSpaceDisplay",
     "LearningCurveDisplay",
     "ReconstructionDisplay",
+    "code_jacobian",
     "optimal_stimulus",
     "top_stimuli",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.labels import is_missing
 from ._matplotlib import pyplot
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Target:
 
     def __init__(self, y: Any) -> None:
         self.values = np.asarray(y)
-        self.missing = np.array([_is_missing(value) for value in self.values], dtype=bool)
+        self.missing = np.array([is_missing(value) for value in self.values], dtype=bool)
         labels, index = np.unique(self.values[~self.missing], return_inverse=True)
         if len(labels) <= MAX_CLASSES:
             self.labels: list[str] | None = [_text(label) for label in labels]
@@ -81,11 +82,6 @@ class Target:
             {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if ax.figure.get_layout_engine() else {}
         )
         ax.legend(handles=handles, title=name, **place)
-
-
-def _is_missing(value: Any) -> bool:
-    """Whether a value is None, NaN or pandas' NA, which alone cannot be compared."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _text(label: Any) -> str:

@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from ._pictures import ImageShape, draw_pictures, picture_shape
 from ._profiles import draw_profiles
+from ._rows import as_array, first_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -208,9 +209,9 @@ def _run(
     """States after so many steps, or what the model expects there."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")  # nor do states
-        start = estimator.sample(n_chains, 1, random_state=seed) if X is None else _first_rows(X, n_chains)
+        start = estimator.sample(n_chains, 1, random_state=seed) if X is None else first_rows(X, n_chains)
         # Chains of one seed take the same steps, so that each is the beginning of the next.
-        chain = {int(n): estimator.gibbs(start, int(n), random_state=seed) if n else _dense(start) for n in n_steps}
+        chain = {int(n): estimator.gibbs(start, int(n), random_state=seed) if n else as_array(start) for n in n_steps}
         if means:
             chain |= {n: estimator.inverse_transform(estimator.transform(x)) for n, x in chain.items() if n}
     return chain
@@ -218,14 +219,3 @@ def _run(
 
 def _name_of(n: int) -> str:
     return {0: "start", 1: "1 step"}.get(n, f"{n} steps")
-
-
-def _first_rows(X: Any, n: int) -> Any:
-    """Take the first rows of X, in the container that X is."""
-    if hasattr(X, "head"):
-        return X.head(n)
-    return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
-
-
-def _dense(X: Any) -> np.ndarray:
-    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)

@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from ._pictures import ImageShape, draw_pictures, picture_shape
 from ._profiles import draw_profiles
+from ._rows import as_array, first_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,13 +122,13 @@ class ReconstructionDisplay:
                 raise TypeError(f"{name} has no {method}: pass a transformer that can reconstruct, as PCA can.")
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} leaves nothing to draw: pass at least 1.")
-        clean = _first_rows(X, n_samples)
+        clean = first_rows(X, n_samples)
         shown = _corrupted(estimator, clean, corrupted, n_samples, random_state)
-        restored = _dense(estimator.inverse_transform(estimator.transform(clean if shown is None else shown)))
+        restored = as_array(estimator.inverse_transform(estimator.transform(clean if shown is None else shown)))
         if shown is None:
-            rows = {"input": _dense(clean), "reconstruction": restored}
+            rows = {"input": as_array(clean), "reconstruction": restored}
         else:
-            rows = {"clean": _dense(clean), "corrupted": _dense(shown), "restored": restored}
+            rows = {"clean": as_array(clean), "corrupted": as_array(shown), "restored": restored}
         first = _require_same_shape(rows)
         return cls(
             rows=rows,
@@ -172,10 +173,10 @@ def _corrupted(estimator: Any, clean: Any, corrupted: Any, n_samples: int, rando
     if corrupted is None or corrupted is False:
         return None
     if corrupted is not True:
-        return _first_rows(corrupted, n_samples)
+        return first_rows(corrupted, n_samples)
     if not hasattr(estimator, "corrupt"):
         raise TypeError(f"{type(estimator).__name__} has no corrupt: pass corrupted rows as corrupted.")
-    return _like(clean, _dense(estimator.corrupt(clean, random_state=random_state)))
+    return _like(clean, as_array(estimator.corrupt(clean, random_state=random_state)))
 
 
 def _require_same_shape(rows: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -193,14 +194,3 @@ def _require_same_shape(rows: Mapping[str, np.ndarray]) -> np.ndarray:
 def _like(X: Any, values: np.ndarray) -> Any:
     """Put values into a data frame if X is one, whose names the estimator may ask for."""
     return type(X)(dict(zip(X.columns, values.T, strict=True))) if hasattr(X, "columns") else values
-
-
-def _first_rows(X: Any, n: int) -> Any:
-    """Take the first rows of X, in the container that X is."""
-    if hasattr(X, "head"):
-        return X.head(n)
-    return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
-
-
-def _dense(X: Any) -> np.ndarray:
-    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)

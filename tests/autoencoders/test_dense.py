@@ -30,8 +30,7 @@ def pca_r2(pca, X, mean):
 # ------------------------------------------------------------------ PCA as the limit case
 
 
-@pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("name", ["iris", "wine", "digits"])
+@pytest.mark.parametrize(("name", "tied"), [("iris", False), ("iris", True), ("digits", True)])
 def test_linear_autoencoder_spans_the_subspace_of_pca(name, tied):
     """Baldi and Hornik (1989): the squared error of linear layers has no other minimum."""
     X = BUNDLED[name][:300]
@@ -43,9 +42,9 @@ def test_linear_autoencoder_spans_the_subspace_of_pca(name, tied):
         solver="lbfgs",
         tied_weights=tied,
         dtype="float64",
-        max_iter=500,
+        max_iter=100,
         tol=0.0,
-        n_iter_no_change=500,
+        n_iter_no_change=100,
         random_state=0,
     )
     with warnings.catch_warnings():
@@ -84,26 +83,21 @@ def test_tied_weights_start_near_pca_and_leave_it():
 
 
 @pytest.mark.parametrize("name", BUNDLED)
-@pytest.mark.parametrize("k", [1, 2])
-def test_training_only_improves_on_pca(name, k):
+def test_training_only_improves_on_pca(name):
     X = BUNDLED[name][:200]
-    model = Autoencoder(k, max_iter=20, random_state=0).fit(X)
-    assert model.score(X) >= pca_r2(PCA(k).fit(X), X, X.mean(0)) - 1e-5
+    model = Autoencoder(2, max_iter=20, random_state=0).fit(X)
+    assert model.score(X) >= pca_r2(PCA(2).fit(X), X, X.mean(0)) - 1e-5
 
 
-@pytest.mark.parametrize(("k", "least"), [(2, 0.50), (8, 0.83), (16, 0.91)])
-def test_defaults_on_digits(k, least):
-    """PCA reaches 0.26, 0.66 and 0.84 on the same split."""
+def test_defaults_on_digits():
+    """PCA reaches 0.66 on the same split."""
     train, test = train_test_split(BUNDLED["digits"], random_state=0)
-    assert Autoencoder(k, random_state=0).fit(train).score(test) >= least
+    assert Autoencoder(8, random_state=0).fit(train).score(test) >= 0.83
 
 
-@pytest.mark.parametrize("k", [1, 2, 5])
-@pytest.mark.parametrize("name", ["wine", "diabetes", "iris", "linnerud"])
+@pytest.mark.parametrize(("name", "k"), [("wine", 2), ("diabetes", 5), ("iris", 1), ("linnerud", 2)])
 def test_defaults_do_not_overfit_small_data(name, k):
     X = BUNDLED[name]
-    if k > X.shape[1]:
-        pytest.skip("PCA has fewer components")
     losses = []
     for seed in range(5):
         train, test = train_test_split(X, random_state=seed)
@@ -242,20 +236,22 @@ def test_weight_decay_shrinks_weights_and_not_biases_or_the_projection(digits):
     assert small.projection.equal(large.projection)
 
 
-def test_every_solver_learns(digits):
-    for solver, rate in (("adam", 1e-3), ("adamw", 1e-3), ("sgd", 3e-3), ("lbfgs", 1.0)):
-        model = Autoencoder(4, solver=solver, learning_rate_init=rate, max_iter=60, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(digits)
-        assert model.history_["loss"][-1] < 0.95 * model.history_["loss"][0], solver
+@pytest.mark.parametrize(
+    ("solver", "rate", "max_iter"), [("adam", 1e-3, 15), ("adamw", 1e-3, 15), ("sgd", 3e-3, 40), ("lbfgs", 1.0, 15)]
+)
+def test_every_solver_learns(solver, rate, max_iter, digits):
+    model = Autoencoder(4, solver=solver, learning_rate_init=rate, max_iter=max_iter, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(digits)
+    assert model.history_["loss"][-1] < 0.95 * model.history_["loss"][0]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 def test_every_schedule_learns(schedule, digits):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = Autoencoder(4, learning_rate=schedule, max_iter=60, random_state=0).fit(digits)
+        model = Autoencoder(4, learning_rate=schedule, max_iter=30, random_state=0).fit(digits)
     assert model.history_["loss"][-1] < 0.8 * model.history_["loss"][0]
 
 

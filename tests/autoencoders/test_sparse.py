@@ -130,14 +130,19 @@ def require_same_sparse_gradient(cls, likelihood="gaussian", **options):
 
 
 @every_penalty
-@pytest.mark.parametrize("likelihood", ["gaussian", "poisson", "categorical"])
 @pytest.mark.parametrize(
     "options",
     [{}, {"tied_weights": False, "dropout": 0.3}, {"hidden_layer_sizes": ()}, {"input_dropout": 0.3}],
     ids=str,
 )
-def test_the_gradient_of_a_step_is_that_of_autograd(penalty, likelihood, options):
-    require_same_sparse_gradient(SparseAutoencoder, likelihood, **of_both_signs(penalty), **options)
+def test_the_gradient_of_a_step_is_that_of_autograd(penalty, options):
+    require_same_sparse_gradient(SparseAutoencoder, **of_both_signs(penalty), **options)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "kl"])
+@pytest.mark.parametrize("likelihood", ["poisson", "categorical"])
+def test_the_gradient_of_other_likelihoods_is_that_of_autograd(penalty, likelihood):
+    require_same_sparse_gradient(SparseAutoencoder, likelihood, **of_both_signs(penalty))
 
 
 @pytest.mark.parametrize("options", [{"code_activation": "identity", "init": "pca"}, {"hidden_layer_sizes": ()}])
@@ -226,7 +231,7 @@ def test_a_squared_penalty_shrinks_pca_by_its_half(sparsity, iris):
     model = SparseAutoencoder(2, penalty="l2", sparsity=sparsity, code_activation="identity", solver="lbfgs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.set_params(dtype="float64", tol=0, max_iter=200, random_state=0).fit(iris)
+        model.set_params(dtype="float64", tol=0, max_iter=40, random_state=0).fit(iris)
     x = iris - iris.mean(0)
     axes = np.linalg.svd(x)[2][:2]
     expected = (1 - sparsity / 2) * x @ axes.T @ axes

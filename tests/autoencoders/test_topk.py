@@ -413,7 +413,7 @@ def test_the_auxiliary_loss_revives_units(digits):
         with torch.no_grad():  # half of the units can be positive, but are not among the largest
             model.module_.encoder.biases[0][:50] = torch.from_numpy(-0.7 * z.max(axis=0)[:50]).float()
         assert (model.transform(digits)[:, :50] == 0).all(axis=0).mean() > 0.5
-        model.set_params(max_iter=40).fit(digits)
+        model.set_params(max_iter=20).fit(digits)
         dead[weight] = (model.transform(digits) == 0).all(axis=0).mean()
     assert dead[1.0] < 0.6 * dead[0.0]
 

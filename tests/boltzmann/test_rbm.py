@@ -44,6 +44,9 @@ def anneal_quickly(monkeypatch):
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_hidden = pytest.mark.parametrize("hidden", HIDDEN)
+every_pair = pytest.mark.parametrize(
+    ("kind", "hidden"), [(kind, "bernoulli") for kind in KINDS] + [("gaussian", "gaussian"), ("bernoulli", "relu")]
+)
 
 
 def table(kind, n=200, seed=0):
@@ -135,8 +138,7 @@ def test_the_density_of_rescaled_x_is_rescaled():
     np.testing.assert_allclose(other.score_samples(X * 1024), one.score_samples(X) - 3 * math.log(1024), rtol=1e-9)
 
 
-@every_kind
-@every_hidden
+@every_pair
 def test_differences_of_free_energy_are_those_of_the_scores(kind, hidden):
     model, X = fitted(kind, hidden=hidden), table(kind)[:6]
     scores, energies = model.score_samples(X), model.free_energy(X)
@@ -200,8 +202,10 @@ def test_a_new_fit_has_a_new_partition_function():
 # ------------------------------------------------------------------ fits
 
 
-@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
-@pytest.mark.parametrize(("kind", "algorithm"), ALGORITHMS)
+@pytest.mark.parametrize(
+    ("kind", "algorithm", "hidden"),
+    [(*pair, "bernoulli") for pair in ALGORITHMS] + [(kind, "pcd", "gaussian") for kind in KINDS],
+)
 def test_fits_raise_the_exact_likelihood(kind, algorithm, hidden):
     rate = 0.005 if kind == "counts" else 0.05 if kind == "bernoulli" else 0.02
     options = {
@@ -242,15 +246,14 @@ def test_fits_of_raw_tables_stay_finite(hidden, algorithm, iris):
         assert np.isfinite(model.score(X))
 
 
-@every_hidden
 @pytest.mark.parametrize(("kind", "algorithm"), ALGORITHMS)
-def test_fits_of_digits_stay_finite(kind, algorithm, hidden, digits):
+def test_fits_of_digits_stay_finite(kind, algorithm, digits):
     X = digits[:100] / 16 if kind == "bernoulli" else digits[:100]
     options = dict(KINDS[kind])
     if kind == "softmax":
         X = OneHotEncoder(sparse_output=False).fit_transform(digits[:100, [10, 20]] // 6)
         options["categories"] = (3, 3)
-    model = RBM(8, algorithm=algorithm, hidden=hidden, **options, **QUICK).fit(X)
+    model = RBM(8, algorithm=algorithm, hidden="relu", **options, **QUICK).fit(X)
     for value in (model.transform(X), model.free_energy(X), model.gibbs(X, 2), model.sample(3, 5)):
         assert np.isfinite(value).all()
     assert all(np.isfinite(values).all() for values in model.history_.values())
@@ -423,8 +426,7 @@ def test_samples_follow_the_enumerated_law(kind, algorithm):
     require_law(torch.from_numpy(model.sample(4000, n_steps=40)), torch.from_numpy(rows), law)
 
 
-@every_kind
-@every_hidden
+@every_pair
 def test_samples_are_rows_and_repeat(kind, hidden):
     model, X = fitted(kind, hidden=hidden), table(kind)[:7]
     before, state = dict(vars(model)), {name: t.clone() for name, t in model.module_.state_dict().items()}
@@ -441,6 +443,21 @@ def test_samples_are_rows_and_repeat(kind, hidden):
     assert all(torch.equal(model.module_.state_dict()[name], tensor) for name, tensor in state.items())
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_samples_go_on_from_the_coldest_of_tempered_chains():
+    model = fitted("bernoulli", algorithm="pt", n_temperatures=3)
+    model.module_.chain[:-1] = torch.nan
+    assert np.isfinite(model.sample(30, 1)).all()
+
+
+def test_samples_after_contrastive_divergence_start_at_rows():
+    """Where weights leave no doubt, the hidden states of the chains are those of the two rows."""
+    X = np.repeat([[1.0, 1, 0, 0], [0, 0, 1, 1]], 20, axis=0)
+    options = {"algorithm": "cd", "weight_scale": 300.0, "learning_rate_init": 1e-9}
+    model = RBM(6, visible="bernoulli", **{**QUICK, **options}).fit(X)
+    expected, found = np.unique(model.transform(X).round(), axis=0), np.unique(model.module_.chain, axis=0)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_samples_of_gaussian_units_are_on_the_scale_of_x():

@@ -1,6 +1,7 @@
 """to_autoencoder: an autoencoder with the codes and the means of the machine that it was made of."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,11 +16,16 @@ def X(rng):
     return (rng.random((40, 6)) < 0.3 + 0.4 * (np.arange(40) % 2)[:, None]).astype(float)
 
 
-@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian", "relu"])
+VISIBLE = [{"visible": "gaussian"}, {"visible": "bernoulli"}, {"visible": "softmax", "categories": (2, 4)}]
+
+
 @pytest.mark.parametrize(
-    "options", [{"visible": "gaussian"}, {"visible": "bernoulli"}, {"visible": "softmax", "categories": (2, 4)}]
+    ("options", "hidden", "sizes"),
+    [
+        *product(VISIBLE, ["bernoulli"], [None, (), (5,), (5, 4)]),
+        *product(VISIBLE[:1], ["gaussian", "relu"], [None, (5, 4)]),
+    ],
 )
-@pytest.mark.parametrize("sizes", [None, (), (5,), (5, 4)])
 def test_an_autoencoder_has_the_same_codes_and_means(rng, options, hidden, sizes):
     X = rng.random((30, 6)) * (3.0 if options["visible"] == "gaussian" else 1.0)
     if sizes is None:

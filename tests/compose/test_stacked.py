@@ -97,10 +97,8 @@ def reconstruction(model, batch):
 # ------------------------------------------------------------------ oracles
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_without_fine_tuning_a_stack_is_its_layers_in_turn_to_the_last_bit(layers, X, dtype):
-    layers = [layer.set_params(dtype=dtype) for layer in layers]
-    model = stack(layers, fine_tune=False, dtype=dtype).fit(X)
+def test_without_fine_tuning_a_stack_is_its_layers_in_turn_to_the_last_bit(layers, X):
+    model = stack(layers, fine_tune=False).fit(X)
     pipe = make_pipeline(*fitted_in_turn(layers, X))
     H = pipe.transform(X)
     np.testing.assert_array_equal(model.transform(X), H)

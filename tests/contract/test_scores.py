@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from contract.tables import entering, needs_no_y
 
-from skae.base.encoding import Generative
-
 
 def is_density(estimator):
-    return needs_no_y(estimator) and isinstance(estimator, Generative)
+    return hasattr(estimator, "free_energy")
 
 
 def is_deterministic(estimator):
-    return needs_no_y(estimator) and not isinstance(estimator, Generative)
+    return needs_no_y(estimator) and not is_density(estimator)
 
 
 @entering("scores", is_deterministic)

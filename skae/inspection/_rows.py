@@ -1,0 +1,21 @@
+"""Some rows of X as an array, whatever container X is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["as_array", "first_rows"]
+
+
+def first_rows(X: Any, n: int) -> Any:
+    """The first rows of X, in the container that X is."""
+    if hasattr(X, "head"):
+        return X.head(n)
+    return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
+
+
+def as_array(X: Any) -> np.ndarray:
+    """X as a dense array of float64."""
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
