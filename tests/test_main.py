@@ -327,7 +327,7 @@ MISTAKES = [
     (["iris", "--cv", "151"], "Cannot have number of splits n_splits=151 greater than the number of samples"),
     (["iris", "--output", "table.csv"], "Cannot write to 'table.csv': File exists."),
     (["iris", "--output", "table.csv/below"], "Cannot write to 'table.csv/below': Not a directory."),
-    (["iris", "--device", "gpu"], "device='gpu' is no device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
+    (["iris", "--device", "gpu"], "device='gpu' is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
     (["iris", "--hidden-layer-sizes", "0"], "hidden_layer_sizes"),
     (["iris", "--max-iter", "0"], "The 'max_iter' parameter of Autoencoder must be"),
     (["iris", "--seed", "-1"], "Seed must be between 0 and"),
