@@ -367,7 +367,7 @@ def test_heat_maps_of_any_size_are_drawn(shape):
         ({"filters": np.ones((2, 16)), "n_columns": 0}, "n_columns=0 must be a whole number of at least 1"),
         ({"filters": np.ones((2, 16)), "n_columns": 1.5}, "n_columns=1.5 must be a whole number"),
         ({"filters": np.ones((2, 6)), "image_shape": (2, 2)}, r"image_shape=\(2, 2\) has 4 numbers, but X has 6"),
-        ({"filters": np.ones((2, 6)), "image_shape": (6,)}, r"image_shape=\(6,\) is no picture"),
+        ({"filters": np.ones((2, 6)), "image_shape": (6,)}, r"image_shape=\(6,\) is not the shape of a picture"),
     ],
 )
 def test_bad_filters_are_refused(parameters, message):
@@ -382,7 +382,7 @@ def test_bad_filters_are_refused(parameters, message):
         ({"kind": "filters"}, 'kind=\'filters\' is unknown: pass "stimuli" or "weights"'),
         ({"units": 5}, "There is no unit 5 among 5"),
         ({"units": [0, 12], "kind": "weights"}, r"There is no unit \[0, 12\] among 12"),
-        ({"norm": 0.0}, "norm=0.0 bounds nothing"),
+        ({"norm": 0.0}, "norm=0.0 must be a positive number"),
         ({"image_shape": (3, 3)}, r"image_shape=\(3, 3\) has 9 numbers, but X has 64"),
     ],
 )
@@ -439,10 +439,10 @@ def test_one_singular_value_is_visible():
     [
         (np.ones(3), (0.1, 0.9), r"singular_values of shape \(3,\) cannot be drawn"),
         (np.ones((0, 3)), (0.1, 0.9), r"singular_values of shape \(0, 3\) cannot be drawn"),
-        (np.ones((3, 3)), (0.9, 0.1), r"quantiles=\(0.9, 0.1\) are no band"),
-        (np.ones((3, 3)), (0.0, 2.0), "are no band"),
-        (np.ones((3, 3)), (0.5,), "are no band"),
-        (np.ones((3, 3)), (np.nan, 0.5), "are no band"),
+        (np.ones((3, 3)), (0.9, 0.1), r"quantiles=\(0.9, 0.1\) do not define a band"),
+        (np.ones((3, 3)), (0.0, 2.0), "do not define a band"),
+        (np.ones((3, 3)), (0.5,), "do not define a band"),
+        (np.ones((3, 3)), (np.nan, 0.5), "do not define a band"),
     ],
 )
 def test_bad_spectra_are_refused(values, quantiles, message):
