@@ -220,6 +220,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
         return one_hot(labels, self.classes_).numpy()
 
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
+        self._is_tuned = False
         self._take_layers(module)
 
     # ---------------------------------------------------------------- learning
@@ -234,7 +235,6 @@ class DeepBeliefNetwork(BoltzmannMachine):
             )
         rows = self._learnt(data, run)
         if not run.resume:
-            self._is_tuned = False
             self._measure(rows)
             self._spec = self._architecture(rows.width)
         device, dtype = resolve_device(self.device, self.dtype), getattr(torch, self.dtype)

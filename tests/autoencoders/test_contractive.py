@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from contract.requirements import refuses
 from nn.test_dense import N, fitted, real, require_same_gradient, seeded
 from scipy import sparse
 from seen import seen
@@ -364,15 +365,10 @@ def test_a_code_of_identity_has_singular_values_of_pca(iris):
     ],
     ids=str,
 )
-def test_bad_parameters_are_named_and_leave_nothing_behind(options, iris):
-    model = ContractiveAutoencoder(hidden_layer_sizes=(6,), **QUICK).fit(iris)
-    expected = model.transform(iris)
-    before = dict(vars(model.set_params(**options)))
+def test_bad_parameters_are_named(options, iris):
     (name,) = options
-    with pytest.raises(ValueError, match=f"'{name}' parameter of ContractiveAutoencoder"):
-        model.fit(iris)
-    assert all(vars(model)[name] is before[name] for name in before)
-    np.testing.assert_array_equal(model.transform(iris), expected)
+    sentence = refuses(ContractiveAutoencoder(**options, **QUICK), "fit", iris)
+    assert f"'{name}' parameter of ContractiveAutoencoder" in sentence
 
 
 def test_singular_values_of_the_wrong_width_are_refused(iris):

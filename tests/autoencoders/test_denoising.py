@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from contract.requirements import refuses
 from nn.test_dense import GROUPS, N, fitted, real, require_same_gradient, seeded
 from scipy import sparse, stats
 from sklearn.base import clone
@@ -274,8 +275,9 @@ def discrete(likelihood, n=600):
     return (rows.random((n, 4)) < rate).astype(float) if likelihood == "bernoulli" else rows.poisson(5 * rate) + 0.0
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson", "categorical"])
-@pytest.mark.parametrize("walkback", [1, 2])
+@pytest.mark.parametrize(
+    ("likelihood", "walkback"), [("bernoulli", 1), ("poisson", 1), ("categorical", 1), ("bernoulli", 2)]
+)
 def test_discrete_samples_are_of_the_kind_and_the_frequencies_of_the_data(likelihood, walkback):
     X = discrete(likelihood)
     options = {"categories": (3, 2)} if likelihood == "categorical" else {}
@@ -315,8 +317,11 @@ def test_samples_repeat_by_their_seed(digits):
 # ------------------------------------------------------------------ the step and the loss
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "poisson", "categorical"])
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize(
+    ("corruption", "likelihood"),
+    [(corruption, "gaussian") for corruption in CORRUPTIONS]
+    + [("masking", "bernoulli"), ("salt_and_pepper", "poisson"), ("bert", "categorical"), ("swap", "categorical")],
+)
 def test_the_gradient_of_a_step_is_that_of_autograd(corruption, likelihood):
     emphases = ["auto"] if corruption == "gaussian" else ["auto", (1.0, 0.3)]
     for emphasis in emphases:
@@ -609,16 +614,6 @@ def test_a_warm_start_may_change_the_corruption(corruption):
 SMALL = np.random.default_rng(0).standard_normal((30, 4))
 
 
-def refuses(model, method, *args, **kwargs):
-    """The sentence with which a method refuses, having changed nothing."""
-    before = dict(vars(model))
-    with pytest.raises((ValueError, TypeError)) as caught:
-        getattr(model, method)(*args, **kwargs)
-    assert vars(model).keys() == before.keys()
-    assert all(vars(model)[name] is before[name] for name in before)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -648,13 +643,8 @@ def refuses(model, method, *args, **kwargs):
     ],
     ids=str,
 )
-def test_bad_parameters_are_named_and_leave_nothing_behind(options, sentence):
-    for model in (DenoisingAutoencoder(**QUICK), DenoisingAutoencoder(**QUICK).fit(SMALL)):
-        was_fitted = hasattr(model, "module_")
-        expected = model.transform(SMALL) if was_fitted else None
-        assert sentence in refuses(model.set_params(**options), "fit", SMALL)
-        if was_fitted:
-            np.testing.assert_array_equal(model.transform(SMALL), expected)
+def test_bad_parameters_are_named(options, sentence):
+    assert sentence in refuses(DenoisingAutoencoder(**QUICK).set_params(**options), "fit", SMALL)
 
 
 @pytest.mark.parametrize(
@@ -707,7 +697,7 @@ def test_scores_need_what_was_restored():
     of_x = DenoisingAutoencoder(**QUICK).fit(SMALL)
     of_y = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL[:, :2])
     assert "reconstructs a second array, not X: pass the array to compare with as y" in refuses(of_y, "score", SMALL)
-    assert "restores another array than X" in refuses(of_y, "score_samples", SMALL)
+    assert "reconstructs a second array, not X" in refuses(of_y, "score_samples", SMALL)
     assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, "score", SMALL, SMALL[:, :3])
     assert "Y has 29 rows" in refuses(of_y, "score", SMALL, SMALL[:29, :2])
     assert "Y contains NaN" in refuses(of_x, "score", SMALL, SMALL * np.nan)

@@ -1,19 +1,24 @@
-"""Autoencoder: what it learns, against PCA and against closed forms."""
+"""Autoencoder: what it learns, against PCA and against closed forms, and its two kinds of dropout."""
 
 import inspect
 import warnings
 
 import numpy as np
 import pytest
+import torch
+from contract.requirements import refuses
+from nn.test_dense import N, fitted, require_same_gradient, seeded
 from scipy import stats
 from scipy.linalg import subspace_angles
+from seen import seen
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-from skae import Autoencoder
+from skae import Autoencoder, ContractiveAutoencoder, SparseAutoencoder
+from skae.engine.data import Batch
 
 BUNDLED = {
     name: np.asarray(getattr(datasets, f"load_{name}")().data, dtype=float)
@@ -221,12 +226,6 @@ def test_init_auto_is_random_where_pca_is_not_defined(options, iris):
         clone(QUICK).set_params(**options, init="pca").fit(X)
 
 
-def test_dropout_is_off_in_transform_and_on_in_training(digits):
-    model = clone(QUICK).set_params(dropout=0.5).fit(digits)
-    np.testing.assert_array_equal(model.transform(digits), model.transform(digits))
-    assert model.loss_ != clone(QUICK).fit(digits).loss_
-
-
 def test_weight_decay_shrinks_weights_and_not_biases_or_the_projection(digits):
     small, large = (
         clone(QUICK).set_params(weight_decay=w, solver="adamw", max_iter=30).fit(digits).module_ for w in (0.0, 10.0)
@@ -308,10 +307,7 @@ def test_held_out_rows_have_weight():
 
 
 def test_a_module_of_a_variant_is_trained_by_its_own_gradient(iris):
-    import torch
-
     from skae.base.transformer import TorchTransformer
-    from skae.engine.data import Batch
     from skae.nn.dense import DenseAutoencoder
 
     class Squashed(DenseAutoencoder):
@@ -371,7 +367,6 @@ def test_batches_of_one_row_cannot_be_normalised(iris):
 
 
 def test_codes_given_as_tensors_are_looked_through_and_may_be_trained_on(iris):
-    import torch
     from sklearn import config_context
 
     model = clone(QUICK).fit(iris)
@@ -381,3 +376,139 @@ def test_codes_given_as_tensors_are_looked_through_and_may_be_trained_on(iris):
     with config_context(array_api_dispatch=True):
         H = model.transform(torch.from_numpy(iris.copy()))
     torch.nn.Linear(2, 1)(H).sum().backward()
+
+
+# ------------------------------------------------------------------ dropout of hidden units and of the input
+
+NOISY = {"hidden_layer_sizes": (6,), "batch_size": 50, "max_iter": 3, "random_state": 0}
+WEIGHT = torch.tensor([2.0, 0.0, 1.0, 0.5, 3.0, 1.0, 0.0, 0.5, 1.0], dtype=torch.float64)  # its mean is 1
+
+
+class Settled(Autoencoder):
+    """Keeps its last weights, and not those of the epoch whose noise was kindest."""
+
+    _monitor = None
+
+
+def require_mean(draws, expected):
+    """Draws along the first axis whose mean is what is expected, within its standard error."""
+    error = draws.std(0) / len(draws) ** 0.5
+    assert error.min() > 0
+    assert ((draws.mean(0) - expected).abs() / error).max() < 4.5
+
+
+@pytest.mark.parametrize("p", [0.2, 0.6])
+def test_input_dropout_shows_masked_entries_whose_mean_is_x(p):
+    model, batch = fitted(input_dropout=p)
+    n = 5000
+    many = Batch(batch.x.repeat(n, 1))
+    shown = model._corrupt(model.module_, many, seeded(1))
+    assert torch.equal(shown.x, many.x)  # x itself is what is to come back
+    draws = shown.shown.reshape(n, N, -1)
+    require_mean(draws, batch.x)
+    torch.testing.assert_close(draws.var(0), batch.x.square() * p / (1 - p), rtol=0.15, atol=0.0)
+    assert torch.equal(model._corrupt(model.module_, many, seeded(1)).shown, shown.shown)
+    assert not torch.equal(model._corrupt(model.module_, many, seeded(2)).shown, shown.shown)
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5])
+def test_a_linear_model_under_input_dropout_is_a_ridge_regression(p):
+    """S (S + p / (1 - p) diag(S))^-1: the noise is a penalty of each column's weights by its variance."""
+    mixing = np.array([[1.2, 0.0, 0.3], [0.5, 0.8, 0.0], [-0.4, 0.5, 0.9]])
+    X = np.random.default_rng(0).standard_normal((3000, 3)) @ mixing.T + [1.0, 20.0, -3.0]
+    model = Settled(3, hidden_layer_sizes=(), input_dropout=p, dtype="float64", random_state=0)
+    model.set_params(batch_size=200, max_iter=40, learning_rate_init=0.02).fit(X)
+    S, mean = np.cov(X.T, bias=True), X.mean(0)
+    expected = S @ np.linalg.inv(S + p / (1 - p) * np.diag(np.diag(S)))
+    ends = model.inverse_transform(model.transform(np.vstack([mean, mean + np.eye(3)])))
+    found = (ends[1:] - ends[0]).T
+    assert np.linalg.norm(found - expected) < 0.04 * np.linalg.norm(expected)
+    assert np.linalg.norm(np.eye(3) - expected) > 0.3 * np.linalg.norm(expected)
+
+
+def test_silenced_entries_are_the_mean_of_their_column(iris):
+    model = Autoencoder(2, input_dropout=0.4, dtype="float64", **NOISY).fit(iris + 100)
+    x = seen(model, iris + 100)[:].x
+    shown = model._corrupt(model.module_, Batch(x), seeded()).shown
+    silenced = (shown == 0).numpy()
+    X_shown = shown.numpy() * model.scale_ + model.mean_
+    np.testing.assert_allclose(X_shown[silenced], np.broadcast_to(model.mean_, iris.shape)[silenced], rtol=1e-12)
+    torch.testing.assert_close(shown[~silenced], x[~silenced] / 0.6)
+
+
+def test_without_a_hidden_layer_dropout_is_nothing(iris):
+    options = {**NOISY, "hidden_layer_sizes": ()}
+    one, two = Autoencoder(2, dropout=0.5, **options).fit(iris), Autoencoder(2, **options).fit(iris)
+    np.testing.assert_array_equal(one.transform(iris), two.transform(iris))
+    assert one.history_ == two.history_
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "poisson", "categorical"])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("noise", [{"input_dropout": 0.4}, {"dropout": 0.3, "input_dropout": 0.4}], ids=str)
+def test_the_gradient_of_a_step_is_that_of_autograd(noise, tied, likelihood):
+    for init in ("random", "pca") if likelihood == "gaussian" else ("random",):
+        model, batch = fitted(likelihood=likelihood, tied_weights=tied, init=init, **noise)
+        for weight in (None, WEIGHT):
+            require_same_gradient(model, batch._replace(weight=weight))
+
+
+@pytest.mark.parametrize("noise", ["dropout", "input_dropout"])
+def test_a_step_moves_with_its_generator(noise):
+    """The gradient is that of one draw of the noise: another seed gives another one."""
+    model, batch = fitted(**{noise: 0.4})
+    gradients = []
+    for seed in (1, 1, 2):
+        model._flat.grad.zero_()
+        model._step(model.module_, batch, seeded(seed))
+        gradients.append(model._flat.grad.clone())
+    assert torch.equal(gradients[0], gradients[1])
+    assert not torch.equal(gradients[0], gradients[2])
+
+
+@pytest.mark.parametrize("noise", [{"dropout": 0.4}, {"input_dropout": 0.4}], ids=str)
+def test_a_fitted_model_is_free_of_noise(noise, iris):
+    model = Autoencoder(2, **noise, **NOISY).fit(iris)
+    silent = Autoencoder(2, **NOISY).fit(iris)  # the same architecture, and then the same weights
+    silent.module_.load_state_dict(model.module_.state_dict())
+    np.testing.assert_array_equal(silent.transform(iris), model.transform(iris))
+
+
+@pytest.mark.parametrize("noise", [{"dropout": 0.4}, {"input_dropout": 0.4}], ids=str)
+def test_held_out_rows_are_free_of_noise(noise, iris):
+    """At a learning rate that moves nothing their loss stays, while that in training does not."""
+    still = {**NOISY, "init": "random", "learning_rate_init": 1e-300, "early_stopping": True, "n_iter_no_change": 9}
+    model, plain = Autoencoder(2, **noise, **still).fit(iris), Autoencoder(2, **still).fit(iris)
+    assert model.history_["validation_loss"] == plain.history_["validation_loss"]
+    assert len(set(model.history_["validation_loss"])) == 1
+    assert len(set(model.history_["reconstruction"])) == 3
+
+
+def test_a_code_that_was_trained_under_noise_bears_it_better(digits):
+    options = {**NOISY, "hidden_layer_sizes": (64,), "learning_rate_init": 3e-3, "max_iter": 25}
+    rng = np.random.default_rng(1)
+    mean = digits.mean(0)
+    gone = np.where(rng.random(digits.shape) < 0.3, mean, mean + (digits - mean) / 0.7)
+    errors = []
+    for p in (0.0, 0.3):
+        model = Autoencoder(24, input_dropout=p, **options).fit(digits)
+        errors.append(((model.inverse_transform(model.transform(gone)) - digits) ** 2).mean())
+    assert errors[1] < 0.95 * errors[0]
+
+
+@pytest.mark.parametrize("cls", [SparseAutoencoder, ContractiveAutoencoder])
+def test_penalties_are_those_of_what_the_encoder_is_shown(cls):
+    model, batch = fitted(cls, input_dropout=0.4, hidden_layer_sizes=(), code_activation="tanh")
+    rng = seeded(1)
+    shown = model._corrupt(model.module_, batch, rng)
+    found = model._loss(model.module_, batch, seeded(1))
+    expected = model._bottleneck(model.module_, shown, model.module_.encode(shown.shown), rng).terms
+    assert expected
+    for name, term in expected.items():
+        torch.testing.assert_close(found[name], term, rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("name", ["dropout", "input_dropout"])
+@pytest.mark.parametrize("value", [1.0, -0.1, "some"])
+def test_bad_probabilities_are_named(name, value, iris):
+    assert f"'{name}' parameter of Autoencoder" in refuses(Autoencoder(2, **{name: value}), "fit", iris)

@@ -1,11 +1,11 @@
-"""Noise from a generator, and common noise without one."""
+"""Noise from a generator, common noise without one, and masks of dropout."""
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from skae.functional import latin_hypercube, standard_normal
+from skae.functional import dropout_mask, latin_hypercube, standard_normal
 
 
 def seeded(seed=0):
@@ -66,3 +66,25 @@ def test_a_hypercube_has_one_number_in_each_interval_and_is_uniform_within():
 def test_quantiles_of_a_hypercube_are_never_those_of_infinity(extreme, monkeypatch):
     monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, extreme))
     assert torch.isfinite(torch.special.ndtri(latin_hypercube(4, 1, seeded()))).all()
+
+
+# ------------------------------------------------------------------ masks of dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_a_mask_is_zero_or_scaled_up_with_its_probability(p):
+    mask = dropout_mask(torch.empty(200, 300, dtype=torch.float64), p, seeded())
+    silenced = mask == 0
+    torch.testing.assert_close(mask[~silenced], torch.full_like(mask[~silenced], 1 / (1 - p)))
+    assert stats.binomtest(int(silenced.sum()), mask.numel(), p).pvalue > 1e-6
+    for one, other in ((silenced[:, :-1], silenced[:, 1:]), (silenced[:-1], silenced[1:])):
+        assert stats.binomtest(int((one & other)[::2, ::2].sum()), (one[::2, ::2]).numel(), p**2).pvalue > 1e-6
+
+
+@pytest.mark.parametrize("p", [0.2, 0.6])
+def test_masked_entries_have_the_mean_x_and_the_variance_x2_p_over_1_minus_p(p):
+    x = torch.randn((3, 4), generator=seeded(), dtype=torch.float64)
+    draws = x * dropout_mask(x.expand(20_000, 3, 4), p, seeded(1))
+    error = draws.std(0) / 20_000**0.5
+    assert ((draws.mean(0) - x).abs() / error).max() < 4.5
+    torch.testing.assert_close(draws.var(0), x.square() * p / (1 - p), rtol=0.05, atol=0.0)

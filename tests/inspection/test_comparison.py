@@ -1,9 +1,7 @@
 """ComparisonDisplay: what it takes from a comparison, and what it draws."""
 
 import importlib
-import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
@@ -15,12 +13,6 @@ from skae.inspection import ComparisonDisplay
 
 X, Y = load_iris(return_X_y=True)
 TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +57,6 @@ def test_the_codes_are_the_first_columns_of_the_narrowest_with_two(sizes, drawn,
     for reducer, codes in display.codes.items():
         model = comparison.estimators[reducer, drawn]
         np.testing.assert_array_equal(codes, model.transform(comparison.X_test)[:, :width])
-    display.figure_.canvas.draw()
 
 
 def test_the_codes_are_coloured_by_the_held_out_target(comparison):
@@ -153,13 +144,6 @@ def test_a_title_stands_above(title, comparison):
     assert display.figure_.get_suptitle() == (title or "")
 
 
-def test_plot_draws_again_and_returns_the_display(comparison):
-    display = ComparisonDisplay.from_comparison(comparison)
-    before = display.figure_
-    assert display.plot() is display
-    assert display.figure_ is not before
-
-
 # -------------------------------------------------------------------- pictures
 
 
@@ -191,13 +175,6 @@ def test_a_shape_that_does_not_fit_is_refused(digits_comparison):
 
 
 # -------------------------------------------------------------------- complaints
-
-
-def test_drawing_without_matplotlib_says_how_to_get_it(comparison, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
-        ComparisonDisplay.from_comparison(comparison)
 
 
 def test_arrays_are_drawn_without_a_comparison():

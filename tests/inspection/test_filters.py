@@ -1,99 +1,21 @@
-"""Displays of filters and of the Jacobian: what is stored, what is drawn, and what is refused."""
-
-import sys
+"""FilterDisplay: which filters are drawn, of which layer, as pictures and as heat maps, and what is refused."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import RBM, Autoencoder, ConvolutionalAutoencoder, DeepBeliefNetwork, StackedAutoencoder
-from skae.base.derivatives import first_layer_weights, jacobian_singular_values
-from skae.inspection import FilterDisplay, JacobianDisplay, optimal_stimulus
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+from skae.base.derivatives import first_layer_weights
+from skae.inspection import FilterDisplay, optimal_stimulus
 
 
 @pytest.fixture(scope="module")
 def autoencoder(digits):
     return Autoencoder(5, hidden_layer_sizes=12, max_iter=3, random_state=0).fit(digits)
-
-
-@pytest.fixture(scope="module")
-def pca(iris):
-    return PCA(3).fit(iris)
-
-
-def draw_stimuli(estimator, X, ax=None):
-    return FilterDisplay.from_estimator(estimator, random_state=0, ax=ax)
-
-
-def draw_weights(estimator, X, ax=None):
-    return FilterDisplay.from_estimator(estimator, kind="weights", ax=ax)
-
-
-def draw_heat_map(estimator, X, ax=None):
-    return FilterDisplay.from_estimator(estimator, kind="weights", image_shape=None, ax=ax)
-
-
-def draw_jacobian(estimator, X, ax=None):
-    return JacobianDisplay.from_estimator(estimator, X, ax=ax)
-
-
-DRAWINGS = [draw_stimuli, draw_weights, draw_heat_map, draw_jacobian]
-
-
-# -------------------------------------------------------------------- conventions of all displays
-
-
-@pytest.mark.parametrize("draw", DRAWINGS)
-def test_a_new_figure_is_made_where_no_axes_are_given(draw, autoencoder, digits):
-    display = draw(autoencoder, digits[:20])
-    assert display.figure_ is display.ax_.figure is plt.gcf()
-    display.figure_.canvas.draw()
-
-
-@pytest.mark.parametrize("draw", DRAWINGS)
-@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
-def test_given_axes_are_drawn_on(draw, layout, autoencoder, digits):
-    figure, (left, right) = plt.subplots(1, 2, layout=layout)
-    display = draw(autoencoder, digits[:20], ax=right)
-    assert display.ax_ is right
-    assert display.figure_ is figure
-    assert plt.get_fignums() == [figure.number]
-    assert not left.has_data()
-    figure.canvas.draw()
-
-
-@pytest.mark.parametrize("draw", DRAWINGS)
-def test_plot_draws_again_and_returns_the_display(draw, autoencoder, digits):
-    display = draw(autoencoder, digits[:20])
-    before = display.ax_
-    assert display.plot() is display
-    assert display.ax_ is not before
-
-
-@pytest.mark.parametrize("draw", DRAWINGS)
-def test_drawing_without_matplotlib_says_how_to_get_it(draw, autoencoder, digits, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
-        draw(autoencoder, digits[:20])
-
-
-@pytest.mark.parametrize("draw", DRAWINGS)
-def test_an_estimator_must_be_fitted(draw, digits):
-    with pytest.raises(NotFittedError):
-        draw(Autoencoder(), digits[:20])
-    assert not plt.get_fignums()
 
 
 # -------------------------------------------------------------------- what filters are drawn
@@ -398,62 +320,3 @@ def test_bad_choices_are_refused(autoencoder, parameters, message):
 def test_estimators_without_filters_are_refused(iris, kind, message):
     with pytest.raises(TypeError, match=message):
         FilterDisplay.from_estimator(make_pipeline(StandardScaler(), PCA(2)).fit(iris), kind=kind)
-
-
-# -------------------------------------------------------------------- Jacobian
-
-
-def test_spectrum_is_the_mean_over_the_rows(autoencoder, digits):
-    display = JacobianDisplay.from_estimator(autoencoder, digits[:50])
-    s = jacobian_singular_values(autoencoder, digits[:50])
-    np.testing.assert_array_equal(display.singular_values, s)
-    np.testing.assert_array_equal(display.line_.get_xdata(), [1, 2, 3, 4, 5])
-    np.testing.assert_allclose(display.line_.get_ydata(), s.astype(float).mean(axis=0))
-    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["Autoencoder"]
-
-
-def test_the_band_lies_between_quantiles():
-    values = np.arange(101.0)[:, None] * [2.0, 1.0]
-    display = JacobianDisplay(singular_values=values).plot(quantiles=(0.25, 0.75))
-    (path,) = display.band_.get_paths()
-    assert set(map(tuple, path.vertices)) == {(1.0, 50.0), (1.0, 150.0), (2.0, 25.0), (2.0, 75.0)}
-    assert display.ax_.get_legend() is None
-
-
-def test_several_spectra_share_axes_in_their_own_colours(autoencoder, digits):
-    first = JacobianDisplay.from_estimator(autoencoder, digits[:5], label="first")
-    second = JacobianDisplay.from_estimator(autoencoder, digits[5:10], label="second", ax=first.ax_, log_scale=True)
-    assert second.ax_ is first.ax_
-    assert first.line_.get_color() != second.line_.get_color()
-    assert [text.get_text() for text in first.ax_.get_legend().get_texts()] == ["first", "second"]
-    assert first.ax_.get_yscale() == "log"
-
-
-def test_one_singular_value_is_visible():
-    display = JacobianDisplay(singular_values=np.ones((3, 1))).plot()
-    assert display.line_.get_marker() == "o"
-
-
-@pytest.mark.parametrize(
-    ("values", "quantiles", "message"),
-    [
-        (np.ones(3), (0.1, 0.9), r"singular_values of shape \(3,\) cannot be drawn"),
-        (np.ones((0, 3)), (0.1, 0.9), r"singular_values of shape \(0, 3\) cannot be drawn"),
-        (np.ones((3, 3)), (0.9, 0.1), r"quantiles=\(0.9, 0.1\) do not define a band"),
-        (np.ones((3, 3)), (0.0, 2.0), "do not define a band"),
-        (np.ones((3, 3)), (0.5,), "do not define a band"),
-        (np.ones((3, 3)), (np.nan, 0.5), "do not define a band"),
-    ],
-)
-def test_bad_spectra_are_refused(values, quantiles, message):
-    with pytest.raises(ValueError, match=message):
-        JacobianDisplay(singular_values=values).plot(quantiles=quantiles)
-    assert not plt.get_fignums()
-
-
-def test_estimators_without_a_jacobian_are_refused(pca, iris, autoencoder):
-    with pytest.raises(TypeError, match="PCA has no derivative of its code"):
-        JacobianDisplay.from_estimator(pca, iris)
-    with pytest.raises(ValueError, match="4 features"):
-        JacobianDisplay.from_estimator(autoencoder, iris)
-    assert not plt.get_fignums()

@@ -1,25 +1,16 @@
 """FreeEnergyDisplay: what is stored, what is drawn, and what is refused."""
 
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skae import RBM
 from skae.inspection import FreeEnergyDisplay
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -106,42 +97,11 @@ def test_all_kinds_of_input(plain, X, container):
     np.testing.assert_allclose(display.test, plain.free_energy(X[50:60]), rtol=1e-5)
 
 
-# -------------------------------------------------------------------- conventions of all displays
-
-
-@pytest.mark.parametrize("model", ["plain", "watched"])
-def test_a_new_figure_is_made_where_no_axes_are_given(model, X, request):
-    display = draw(request.getfixturevalue(model), X)
-    assert display.figure_ is display.ax_.figure is plt.gcf()
-    before = display.ax_
-    assert display.plot() is display
-    assert display.ax_ is not before
-    display.figure_.canvas.draw()
-
-
-@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
-@pytest.mark.parametrize("model", ["plain", "watched"])
-def test_given_axes_are_drawn_on(model, layout, X, request):
-    figure, (left, right) = plt.subplots(1, 2, layout=layout)
-    display = draw(request.getfixturevalue(model), X, ax=right)
-    assert (display.ax_, display.figure_) == (right, figure)
-    assert plt.get_fignums() == [figure.number]
-    assert not left.has_data()
-    figure.canvas.draw()
-
-
 def test_panels_do_not_touch(watched, X):
     display = draw(watched, X)
     display.figure_.canvas.draw()
     left, right = (ax.get_tightbbox() for ax in display.axes_)
     assert left.x1 < right.x0
-
-
-def test_drawing_without_matplotlib_says_how_to_get_it(plain, X, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
-        draw(plain, X)
 
 
 # -------------------------------------------------------------------- what is refused
@@ -170,18 +130,9 @@ def test_bad_bins_are_refused(plain, X, bins):
     assert not plt.get_fignums()
 
 
-def test_rows_that_the_model_does_not_take_are_refused(plain, X):
-    with pytest.raises(ValueError, match="64 features"):
-        FreeEnergyDisplay.from_estimator(plain, X, X[:, :5])
-    with pytest.raises(ValueError, match="NaN"):
-        FreeEnergyDisplay.from_estimator(plain, X, np.full((4, 64), np.nan))
-
-
 def test_models_without_a_free_energy_are_refused(digits, X):
     pipeline = make_pipeline(MinMaxScaler(), RBM(2, visible="bernoulli", max_iter=1, random_state=0)).fit(digits)
     with pytest.raises(TypeError, match="Pipeline has no free_energy: pass a model that has one, such as RBM, or the"):
         draw(pipeline, X)
     with pytest.raises(TypeError, match="PCA has no free_energy"):
         draw(PCA(2).fit(X), X)
-    with pytest.raises(NotFittedError):
-        draw(RBM(), X)

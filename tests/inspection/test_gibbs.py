@@ -1,7 +1,5 @@
 """GibbsDisplay: one chain seen at several steps, what is drawn of it, and what is refused."""
 
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,16 +7,9 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
 
 from skae import RBM, DeepBeliefNetwork
 from skae.inspection import GibbsDisplay
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -133,32 +124,6 @@ def test_rows_that_are_no_pictures_are_profiles(rbm, digits):
     display.figure_.canvas.draw()
 
 
-def test_a_new_figure_is_made_where_no_axes_are_given(rbm, digits):
-    display = draw(rbm, digits)
-    assert display.figure_ is display.ax_.figure is plt.gcf()
-    before = display.ax_
-    assert display.plot(cmap="gray_r") is display
-    assert display.ax_ is not before
-    display.figure_.canvas.draw()
-
-
-@pytest.mark.parametrize("image_shape", ["auto", None])
-def test_given_axes_are_drawn_on(rbm, digits, image_shape):
-    figure, (left, right) = plt.subplots(1, 2, layout="constrained")
-    display = draw(rbm, digits, image_shape=image_shape, ax=right)
-    assert (display.ax_, display.figure_) == (right, figure)
-    assert plt.get_fignums() == [figure.number]
-    assert not left.has_data()
-    figure.canvas.draw()
-
-
-def test_drawing_without_matplotlib_says_how_to_get_it(rbm, digits, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=r'pip install "skae\[plot\]"'):
-        draw(rbm, digits)
-
-
 # -------------------------------------------------------------------- what is refused
 
 
@@ -198,16 +163,6 @@ def test_bad_states_are_refused(states, message):
     assert not plt.get_fignums()
 
 
-def test_rows_that_the_model_does_not_take_are_refused(rbm, digits):
-    with pytest.raises(ValueError, match="64 features"):
-        draw(rbm, digits[:, :5])
-    with pytest.raises(ValueError, match="NaN"):
-        draw(rbm, np.full((4, 64), np.nan))
-    assert not plt.get_fignums()
-
-
 def test_models_without_a_chain_are_refused(digits):
     with pytest.raises(TypeError, match="PCA has no gibbs: pass a model with a Gibbs chain, such as RBM"):
         draw(PCA(2).fit(digits), digits)
-    with pytest.raises(NotFittedError):
-        draw(RBM(), digits)

@@ -415,3 +415,45 @@ def test_pull_back_can_be_differentiated_in_the_weights(activation):
     gradient = torch.autograd.grad(module.pull_back(x, eye).square().sum(), parameters, allow_unused=True)
     for one, other in zip(gradient, expected, strict=True):
         torch.testing.assert_close(0 if one is None else one, 0 if other is None else other, rtol=1e-9, atol=1e-11)
+
+
+# ------------------------------------------------------------------ dropout of hidden units
+
+
+def test_hidden_dropout_of_a_linear_network_has_the_mean_and_the_variance_of_its_units():
+    """E h = W_2 a, and Var h_i = p / (1 - p) sum_j W_2ij^2 a_j^2 with a = W_1 x + b_1."""
+    p, n = 0.3, 20_000
+    coder = Dense([4, 6, 2], "identity", dropout=p).double()
+    with torch.no_grad():
+        for i, parameter in enumerate(coder.parameters()):
+            parameter.copy_(real(parameter.shape, seed=i))
+        x = real((1, 4), seed=9)
+        draws = coder(x.repeat(n, 1), seeded(1))
+        (first, bias), (second, _) = coder.layers()
+        a = x @ first.T + bias
+        error = draws.std(0) / n**0.5
+        assert ((draws.mean(0) - coder(x)[0]).abs() / error).max() < 4.5
+        expected = p / (1 - p) * a.square() @ second.square().T
+        torch.testing.assert_close(draws.var(0), expected[0], rtol=0.05, atol=0.0)
+
+
+@pytest.mark.parametrize("activation", ["relu", "silu", "tanh"])
+def test_only_hidden_units_are_silenced(activation):
+    """Neither the code nor the output: without a hidden layer there is no dropout."""
+    coder = Dense([4, 3], "identity", activation, dropout=0.5).double()
+    with torch.no_grad():
+        coder.weight_0.copy_(real((3, 4)))
+    x = real((5, 4), seed=1)
+    assert torch.equal(coder(x, seeded()), coder(x))
+    assert torch.equal(coder.propagate(x, seeded())[0], coder(x))
+
+
+def test_the_tape_of_a_step_is_what_forward_computes():
+    coder = Dense([4, 6, 5, 2], "silu", dropout=0.4).double()
+    coder.initialise(seeded())
+    x = real((7, 4))
+    out, tape = coder.propagate(x, seeded(3))
+    torch.testing.assert_close(out, coder(x, seeded(3)), rtol=0.0, atol=0.0)
+    masks = [mask for *_, mask in tape]
+    assert masks[-1] is None
+    assert all((mask == 0).any() for mask in masks[:-1])
