@@ -37,7 +37,7 @@ fit on two shared cores. The sets below linnerud do not come with scikit-learn.
 {table}
 
 The smallest median gain is {worst:+.4f}. How it was made: `python benchmarks/defaults.py --data DIR --markdown
-docs/defaults.md`.
+docs/measured/defaults.md`.
 """
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with the sets that are not bundled")
     parser.add_argument("--only", nargs="+", help="names of sets")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of Autoencoder")
-    parser.add_argument("--markdown", type=Path, help="also write the page docs/defaults.md here")
+    parser.add_argument("--markdown", type=Path, help="also write the page docs/measured/defaults.md here")
     args = parser.parse_args()
     settings = {name: ast.literal_eval(value) for name, value in (pair.split("=", 1) for pair in args.set)}
     warnings.simplefilter("ignore")

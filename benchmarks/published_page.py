@@ -1,4 +1,4 @@
-"""The page docs/published.md, made of the runs that published.py has written to a JSON file."""
+"""The page docs/measured/published.md, made of the runs that published.py has written to a JSON file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ compares recipes, and not pretraining alone. Seconds of a part of a run are of t
 {table}
 
 {sections}
-Made by `python benchmarks/published.py --data DIR --json docs/published.json --markdown docs/published.md`, which adds
-its runs to the JSON file.
+Made by `python benchmarks/published.py --data DIR --json docs/measured/published.json --markdown
+docs/measured/published.md`, which adds its runs to the JSON file.
 """
 
 

@@ -284,7 +284,7 @@ which two epochs pay more than a hundred do.
 - `import skae` adds {imported[skae_adds_s]:.3f} s to the {imported[torch_and_sklearn_s]:.1f} s of torch and
   scikit-learn.
 
-How it was made: `python benchmarks/speed.py --markdown docs/speed.md`.
+How it was made: `python benchmarks/speed.py --markdown docs/measured/speed.md`.
 """
 
 
@@ -301,7 +301,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--markdown", type=Path, help="also write the page docs/speed.md here; needs all parts")
+    parser.add_argument(
+        "--markdown", type=Path, help="also write the page docs/measured/speed.md here; needs all parts"
+    )
     args = parser.parse_args()
     os.environ.setdefault("TQDM_DISABLE", "1")
     logging.disable(logging.WARNING)

@@ -48,7 +48,7 @@ Least seconds of an epoch over those of `Autoencoder` with the same network, tak
 | --- | --- | ---: |
 {speed}
 
-Made by `python benchmarks/variants.py --data DIR --markdown docs/benchmarks.md`.
+Made by `python benchmarks/variants.py --data DIR --markdown docs/measured/benchmarks.md`.
 """
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="names of sets")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--no-quality", action="store_true")
-    parser.add_argument("--markdown", type=Path, help="also write the page docs/benchmarks.md here")
+    parser.add_argument("--markdown", type=Path, help="also write the page docs/measured/benchmarks.md here")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     lines = ["| data | | R2 | linear | kNN | fit s |", "| --- | --- | ---: | ---: | ---: | ---: |"]

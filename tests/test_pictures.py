@@ -1,13 +1,28 @@
-"""The scripts that draw the documentation's pictures run."""
+"""What the pages of the documentation show and point to is there: pictures, links and hooks."""
 
 import importlib.util
+import inspect
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-SCRIPTS = sorted((Path(__file__).parents[1] / "docs/pictures").glob("*.py"))
+import skae
+from skae import base
+from skae.boltzmann.machine import BoltzmannMachine
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "docs/pictures").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def files_of(page):
+    """Files that a page links to."""
+    targets = (link.partition("#")[0] for link in LINK.findall(page.read_text()))
+    return [(page.parent / target).resolve() for target in targets if not target.startswith(("http:", "https:"))]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
@@ -19,6 +34,41 @@ def test_a_picture_is_drawn_and_is_in_the_documentation(path):
     assert isinstance(figure, Figure)
     assert all(ax.has_data() or ax.child_axes or not ax.axison for ax in figure.axes)
     plt.close(figure)
-    assert path.with_suffix(".png").exists()
-    pages = [page.read_text() for page in path.parents[1].glob("*.md")]
-    assert any(f"(pictures/{path.stem}.png)" in page for page in pages)
+    picture = path.with_suffix(".png")
+    assert picture.exists()
+    assert any(picture in files_of(page) for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_to_files(page):
+    assert [str(path) for path in files_of(page) if not path.exists()] == []
+
+
+def test_every_model_has_a_page_of_its_name():
+    modules = {getattr(skae, name).__module__ for name in skae.__all__ if isinstance(getattr(skae, name), type)}
+    pages = {page.stem for page in (ROOT / "docs/models").glob("*.md")}
+    assert pages == {module.rpartition(".")[2] for module in modules}
+
+
+HOOK = re.compile(r"^\| `(_\w+)(?:\((.*?)\))?` \| (?:every estimator|`(\w+)`) \|", re.MULTILINE)
+HOSTS = {"": base.TorchEstimator, "Autoencoder": skae.Autoencoder, "BoltzmannMachine": BoltzmannMachine}
+TABLE = HOOK.findall((ROOT / "docs/extending.md").read_text())
+
+
+@pytest.mark.parametrize(("name", "arguments", "host"), TABLE)
+def test_a_hook_is_as_the_documentation_says(name, arguments, host):
+    hook = getattr(HOSTS[host] if host in HOSTS else getattr(base, host), name, None)
+    if callable(hook) and not isinstance(hook, type):
+        assert ", ".join(list(inspect.signature(hook).parameters)[1:]) == arguments
+    else:
+        assert not arguments
+        assert hook is not None or name in {"_Module", "_monitor"}
+
+
+@pytest.mark.parametrize("cls", [base.TorchEstimator, base.TorchTransformer, base.Prediction, BoltzmannMachine])
+def test_no_hook_is_missing_from_the_documentation(cls):
+    """Hooks are the methods under a comment that says so."""
+    for owner in (owner for owner in cls.__mro__ if owner.__module__.startswith("skae")):
+        sections = re.split(r"# -{9,} ", inspect.getsource(owner))
+        hooks = [name for part in sections if part.startswith("hooks") for name in re.findall(r"def (_\w+)", part)]
+        assert set(hooks) <= {name for name, *_ in TABLE}

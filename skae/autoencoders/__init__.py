@@ -1,4 +1,4 @@
-"""Deterministic autoencoders, one file an estimator."""
+"""Deterministic autoencoders, with one file per estimator."""
 
 from .contractive import ContractiveAutoencoder
 from .convolutional import ConvolutionalAutoencoder

@@ -1,4 +1,4 @@
-"""Corruption: what the encoder of a denoising autoencoder is shown instead of a row."""
+"""Corruption: the noise that a denoising autoencoder must undo."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ __all__ = ["Corruption"]
 
 @dataclass(frozen=True)
 class Corruption:
-    """A kind of noise, and how much of it.
+    """A kind of noise and its strength, ready to be applied to rows.
 
     Parameters
     ----------
     kind : str or callable
-        A key of ``SELECTIVE``, "gaussian", or a function from (X, numpy.random.Generator) to X.
+        A key of ``SELECTIVE``, or "gaussian", or a function that maps (X, numpy.random.Generator) to a corrupted X.
     level : float
-        Probability that an entry is corrupted, or standard deviation of Gaussian noise over the frame's scale.
+        Probability that an entry is corrupted. For "gaussian" it is the standard deviation of the noise, in
+        units of the frame's scale. A callable ignores it.
     frame : Frame
-        In which a function is given the rows.
+        Converts between the scale of the module and the scale of X. A callable gets rows on the scale of X.
     limits : ndarray of shape (2, n_features) or None
-        Least and greatest value of each column.
+        Smallest and largest value of each column.
     member : LongTensor of shape (n_features,) or None
-        The variable to which each column belongs, if they are one-hot groups.
+        For each column of one-hot data, the index of its variable. None if the columns are not one-hot.
     """
 
     kind: str | Callable[..., Any]
@@ -42,14 +43,16 @@ class Corruption:
     member: Tensor | None
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """A corrupted copy of x, and which entries were chosen to be corrupted; None if all were."""
+        """Return a corrupted copy of x, and a mask of the corrupted entries, or None if all were corrupted."""
         if callable(self.kind):
             corrupted, changed = self._by_callable(self.kind, x, rng)
             return corrupted, any_of_variable(changed, self.member)
         if self.kind == "gaussian":
             return gaussian(x, self.level, rng), None
         if self.kind == "salt_and_pepper" and self.limits is None:
-            raise ValueError("corruption='salt_and_pepper' needs the ranges of the columns: fit with it first.")
+            raise ValueError(
+                "corruption='salt_and_pepper' needs the range of each column, which fit measures: fit with it first."
+            )
 
         def uniform() -> Tensor:
             return uniform_numbers(x, rng, self.member)
@@ -59,15 +62,15 @@ class Corruption:
         return SELECTIVE[self.kind](x, selected, uniform, limits), selected
 
     def _by_callable(self, function: Callable[..., Any], x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What a function makes of rows on the scale of X, and which entries it changed."""
+        """Apply a user's function on the scale of X. Return the corrupted rows and a mask of the changed entries."""
         seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
         X = self.frame.undo(x).cpu().numpy().copy()
         corrupted = np.asarray(function(X.copy(), np.random.default_rng(seed)))
         if corrupted.shape != X.shape or corrupted.dtype.kind not in "biuf":
             got = f"shape {corrupted.shape} and dtype {corrupted.dtype}"
-            raise ValueError(f"corruption must return numbers in the shape {X.shape} that it was given; got {got}.")
+            raise ValueError(f"corruption must return an array of numbers of its input's shape {X.shape}; got {got}.")
         if not np.isfinite(corrupted).all():
-            raise ValueError("corruption returned NaN or infinity: every entry must stay a finite number.")
+            raise ValueError("corruption returned NaN or infinity: it must return finite numbers.")
         changed = to_tensor(corrupted != X).to(x.device)
         seen = self.frame.apply(to_tensor(corrupted.astype(float))).to(x)
         return torch.where(changed, seen, x), changed

@@ -1,4 +1,4 @@
-"""ContractiveAutoencoder: a code that moves little when the input does."""
+"""ContractiveAutoencoder: a code that changes little when the input changes."""
 
 from __future__ import annotations
 
@@ -18,34 +18,48 @@ __all__ = ["ContractiveAutoencoder"]
 
 
 class ContractiveAutoencoder(Autoencoder):
-    """A code that follows the data along their manifold and ignores all other directions.
+    """Autoencoder whose code follows the data along their manifold and ignores the other directions.
 
-    Beside the reconstruction error a row costs lambda ||J||_F^2 = lambda sum_ij (dh_j / dx_i)^2, the
-    squared norm of the code's derivative (Rifai et al., 2011): only those directions stay in the
-    code that are needed to reconstruct. With ``order=2`` its change is penalised too, gamma E
-    ||J(x) - J(x + eps)||_F^2 with eps from N(0, sigma^2 I), which makes the manifold smooth.
+    The loss of a row is its reconstruction error plus the penalty
 
-    The norm is exact: for one layer h = a(W x + b) it is sum_j a'_j^2 ||W_j||^2, for a deep encoder
-    the product of its layers' derivatives. ``n_probes`` estimates it for wide codes. Encoder and
-    decoder share their weights, so that a code cannot escape the penalty by being small and its
-    decoder's weights large. J is that of the network without noise, in units of ``scale_``.
+        lambda ||J||_F^2 = lambda sum_ij (dh_j / dx_i)^2,
+
+    where J is the derivative of the code (Rifai et al., 2011). The penalty removes every direction from the code
+    that the reconstruction does not need. ``order=2`` also penalises how fast J changes, by
+
+        gamma E ||J(x) - J(x + eps)||_F^2 with eps from N(0, sigma^2 I),
+
+    which makes the manifold smooth.
+
+    The norm can be computed exactly. For one layer h = a(W x + b) it is sum_j a'_j^2 ||W_j||^2. For a deep encoder
+    it follows from the product of the derivatives of its layers. ``n_probes`` replaces it by an estimate.
+
+    Encoder and decoder share their weights. Otherwise a small code with large decoder weights would evade the
+    penalty. J is the derivative without dropout or other noise, with x in units of ``scale_``.
 
     Parameters
     ----------
     contraction : float, default=0.1
-        The weight lambda of ||J||_F^2.
+        Weight lambda of ||J||_F^2.
     order : {1, 2}, default=1
-        2 adds the term of second order.
+        2 adds the penalty on the change of J.
     gamma : float, default=0.1
-        The weight of the term of second order.
+        Weight of the penalty on the change of J.
     sigma : float, default=0.1
-        Standard deviation of eps over ``scale_``.
+        Standard deviation of eps, in units of ``scale_``.
     n_probes : int, "auto" or None, default="auto"
-        Estimate ||J||_F^2 as the mean of ||v'J||^2 over this many vectors v of random signs a row
-        (Hutchinson, 1990); None takes all ``n_components`` rows of J. "auto" is None for a single
-        layer and 1 for deeper ones, where a row of J costs as much as a step back through the encoder.
+        Number of random sign vectors v per row. ||J||_F^2 is estimated as the mean of ||v'J||^2 over them
+        (Hutchinson, 1990). None computes it exactly, from all ``n_components`` rows of J. "auto" is None for a
+        single layer. It is 1 for deeper encoders, where each row of J costs a backward pass through the encoder.
     tied_weights : bool, default=True
-        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+        Whether the decoder uses the encoder's weights, transposed: W_d = W_e'.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of float
+        As in ``Autoencoder``, with the terms "contraction", and "curvature" with ``order=2``.
+    module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     References
     ----------
@@ -88,9 +102,9 @@ class ContractiveAutoencoder(Autoencoder):
         return neck.by_autograd(lambda h: (h, self._contraction(module, batch, h, rng)))
 
     def _contraction(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        """Penalties of the code's derivative at the rows that the encoder is shown."""
+        """Penalties on the derivative of the code, at the rows that the encoder sees."""
         terms = {}
-        rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # held-out losses must be comparable
+        rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # makes held-out losses comparable
         x = batch.shown
         if self.contraction > 0.0:
             terms["contraction"] = self.contraction * average(self._squared_norm(module, x, h, rng), batch.weight)
@@ -99,14 +113,14 @@ class ContractiveAutoencoder(Autoencoder):
         return terms
 
     def _squared_norm(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
-        """||J||_F^2 of each row, or an unbiased estimate."""
+        """||J||_F^2 of each row, exact or as an unbiased estimate."""
         v = self._probes(module, h, rng)
         if v is None:
             return module.squared_jacobian(x, h)
         return module.pull_back(x, v).square().sum((1, 2)).div(v.shape[1])
 
     def _squared_change(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
-        """||J(x) - J(x + eps)||_F^2 of each row, for one eps."""
+        """||J(x) - J(x + eps)||_F^2 of each row, for one draw of eps."""
         eps = torch.empty_like(x).normal_(0.0, self.sigma, generator=rng)
         v = self._probes(module, h, rng)
         n_probes = 1 if v is None else v.shape[1]

@@ -1,4 +1,4 @@
-"""ConvolutionalAutoencoder: images reconstructed through maps of local features."""
+"""ConvolutionalAutoencoder: an autoencoder of images with convolutional layers."""
 
 from __future__ import annotations
 
@@ -17,64 +17,71 @@ ImageShape: TypeAlias = Annotated[tuple[int, ...], "array-like"]
 
 
 class ConvolutionalAutoencoder(Autoencoder):
-    """An autoencoder of images, whose features are local and the same at every place.
+    """Autoencoder of images, whose features are local and the same at every position.
 
-    A row is a flattened image. Each level of the encoder convolves the maps x_k of the level before
-    with kernels and reduces their size, and the decoder mirrors it with transposed convolutions:
+    Each row is a flattened image. Each convolutional layer of the encoder convolves the maps x_k of the layer
+    before with kernels and reduces their size. The decoder mirrors the encoder with transposed convolutions:
 
         h_l = a(pool(sum_k x_k * W_kl + b_l)), and back x_k = a(sum_l h_l *' W'_kl + c_k).
 
-    A kernel has a few weights, however large the image, and what it learns in one corner holds in
-    all. So there is less to learn than with dense layers, and less to be learnt wrong from few
-    images. Dense layers between the last map and the code give a code of ``n_components`` numbers;
-    with ``code="map"`` the code is a map itself, which another ConvolutionalAutoencoder can take
-    for its image (Masci et al., 2011).
+    A kernel has few weights, however large the image is. What it learns in one corner holds everywhere. So the
+    model has fewer weights than one with dense layers, and overfits less on few images.
 
-    Borders are padded with zeros, which are the mean where X is centred. Any height and width come
-    back exactly: sizes are halved upwards, 7 to 4, and the decoder knows which they were.
+    Dense layers between the last map and the code give a code of ``n_components`` numbers. With ``code="map"`` the code
+    is itself a map. Another ConvolutionalAutoencoder can take this map as its image (Masci et al., 2011).
+
+    Borders are padded with zeros, which are the mean where X is centred. Images of any height and width are
+    returned at their exact size. Sizes are halved and rounded up, for example from 7 to 4, and the decoder restores
+    the original size.
 
     Parameters
     ----------
     n_components : int, default=2
-        Width of the code, or with ``code="map"`` its channels.
+        Width of the code. With ``code="map"``, the number of its channels.
     image_shape : (height, width), (channels, height, width), "auto" or "row", default="auto"
-        How a row is to be read, one channel after the other. "auto" is a square of one channel.
-        "row" is a line of ``n_features`` pixels: a signal or a spectrum.
+        Shape of the image in a row of X, in C order and with channels first. "auto" is a square image with one
+        channel. "row" is a line of ``n_features`` pixels, for a signal or a spectrum.
     channels : tuple of int, or int, default=(32, 64)
-        Channels of the hidden maps; each level halves height and width.
+        Number of channels of each hidden map. Each of these convolutional layers halves height and width.
     kernel_size : int, default=3
-        Height and width of the kernels, odd. Where a map is narrower than a kernel can see, such as
-        the height of a line, the kernel is narrower too.
+        Height and width of the kernels, an odd number. Kernels are smaller on maps that are too small for them.
+        On a line of pixels, for example, their height is 1.
     pooling : {"stride", "max", "average"} or None, default="stride"
-        How a level reduces its map: "stride" computes every other pixel only, which is the fastest,
-        "max" and "average" take that of 2 by 2 pixels. None keeps the size.
+        How a convolutional layer reduces its map. "stride" computes only every other pixel, which is the fastest.
+        "max" and "average" take the maximum or the average of 2 by 2 pixels. None keeps the size.
     code : {"vector", "map"}, default="vector"
-        Whether the code is the output of dense layers, or the last of the maps: one level more,
-        of ``n_components`` channels. ``code_shape_`` is then its shape, and its width the product.
+        "vector" computes the code with dense layers. "map" adds one more convolutional layer with ``n_components``
+        channels, and its map is the code. ``code_shape_`` is the shape of that map, and the width of the code is
+        the product of these three numbers.
     hidden_layer_sizes : tuple of int, or int, default=()
-        Widths of dense layers between the last map and a vector. A map has none.
+        Widths of the dense layers between the last map and a code that is a vector. With ``code="map"`` there are
+        none.
     tied_weights : bool, default=False
-        Whether the decoder's kernels and weights are the encoder's, transposed. Training with
-        ``init="pca"`` then starts near PCA and not at it, which would be a saddle point.
+        Whether the decoder uses the encoder's kernels and weights, transposed. Training with ``init="pca"`` then
+        starts near PCA, not exactly at it, because PCA would be a saddle point.
     dropout : float, default=0.0
-        Probability with which a whole channel of a hidden map, or a hidden unit of the dense layers, is
-        silenced in training.
+        Probability that a whole channel of a hidden map, or a hidden unit of a dense layer, is set to zero during
+        training.
     batch_norm : bool, default=False
-        Whether channels of hidden maps, over all rows and positions, and hidden units are normalised
-        by their batch before the activation.
+        Whether to apply batch normalisation before the activation: to each channel of a hidden map, over all rows
+        and positions, and to each hidden unit.
     init : {"auto", "pca", "random"}, default="auto"
-        "pca": the code of a vector starts as PCA's, h = P x + f(x), and the decoder as its inverse.
-        "random": the textbook network. "auto": "pca" where it is defined, that is for a vector, a
-        gaussian likelihood and an identity ``code_activation``.
+        "pca" starts the code at that of PCA, h = P x + f(x), and the decoder at its inverse. It needs
+        ``code="vector"``, a gaussian likelihood, an identity ``code_activation`` and at most as many components as
+        features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined,
+        and "random" otherwise.
     learning_rate_init : float, default=0.003
-        Learning rate at the start: larger than for dense layers, as there are fewer weights.
+        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs". The default is larger than
+        that of dense layers, because there are fewer weights.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Channels, height and width of the images that were fitted.
+        Channels, height and width of the training images.
     code_shape_ : tuple of int
-        ``(n_components,)``, or channels, height and width of the code.
+        ``(n_components,)``, or channels, height and width of a code that is a map.
+    module_, history_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
@@ -100,7 +107,7 @@ class ConvolutionalAutoencoder(Autoencoder):
     >>> model.image_shape_, model.transform(X).shape
     ((1, 8, 8), (500, 8))
 
-    A code that is a map, and a second autoencoder on top:
+    A code that is a map, and a second autoencoder that encodes it:
 
     >>> first = ConvolutionalAutoencoder(4, code="map", channels=(), max_iter=2, random_state=0).fit(X)
     >>> first.code_shape_
@@ -122,13 +129,13 @@ class ConvolutionalAutoencoder(Autoencoder):
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
-        """Channels, height and width of the images that were fitted."""
+        """Channels, height and width of the training images."""
         shape: tuple[int, int, int] = self._spec["image_shape"]
         return shape
 
     @property
     def code_shape_(self) -> tuple[int, ...]:
-        """Shape of the code of an image."""
+        """Shape of the code of one image."""
         shape: tuple[int, ...] = self.module_.code_shape
         return shape
 
@@ -142,9 +149,13 @@ class ConvolutionalAutoencoder(Autoencoder):
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size={self.kernel_size} is even and has no middle pixel: use an odd number.")
         if self.code == "map" and hidden:
-            raise ValueError(f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: use channels.")
+            raise ValueError(
+                f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: use channels instead."
+            )
         if self.code == "vector" and not sizes_of("channels", self.channels):
-            raise ValueError("channels=() leaves no convolution: name the channels of a level, or use Autoencoder.")
+            raise ValueError(
+                "channels=() leaves no convolutional layer: pass at least one number of channels, or use Autoencoder."
+            )
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = {
@@ -158,8 +169,8 @@ class ConvolutionalAutoencoder(Autoencoder):
         _, height, width = spec["image_shape"]
         if spec["n_outputs"] % (height * width):
             raise ValueError(
-                f"The target has {spec['n_outputs']} columns, which are no channels of {height} by {width} pixels: "
-                f"pass a multiple of {height * width}."
+                f"The target has {spec['n_outputs']} columns, which cannot be split into channels of "
+                f"{height} by {width} pixels: pass a multiple of {height * width}."
             )
         return spec
 

@@ -1,4 +1,4 @@
-"""DenoisingAutoencoder: restores rows that were corrupted on their way in."""
+"""DenoisingAutoencoder: reconstructs clean rows from corrupted ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base.checks import frame_of
 from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
@@ -22,52 +23,56 @@ from .dense import Autoencoder
 __all__ = ["DenoisingAutoencoder"]
 
 N_RESIDUALS = 500, 5000
-"""Rows of which residuals are measured, at least and at most, to draw noise like theirs."""
+"""Smallest and largest number of rows whose residuals are measured. ``sample`` draws noise like these residuals."""
 RESIDUALS = 2**19
-"""Their entries, between these bounds."""
+"""Number of residuals to measure, one per row and column, as far as these bounds allow."""
 
 
 class DenoisingAutoencoder(Autoencoder):
-    """Learns structure by undoing noise: x is corrupted to x~, and g(f(x~)) is to be x again.
+    """Autoencoder that learns to undo noise: it reconstructs a row x from a corrupted copy x~.
 
-    An autoencoder that is shown only corrupted rows cannot copy them: it has to know how the
-    entries of a row depend on each other. Its reconstruction r(x~) = g(f(x~)) estimates E[x | x~],
-    so that it removes noise, fills gaps, and tells where the density of the data rises: under
-    Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is about the gradient of log p(x).
+    An autoencoder that sees only corrupted rows cannot copy them. It has to learn how the entries of a row depend on
+    each other. Its reconstruction r(x~) = g(f(x~)) estimates E[x | x~], so it removes noise and fills gaps. It also
+    shows where the density of the data rises. Under Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is
+    approximately the gradient of log p(x).
 
-    A second array makes it learn another task of the same kind: ``fit(X, Y)`` restores Y from X,
-    where Y is a clean version of X, another noisy one, or has other columns altogether.
+    ``fit(X, Y)`` reconstructs a second array Y from X. Y can be a clean version of X, another noisy version, or
+    different columns for the same rows.
 
     Parameters
     ----------
     corruption : {"masking", "gaussian", "salt_and_pepper", "swap", "bert"} or callable, default="gaussian"
-        "masking" sets entries to zero, which is the column's mean where X is centred (gaussian
-        likelihood). "gaussian" adds noise. "salt_and_pepper" sets entries to the least or the
-        greatest value of their column. "swap" takes the value from another row, for tables.
-        "bert" selects entries, of which 80 % are masked, 10 % swapped and 10 % kept, and the loss
-        is that of the selected ones. Columns of a one-hot group are corrupted together. A callable
-        is given (X, rng), rows on the scale of X and a ``numpy.random.Generator``, and returns a
-        new array.
+        Kind of noise. Columns of a one-hot group are corrupted together.
+
+        - "masking" sets entries to zero. With a gaussian likelihood X is centred, and zero is the column mean.
+        - "gaussian" adds noise to all entries.
+        - "salt_and_pepper" sets entries to the smallest or the largest value of their column.
+        - "swap" replaces entries by the value of the same column in another row. It suits tables.
+        - "bert" selects entries. It sets 80 % of them to zero, swaps 10 % and keeps 10 %. Only selected entries count
+          in the loss.
+        - A callable gets (X, rng): rows on the scale of X, and a ``numpy.random.Generator``. It returns a new array.
     corruption_level : float or "auto", default="auto"
-        Probability that an entry is corrupted; for "gaussian" the standard deviation of the noise
-        over ``scale_``. "auto" is 0.3 for "gaussian", 0.15 for "bert" and 0.1 for the others, and 0
-        if ``fit`` is given a second array, as X is then corrupted already. Not used by a callable.
+        Probability that an entry is corrupted. For "gaussian" it is the standard deviation of the noise, in units of
+        ``scale_``. "auto" is 0.3 for "gaussian", 0.15 for "bert" and 0.1 for the others. If ``fit`` is given a second
+        array, "auto" is 0, because X is then corrupted already. Not used by a callable.
     emphasis : pair of float or "auto", default="auto"
-        Weights of the loss on corrupted entries and on untouched ones (Vincent et al., 2010).
-        "auto" is (1, 0) for "bert" and (1, 1) for the others.
+        Weights of the loss on corrupted and on uncorrupted entries, in this order (Vincent et al., 2010). "auto" is
+        (1, 0) for "bert" and (1, 1) for the others.
     walkback : int, default=1
-        Steps of the chain that alternates corruption and reconstruction whose corrupted rows are
-        to be restored to x; 1 is a single corruption. More make ``sample`` better: they teach the
-        model to find back from where its own chain strays (Bengio et al., 2013).
+        Number of steps of the Markov chain that alternates corruption and reconstruction. The model learns to
+        reconstruct x from the corrupted row of each step. 1 is a single corruption. Larger numbers make ``sample``
+        better, because the model learns to return when its own chain strays (Bengio et al., 2013).
 
     Attributes
     ----------
     target_mean_ : ndarray of shape (n_targets,)
-        Mean of what is reconstructed: of X, or of the second array.
+        Mean of the array that is reconstructed, which is X or the second array.
     target_scale_ : float
-        Its scale.
+        Scale of that array, as ``scale_`` is the scale of X.
     sigma_ : float
-        Standard deviation of the noise in units of X; 0 unless it is "gaussian".
+        Standard deviation of the noise, in units of X. It is 0 unless ``corruption="gaussian"``.
+    module_, history_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     References
     ----------
@@ -105,26 +110,27 @@ class DenoisingAutoencoder(Autoencoder):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
-    What is to be reconstructed instead of X: a clean version, another noisy one, or other
-    columns of the same rows. Labels, of shape (n_samples,), are ignored.""",
+    Array to reconstruct instead of X: a clean version of X, another noisy version, or different columns for
+    the same rows. Labels, of shape (n_samples,), are ignored.""",
         "score": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
-    What the reconstruction of X is compared with, if not with X itself. Labels, of shape
-    (n_samples,), are ignored. After ``fit(X, Y)`` with a Y of another width it is needed.""",
+    Array to compare the reconstruction with; None compares it with X. After ``fit(X, Y)`` with another number
+    of columns in Y it is required. Labels, of shape (n_samples,), are ignored.""",
     }
 
-    # ---------------------------------------------------------------- what a fitted model does
+    # ---------------------------------------------------------------- methods of a fitted model
 
     def denoise(self, X: Any) -> np.ndarray:
-        """Restore rows: r(x) = g(f(x)), an estimate of the clean row given a corrupted one.
+        """Reconstruct clean rows from corrupted ones: r(x) = g(f(x)).
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Rows corrupted as those in training were.
+            Rows that are corrupted like those of the training.
 
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) after ``fit(X, Y)``
+            Estimates of the clean rows, on the scale of the data.
         """
         restored: np.ndarray = self._map(
             lambda module, batch: self._output_frame.undo(self._reconstruct(module, batch)), X
@@ -132,18 +138,18 @@ class DenoisingAutoencoder(Autoencoder):
         return restored
 
     def corrupt(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """Corrupt rows as they are in training.
+        """Corrupt rows in the same way as during training.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         random_state : int, RandomState instance or None, default=None
-            Seed of the noise; None is the estimator's.
+            Seed of the noise. None uses the estimator's ``random_state``.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            A new array.
+            Corrupted rows, a new array.
         """
         check_is_fitted(self)
         rng = self._noise(random_state)
@@ -153,10 +159,10 @@ class DenoisingAutoencoder(Autoencoder):
         return corrupted
 
     def score_field(self, X: Any) -> np.ndarray:
-        """Estimate the gradient of the log-density, (r(x) - x) / sigma^2.
+        """Estimate the gradient of log p(x) as (r(x) - x) / sigma^2.
 
-        It points to where data are denser, and is exact for the density of the data plus noise if r
-        is the optimal denoiser (Alain and Bengio, 2014).
+        The gradient points to where the data are denser. If r is the optimal denoiser, the estimate is exact for the
+        density of the data plus noise (Alain and Bengio, 2014).
 
         Parameters
         ----------
@@ -165,36 +171,38 @@ class DenoisingAutoencoder(Autoencoder):
         Returns
         -------
         field : ndarray of shape (n_samples, n_features)
-            In inverse units of X.
+            Gradient at each row, in inverse units of X.
 
         Raises
         ------
         ValueError
-            If the noise was not Gaussian, or the model was fitted to a second array.
+            If the noise was not Gaussian, or if the model was fitted to a second array.
         """
         check_is_fitted(self)
         self._require_model_of_x("score_field")
         if self.sigma_ == 0.0:
-            raise ValueError("score_field needs Gaussian noise: fit with corruption='gaussian' and a positive level.")
+            raise ValueError(
+                "score_field needs Gaussian noise: fit with corruption='gaussian' and corruption_level > 0."
+            )
         factor = self.scale_ / self.sigma_**2
         field: np.ndarray = self._map(lambda module, batch: (self._reconstruct(module, batch) - batch.x) * factor, X)
         return field
 
     def sample(self, n_samples: int = 1, n_steps: int = 100, random_state: Any = None) -> np.ndarray:
-        """Draw new rows by the Markov chain that alternates corruption and reconstruction.
+        """Draw new rows with the Markov chain that alternates corruption and reconstruction.
 
-        Each chain starts at the mean, takes x~ from the corruption of x and x from p(x | x~) (Bengio et
-        al., 2013). For the gaussian likelihood that is N(r(x~), S) with S the covariance of the
-        residuals x - r(x~) of the training data, over all steps of ``walkback``.
+        Each chain starts at the mean. A step corrupts x to x~ and then draws x from p(x | x~) (Bengio et al., 2013).
+        For the gaussian likelihood this distribution is N(r(x~), S). S is the covariance of the residuals x - r(x~) of
+        the training data, over all steps of ``walkback``.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Chains; the rows are their last states.
+            Number of chains. The last state of each chain is a row of the result.
         n_steps : int, default=100
-            Steps of each.
+            Number of steps of each chain.
         random_state : int, RandomState instance or None, default=None
-            Seed of the noise; None is the estimator's.
+            Seed of the noise. None uses the estimator's ``random_state``.
 
         Returns
         -------
@@ -203,12 +211,14 @@ class DenoisingAutoencoder(Autoencoder):
         Raises
         ------
         ValueError
-            If the model was fitted to a second array or without corruption, or a number is below 1.
+            If the model was fitted to a second array or without corruption, or if a number is below 1.
         """
         check_is_fitted(self)
         self._require_model_of_x("sample")
         if self._level() == 0.0 or (self._frame.centred and self._root is None):
-            raise ValueError("sample moves by corruption, but corruption_level=0.0: fit with a positive level.")
+            raise ValueError(
+                "sample needs corruption, but the model was fitted without: fit with corruption_level > 0."
+            )
         if n_samples < 1 or n_steps < 1:
             raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
         module: Any = self._ready_module()
@@ -223,7 +233,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _require_model_of_x(self, method: str) -> None:
         if self._target_frame is not None:
-            raise ValueError(f"{method} needs a model of X itself, and this one was fitted to a second array: fit(X).")
+            raise ValueError(f"{method} needs a model of X, but this one was fitted to a second array: call fit(X).")
 
     def _reconstruct(self, module: Any, batch: Batch) -> Tensor:
         return self._decode(module, self._encode(module, batch), batch)
@@ -232,12 +242,12 @@ class DenoisingAutoencoder(Autoencoder):
 
     @property
     def target_mean_(self) -> np.ndarray:
-        """Mean of what is reconstructed: of X, or of the second array."""
+        """Mean of the array that is reconstructed, which is X or the second array."""
         return self._output_frame.mean
 
     @property
     def target_scale_(self) -> float | np.ndarray:
-        """Its scale."""
+        """Scale of the array that is reconstructed."""
         return self._output_frame.scale
 
     @property
@@ -257,14 +267,16 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _require_same_width(self, target: Any) -> None:
         if target.shape[1] != len(self._output_frame):
-            raise ValueError(f"Y has {target.shape[1]} columns, but the model restores {len(self._output_frame)}.")
+            raise ValueError(
+                f"Y has {target.shape[1]} columns, but the model was fitted to a Y of {len(self._output_frame)}."
+            )
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
         self._limits: np.ndarray | None = None
         self._target_frame = None
         if data.y is not None:
-            self._target_frame = self._frame_of(Arrays(data.y, data.weight), "Y")
+            self._target_frame = frame_of(Arrays(data.y, data.weight), "Y", self._standardizes())
             self._require_possible_target(data.width)
 
     def _require_possible_target(self, n_features: int) -> None:
@@ -277,7 +289,9 @@ class DenoisingAutoencoder(Autoencoder):
         if self._emphasis() != (1.0, 1.0) and n_targets != n_features:
             self._refuse_emphasis("Y has columns of its own")
         if self.walkback > 1:
-            raise ValueError(f"walkback={self.walkback} needs a model of X itself: fit without a second array.")
+            raise ValueError(
+                f"walkback={self.walkback} needs a model of X: use walkback=1, or fit without a second array."
+            )
 
     def _target(self, batch: Batch) -> Tensor:
         return batch.x if batch.y is None else batch.y
@@ -285,9 +299,9 @@ class DenoisingAutoencoder(Autoencoder):
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
         check_is_fitted(self)
         if self._target_frame is not None and not _is_table(y):
-            y = X  # a reconstruction of something like X is compared with X
+            y = X  # without a second array, the comparison is with X
             if self.n_features_in_ != len(self._target_frame):
-                raise ValueError("The model restores another array than X: pass it as y to compare with.")
+                raise ValueError("The model reconstructs a second array, not X: pass the array to compare with as y.")
         return super()._squared_errors(X, y)
 
     # ---------------------------------------------------------------- corruption
@@ -297,14 +311,14 @@ class DenoisingAutoencoder(Autoencoder):
         level = 0.0 if callable(self.corruption) or self.corruption_level == "auto" else self.corruption_level
         if self.corruption != "gaussian" and level > 1.0:
             raise ValueError(
-                f"corruption_level={level:g} is no probability, which corruption={self.corruption!r} needs: "
+                f"corruption_level={level:g} is not a probability, but corruption={self.corruption!r} needs one: "
                 "use a number from 0 to 1, or corruption='gaussian'."
             )
         if self._emphasis() != (1.0, 1.0) and self.corruption == "gaussian":
             self._refuse_emphasis("Gaussian noise corrupts every entry")
 
     def _refuse_emphasis(self, why: str) -> None:
-        raise ValueError(f"emphasis={self.emphasis!r} weighs corrupted against untouched entries, but {why}.")
+        raise ValueError(f"emphasis={self.emphasis!r} needs uncorrupted entries, but {why}: use emphasis='auto'.")
 
     def _level(self) -> float:
         if callable(self.corruption):
@@ -323,12 +337,12 @@ class DenoisingAutoencoder(Autoencoder):
         if pair.shape != (2,) or not (np.isfinite(pair) & (pair >= 0.0)).all() or not pair.any():
             raise ValueError(
                 f"emphasis={self.emphasis!r} must be two numbers of at least 0, not both 0: the weights of corrupted "
-                "and of untouched entries."
+                "and of uncorrupted entries."
             )
         return float(pair[0]), float(pair[1])
 
     def _corruption(self, module: Any) -> Corruption:
-        """The noise that rows are shown with."""
+        """The noise that is applied to the rows."""
         grouped = len(self._frame) == len(self._output_frame)
         member = getattr(module.likelihood, "member", None) if grouped else None
         return Corruption(self.corruption, self._level(), self._frame, self._limits, member)
@@ -357,7 +371,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     @torch.no_grad()
     def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
-        """The corrupted rows and those that their chains lead to, all to be restored to x."""
+        """The corrupted rows of all steps of the chains that start at x, each with the target x."""
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
@@ -367,18 +381,20 @@ class DenoisingAutoencoder(Autoencoder):
         return Batch(*map(_joined, zip(*steps, strict=True)))
 
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
-        """A row from p(x | eta); a Gaussian's is N(eta, R'R), with the root R of the covariance of its residuals."""
+        """Draw rows from p(x | eta). For the gaussian likelihood this is N(eta, R'R), with R from ``_measure_root``."""
         if not self._frame.centred:
             return module.likelihood.sample(eta, rng)
         z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
         return torch.addmm(eta, z, root)
 
-    # ---------------------------------------------------------------- what is measured for it
+    # ---------------------------------------------------------------- what is measured for the corruption
 
     def _learnt(self, data: Any, run: Run) -> Source:
         if run.resume and (data.y is not None) != (self._target_frame is not None):
             was, now = ("X alone", "a second array") if data.y is not None else ("a second array", "X alone")
-            raise ValueError(f"The last fit was to {was}, and cannot go on with {now}: fit with warm_start=False.")
+            raise ValueError(
+                f"The last fit was to {was}, so training cannot continue with {now}: use warm_start=False."
+            )
         if run.resume and data.y is not None:
             self._require_same_width(data.y)
         return super()._learnt(data, run)
@@ -389,22 +405,24 @@ class DenoisingAutoencoder(Autoencoder):
         super()._train(data, run)
 
     def _measure_limits(self, data: Table) -> np.ndarray:
-        """Least and greatest value that each column has had so far, as the module sees them."""
+        """Smallest and largest value of each column so far, on the scale of the module."""
         known = [] if self._limits is None else [to_tensor(self._limits)]
         parts = (data.x[rows] for rows in chunks(len(data), data.width))
         ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
         return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
     def _conclude(self, data: Table) -> None:
-        # Here and not in _measure: a warm start may go on with other noise.
+        # Not in _measure, because a warm start may continue with other noise.
         self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
         self._root = self._measure_root(data)
 
     @torch.no_grad()
     def _measure_root(self, data: Table) -> np.ndarray | None:
-        """R of which R'R is the covariance of x - r(x~), in rows spread over the data and all steps of walkback.
+        """A root R of the covariance R'R of the residuals x - r(x~).
 
-        A chain keeps the covariance of the data only if its noise is that of all pairs r was trained on.
+        The residuals come from evenly spaced rows of the data, and from all steps of ``walkback``. The chain of
+        ``sample`` keeps the covariance of the data only if its noise comes from all pairs (x, x~) that r was trained
+        on.
         """
         if self._target_frame is not None or not self._frame.centred or self._level() == 0.0:
             return None
@@ -418,20 +436,20 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 def _is_table(y: Any) -> bool:
-    """Whether y is a second array, and not labels or nothing."""
+    """Whether y is a second array, rather than labels or None."""
     return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1)
 
 
 def _root(residuals: Tensor, weight: Tensor | None) -> Tensor:
-    """R of which R'R is the weighted mean of the residuals' outer products."""
+    """A matrix R such that R'R is the weighted mean of the outer products of the residuals."""
     if weight is not None:
         residuals = residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
     root = residuals * len(residuals) ** -0.5
-    thin = len(root) <= root.shape[1] or root.device.type == "mps"  # which has no QR
+    thin = len(root) <= root.shape[1] or root.device.type == "mps"  # MPS has no QR decomposition
     return root if thin else torch.linalg.qr(root, mode="r").R
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:
-    """Tensors one below the other, or None if there are none."""
+    """Concatenate tensors along the rows; None if there are none."""
     present = [part for part in parts if part is not None]
     return torch.cat(present) if present else None

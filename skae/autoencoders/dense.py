@@ -18,72 +18,75 @@ from ..functional import dropout_mask
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
-__all__ = ["Autoencoder"]
+__all__ = ["Autoencoder", "has_closed_gradient"]
 
 Activation = Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"]
 
 
 class Autoencoder(TorchTransformer):
-    """Nonlinear PCA: a code from which a neural network reconstructs the data.
+    """Nonlinear PCA: neural networks compress each row to a short code and reconstruct the row from it.
 
-    An encoder f maps a row x to a code h = f(x) of ``n_components`` numbers and a decoder g maps it
-    back; both are trained to minimise the mean over the rows of -log p(x | g(h)), which for the
-    default likelihood is the squared error ||x - g(f(x))||^2.
+    An encoder f maps a row x to a code h = f(x) of ``n_components`` numbers. A decoder g maps the code back.
+    Both are trained to minimise the mean of -log p(x | g(h)) over the rows. For the default likelihood this is
+    the squared error ||x - g(f(x))||^2.
 
-    By default f and g are residuals around a PCA, h = P x + f(x) and x_hat = P' h + g(h) with f and g
-    zero at first, so that training starts at PCA's error and only improves on it. X is centred and
-    divided by one global scale inside, and comes back on its own scale.
+    By default the networks learn corrections to a PCA with projection P: h = P x + f(x) and x_hat = P' h + g(h).
+    f and g are zero at first, so training starts at the error of PCA and improves on it. Internally X is centred
+    and divided by one global scale. Reconstructions are returned on the scale of X.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, or int, default=(256, 128)
-        Widths of the encoder's hidden layers; the decoder has the same in reverse. () is linear.
+        Widths of the encoder's hidden layers. The decoder has the same widths in reverse order. () means no hidden
+        layers: encoder and decoder are then linear, except for ``code_activation``.
     activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
 "softplus"}, default="silu"
-        Of the hidden layers.
+        Activation function of the hidden layers.
     code_activation : same as ``activation``, default="identity"
-        Of the code. "logistic" keeps it in (0, 1).
+        Activation function of the code. "logistic" keeps the code in (0, 1).
     tied_weights : bool, default=False
-        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'. With hidden layers
-        training then starts near PCA and not at it, which would be a saddle point.
+        Whether the decoder uses the encoder's weights, transposed: W_d = W_e'. With hidden layers, training then
+        starts near PCA, not exactly at it, because PCA would be a saddle point.
     dropout : float, default=0.0
-        Probability with which a hidden unit is silenced in training.
+        Probability that a hidden unit is set to zero during training.
     input_dropout : float, default=0.0
-        Probability with which an entry of the input is silenced in training: set to zero, which is
-        the mean where X is centred. The others are divided by 1 - ``input_dropout``.
+        Probability that an entry of the input is set to zero during training. Zero is the column mean where X is
+        centred. The other entries are divided by 1 - ``input_dropout``.
     batch_norm : bool, default=False
-        Whether hidden layers are normalised by their batch before the activation.
+        Whether to apply batch normalisation to the hidden layers, before the activation.
     likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
-        What is reconstructed. "gaussian": real numbers, squared error. "bernoulli": numbers in
-        [0, 1], cross-entropy. "categorical": groups of columns that are one-hot, or sum to one,
-        see ``categories``. "poisson": counts.
+        Distribution of X given the code, which sets the loss. "gaussian" is for real numbers and gives the squared
+        error. "bernoulli" is for numbers in [0, 1] and gives the cross-entropy. "categorical" is for groups of
+        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts.
     categories : tuple of int, or None, default=None
-        Sizes of the groups of adjacent columns of the categorical likelihood, as
-        ``OneHotEncoder`` makes them: ``[len(c) for c in encoder.categories_]``.
+        Sizes of the groups of adjacent columns for the categorical likelihood. For the output of
+        ``OneHotEncoder`` they are ``[len(c) for c in encoder.categories_]``.
     init : {"auto", "pca", "random"}, default="auto"
-        "pca": the residual around PCA described above. "random": the textbook network. "auto":
-        "pca" where it is defined, that is for a gaussian likelihood and an identity
-        ``code_activation`` with at most as many components as features.
+        "pca" starts from PCA: the code is h = P x + f(x), the reconstruction is P' h + g(h), and f and g are zero at
+        first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
+        features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
+        "random" otherwise.
 
     Attributes
     ----------
     module_ : torch.nn.Module
         The fitted network.
     history_ : dict of str to list of float
-        An entry an epoch: "loss", its terms ("reconstruction"), and "validation_loss" with
-        ``early_stopping``. Gaussian losses are in units of ``scale_`` squared, others in nats.
+        Training curves, with one value per epoch: "loss", its terms (here "reconstruction"), and "validation_loss"
+        with ``early_stopping``. Gaussian losses are in units of ``scale_`` squared, the others in nats.
     loss_ : float
-        The loss of the weights that were kept.
+        Loss of the weights that were kept.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     mean_ : ndarray of shape (n_features,)
         Mean of the training data.
     scale_ : float
-        Root mean variance of the columns, by which centred X is divided; 1 unless gaussian.
+        Square root of the mean variance of the columns, by which centred X is divided. It is 1 unless the
+        likelihood is gaussian.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if X had any.
+        Names of the columns, if X had any.
 
     See Also
     --------
@@ -134,9 +137,11 @@ class Autoencoder(TorchTransformer):
         super()._check_parameters()
         sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)
         if self.likelihood == "categorical" and self.categories is None:
-            raise ValueError("likelihood='categorical' needs categories, the sizes of the groups of columns.")
+            raise ValueError(
+                "likelihood='categorical' needs the sizes of the groups of columns: pass them as categories."
+            )
         if self.init == "pca":
-            self._require_pca(self._obstacles_to_pca())
+            _require_none(self._obstacles_to_pca())
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
@@ -157,24 +162,20 @@ class Autoencoder(TorchTransformer):
     def _starts_at_pca(self, n_features: int) -> bool:
         found = self._obstacles_to_pca()
         if self.n_components > n_features:
-            found.append(f"n_components={self.n_components} of {n_features} features")
+            found.append(f"n_components={self.n_components} and only {n_features} features")
         if len(self._output_frame) != n_features:
-            found.append(f"{len(self._output_frame)} targets of {n_features} features")
+            found.append(f"{len(self._output_frame)} targets and {n_features} features")
         if self.init == "pca":
-            self._require_pca(found)
+            _require_none(found)
         return self.init != "random" and not found
 
     def _obstacles_to_pca(self) -> list[str]:
-        """Parameters with which a start at PCA is not defined."""
+        """List the parameters for which a start at PCA is not defined."""
         obstacles = {
             f"likelihood={self.likelihood!r}": self.likelihood != "gaussian",
             f"code_activation={self.code_activation!r}": self.code_activation != "identity",
         }
         return [reason for reason, holds in obstacles.items() if holds]
-
-    def _require_pca(self, obstacles: list[str]) -> None:
-        if obstacles:
-            raise ValueError(f"init='pca' is not defined with {' and '.join(obstacles)}: use init='auto' or 'random'.")
 
     def _groups(self, n_outputs: int) -> tuple[int, ...]:
         if self.likelihood != "categorical":
@@ -220,13 +221,13 @@ class Autoencoder(TorchTransformer):
     # ---------------------------------------------------------------- objective
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
-        """A batch with what the encoder is shown of it in training."""
+        """The batch with the corrupted rows that the encoder sees during training."""
         if rng is None or not self.input_dropout:
             return batch
         return batch._replace(corrupted=batch.shown * dropout_mask(batch.shown, self.input_dropout, rng))
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
-        """What is decoded, given the encoder's output e, with the terms that it adds to the reconstruction."""
+        """Turn the encoder's output e into the code to decode, and into loss terms that depend on the code."""
         return Bottleneck(e)
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
@@ -236,8 +237,11 @@ class Autoencoder(TorchTransformer):
         return {"reconstruction": reconstruction, **neck.terms}
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
-        """The gradient of ``_loss`` by hand: a small network spends its time in calls and not in arithmetic."""
-        if self.batch_norm or not self._has_closed_gradient(module):
+        """The gradient of ``_loss``, derived by hand.
+
+        Autograd would dominate the time of a step in small networks, because each call has a fixed cost.
+        """
+        if self.batch_norm or not has_closed_gradient(self, module):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             batch = self._corrupt(module, batch, rng)
@@ -250,11 +254,6 @@ class Autoencoder(TorchTransformer):
             module.encode_backward(encoder_tape, neck.backward(gradient))
         return {"reconstruction": reconstruction, **neck.terms}
 
-    def _has_closed_gradient(self, module: DenseAutoencoder) -> bool:
-        """Whether loss and module are those that the gradient by hand was written for."""
-        of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
-        return isinstance(module, DenseAutoencoder) and all(of_dense) and type(self)._loss is Autoencoder._loss
-
     # ---------------------------------------------------------------- using
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
@@ -262,3 +261,15 @@ class Autoencoder(TorchTransformer):
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
         return module.likelihood.mean(module.decode(h))
+
+
+def _require_none(obstacles: list[str]) -> None:
+    """Refuse a start at PCA where there are obstacles to it."""
+    if obstacles:
+        raise ValueError(f"init='pca' is not defined with {' and '.join(obstacles)}: use init='auto' or 'random'.")
+
+
+def has_closed_gradient(estimator: Autoencoder, module: Any) -> bool:
+    """Whether loss and module are those that the gradient by hand was written for."""
+    of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
+    return isinstance(module, DenseAutoencoder) and all(of_dense) and type(estimator)._loss is Autoencoder._loss

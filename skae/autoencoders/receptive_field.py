@@ -1,4 +1,4 @@
-"""ReceptiveFieldAutoencoder: local filters that are not shared, whose pooled responses are sparse."""
+"""ReceptiveFieldAutoencoder: local filters that differ by position, with sparse pooled responses."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from ..nn.receptive_field import ReceptiveFields, grid_of
 __all__ = ["ReceptiveFieldAutoencoder"]
 
 MOST_WHITENED = 5_000
-"""Columns up to which a covariance is decomposed; it takes a minute or two."""
+"""Largest number of columns whose covariance is decomposed. This takes a minute or two."""
 
 
 class ReceptiveFieldAutoencoder(TorchTransformer):
-    """Edges, and features that bear shifts: sparse pooled responses of local filters to an image.
+    """Local filters of images with sparse pooled responses: edges, and features that tolerate small shifts.
 
-    A row is an image. At every position p of a grid lies a receptive field x_p of ``field_size``
-    pixels, and ``n_components`` linear filters look at it, h_pk = w_pk' x_p. They are not shared as in
-    a convolution: each position has its own. Responses of the same filter number at neighbouring
-    positions are pooled,
+    Each row is an image. A receptive field x_p of ``field_size`` pixels lies at every position p of a grid.
+    ``n_components`` linear filters respond to each field: h_pk = w_pk' x_p. Unlike in a convolution, each position
+    has its own filters. The responses of one filter number k at neighbouring positions N_j are pooled,
 
         p_j = sqrt(eps + sum_{i in N_j} h_i^2),
 
@@ -39,80 +38,82 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
 
         ||x - W' W x||^2 + lambda sum_j p_j,
 
-    where W holds the filters of all positions. The decoder is the encoder transposed. Without pooling
-    this is independent component analysis with a reconstruction cost; pooling makes neighbouring
-    filters alike. X is whitened inside, so that faint directions count as much as strong ones, and
-    comes back on its own scale.
+    where W holds the filters of all positions. The decoder is the transposed encoder, W'. Without pooling, this is
+    independent component analysis with a reconstruction cost. With pooling, neighbouring filters become similar.
+    Internally X is whitened, so that directions of small variance count as much as those of large variance.
+    Reconstructions are returned on the scale of X.
 
-    The code is an image again, of shape ``code_shape_``, and the next stage of a pipeline can look
-    at it: ``ReceptiveFieldAutoencoder(8, image_shape=first.code_shape_, field_size=4)``. Of a table
-    without an ``image_shape`` a row is a single field.
+    The code is again an image, of shape ``code_shape_``. The next step of a pipeline can take it as its input:
+    ``ReceptiveFieldAutoencoder(8, image_shape=first.code_shape_, field_size=4)``. Without ``image_shape``, the columns
+    of a table form a single field.
 
-    What the code is, and what ``inverse_transform`` makes of it, depends on the pooling:
+    Pooling decides what the code is, and how ``inverse_transform`` decodes it:
 
     - Without pooling (``pool_size=1``) the code is h, and the decoder is W'.
-    - With pooling or ``contrast_size`` the code forgets signs and lengths, so that x cannot
-      be computed from it. ``inverse_transform`` then takes the least squares estimate of h at each
-      position, linear in the code around it, and decodes that. It is fitted after training.
+    - With pooling or ``contrast_size`` the code loses signs and lengths, so x cannot be computed from it.
+      ``inverse_transform`` first estimates h at each position, by a linear regression on the code around that
+      position. Then it decodes the estimate. The regression is fitted after training.
 
     Parameters
     ----------
     n_components : int, default=2
-        Filters at each position, the channels of the code. The code's width is the product of ``code_shape_``.
+        Number of filters at each position, which are the channels of the code. The width of the code is the product
+        of ``code_shape_``.
     image_shape : (height, width), (channels, height, width) or None, default=None
-        How a row is to be read, one channel after the other. None is a table: columns have no order.
+        Shape of the image in a row of X, in C order and with channels first. None is a table, whose columns have no
+        order.
     field_size : int, (height, width) or None, default=None
-        Pixels of a receptive field, of all channels. None is the whole image.
+        Height and width of a receptive field, in pixels. A field covers all channels. None is the whole image.
     stride : int or (height, width), default=1
-        Steps from one field to the next. Fields must reach the border.
+        Distance between neighbouring fields, in pixels. The fields must reach the border of the image.
     pool_size : int or (height, width), default=1
-        Neighbouring positions over which responses are pooled. 1 is no pooling.
+        Number of neighbouring positions over which responses are pooled. 1 is no pooling.
     pool_stride : int or (height, width), default=1
-        Steps from one window of pooling to the next: 1 overlaps, ``pool_size`` does not. Windows
-        must reach the border.
+        Distance between neighbouring pooling windows, in positions. With 1 the windows overlap, with ``pool_size`` they
+        do not. The windows must reach the border of the grid.
     contrast_size : int, (height, width) or None, default=None
-        Window, of odd size, over which the code is normalised by the mean and the contrast of its
-        neighbours in all channels. None leaves it out. It has no part in training.
+        Size of the window for contrast normalisation, an odd number. The code is normalised by the mean and the
+        contrast of its neighbours in the window, in all channels. None leaves this out. It plays no part in training.
     sparsity : float, default=0.5
-        The weight lambda of the pooled responses, as in Le et al. (2012), and 1 / lambda of RICA. Windows
-        that overlap count a response several times, and want less of it.
+        Weight lambda of the pooled responses, as in Le et al. (2012). It is 1 / lambda of RICA (Le et al., 2011).
+        Overlapping windows count a response several times, and need a smaller weight.
     eps : float, default=0.01
-        Under the root of the pooling, in units of whitened pixels squared.
+        Constant under the root of the pooling, in squared units of whitened X.
     whitening : float or None, default=0.1
-        X is multiplied by (C + whitening)^(-1/2), where C is the covariance of its columns in units
-        of their mean variance; directions that vary less are taken for noise. None leaves X as it
-        is: for images of more than a few thousand pixels, as C has the square of that.
+        X is multiplied by (C + whitening)^(-1/2), where C is the covariance of its columns in units of their mean
+        variance. Directions of smaller variance than ``whitening`` are treated as noise. None does not whiten. Use None
+        for images of more than a few thousand pixels, because the size of C is the square of their number.
     learning_rate_init : float, default=0.01
-        Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
+        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
 
     Attributes
     ----------
     code_shape_ : (int, int, int)
-        Channels, height and width of the code. It is known before fit.
+        Channels, height and width of the code. It is available before ``fit``.
     components_ : ndarray of shape (n_units, n_features)
-        The filters of all positions before pooling, in units of X: h = (X - mean_) @ components_.T.
-        The first are those of the first channel, position by position.
+        Filters of all positions before pooling, in units of X: h = (X - mean_) @ components_.T. They are ordered by
+        channel, and within a channel by position.
     module_ : torch.nn.Module
         The fitted filters.
     history_ : dict of str to list of float
-        An entry an epoch: "loss", its terms "reconstruction" (squared error of whitened X) and
+        Training curves, with one value per epoch: "loss", its terms "reconstruction" (squared error of whitened X) and
         "sparsity", and "validation_loss" with ``early_stopping``.
     loss_ : float
-        The loss of the weights that were kept.
+        Loss of the weights that were kept.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     mean_ : ndarray of shape (n_features,)
         Mean of the training data.
     scale_ : float
-        Root mean variance of the columns, by which centred X is divided.
+        Square root of the mean variance of the columns, by which centred X is divided.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if X had any.
+        Names of the columns, if X had any.
 
     See Also
     --------
-    sklearn.decomposition.FastICA : As many components as there are dimensions, and no more.
+    sklearn.decomposition.FastICA : Independent components, at most as many as features.
     skae.SparseAutoencoder : Sparse codes of nonlinear units.
 
     References
@@ -156,13 +157,13 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
 
     @property
     def code_shape_(self) -> tuple[int, int, int]:
-        """Channels, height and width of the code; before fit, as the parameters say."""
+        """Channels, height and width of the code. Before ``fit`` it is computed from the parameters."""
         n_features = 1 if self.image_shape is None else int(np.prod(self.image_shape))
         return _code_shape(getattr(self, "_spec", None) or self._architecture(n_features))
 
     @property
     def components_(self) -> np.ndarray:
-        """The filters w, one a row and in units of X: responses are h = (X - mean_) @ components_.T."""
+        """The filters w, one per row, in units of X. Responses are h = (X - mean_) @ components_.T."""
         check_is_fitted(self)
         module: Any = self._ready_module()
         with torch.no_grad():
@@ -229,7 +230,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
 
     @torch.no_grad()
     def _fit_estimate(self, module: ReceptiveFields, data: Table) -> None:
-        """Regress the responses on the code, so that there is something to decode."""
+        """Regress the responses on the code, for ``inverse_transform``."""
         total = [torch.zeros((), dtype=torch.float64)] * 2
         for rows in chunks(len(data), module.widest):
             batch = data[rows]
@@ -251,7 +252,7 @@ def _code_shape(spec: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
-    """Height and width."""
+    """Height and width, from one number or two."""
     listed = sizes_of(name, sizes)
     if len(listed) > 2:
         raise ValueError(f"{name}={sizes!r} must be one number, or height and width.")
@@ -261,14 +262,14 @@ def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
 def _require_few(n_features: int) -> int:
     if n_features > MOST_WHITENED:
         raise ValueError(
-            f"whitening decomposes a covariance of {n_features} x {n_features} numbers: pass whitening=None, and "
-            "whiten X before, or smaller images."
+            f"whitening would decompose a covariance of {n_features} x {n_features} numbers: pass whitening=None "
+            "and whiten X before, or pass smaller images."
         )
     return n_features
 
 
 def _require_that_fields_fit(spec: dict[str, Any]) -> None:
-    """Complain of fields and windows that there is no room for, or that leave something out."""
+    """Raise an error if fields or windows do not fit, or leave a part of the image out."""
     image, field, stride = spec["image_shape"][1:], spec["field_size"], spec["stride"]
     pool, pool_stride, contrast = spec["pool_size"], spec["pool_stride"], spec["contrast_size"]
     _require_cover("field_size", field, "stride", stride, "image", image)
@@ -277,11 +278,13 @@ def _require_that_fields_fit(spec: dict[str, Any]) -> None:
     if contrast is not None and any(size % 2 == 0 for size in contrast):
         raise ValueError(f"contrast_size={contrast} must be odd, so that the window has a middle.")
     if contrast is not None and math.prod(_code_shape(spec)) == 1:
-        raise ValueError("contrast_size compares units with their neighbours, but the code has only one: use None.")
+        raise ValueError(
+            "contrast_size compares units with their neighbours, but the code has only one unit: use None."
+        )
 
 
 def _require_cover(size_name: str, size: Sizes, step_name: str, steps: Sizes, whole: str, sides: Sizes) -> None:
-    """Windows of this size, so many steps apart, must fit and leave nothing between them or at the end."""
+    """Raise an error unless windows of this size and step fit into the sides and cover them."""
     for side, window, step in zip(sides, size, steps, strict=True):
         if window > side:
             raise ValueError(f"{size_name}={size} is larger than the {whole}, {sides}: lower it.")

@@ -1,4 +1,4 @@
-"""SemiSupervisedAutoencoder, a classifier, and its twin for regression: few labels and many rows."""
+"""SemiSupervisedAutoencoder and SemiSupervisedAutoencoderRegressor: few labels and many rows."""
 
 from __future__ import annotations
 
@@ -27,29 +27,23 @@ from .dense import Autoencoder
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]
 
 N_START = 4096
-"""Labelled rows, spread over the data, to which the linear model at the start is fitted."""
+"""Largest number of labelled rows for the linear model at the start. They are evenly spaced in the data."""
 
 
 class _Predicting(Prediction, Autoencoder):
-    """What the classifier and the regressor share: the loss, the batches and the start.
+    """The loss, the batches and the start, which the classifier and the regressor share.
 
     Parameters
     ----------
     n_components : int, default=16
         Width of the code.
     alpha : float, default=0.1
-        Weight of the reconstruction, in [0, 1]. 1 is ``Autoencoder``, and nothing is learnt of y;
-        0 reconstructs nothing.
+        Weight of the reconstruction error, in [0, 1]. With 1 the model is an ``Autoencoder`` and learns nothing about
+        y. With 0 it learns no reconstruction.
     consistency : float, default=3.0
-        Weight lambda of the consistency under noise. At 0 rows without a label only help to
-        reconstruct.
+        Weight lambda of E_cons. With 0, unlabelled rows count only in the reconstruction error.
     noise_level : float, default=0.5
-        Standard deviation of that noise, in units of the root mean variance of the columns.
-
-    Attributes
-    ----------
-    noise_scale_ : float
-        Standard deviation of the noise, in units of X.
+        Standard deviation of the noise e in E_cons, in units of the square root of the mean variance of the columns.
     """
 
     n_components = 16
@@ -88,7 +82,7 @@ class _Predicting(Prediction, Autoencoder):
         return neck.by_autograd(lambda h: (h, self._errors(module, batch, h, rng)))
 
     def _errors(self, module: Any, batch: Batch, h: Tensor, rng: torch.Generator | None) -> Terms:
-        """What the predictions of a batch cost."""
+        """Loss terms of the predictions of a batch."""
         beta = 1.0 - self.alpha
         output = module.predict(batch.shown, h)
         terms = {"prediction": beta * self._misfit(output, batch.y)}
@@ -97,7 +91,7 @@ class _Predicting(Prediction, Autoencoder):
         return {**terms, "consistency": beta * self.consistency * self._inconsistency(module, batch, output, rng)}
 
     def _inconsistency(self, module: Any, batch: Batch, output: Tensor, rng: torch.Generator) -> Tensor:
-        """How far noise on x moves the predictions of the rows without a label; in mean over all rows."""
+        """Squared change of the predictions of unlabelled rows under noise on x, averaged over all rows."""
         noise = torch.empty_like(batch.x).normal_(generator=rng)
         x = torch.add(batch.shown, noise, alpha=float(self.noise_scale_ / self.scale_))
         nearby = self._link(module.predict(x, module.encode(x, rng)))
@@ -113,7 +107,7 @@ class _Predicting(Prediction, Autoencoder):
             self._start_at_linear_model(module, Subset(data, labelled[:: -(-len(labelled) // N_START)]), rng)
 
     def _start_at_linear_model(self, module: Any, labelled: Subset, rng: torch.Generator) -> None:
-        """Fit the layer from x alone, with the L2 penalty of LogisticRegression(C=1) and Ridge(alpha=1)."""
+        """Fit the layer on x alone, with the L2 penalty of LogisticRegression(C=1) or Ridge(alpha=1)."""
         n = len(labelled)
         everything = labelled[torch.arange(n, device=labelled.device)]
         share = float(Known.of(everything.y).count.mean()) / n
@@ -134,39 +128,43 @@ class _Predicting(Prediction, Autoencoder):
 
     def _output(self, module: Any, batch: Batch) -> Tensor:
         output = module.predict(batch.x, self._encode(module, batch))
-        return F.pad(output, (0, self._n_predictions() - output.shape[1]))  # alpha=1 has no layer that predicts
+        return F.pad(output, (0, self._n_predictions() - output.shape[1]))  # with alpha=1 no layer predicts
 
 
 class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
-    """A classifier and a code, learnt from few labelled and many unlabelled rows.
+    """Classifier and code, learnt from few labelled and many unlabelled rows.
 
-    The probabilities of the classes are linear in the code h = f(x) and in x, p(x) = softmax(W h +
-    V x + b). What is minimised is
+    The class probabilities depend linearly on the code h = f(x) and on x: p(x) = softmax(W h + V x + b). The loss is
 
         alpha E_rec + (1 - alpha) (E_CE + lambda E_cons).
 
-    E_rec is the reconstruction error in mean over all rows, as in ``Autoencoder``; E_CE is the
-    cross-entropy -log p_y(x) in mean over the labelled rows; and E_cons asks that noise does not
-    change what is predicted where no label is known: the sum over the unlabelled rows of
-    ||p(x) - p(x + e)||^2 over the number of all rows, where e is Gaussian and p(x) is held fixed.
-    So the boundaries between the classes move to where there are few rows.
+    - E_rec is the mean reconstruction error of all rows, as in ``Autoencoder``.
+    - E_CE is the mean cross-entropy -log p_y(x) of the labelled rows.
+    - E_cons asks that noise does not change the predictions of unlabelled rows. It is the sum of
+      ||p(x) - p(x + e)||^2 over the unlabelled rows, divided by the number of all rows. The noise e is Gaussian, and
+      no gradient flows through p(x). As a result, boundaries between classes move to regions with few rows.
 
-    Training starts at logistic regression on the labelled rows, W = 0.
+    Training starts at a logistic regression that is fitted to the labelled rows, with W = 0.
 
-    Rows whose label is -1, None or NaN are unlabelled; -1 among strings needs an array of objects.
-    If -1 and 1 are all that y holds, they are two classes, as elsewhere in scikit-learn, and a warning
-    tells so.
+    Rows whose label is -1, None or NaN are unlabelled. To mix -1 with string labels, use an array of dtype object. If
+    y contains only -1 and 1, they are two classes, as elsewhere in scikit-learn, and a warning is issued.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+    noise_scale_ : float
+        Standard deviation of the noise e, in units of X.
+    history_ : dict of str to list of float
+        As in ``Autoencoder``, with the terms "prediction" and "consistency". All terms include their weights.
+    module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
-    SemiSupervisedAutoencoderRegressor : The same for numbers.
-    skae.metrics.reconstruction_r2 : Scores the reconstruction; ``score`` is the accuracy.
-    sklearn.semi_supervised.LabelSpreading : No code, and a graph of all rows in memory.
+    SemiSupervisedAutoencoderRegressor : The same model for regression.
+    skae.metrics.reconstruction_r2 : Score of the reconstruction. ``score`` is the accuracy.
+    sklearn.semi_supervised.LabelSpreading : Learns no code, and keeps a graph of all rows in memory.
 
     References
     ----------
@@ -192,23 +190,23 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,)
-    Labels; -1, None or NaN where there is none. At least two classes must have one."""
+    Labels, and -1, None or NaN for rows without a label. At least two classes must occur."""
     }
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Take one pass over a chunk of rows, going on from where the last call ended.
+        """Update the model with one pass over a chunk of rows, and continue from the last call.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Finite numbers. The first chunk fixes the scale and the initial weights.
         y : array-like of shape (n_samples,)
-            Labels; -1, None or NaN where there is none. Later chunks may have none at all.
+            Labels, and -1, None or NaN for rows without a label. Later chunks may have no labels at all.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will come, for the first call; those of the first chunk if not given.
+            All classes that will occur, for the first call. None takes the classes of the first chunk.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, taken as they are so that chunks can be weighted too.
+            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
 
         Returns
         -------
@@ -218,47 +216,53 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
         Raises
         ------
         ValueError
-            As ``fit``; and if a label is not among the classes, or ``early_stopping=True``.
+            As for ``fit``, and if a label is not among the classes, or if ``early_stopping=True``.
         AttributeError
-            With ``solver="lbfgs"``, which needs all rows.
+            If ``solver="lbfgs"``, which needs all rows.
         """
         return super().partial_fit(X, Told(y, classes), sample_weight)
 
 
 class SemiSupervisedAutoencoderRegressor(NumberPrediction, _Predicting):
-    """A regression and a code, learnt from few rows of known and many of unknown y.
+    """Regression and code, learnt from few rows with known y and many rows with unknown y.
 
-    The prediction is linear in the code h = f(x) and in x, y_hat(x) = W h + V x + b. What is
-    minimised is
+    The prediction depends linearly on the code h = f(x) and on x: y_hat(x) = W h + V x + b. The loss is
 
         alpha E_rec + (1 - alpha) (E_y + lambda E_cons).
 
-    E_rec is the reconstruction error in mean over all rows, as in ``Autoencoder``; E_y is
-    ||y - y_hat(x)||^2 in mean over the rows where y is known; and E_cons asks that noise changes
-    the prediction little where it is not: the sum over those rows of ||y_hat(x) - y_hat(x + e)||^2
-    over the number of all rows, where e is Gaussian and y_hat(x) is held fixed.
+    - E_rec is the mean reconstruction error of all rows, as in ``Autoencoder``.
+    - E_y is the mean of ||y - y_hat(x)||^2 over the rows with known y.
+    - E_cons asks that noise changes the prediction little where y is unknown. It is the sum of
+      ||y_hat(x) - y_hat(x + e)||^2 over these rows, divided by the number of all rows. The noise e is Gaussian, and no
+      gradient flows through y_hat(x).
 
-    y is centred and scaled inside, column by column. Training starts at ridge regression on the
-    rows of known y, W = 0.
+    Internally each column of y is centred and scaled. Training starts at a ridge regression that is fitted to the
+    rows with known y, with W = 0.
 
     Parameters
     ----------
     alpha : float, default=0.5
-        Weight of the reconstruction, in [0, 1]. 1 is ``Autoencoder``, and nothing is learnt of y;
-        0 reconstructs nothing.
+        Weight of the reconstruction error, in [0, 1]. With 1 the model is an ``Autoencoder`` and learns nothing about
+        y. With 0 it learns no reconstruction.
     consistency : float, default=0.3
-        Weight lambda of the consistency under noise. At 0 rows of unknown y only help to
-        reconstruct.
+        Weight lambda of E_cons. With 0, rows with unknown y count only in the reconstruction error.
 
     Attributes
     ----------
     y_mean_, y_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation of the known y.
+    noise_scale_ : float
+        Standard deviation of the noise e, in units of X.
+    history_ : dict of str to list of float
+        As in ``Autoencoder``, with the terms "prediction" and "consistency", which are in units of ``y_scale_``
+        squared. All terms include their weights.
+    module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
-    SemiSupervisedAutoencoder : The same for classes.
-    skae.metrics.reconstruction_r2 : Scores the reconstruction; ``score`` is the R2 of y.
+    SemiSupervisedAutoencoder : The same model for classification.
+    skae.metrics.reconstruction_r2 : Score of the reconstruction. ``score`` is the R2 of y.
 
     References
     ----------
@@ -288,5 +292,5 @@ class SemiSupervisedAutoencoderRegressor(NumberPrediction, _Predicting):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,) or (n_samples, n_targets)
-    Numbers; NaN where they are unknown. Each column must have one."""
+    Target values, and NaN where they are unknown. Each column needs at least one known value."""
     }

@@ -1,4 +1,4 @@
-"""SparseAutoencoder: codes of which few units are active for each row."""
+"""SparseAutoencoder: codes in which only a few units are active for each row."""
 
 from __future__ import annotations
 
@@ -18,43 +18,52 @@ __all__ = ["SparseAutoencoder"]
 
 
 class SparseAutoencoder(Autoencoder):
-    """A dictionary of parts: each row is made of a few of many units.
+    """Autoencoder with a penalty that makes only a few of its many units active for each row.
 
-    The code h of a row costs, beside its reconstruction error,
+    The units form a dictionary of parts, and each row is composed of a few of them. The loss is the reconstruction
+    error plus the mean over the rows of a penalty on the code h:
 
     - "l1": lambda sum_j |h_j|
-    - "l2": lambda sum_j h_j^2, which shrinks but does not silence
+    - "l2": lambda sum_j h_j^2, which shrinks the code but does not set units to zero
     - "student_t": lambda sum_j log(1 + h_j^2)
     - "log": lambda sum_j log(1 + |h_j|)
 
-    in mean over the rows, or, for the penalty "kl", each unit is to be active with the mean rho:
-    lambda sum_j KL(rho || rho_j), where rho_j is the mean of h_j over the batch and KL(rho || r) =
-    rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)).
+    The penalty "kl" instead asks that each unit has the mean activation rho. It is lambda sum_j KL(rho || rho_j), where
+    rho_j is the mean of h_j over the batch and KL(rho || r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)).
 
-    Codes with more units than X has columns are usual. Encoder and decoder share their weights, so
-    that a code cannot escape the penalty by being small and its decoder's weights large.
+    Codes usually have more units than X has columns. Encoder and decoder share their weights. Otherwise a small code
+    with large decoder weights would evade the penalty.
 
     Parameters
     ----------
     sparsity : float, default=0.3
-        The weight lambda of the penalty.
+        Weight lambda of the penalty.
     penalty : {"l1", "l2", "student_t", "log", "kl"}, default="l1"
-        See above. "kl" needs a code in (0, 1), that is ``code_activation="logistic"``.
+        Kind of penalty, see above. "kl" needs a code in (0, 1), which ``code_activation="logistic"`` gives.
     sparsity_target : float, default=0.05
-        The mean activation rho of "kl"; the other penalties have none.
+        Target mean activation rho for "kl". The other penalties do not use it.
     hidden_layer_sizes : tuple of int, or int, default=()
-        Widths of the encoder's hidden layers; the decoder has the same in reverse.
+        Widths of the encoder's hidden layers. The decoder has the same widths in reverse order.
     code_activation : {"auto", "identity", "relu", ...}, default="auto"
-        "auto" is "logistic" for the penalty "kl" and "relu", whose zeros are exact, for the others.
+        Activation function of the code. "auto" is "logistic" for the penalty "kl". For the others it is "relu", which
+        sets units to exactly zero.
     tied_weights : bool, default=True
-        Whether the decoder's weights are the encoder's, transposed: W_d = W_e'.
+        Whether the decoder uses the encoder's weights, transposed: W_d = W_e'.
     learning_rate_init : float, default=0.01
-        Learning rate at the start. Lower it for a network with hidden layers.
+        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs". Lower it for a network with
+        hidden layers.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of float
+        As in ``Autoencoder``, with the term "sparsity", which includes its weight.
+    module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
-    skae.TopKAutoencoder : Exactly k active units a row.
-    skae.metrics.code_statistics : How many units are active.
+    skae.TopKAutoencoder : Exactly k active units per row.
+    skae.metrics.code_statistics : Number of active units.
 
     References
     ----------
@@ -90,7 +99,7 @@ class SparseAutoencoder(Autoencoder):
         super()._check_parameters()
         if self.penalty == "kl" and self.code_activation not in ("auto", "logistic"):
             raise ValueError(
-                f"penalty='kl' compares probabilities, but code_activation={self.code_activation!r} leaves (0, 1): "
+                f"penalty='kl' needs a code in (0, 1), but code_activation={self.code_activation!r} can leave it: "
                 "use code_activation='logistic' or 'auto'."
             )
 
@@ -102,7 +111,7 @@ class SparseAutoencoder(Autoencoder):
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)
         if self.penalty == "kl" and self.sparsity > 0.0:
-            with torch.no_grad():  # so that units start at about their target
+            with torch.no_grad():  # units start near their target
                 module.encoder.biases[-1].fill_(math.log(self.sparsity_target / (1 - self.sparsity_target)))
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
@@ -112,7 +121,7 @@ class SparseAutoencoder(Autoencoder):
         h, weight = neck.h, batch.weight
         if self.penalty == "kl":
             cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, weight))
-            cost = average(cost.sum(), weight)  # a batch counts by its weight, as its reconstruction does
+            cost = average(cost.sum(), weight)  # the batch's weight, as in its reconstruction error
         else:
             of_unit, slope_of_unit = PENALTIES[self.penalty]
             cost, slope = weighted_average(of_unit(h), weight), slope_of_unit(h)
@@ -122,5 +131,5 @@ class SparseAutoencoder(Autoencoder):
 
 
 def _mean_activation(h: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of each unit over a batch, whose weights may all be zero."""
+    """Mean of each unit over a batch. The weights may all be zero."""
     return h.mean(0) if weight is None else weight @ h / weight.sum().clamp_min(1e-12)

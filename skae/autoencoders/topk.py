@@ -1,4 +1,4 @@
-"""TopKAutoencoder: a dictionary of which each row uses k atoms."""
+"""TopKAutoencoder: a dictionary in which each row uses k atoms."""
 
 from __future__ import annotations
 
@@ -19,50 +19,51 @@ __all__ = ["TopKAutoencoder"]
 
 
 class TopKAutoencoder(Autoencoder):
-    """A dictionary of which each row uses k atoms: the k-sparse autoencoder.
+    """k-sparse autoencoder: each row is a sum of k atoms of a dictionary.
 
-    Of the units a(x W' + b) only the k largest of a row speak, and the row is rebuilt as a sum of k
-    atoms: h = top_k(a(x W' + b)) and x_hat = h D + c. With the default activation "relu" activations
-    are not negative, and a row with fewer than k positive ones has fewer active units. Sparsity is
-    set, not tuned, and no penalty shrinks the code.
+    For each row only the k largest of the units a(x W' + b) are active. The row is reconstructed as a sum of k atoms:
+    h = top_k(a(x W' + b)) and x_hat = h D + c. With the default activation "relu", units are never negative. A row with
+    fewer than k positive units then has fewer than k active ones. The number of active units is set directly, so there
+    is no penalty to tune, and none that shrinks the code.
 
-    A row is told by k numbers and by which k units they belong to, which is more than the k numbers
-    of a PCA. Dictionaries usually have more atoms than X has columns.
+    The code of a row is k numbers and the choice of k units. It holds more information than the k numbers of a PCA.
+    Dictionaries usually have more atoms than X has columns.
 
-    A unit that is never among the largest gets no gradient. To those that were silent for
-    ``dead_after`` rows an auxiliary loss gives one: the error that would be left if the strongest of
-    them, half as many as X has columns, spoke as well. It moves dead units only.
+    A unit that is never among the k largest gets no gradient from the reconstruction error. After ``dead_after`` rows
+    without being active it is called dead. An auxiliary loss gives dead units a gradient. It is the reconstruction
+    error that would remain if the strongest dead units were active too, half as many as X has columns. This loss
+    changes only dead units.
 
     Parameters
     ----------
     n_components : int, default=128
-        Units, the atoms of the dictionary.
+        Number of units, which is the number of atoms of the dictionary.
     k : int or "auto", default="auto"
-        Active units a row; "auto" is one in 16, but at least 1 and at most 32.
+        Number of active units per row. "auto" is one in 16 units, but at least 1 and at most 32.
     selection : {"row", "batch"}, default="row"
-        "row": the k largest of each row. "batch": in training the n k largest of a batch of n rows,
-        so that some rows get more units than others; afterwards those above a threshold, the running
-        mean of the smallest that was kept, so that a row's code depends on that row alone. Rows then
-        have k active units in mean only, and rows that were not trained on may have more.
+        "row" keeps the k largest units of each row. "batch" keeps the n k largest units of a training batch of n rows,
+        so that some rows get more units than others. After training, "batch" keeps the units above a threshold, so that
+        the code of a row depends on that row alone. The threshold is the running mean of the smallest unit that was
+        kept in training. Rows then have k active units on average only, and new rows may have more.
     unit_norm : bool, default=True
-        Whether atoms have norm one, so that activations can be compared.
+        Whether all atoms have norm one, so that activations of different units can be compared.
     auxiliary_weight : float, default=1.0
-        Weight of the auxiliary loss; 0 leaves dead units alone.
+        Weight of the auxiliary loss. 0 leaves dead units as they are.
     dead_after : int, default=5000
-        Rows of training, in all epochs together, after which a silent unit is dead. A unit is active
-        once in n_components / k rows in mean, and large dictionaries need a multiple of that.
+        Number of training rows, counted over all epochs, after which a unit that was not active is dead. On average a
+        unit is active once in n_components / k rows, and large dictionaries need a multiple of that.
     learning_rate_init : float, default=0.003
-        Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
+        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
     hidden_layer_sizes : tuple of int, or int, default=()
         Widths of the encoder's hidden layers. The decoder is linear.
     code_activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
 "softplus"}, default="relu"
-        The activation a, before the largest are chosen. "identity" is that of Makhzani and Frey.
+        Activation function a, applied before the largest units are chosen. Makhzani and Frey use "identity".
     tied_weights : bool, default=False
-        Whether the atoms are the rows of W, over their norms if ``unit_norm``. Only without hidden
-        layers.
+        Whether the atoms are the rows of W. With ``unit_norm`` each row is divided by its norm. Hidden layers are not
+        possible then.
     init : {"auto", "random"}, default="auto"
-        "auto": random atoms of norm one, and W = D. "random": the textbook network.
+        "auto" draws random atoms of norm one, and sets W = D. "random" draws random weights as in ``Autoencoder``.
 
     Attributes
     ----------
@@ -71,25 +72,26 @@ class TopKAutoencoder(Autoencoder):
     module_ : torch.nn.Module
         The fitted network.
     history_ : dict of str to list of float
-        An entry an epoch: "loss", its terms ("reconstruction", "auxiliary"), and "validation_loss"
-        with ``early_stopping``. The reconstruction is what must fall.
+        Training curves, with one value per epoch: "loss", its terms "reconstruction" and "auxiliary", and
+        "validation_loss" with ``early_stopping``. Without ``early_stopping``, training watches "reconstruction".
     loss_ : float
-        The reconstruction's loss with the weights that were kept.
+        Reconstruction loss of the weights that were kept, or their validation loss with ``early_stopping``.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     mean_ : ndarray of shape (n_features,)
         Mean of the training data.
     scale_ : float
-        Root mean variance of the columns, by which centred X is divided; 1 unless gaussian.
+        Square root of the mean variance of the columns, by which centred X is divided. It is 1 unless the
+        likelihood is gaussian.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if X had any.
+        Names of the columns, if X had any.
 
     See Also
     --------
-    skae.metrics.code_statistics : How many units are active, and how many are dead.
-    sklearn.decomposition.MiniBatchDictionaryLearning : Codes by an optimisation a row; better, slower.
+    skae.metrics.code_statistics : Numbers of active and of dead units.
+    sklearn.decomposition.MiniBatchDictionaryLearning : Optimises the code of each row, which is better but slower.
 
     References
     ----------
@@ -129,7 +131,7 @@ class TopKAutoencoder(Autoencoder):
 
     @property
     def components_(self) -> np.ndarray:
-        """The atoms D: x_hat = mean_ + scale_ (h D + c)."""
+        """The atoms D, in x_hat = mean_ + scale_ (h D + c)."""
         check_is_fitted(self)
         module: Any = self._ready_module()
         with torch.no_grad():
@@ -140,11 +142,13 @@ class TopKAutoencoder(Autoencoder):
         super()._check_parameters()
         if self.tied_weights and sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
             raise ValueError(
-                "tied_weights=True ties a linear decoder to the encoder, which must be linear too: "
+                "tied_weights=True needs an encoder without hidden layers, because the decoder has none: "
                 f"use hidden_layer_sizes=(), not {self.hidden_layer_sizes}."
             )
         if self.k != "auto" and self.k > self.n_components:
-            raise ValueError(f"k={self.k} of n_components={self.n_components} units cannot be active: lower k.")
+            raise ValueError(
+                f"k={self.k} is larger than n_components={self.n_components}, the number of units: lower k."
+            )
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = super()._architecture(n_features)

@@ -1,4 +1,4 @@
-"""What a new estimator is made of: the template, its parameters, and what passes through its hooks."""
+"""Building blocks of new estimators: the template, types of parameters, and the objects that hooks exchange."""
 
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Subset, Table

@@ -1,4 +1,4 @@
-"""Checks of X, codes and weights, whatever kind of array they come in, and what is told where they fail."""
+"""Checks of X, codes and sample weights for every kind of array, with their error messages."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, find_nonfinite, name_of
+from ..engine.data import Array, Source, find_nonfinite, name_of
+from ..engine.frame import Frame
 from ..engine.notices import warn
 from .compat import check_sample_weight
 
-__all__ = ["check_codes", "check_weight", "check_x", "require_positive", "warn_outside", "watcher"]
+__all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "warn_outside", "watcher"]
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
-    """X as an array of two dimensions and the right width, looked through for NaN if asked to."""
+    """Return X as a two-dimensional array of the right width. With ``look_through``, refuse NaN and infinity."""
     if isinstance(X, Tensor):
         X = _real(X)
         validate_data(estimator, _stand_in(X), reset=reset, ensure_all_finite=False)
@@ -40,7 +41,10 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
 
 
 def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
-    """What looks through batches of X for NaN while they are in the cache: ``look(index, x)``."""
+    """A function ``look(index, x)`` that refuses NaN in a batch of X while the batch is in the processor's cache.
+
+    None if scikit-learn is set to assume that all numbers are finite.
+    """
     if get_config()["assume_finite"]:
         return None
 
@@ -53,7 +57,7 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
 
 
 def check_codes(X: Any, n_columns: int, name: str) -> Array:
-    """Codes of an estimator of that name as an array of so many columns of finite numbers."""
+    """Check codes for ``inverse_transform``: finite numbers in ``n_columns`` columns. ``name`` is the estimator's."""
     codes = _real(X) if isinstance(X, Tensor) else X
     if isinstance(X, Tensor):
         check_array(_stand_in(codes), input_name="X")
@@ -70,7 +74,7 @@ def check_codes(X: Any, n_columns: int, name: str) -> Array:
 
 
 def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
-    """Weights as a new array of non-negative numbers, not all of them zero."""
+    """Return a copy of the sample weights: non-negative numbers, not all of them zero."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Tensor):
@@ -83,7 +87,21 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
 
 
 def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -> None:
-    """Warn of the first column with numbers outside [0, most], which something cannot describe."""
+    """Warn of the first column that has values outside [0, most].
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator that is fitted. It may know the names of the columns.
+    data : Arrays
+        The rows of X.
+    most : float
+        Upper end of the allowed range, which may be infinite.
+    what : str
+        The choice that cannot describe such values, for the message, such as "likelihood='bernoulli'".
+    cure : str
+        What to do about it, for the message.
+    """
     low, high = data.column_range()
     outside = np.flatnonzero((low < 0.0) | (high > most))
     if len(outside):
@@ -94,15 +112,34 @@ def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -
         )
 
 
+def frame_of(data: Source, name: str, standardize: bool) -> Frame:
+    """The frame of data of that name: with their mean and scale, or one that leaves rows as they are."""
+    mean, scale = data.moments()
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
+    return Frame(mean, scale) if standardize else Frame(mean, 1.0, centred=False)
+
+
 def require_positive(**numbers: int) -> None:
-    """Complain of numbers of samples, steps and the like that are no whole numbers of at least 1."""
+    """Raise an error for numbers that are not whole numbers of at least 1.
+
+    Parameters
+    ----------
+    **numbers : int
+        Numbers by their names, such as ``n_samples=5``.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a whole number of at least 1.
+    """
     wrong = [f"{name}={number!r}" for name, number in numbers.items() if not isinstance(number, Integral) or number < 1]
     if wrong:
         raise ValueError(f"{' and '.join(wrong)} must be a whole number of at least 1.")
 
 
 def _require_in_range(x: Tensor) -> None:
-    """Complain of numbers that are finite in X but not in the precision of the module."""
+    """Raise an error for numbers that are finite in X but not in the precision of the module."""
     if not bool(isfinite(x).all()):
         raise ValueError(
             f"X has values too large for dtype={name_of(x.dtype)!r}: rescale X, or fit with dtype='float64'."
@@ -120,18 +157,18 @@ def _require_finite(estimator: Any, X: Array, first_row: int = 0) -> None:
 
 
 def _column(estimator: Any, index: int) -> str:
-    """A column's name, or its number where there are no names."""
+    """The name of a column, or its number if there are no names."""
     names = getattr(estimator, "feature_names_in_", None)
     return str(index) if names is None else repr(str(names[index]))
 
 
 def _stand_in(X: Array) -> np.ndarray:
-    """An array of the shape of X that takes no memory, for checks that only look at the shape."""
+    """An array of the shape of X that takes no memory, for checks that look only at the shape."""
     return np.broadcast_to(np.float32(0), tuple(X.shape))
 
 
 def _real(X: Tensor) -> Tensor:
-    """A tensor as a dense float32 or float64 one."""
+    """A real tensor as a dense tensor of dtype float32 or float64."""
     if X.is_complex():
         raise ValueError("Complex data not supported: pass the real part, or real and imaginary parts side by side.")
     X = X.detach().to_dense() if X.layout != strided else X.detach()

@@ -1,4 +1,4 @@
-"""Every scikit-learn import that is private or moved between versions, in one place."""
+"""All imports from scikit-learn that are private, or that moved between its versions."""
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import Interval, Options, StrOptions

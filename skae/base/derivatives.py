@@ -1,6 +1,6 @@
-"""Derivatives of the code in the input: Jacobians, their singular values, and what drives a unit.
+"""Derivatives of the code with respect to the input: Jacobians, singular values, and activations of units.
 
-The functions take fitted estimators of this package and give back numpy arrays, in units of X.
+The functions take fitted estimators of this package and return numpy arrays in units of X.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 BLOCK = 2**22
-"""Entries of the Jacobians that are held at a time."""
+"""Number of entries of Jacobians that are in memory at a time."""
 
 
 def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
-    """Derivative of each component of the code in each feature, dh_j / dx_i, at each row.
+    """Jacobian dh_j / dx_i of the code at each row.
 
     Parameters
     ----------
@@ -43,14 +43,15 @@ def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
     Returns
     -------
     J : ndarray of shape (n_samples, n_components, n_features)
-        In units of the code over units of X, in the estimator's ``dtype``.
+        Derivatives of each component of the code in each feature, in units of the code per unit of X. The dtype is that
+        of the estimator.
 
     Raises
     ------
     TypeError
-        If the estimator is none of this package, or its code is not differentiable.
+        If the estimator is not from this package, or if its code is not differentiable.
     ValueError
-        If X is not what ``transform`` takes.
+        If ``transform`` would not accept X.
 
     Examples
     --------
@@ -67,7 +68,9 @@ def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
 
 
 def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
-    """Singular values of the code's Jacobian at each row: how far the code follows a small step.
+    """Singular values of the Jacobian of the code at each row.
+
+    A singular value s means that a small step of length e in some direction of X moves the code by s * e.
 
     Parameters
     ----------
@@ -78,14 +81,14 @@ def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
     Returns
     -------
     s : ndarray of shape (n_samples, min(n_components, n_features))
-        In descending order, in units of the code over units of X, in the estimator's ``dtype``.
+        Singular values in descending order, in units of the code per unit of X. The dtype is that of the estimator.
 
     Raises
     ------
     TypeError
-        If the estimator is none of this package, or its code is not differentiable.
+        If the estimator is not from this package, or if its code is not differentiable.
     ValueError
-        If X is not what ``transform`` takes.
+        If ``transform`` would not accept X.
 
     References
     ----------
@@ -98,25 +101,26 @@ def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
 
 
 def first_layer_weights(estimator: Any) -> np.ndarray:
-    """Weights of the layer that sees X, a row a unit: ``receptive_fields`` of the first layer."""
+    """Weights of the layer that sees X, with one row per unit. See ``receptive_fields``."""
     return receptive_fields(estimator, 1)
 
 
 def receptive_fields(estimator: Any, layer: int = 1) -> np.ndarray:
-    """Weights of a layer through those of the layers below, W_layer ... W_2 W_1, a row a unit.
+    """Weights of a layer as patterns in X: W_layer ... W_2 W_1, with one row per unit.
 
-    They are changes of the units' input by one unit of X, as far as layers below are linear (Lee,
-    Ekanadham and Ng, 2008). ``components_`` are taken as they are. An autoencoder's code contains the
-    linear projection that ``init="pca"`` gives it.
+    The patterns say how much the input of a unit changes per unit of X, as far as the layers below are linear (Lee,
+    Ekanadham and Ng, 2008). ``components_`` are returned unchanged. For the code of an autoencoder, the patterns
+    include the linear projection that comes with ``init="pca"``.
 
     Parameters
     ----------
     estimator : object
-        A fitted estimator with ``components_``, such as PCA or RBM; one of this package whose encoder
-        is a stack of dense layers; or one that is made of such layers and tells their fields by
-        ``_receptive_fields()``, from the rows up.
+        A fitted estimator of one of three kinds. It has ``components_``, such as PCA or RBM. Or it is from this package
+        and its encoder is a stack of dense layers. Or it consists of such estimators, and its method
+        ``_receptive_fields()`` lists the patterns of its layers, first layer first.
     layer : int, default=1
-        1 is the layer that sees X. Of an estimator that is made of layers, k is the code of ``layers_[k - 1]``.
+        Number of the layer. 1 is the layer that sees X. For an estimator made of layers, k is the code of
+        ``layers_[k - 1]``.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def receptive_fields(estimator: Any, layer: int = 1) -> np.ndarray:
     TypeError
         If the estimator has no such layers.
     ValueError
-        If it has fewer.
+        If the estimator has no layer of this number.
 
     References
     ----------
@@ -143,14 +147,14 @@ def receptive_fields(estimator: Any, layer: int = 1) -> np.ndarray:
         )
     if not isinstance(layer, Integral) or not 1 <= layer <= len(fields):
         raise ValueError(
-            f"There is no layer {layer!r} with receptive fields among {len(fields)} of {type(estimator).__name__}: "
+            f"layer={layer!r} is none of the {len(fields)} layers with receptive fields of {type(estimator).__name__}: "
             f"pass a whole number from 1 to {len(fields)}."
         )
     return np.array(fields[layer - 1], dtype=float)
 
 
 def _fields_of(estimator: Any) -> list[Any]:
-    """Receptive fields of all layers, from the rows up."""
+    """Receptive fields of all layers, first layer first."""
     if hasattr(estimator, "_receptive_fields"):
         return list(estimator._receptive_fields())
     if hasattr(estimator, "components_"):
@@ -160,9 +164,10 @@ def _fields_of(estimator: Any) -> list[Any]:
 
 
 def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
-    """Receptive fields of the dense layers of a module's encoder, in what it is shown; [] if it has none.
+    """Receptive fields of the dense layers of a module's encoder, on the scale of the module.
 
-    The last contain the module's linear projection, if it has one.
+    The list is empty if there are no such layers. The fields of the last layer include the module's linear projection,
+    if it has one.
     """
     weights = getattr(getattr(module, "encoder", None), "weights", ())
     if not weights or weights[0].shape[1] != n_inputs:
@@ -175,9 +180,9 @@ def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
 
 
 class UnitDrive:
-    """How strongly a unit of the code answers, and its gradient, in double precision.
+    """Activation of a unit of the code and its gradient in the input, in double precision.
 
-    Inputs are deviations d from the training mean, in units of X: the encoder sees mean_ + d.
+    Inputs are deviations d from the training mean, in units of X. The encoder sees mean_ + d.
 
     Parameters
     ----------
@@ -192,11 +197,11 @@ class UnitDrive:
         self.widest = max(self.n_features, *(p.shape[0] for p in estimator.module_.parameters()))
         self._estimator = estimator
         self._frame = estimator._frame
-        with torch.inference_mode(False):  # a copy: precision and gradients of the fitted module stay as they are
+        with torch.inference_mode(False):  # a copy, so that the fitted module does not change
             self._module = deepcopy(estimator.module_).to("cpu", torch.float64).requires_grad_(False)
 
     def __call__(self, d: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Activation of one unit a row, of shape (n,), and its gradient in d, of shape (n, n_features)."""
+        """The activation of one unit for each row of d, of shape (n,), and its gradient, of shape (n, n_features)."""
         with torch.inference_mode(False), torch.enable_grad():
             x = self._seen(d).requires_grad_()
             h = _differentiable(self._estimator, self._encode(x))
@@ -205,13 +210,16 @@ class UnitDrive:
         return driven.detach().numpy(), gradient.numpy() / self._frame.scale
 
     def atoms(self, units: np.ndarray) -> np.ndarray:
-        """What the decoder adds to the reconstruction of the mean when a unit rises by one; zero if it has no say."""
+        """Change of the reconstruction of the mean when a unit rises by one.
+
+        It is zero if the decoder does not return as many columns as X has.
+        """
         with torch.no_grad():
             h = self._encode(self._seen(np.zeros((1, self.n_features))))
             raised = h.repeat(len(units), 1)
             raised[torch.arange(len(units)), torch.from_numpy(units)] += 1.0
             atoms = self._decode(raised) - self._decode(h)
-        # The decoder may have learnt to give back something else than X.
+        # The decoder may have been trained to return another array than X.
         fits = atoms.shape[1] == self.n_features
         return atoms.numpy() if fits else np.zeros((len(units), self.n_features))
 
@@ -243,7 +251,7 @@ def _jacobians(estimator: Any, module: Any, batch: Batch) -> Tensor:
 
 
 def _singular_values(estimator: Any, module: Any, batch: Batch) -> Tensor:
-    """Singular values of the Jacobians at the rows of a batch, found in double precision."""
+    """Singular values of the Jacobians at the rows of a batch, computed in double precision."""
     found = [
         np.linalg.svd(estimator._frame.pull_back(J).cpu().numpy().astype(np.float64), compute_uv=False)
         for J in _blocks(estimator, module, batch)
@@ -252,7 +260,7 @@ def _singular_values(estimator: Any, module: Any, batch: Batch) -> Tensor:
 
 
 def _blocks(estimator: Any, module: Any, batch: Batch) -> Iterator[Tensor]:
-    """Jacobians at some rows at a time, in units that the module sees."""
+    """Jacobians of a few rows at a time, on the scale of the module."""
     n, n_features = batch.x.shape
     for rows in chunks(n, estimator._n_features_out * n_features, BLOCK):
         y = None if batch.y is None else batch.y[rows]
@@ -264,9 +272,9 @@ def _blocks(estimator: Any, module: Any, batch: Batch) -> Iterator[Tensor]:
 
 
 def _jacobian(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Jacobians at a batch of rows, of shape (n, n_components, n_features): a backward pass a component.
+    """Jacobians at a batch of rows, of shape (n, n_components, n_features), by one backward pass per component.
 
-    A row's code depends on that row alone, so that the gradient of a sum over rows is that of each.
+    The code of a row depends on that row alone. So the gradient of a sum over rows holds the gradient of each row.
     """
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()

@@ -1,8 +1,8 @@
-"""Encoding: what a fitted module does with rows, a chunk at a time."""
+"""Encoding: what a fitted estimator does with rows, one chunk at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,17 +26,17 @@ __all__ = ["Encoding", "widest"]
 
 CPU = torch.device("cpu")
 CHUNK_BYTES = 2**22
-"""Rows are encoded in chunks of this size: measured, on both sides the processor waits for memory."""
+"""Size of the chunks in which rows are encoded. Measurements show that smaller and larger chunks are slower."""
 
 
 def widest(module: Any) -> int:
-    """Numbers that a row takes at its widest on the way through a module, which may say so itself."""
+    """Largest number of values that any layer of a module has per row. A module may give it as ``widest``."""
     outputs = (p.shape[0] for p in module.parameters() if p.ndim > 1)
     return int(module.widest) if hasattr(module, "widest") else max(outputs, default=1)
 
 
 class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """``transform``, and all that a fitted estimator needs to go through rows, to be saved and to be moved."""
+    """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
     device: str
     dtype: str
@@ -48,16 +48,16 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     _optimizer: Optimizer
     _rng: torch.Generator
     _frame: Frame
-    """How the module sees X."""
+    """Offset and scale with which the module sees X."""
     _target_frame: Frame | None = None
-    """How it sees y, where y is framed too."""
+    """Offset and scale with which the module sees y, if y is scaled too."""
 
     # ---------------------------------------------------------------- hooks of a variant
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
-        """X, y and weights, checked, as a source of batches.
+        """Check X, y and the sample weights, and return them as a source of batches.
 
-        ``reset`` is True where a fit starts, False where it goes on, and None where a fitted model is used.
+        ``reset`` is True when a fit starts, False when it continues, and None when a fitted model is used.
         """
         X = check_x(self, X, reset=bool(reset), look_through=reset is not None)
         n_samples = X.shape[0]
@@ -66,15 +66,15 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return Arrays(X, weight, self._targets(y, n_samples, weight, reset) if asked else None)
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
-        """What a batch holds of y, checked, as a table of numbers with a row for each row of X; or None."""
+        """Check y and return it as a table of numbers with one row per row of X, or None if batches need no y."""
         return None
 
     def _encode(self, module: Any, batch: Any) -> Tensor:
-        """The code of a batch, free of noise."""
+        """The code of a batch, computed without noise."""
         raise NotImplementedError
 
     def _new_module(self) -> nn.Module:
-        """A module as ``_spec`` describes it, not yet initialised."""
+        """A new module with the arguments in ``_spec``, not yet initialised."""
         return self._Module(**self._spec)
 
     # ---------------------------------------------------------------- for users
@@ -86,11 +86,11 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     @property
     def scale_(self) -> float | np.ndarray:
-        """What centred X is divided by."""
+        """Scale by which centred X is divided."""
         return self._frame.scale
 
     def transform(self, X: Any) -> Any:
-        """Encode.
+        """Encode rows.
 
         Parameters
         ----------
@@ -99,16 +99,16 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
-            The code of each row, in the estimator's ``dtype``. A tensor where X is one and
-            scikit-learn's ``array_api_dispatch`` is on.
+            The code of each row, in the estimator's ``dtype``. It is a tensor if X is a tensor and scikit-learn's
+            ``array_api_dispatch`` is on.
         """
         return self._map(self._encode, X, like=X)
 
     def jacobian_singular_values(self, X: Any) -> np.ndarray:
-        """Singular values of the code's derivative J = dh/dx at each row.
+        """Singular values of the derivative J = dh/dx of the code at each row.
 
-        The code follows directions of large singular values; it is blind to the others. Their
-        squares sum to ||J||_F^2, which a contractive autoencoder penalises.
+        The code follows directions with large singular values and ignores the others. The squares of the singular
+        values sum to ||J||_F^2, which a contractive autoencoder penalises.
 
         Parameters
         ----------
@@ -117,16 +117,17 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         values : ndarray of shape (n_samples, min(n_components, n_features))
-            In descending order, in units of the code over units of X.
+            Singular values in descending order, in units of the code per unit of X.
         """
         return jacobian_singular_values(self, X)
 
     # ---------------------------------------------------------------- rows through the module
 
     def _map(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None, like: Any = None) -> Any:
-        """One array of ``function(module, batch)`` for all rows.
+        """Apply ``function(module, batch)`` to all rows and return the results as one array.
 
-        It is a tensor beside ``like`` if that is one and scikit-learn's array-API dispatch is on.
+        The result is a tensor on the device of ``like``, if ``like`` is a tensor and scikit-learn's array API dispatch
+        is on.
         """
         data = self._ready_source(X, y)
         if isinstance(like, Tensor) and get_config()["array_api_dispatch"]:
@@ -134,17 +135,18 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self._collect(function, data).numpy()
 
     def _ready_source(self, X: Any, y: Any = None) -> Source:
-        """X and y, checked and as the module sees them, which is then on its device."""
+        """Check X and y, and return them as the module sees them, after moving the module to its device."""
         check_is_fitted(self)
         data = self._source(X, y)
         self._ready_module()
         return self._seen(data, self._flat.theta.dtype, self._flat.theta.device)
 
     def _collect(self, function: Callable[[Any, Any], Tensor], data: Source, place: torch.device = CPU) -> Tensor:
-        """One tensor of ``function(module, batch)`` for all rows of a source, a chunk of rows at a time."""
+        """Apply ``function(module, batch)`` to all rows of a source, chunk by chunk, and return one tensor."""
         out: Tensor | None = None
+        itemsize = self._flat.theta.dtype.itemsize
         with torch.no_grad():
-            for rows in self._chunks(data):
+            for rows in chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // itemsize):
                 values = function(self.module_, data[rows])
                 if out is None:
                     out = torch.empty((len(data), *values.shape[1:]), dtype=values.dtype, device=place)
@@ -152,12 +154,11 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         assert out is not None
         return out
 
-    def _chunks(self, data: Source) -> Iterator[slice]:
-        """Slices of rows that fit into the processor's cache on their way through the module."""
-        return chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // self._flat.theta.dtype.itemsize)
-
     def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
-        """A source as the module sees it; looked through for NaN unless it is kept, and was looked through before."""
+        """A source as the module sees it. Its batches are checked for NaN, unless ``resident``.
+
+        A resident source is converted as a whole, for a fit, and has been checked before.
+        """
         look = watcher(self, data.X) if isinstance(data, Arrays) and not resident else None
         return data.seen(self._frame, self._target_frame, dtype, device, resident, look)
 
@@ -171,7 +172,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return hasattr(self, "module_")
 
     def _ready_module(self) -> nn.Module:
-        """The module on the device asked for, or on the CPU where that is not there."""
+        """The module on the requested device, or on the CPU if that device is not available."""
         try:
             device = resolve_device(self.device, name_of(self._flat.theta.dtype))
         except ValueError as error:
@@ -187,7 +188,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
 
     def _noise(self, random_state: Any = None) -> torch.Generator:
-        """A generator for samples on the module's device; None is the estimator's own seed."""
+        """A generator of random numbers on the module's device. None uses the estimator's own seed."""
         seeds = new_generator(self.random_state if random_state is None else random_state)
         return spawn(seeds, self._flat.theta.device)
 

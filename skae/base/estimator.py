@@ -1,8 +1,8 @@
 """TorchEstimator: the template of every fit.
 
-A variant fills hooks. ``_architecture`` says of which numbers and strings the module is made, and
-``_loss`` returns the named terms of the objective; few variants need more. Parameters, validation,
-devices and the loop are here and on the floors below.
+A variant fills in hooks, and few variants need more than two. ``_architecture`` returns the numbers and strings that
+define the module. ``_loss`` returns the named terms of the objective. Parameters, validation, devices and the
+training loop are handled here and in the folders below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -19,11 +18,11 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.frame import Frame
 from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
+from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
 from .params import (
@@ -41,23 +40,23 @@ from .params import (
 )
 from .state import new_generator, unchanged_on_error
 
-__all__ = ["Run", "TorchEstimator"]
+__all__ = ["Run", "TorchEstimator", "threads_of"]
 
 SMALL_STEP = 2**25
-"""Multiplications of a step below which a second thread brings nothing, and costs if it is busy."""
+"""Multiplications per step below which a second thread does not help, and costs time if it is busy."""
 SMALL_TABLE = 2**20
-"""Entries up to which rows are sorted to find the equal ones; it takes less than a second."""
+"""Largest number of entries for which rows are sorted to find equal ones. This takes less than a second."""
 
 
 class Run(NamedTuple):
-    """What a call of ``fit`` or ``partial_fit`` is to do."""
+    """What a call of ``fit`` or ``partial_fit`` has to do."""
 
     resume: bool = False
-    """Go on from the last call."""
+    """Continue from the last call."""
     partial: bool = False
-    """Take one pass over a chunk, whose weights count as they are."""
+    """Take one pass over a chunk, and do not normalise its sample weights."""
     train: bool = True
-    """False leaves all weights at those that training would start from."""
+    """False initialises the weights and does not train them."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
@@ -68,46 +67,48 @@ class TorchEstimator(Encoding):
     Parameters
     ----------
     solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
-        Rule by which gradients move the weights. "lbfgs" takes all rows in one batch and finds
-        its own step length; it is meant for small data.
+        Optimisation algorithm. "lbfgs" takes all rows in one batch and finds its own step length. It is meant for small
+        data.
     learning_rate_init : float, default=0.001
-        Learning rate at the start, or at the height of "one_cycle". Not used by "lbfgs".
+        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
     learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
-        Its course over ``max_iter`` epochs. ``partial_fit`` keeps it constant, and "lbfgs" has none.
+        Schedule of the learning rate over ``max_iter`` epochs. ``partial_fit`` keeps it constant. Not used by "lbfgs".
     momentum : float, default=0.9
-        Momentum of "sgd".
+        Momentum. Only used by "sgd".
     weight_decay : float, default=0.0
-        L2 penalty of the weights, not of biases: decoupled from the gradient in "adamw", added to
-        it in the others.
+        L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
+        it to the gradient.
     max_grad_norm : float or None, default=None
-        Scale a step's gradient down to this norm. Not used by "lbfgs".
+        Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit. Not
+        used by "lbfgs".
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is min(200, n_samples). "lbfgs" takes all.
+        Number of rows per step. "auto" is min(200, n_samples). "lbfgs" takes all rows.
     max_iter : int, default=100
-        Epochs at the most.
+        Maximum number of epochs.
     tol : float, default=0.0001
-        Training stops when, for ``n_iter_no_change`` epochs in a row, none has brought the loss down
-        by this fraction of the lowest before.
+        Training stops after ``n_iter_no_change`` epochs in a row without improvement. An epoch is an improvement if it
+        lowers the loss by at least this fraction of the lowest loss before. A training loss with noise, such as
+        dropout, is not watched.
     n_iter_no_change : int, default=10
-        See ``tol``.
+        Number of epochs without improvement after which training stops, see ``tol``.
     early_stopping : bool, default=False
-        Watch the loss on held-out rows instead of the training loss.
+        Whether to watch the loss of held-out rows instead of the training loss.
     validation_fraction : float, default=0.1
         Fraction of the rows that ``early_stopping`` holds out.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new order. "lbfgs" has no use for one.
+        Whether to take the rows in a new order in each epoch. Not used by "lbfgs".
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit: weights, optimizer, random numbers. What "lbfgs"
-        knows of the curvature is not saved in a pickle.
+        Whether ``fit`` continues from the last fit, with its weights, optimizer and random numbers. A pickle does not
+        hold the curvature that "lbfgs" has estimated.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints a line an epoch.
+        0 is silent, 1 shows a progress bar, 2 prints one line per epoch.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the order of rows and all noise. An int makes fits repeatable
-        on the same device, number of threads and versions. No global generator is touched.
+        Seed of the initial weights, of the order of the rows and of all noise. With an int, results are reproducible on
+        the same device, with the same number of threads and the same versions. Global random generators are not used.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps"; "auto" takes an accelerator if there is one.
+        "cpu", "cuda", "cuda:1" or "mps". "auto" is an accelerator if there is one, and otherwise the CPU.
     dtype : {"float32", "float64"}, default="float32"
-        Precision in which everything is computed and returned.
+        Precision of all computations and results.
     """
 
     solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"
@@ -132,11 +133,11 @@ class TorchEstimator(Encoding):
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _own_doc: ClassVar[str | None] = __doc__
     _y_doc: ClassVar[dict[str, str]] = {}
-    """What "y" is in the documentation of a method, by its name."""
+    """Entry of "y" in the docstring of a method, by the name of the method."""
     _monitor: ClassVar[str | None] = "loss"
-    """The history's name of what must fall; None where the terms are no objective, and the history has no "loss"."""
+    """The curve of the history that training watches. None if the terms do not sum to an objective, the "loss"."""
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
-    """Decay of the moments of "adam" and "adamw"; (0.5, 0.999) keeps adversaries stable."""
+    """Decay rates of the moments of "adam" and "adamw". (0.5, 0.999) makes adversarial training stable."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -152,31 +153,34 @@ class TorchEstimator(Encoding):
     # ---------------------------------------------------------------- hooks of a variant
 
     def _check_parameters(self) -> None:
-        """Complain of parameters that do not go together; nothing is known of the data yet."""
+        """Raise an error for parameters that contradict each other. The data are not known yet."""
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
-        """Arguments of ``_Module``, all of them numbers, strings, tuples or None."""
+        """Arguments of ``_Module``. They may be numbers, strings, tuples or None."""
         raise NotImplementedError
 
     def _pretrain(self, data: Source, run: Run) -> None:
-        """Learn what the module is made of: the layers of a stack, before the stack. The rows are as they came."""
+        """Learn parts of the model before the module is built, such as the layers of a stack.
+
+        ``data`` holds the checked rows, on the scale of X and with the user's sample weights.
+        """
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
-        """Set the weights of a new module, given the data it will be fitted to."""
+        """Set the weights of a new module. ``data`` are the rows it will be fitted to."""
         raise NotImplementedError
 
     def _loss(self, module: Any, batch: Any, rng: torch.Generator | None) -> Terms:
-        """Named terms of the objective, differentiable.
+        """Named terms of the objective, as differentiable scalars.
 
-        Without a generator there is no noise, or, where the objective is an expectation over noise,
-        common noise: the same for all rows and in every call.
+        ``rng`` draws the noise. If it is None, the loss has no noise. If the objective is an expectation over noise,
+        None means common noise: the same draws for all rows and in every call.
         """
         raise NotImplementedError
 
     def _step(self, module: Any, batch: Any, rng: torch.Generator) -> Terms | Move:
-        """Leave the gradient of a batch in the module's parameters, and return the terms.
+        """Write the gradient of a batch into the module's parameters, and return the terms of the loss.
 
-        A step that moves only some parts of the parameters returns a ``Move``, which names them.
+        A step that changes only some parts of the parameters returns a ``Move`` that names them.
         """
         return backward(self._loss(module, batch, rng))
 
@@ -185,14 +189,14 @@ class TorchEstimator(Encoding):
         return True
 
     def _conclude(self, data: Any) -> None:
-        """Measure, on the data just learnt from, what a fitted model needs beside its weights."""
+        """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
     def _rows_are_independent(self) -> bool:
-        """Whether the loss is, but for its noise, a weighted sum over rows: no row looks at another."""
+        """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
 
     def _is_noisy(self) -> bool:
-        """Whether the loss in training draws noise, so that the luckiest epoch is not the best."""
+        """Whether the training loss contains noise. Then the epoch of the lowest loss need not be the best."""
         return False
 
     def _rate(self) -> float:
@@ -200,23 +204,23 @@ class TorchEstimator(Encoding):
         return float(self.learning_rate_init)
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
-        """What the history tells of the weights after each epoch; "validation_loss" of held-out rows must fall."""
+        """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""
         return {} if held_out is None else {"validation_loss": self._mean_loss(held_out)}
 
     # ---------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn from the rows of X.
+        """Fit the model to the rows of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers. A memory map of float32 or float64 may be larger than memory.
+            Finite numbers. A memory map of dtype float32 or float64 may be larger than memory.
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows; only their ratios matter.
+            Non-negative weights of the rows. Only their ratios matter.
 
         Returns
         -------
@@ -226,22 +230,22 @@ class TorchEstimator(Encoding):
         Raises
         ------
         ValueError
-            If X, y or a parameter is not as described, or if the loss becomes NaN or infinite. The
-            estimator is then as it was before.
+            If X, y or a parameter is not as described, or if the loss becomes NaN or infinite. The estimator then stays
+            as it was before the call.
         """
         with unchanged_on_error(self):
             self._fit(X, y, sample_weight)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool = False, train: bool = True) -> None:
-        """Fit; ``train=False`` leaves the weights at those that training would start from."""
+        """Fit. With ``train=False`` the weights are initialised but not trained."""
         resolve_device(self.device, self.dtype)
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
         self._check_parameters()
         self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
 
     def _learn(self, data: Source, run: Run) -> None:
-        """Fit to a source that was checked."""
+        """Fit to a source that has been checked."""
         if run.resume:
             self._require_same_architecture(data.width)
         else:
@@ -260,16 +264,16 @@ class TorchEstimator(Encoding):
             self._build(data, device)
         elif not is_on(self._flat.theta, device):
             self._move(device)
-        with self._threads(device, len(data)):
+        with threads_of(self, device, len(data)):
             self._train(data, run)
             self._conclude(data)
 
     def _learnt(self, data: Source, run: Run) -> Source:
-        """The rows to learn from: equal ones merged where order plays no part, and weights whose mean is 1."""
+        """The rows to learn from. Equal rows are merged where their order does not matter, and the mean weight is 1."""
         return data if run.partial else data.learnt(self._is_one_batch(len(data), data.width))
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
-        """Whether order and multiplicity of rows play no part in a fit, and are quickly taken away."""
+        """Whether the order of the rows does not matter in a fit, and the table is small enough to merge equal rows."""
         one_batch = n_samples <= self._batch_size(n_samples) and not self.early_stopping
         return one_batch and n_samples * n_features <= SMALL_TABLE and self._rows_are_independent()
 
@@ -279,14 +283,8 @@ class TorchEstimator(Encoding):
         return min(200, n_samples) if self.batch_size == "auto" else int(self.batch_size)
 
     def _measure(self, data: Source) -> None:
-        """Set the frame in which the module sees the data, and what else a fit reads off them."""
-        self._frame = self._frame_of(data, "X")
-
-    def _frame_of(self, data: Source, name: str) -> Frame:
-        mean, scale = data.moments()
-        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-            raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
-        return Frame(mean, scale) if self._standardizes() else Frame(mean, 1.0, centred=False)
+        """Measure the frame in which the module sees the data, and what else a fit needs to know about them."""
+        self._frame = frame_of(data, "X", self._standardizes())
 
     def _build(self, data: Source, device: torch.device) -> None:
         self._spec = self._architecture(data.width)
@@ -304,7 +302,7 @@ class TorchEstimator(Encoding):
             lambda batch: self._step(self.module_, batch, noise),
             train,
             self._flat,
-            self._configure_optimizer(),
+            optimizer_of(self),
             plan,
             self._rng,
             lambda: self._examine(train, held_out),
@@ -313,14 +311,14 @@ class TorchEstimator(Encoding):
         self.n_iter_ = max([1, *map(len, self.history_.values())])
         self.loss_ = outcome.loss
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
-            settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which settles within it"
+            settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which lowers the rate to zero"
             warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
             )
 
     def _split(self, data: Source) -> tuple[Source, Subset | None]:
-        """Rows to train on, and rows to watch if ``early_stopping`` asks for them."""
+        """Rows to train on, and held-out rows if ``early_stopping``."""
         if not self.early_stopping:
             return data, None
         counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
@@ -337,17 +335,8 @@ class TorchEstimator(Encoding):
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
         return float(total)
 
-    def _configure_optimizer(self) -> Optimizer:
-        optimizer = self._optimizer
-        if optimizer.rule != self.solver:
-            optimizer = self._optimizer = Optimizer(self.solver)
-        optimizer.weight_decay = float(self.weight_decay)
-        optimizer.momentum = float(self.momentum)
-        optimizer.max_grad_norm = self.max_grad_norm
-        optimizer.beta1, optimizer.beta2 = self._betas
-        return optimizer
-
     def _plan(self, n_samples: int, run: Run) -> Plan:
+        watched = "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
         return Plan(
             batch_size=self._batch_size(n_samples),
             max_iter=0 if not run.train else 1 if run.partial else int(self.max_iter),
@@ -357,17 +346,9 @@ class TorchEstimator(Encoding):
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
             verbose=int(self.verbose),
-            monitor=None if run.partial else self._watched(),
+            monitor=None if run.partial else watched,
             objective=self._monitor is not None,
         )
-
-    def _watched(self) -> str | None:
-        return "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
-
-    def _threads(self, device: torch.device, n_samples: int) -> Any:
-        of_row = max(self._flat.theta.numel(), getattr(self.module_, "multiplications", 0))
-        work = of_row * self._batch_size(n_samples)
-        return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
@@ -376,8 +357,8 @@ class TorchEstimator(Encoding):
             changed.append("dtype")
         if changed:
             raise ValueError(
-                f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained on: "
-                "restore it, or call fit with warm_start=False."
+                f"{', '.join(changed)} changed since the last fit, so its weights cannot be trained further: "
+                "restore the old value, or call fit with warm_start=False."
             )
 
     def __sklearn_tags__(self) -> Any:
@@ -385,3 +366,22 @@ class TorchEstimator(Encoding):
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimizer of an estimator with its parameters as they are now. Another solver has no moments yet."""
+    if estimator._optimizer.rule != estimator.solver:
+        estimator._optimizer = Optimizer(estimator.solver)
+    optimizer: Optimizer = estimator._optimizer
+    optimizer.weight_decay = float(estimator.weight_decay)
+    optimizer.momentum = float(estimator.momentum)
+    optimizer.max_grad_norm = estimator.max_grad_norm
+    optimizer.beta1, optimizer.beta2 = estimator._betas
+    return optimizer
+
+
+def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
+    """A limit of one thread where the steps are small."""
+    of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
+    work = of_row * estimator._batch_size(n_samples)
+    return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()

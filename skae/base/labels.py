@@ -1,4 +1,4 @@
-"""What y may hold where some of it is unknown: labels of every kind, or numbers."""
+"""Reading y, some of which may be unknown: labels of any kind, or numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..engine import notices
 __all__ = ["UNLABELLED", "Labels", "Told", "is_missing", "moments_of_known", "numbers", "read_classes", "read_labels"]
 
 UNLABELLED = "-1, None or NaN"
-"""How a row without a label is marked, in words."""
+"""The marks of a row without a label, for messages."""
 
 
 class Told(NamedTuple):
-    """Labels, and all the classes that there are."""
+    """Labels, together with all classes that can occur."""
 
     y: Any
     classes: Any
@@ -28,39 +28,39 @@ class Labels(NamedTuple):
     """The labels of some rows."""
 
     present: np.ndarray
-    """Which rows have one; it may still be -1."""
+    """Mask of the rows that have a label. The label may still be -1."""
     values: np.ndarray
-    """Theirs, in order."""
+    """The labels of these rows, in order."""
     classes: np.ndarray | None = None
-    """All that there are, if told."""
+    """All classes, if they were given."""
 
     def distinct(self, weight: np.ndarray | None) -> np.ndarray:
-        """The classes: all labels of rows that count but -1, unless -1 and 1 are all that there is."""
+        """The classes: all labels of rows with positive weight but -1. If only -1 and 1 occur, both are classes."""
         counted = self.values if weight is None else self.values[weight[self.present] > 0]
         found = np.unique(counted)
         if found.tolist() == [-1, 1]:
             notices.warn(
-                "y holds nothing but -1 and 1, which are taken for two classes: if -1 means that there is no "
-                "label, then only one class has one; mark such rows by NaN if you meant otherwise."
+                "y holds only -1 and 1, which are taken as two classes. If -1 was meant as 'no label', mark those "
+                "rows with NaN instead; then y has only one class, and at least two are needed."
             )
             return found
         return _at_least_two(found[found != -1])
 
 
 def read_labels(y: Any, name: str) -> Labels:
-    """Look through the labels of a classifier."""
+    """Check the labels of a classifier and find the rows that have one."""
     _require_y(y, name)
     column = column_or_1d(_array(y), warn=True)
     present = ~_missing(column)
     if column.dtype.kind == "O" and any(isinstance(label, str) for label in set(column[present].tolist())):
-        present[present] = column[present] != -1  # numbers keep theirs until it is known whether -1 is a class
+        present[present] = column[present] != -1  # among numbers it is not known yet whether -1 is a class
     values = column[present]
     if values.dtype.kind == "O":
         values = _of_one_kind(values)
     if values.dtype.kind in "US" and (values == np.array("-1", values.dtype)).any():
         raise ValueError(
-            "y holds the text '-1', which is what numpy makes of -1 among strings: use an array of dtype=object, "
-            "where -1 means unlabelled, or another name for that class."
+            "y holds the text '-1', which numpy makes of the number -1 among strings: use an array of dtype=object to "
+            "mark rows as unlabelled, or another name for that class."
         )
     if values.dtype.kind == "f" and np.isinf(values).any():
         raise ValueError(f"y has an infinite label: pass classes, or {UNLABELLED} where there is none.")
@@ -69,25 +69,25 @@ def read_labels(y: Any, name: str) -> Labels:
 
 
 def read_classes(classes: Any) -> np.ndarray:
-    """Look through the classes that ``partial_fit`` is told."""
+    """Check the classes that are passed to ``partial_fit``."""
     return _at_least_two(np.unique(read_labels(classes, "partial_fit").values))
 
 
 def numbers(y: Any, name: str) -> np.ndarray:
-    """Look through the targets of a regression: numbers, NaN where they are unknown."""
+    """Check the targets of a regression, which are NaN where unknown."""
     _require_y(y, name)
     try:
         array = np.asarray(_array(y), dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError("y must hold numbers, with NaN where they are unknown: it has something else in it.") from None
+        raise ValueError("y must hold numbers, with NaN where they are unknown, but it holds something else.") from None
     if array.ndim not in (1, 2):
-        raise ValueError(f"y must have one or two dimensions, and not the shape {array.shape}.")
+        raise ValueError(f"y must have one or two dimensions, but its shape is {array.shape}.")
     values: np.ndarray = check_array(array, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
     return values
 
 
 def moments_of_known(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column where it is known; 1 for a constant column."""
+    """Mean and standard deviation of the known values of each column. The deviation of a constant column is 1."""
     w = ~np.isnan(y) * (1.0 if weight is None else weight[:, None])
     total = w.sum(axis=0)
     if (total == 0).any():
@@ -104,9 +104,7 @@ def moments_of_known(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarr
 
 def _require_y(y: Any, name: str) -> None:
     if y is None:
-        raise ValueError(
-            f"{name} requires y to be passed, but the target y is None: pass what is known of it, or use Autoencoder."
-        )
+        raise ValueError(f"{name} requires y to be passed, but the target y is None: pass y, or use Autoencoder.")
 
 
 def _array(y: Any) -> Any:
@@ -122,12 +120,12 @@ def _missing(column: np.ndarray) -> np.ndarray:
 
 
 def is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN or pandas' NA, which is not even equal to itself."""
+    """Whether a label is None, NaN or pandas' NA. NA cannot be compared, not even with itself."""
     return label is None or type(label).__name__ == "NAType" or bool(label != label)
 
 
 def _of_one_kind(values: np.ndarray) -> np.ndarray:
-    """Labels of an array of objects, all of them strings or all of them numbers; among strings -1 is dropped before."""
+    """Labels of an object array as an array of strings or of numbers. Among strings, -1 was dropped before."""
     texts = {isinstance(label, str) for label in set(values.tolist())}
     if texts == {True, False}:
         raise ValueError(f"y mixes strings and other labels: use one kind, and {UNLABELLED} where there is none.")

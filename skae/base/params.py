@@ -1,7 +1,14 @@
-"""Typed fields of an estimator become its constructor, its validation and its documentation.
+"""Typed fields of an estimator, which define its constructor, its validation and its documentation.
 
-An annotation says what a parameter may be: ``bool``, ``Literal[...]``, ``X | None``, or one of the
-ranges below. ``Annotated`` carries scikit-learn's own constraints, so that they can be mixed.
+The annotation of a field says which values the parameter may have: ``bool``, ``Literal[...]``, ``X | None``, or one of
+the types below. ``Annotated`` holds constraints of scikit-learn, so both kinds can be combined.
+
+- ``Positive`` and ``NonNegative``: a number above 0, or of at least 0.
+- ``Fraction`` and ``Probability``: a number in (0, 1), or in [0, 1).
+- ``PositiveInt`` and ``NonNegativeInt``: a whole number of at least 1, or of at least 0.
+- ``Sizes``: one whole number of at least 1, or several. ``sizes_of`` reads them.
+- ``Pair``: two numbers.
+- ``RandomState`` and ``Verbosity``: as in scikit-learn.
 """
 
 from __future__ import annotations
@@ -51,13 +58,13 @@ Verbosity: TypeAlias = Annotated[int, "verbose"]
 
 
 def constraints(cls: type) -> dict[str, list[Any]]:
-    """scikit-learn's parameter constraints, read off the annotations of a class and its bases."""
+    """Read scikit-learn's parameter constraints from the annotations of a class and its bases."""
     hints = get_type_hints(cls, include_extras=True)
     return {name: _constraints_of(hints[name]) for name in parameter_names(cls)}
 
 
 def parameter_names(cls: type) -> list[str]:
-    """The constructor's parameters in order."""
+    """The parameters of the constructor, in order."""
     return list(inspect.signature(cls).parameters)
 
 
@@ -77,15 +84,16 @@ def _constraints_of(hint: Any) -> list[Any]:
     if origin is not None and issubclass(origin, Callable):  # type: ignore[arg-type]
         return [callable]
     if origin is not None or hint is Any or not isinstance(hint, type):
-        raise TypeError(f"{hint} is no type of a parameter: use one of skae.base, Literal, bool, str or None.")
+        raise TypeError(f"{hint} is not a type of parameter: use a type from skae.base, Literal, bool, str or None.")
     return [hint]
 
 
 def inherit_fields(cls: type) -> None:
-    """Declare the fields that a class overrides or combines, before it is made a dataclass.
+    """Declare the fields that a class overrides or combines, before it becomes a dataclass.
 
-    A dataclass takes an inherited default from its last base, a class from the first in its method
-    resolution order; and a plain ``dropout = 0.2`` would be no default. Position is inherited too.
+    A dataclass takes an inherited default from its last base, but a class takes it from the first one in its method
+    resolution order. And a plain ``dropout = 0.2`` would not be a default at all. Whether a field is positional is
+    inherited too.
     """
     inherited: dict[str, tuple[type, Field[Any]]] = {}
     for base in reversed(cls.__mro__[1:]):
@@ -102,13 +110,13 @@ def inherit_fields(cls: type) -> None:
 
 
 def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:
-    """Give a class methods of its bases under a documentation of its own, in which the entry of y is another one.
+    """Copy inherited methods into a class, and replace the entry of y in their docstrings.
 
     Parameters
     ----------
     cls : type
     entries : dict of str to str
-        The entry of "y" in the documentation of each method, in the form of numpydoc.
+        For each method, its entry of "y" in numpydoc form.
     """
     for name, entry in entries.items():
         inherited = getattr(cls, name)
@@ -129,7 +137,7 @@ _ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
 
 
 def joined_doc(cls: type) -> str | None:
-    """The docstring of a class with the "Parameters" of its bases merged in, in constructor order."""
+    """The docstring of a class, with the "Parameters" of all its bases, in the order of the constructor."""
     if cls.__doc__ is None:
         return None
     own = inspect.cleandoc(cls.__doc__)
@@ -154,7 +162,23 @@ def _entries(doc: str) -> Iterable[tuple[str, str]]:
 
 
 def sizes_of(name: str, sizes: Sequence[int] | int) -> tuple[int, ...]:
-    """Positive whole numbers as a tuple, or one clear sentence."""
+    """Positive whole numbers as a tuple.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    sizes : sequence of int, or int
+
+    Returns
+    -------
+    sizes : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If one of them is not a whole number of at least 1.
+    """
     listed = np.atleast_1d(np.asarray(sizes)).tolist()
     wrong = [size for size in listed if isinstance(size, bool) or not isinstance(size, int) or size < 1]
     if wrong:

@@ -1,6 +1,6 @@
-"""What estimators that predict y share, where y is known for some of the rows: reading y, the loss, and scores.
+"""Bases of the estimators that predict y from partly labelled rows: reading y, the loss, and the scores.
 
-In a batch y has two blocks of columns, see ``Known``: how much each value counts, and the values.
+In a batch, y has two halves of columns: how much each value counts, and the values. See ``Known``.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_cl
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
 
 LABELLED_SHARE = 0.25
-"""Share of labelled rows below which an epoch takes each of them several times, with so much less weight."""
+"""Smallest fraction of labelled rows in an epoch. If fewer are labelled, they are repeated with less weight."""
 
 
 class Known(NamedTuple):
-    """The two halves of y in a batch, or in a whole table."""
+    """The two halves of y, in a batch or in a whole table."""
 
     count: Any
-    """How much each value counts, of shape (n, n_columns); zero where it is not known."""
+    """How much each value counts, of shape (n, n_columns). It is zero where the value is unknown."""
     value: Any
-    """The values, of the same shape; zero where they are not known."""
+    """The values, of the same shape. They are zero where unknown."""
 
     @classmethod
     def of(cls, y: Any) -> Known:
-        """The halves of y, an array or a tensor."""
+        """Split y, an array or a tensor, into its two halves."""
         n_columns = y.shape[1] // 2
         return cls(y[:, :n_columns], y[:, n_columns:])
 
     @property
     def rows(self) -> Any:
-        """Which rows have a value that counts."""
+        """Mask of the rows that have a value that counts."""
         return (self.count > 0).any(1)
 
 
 class Prediction(TorchEstimator):
-    """What classifiers and regressors share."""
+    """What classifiers and regressors have in common."""
 
     # ---------------------------------------------------------------- hooks of the two
 
     def _values(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> np.ndarray:
-        """Y as numbers of shape (n_samples, n_columns), checked; NaN where it is not known."""
+        """Check y and return it as numbers of shape (n_samples, n_columns), with NaN where it is unknown."""
         raise NotImplementedError
 
     def _n_predictions(self) -> int:
-        """Width of the prediction."""
+        """Number of outputs of the last layer."""
         raise NotImplementedError
 
     def _link(self, output: Tensor) -> Tensor:
-        """The prediction, given what the last layer puts out."""
+        """Turn the output of the last layer into the prediction."""
         return output
 
     def _misfit(self, output: Tensor, y: Any) -> Tensor:
-        """Mean loss of a batch of predictions over the values that are known."""
+        """Mean loss of the predictions of a batch, over the known values."""
         raise NotImplementedError
 
     def _output(self, module: Any, batch: Any) -> Tensor:
-        """What the last layer puts out."""
+        """Output of the last layer for a batch."""
         raise NotImplementedError
 
     # ---------------------------------------------------------------- y in a batch
@@ -82,7 +82,7 @@ class Prediction(TorchEstimator):
         return np.hstack([known, np.where(known, values, 0.0)])
 
     def _learnt(self, data: Any, run: Run) -> Any:
-        """The rows to learn from, with counts whose mean over all rows is that of the rows' weights."""
+        """The rows to learn from. The counts of each column of y are scaled to the mean of the rows' weights."""
         data = super()._learnt(data, run)
         known, values = Known.of(data.y)
         weight = np.ones((len(data), 1)) if data.weight is None else data.weight[:, None]
@@ -91,16 +91,28 @@ class Prediction(TorchEstimator):
         return Arrays(data.X, data.weight, np.hstack([counts, values]))
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
-        """Predictions of all rows."""
+        """Predictions for all rows."""
         through = self._link if link is None else link
         return self._map(lambda module, batch: through(self._output(module, batch)), X, like=like)
 
 
 def with_labels_in_every_batch(data: Table, rows: Tensor) -> Subset:
-    """Rows of a table, of which the labelled ones come several times and count so much less each time.
+    """Repeat the labelled rows of a table, so that every batch has some of them.
 
-    A few labelled rows would else be a handful of each batch, and the gradient of their loss noisy.
-    All means over the rows stay as they were.
+    If only a few rows are labelled, a batch would have a handful of them, and the gradient of their loss would be
+    noisy. Each copy of a row counts less, so all means over the rows stay the same.
+
+    Parameters
+    ----------
+    data : Table
+        Rows whose y is that of ``Known``.
+    rows : LongTensor of shape (n_rows,)
+        The rows of the table to use.
+
+    Returns
+    -------
+    data : Subset
+        The rows and the additional copies, which are evenly spaced.
     """
     count, value = Known.of(data.y)
     labelled = Known(count, value).rows
@@ -115,7 +127,7 @@ def with_labels_in_every_batch(data: Table, rows: Tensor) -> Subset:
 
 
 class ClassPrediction(ClassifierMixin, Prediction):
-    """Labels, probabilities and accuracy of an estimator whose ``_predicted`` are probabilities.
+    """Labels, probabilities and accuracy of a classifier. ``_predicted`` returns the probabilities.
 
     Attributes
     ----------
@@ -124,7 +136,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
     """
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable label of each row.
+        """Predict the most probable label of each row.
 
         Parameters
         ----------
@@ -139,7 +151,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         return labels
 
     def predict_proba(self, X: Any) -> Any:
-        """Probability of each class.
+        """Predict the probability of each class for each row.
 
         Parameters
         ----------
@@ -148,23 +160,25 @@ class ClassPrediction(ClassifierMixin, Prediction):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; columns are in the order of ``classes_``.
+            Each row sums to one. The columns are in the order of ``classes_``.
         """
         return self._predicted(X, like=X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy on the rows that have a label.
+        """Accuracy on the labelled rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
-            Labels. Rows without one do not count.
+            True labels. Rows without a label are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------
         accuracy : float
+            Fraction of the labelled rows whose label is predicted correctly.
         """
         predicted = self._predicted(X).argmax(axis=1)
         index = self._index(self._read(y, len(predicted)))
@@ -175,7 +189,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         return float(np.average(predicted[known] == index[known], weights=weight))
 
     def _read(self, y: Any, n_samples: int) -> Labels:
-        """Labels, and all the classes that there are if they are told."""
+        """Check the labels, and the classes if they were given."""
         y, classes = y if isinstance(y, Told) else Told(y, None)
         labels = read_labels(y, type(self).__name__)
         if len(labels.present) != n_samples:
@@ -183,7 +197,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         return labels if classes is None else labels._replace(classes=read_classes(classes))
 
     def _values(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> np.ndarray:
-        """Places of the labels among the classes as a column, NaN where there is no label."""
+        """Index of each label in ``classes_``, as a column, with NaN for rows without a label."""
         labels = self._read(y, n_samples)
         if reset:
             self.classes_ = labels.distinct(weight) if labels.classes is None else labels.classes
@@ -193,13 +207,13 @@ class ClassPrediction(ClassifierMixin, Prediction):
             label = labels.values[labels.present[: strange[0]].sum()]
             raise ValueError(
                 f"y has the label {label!r} in row {strange[0]}, which is not among the classes "
-                f"{self.classes_.tolist()!r} of the first fit: fit anew with warm_start=False, or tell all classes "
-                "to the first partial_fit where there is one."
+                f"{self.classes_.tolist()!r} of the first fit: fit again with warm_start=False, or pass all classes to "
+                "the first call of partial_fit, if the estimator has it."
             )
         return index[:, None]
 
     def _index(self, labels: Labels) -> np.ndarray:
-        """Place of each label among the classes; NaN where there is none, -1 where it is no class."""
+        """Index of each label in ``classes_``. It is NaN without a label, and -1 for a label that is not a class."""
         place = {label: i for i, label in enumerate(self.classes_.tolist())}
         distinct, inverse = np.unique(labels.values, return_inverse=True)
         places = [place.get(label, np.nan if label == -1 else -1) for label in distinct.tolist()]
@@ -214,13 +228,13 @@ class ClassPrediction(ClassifierMixin, Prediction):
         return output.softmax(1)
 
     def _misfit(self, output: Tensor, y: Any) -> Tensor:
-        """Mean cross-entropy of a batch."""
+        """Mean cross-entropy of a batch, in nats."""
         count, value = Known.of(y)
         return average(F.cross_entropy(output, value[:, 0].long(), reduction="none"), count[:, 0])
 
 
 class NumberPrediction(RegressorMixin, Prediction):
-    """Numbers and R2 of an estimator whose ``_predicted`` are standardised targets.
+    """Predictions and R2 of a regressor. ``_predicted`` returns standardised targets.
 
     Attributes
     ----------
@@ -229,7 +243,7 @@ class NumberPrediction(RegressorMixin, Prediction):
     """
 
     def predict(self, X: Any) -> np.ndarray:
-        """The expected y of each row.
+        """Predict the expected y of each row.
 
         Parameters
         ----------
@@ -238,24 +252,26 @@ class NumberPrediction(RegressorMixin, Prediction):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets), float64
-            On the scale of y, and of its shape.
+            On the scale of y. It has as many dimensions as y had in ``fit``.
         """
         predicted: np.ndarray = self._predicted(X) * self.y_scale_ + self.y_mean_
         return predicted[:, 0] if self._y_is_flat else predicted
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """R2 of y, in mean over its columns, on the rows where it is known.
+        """R2 of y on the rows where it is known, averaged over the columns of y.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Numbers. NaN do not count.
+            True values. NaN are ignored.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------
         r2 : float
+            1 is perfect. 0 is no better than the mean of the given values.
         """
         predicted = self.predict(X)
         truth = self._read(y, len(predicted))
@@ -264,7 +280,7 @@ class NumberPrediction(RegressorMixin, Prediction):
         return float(np.mean([r2_score(t[known], p[known], sample_weight=weight[known]) for t, p, known in columns]))
 
     def _read(self, y: Any, n_samples: int, reset: bool | None = None, weight: np.ndarray | None = None) -> np.ndarray:
-        """Y as a table of as many columns as were fitted."""
+        """Check y and return it as a table with the number of columns that was fitted."""
         values = numbers(y, type(self).__name__)
         if len(values) != n_samples:
             raise ValueError(f"y has {len(values)} numbers, but X has {n_samples} rows: pass one for each row.")
@@ -273,11 +289,13 @@ class NumberPrediction(RegressorMixin, Prediction):
             self.y_mean_, self.y_scale_ = moments_of_known(table, weight)
             self._y_is_flat = values.ndim == 1
         if table.shape[1] != len(self.y_mean_):
-            raise ValueError(f"y has {table.shape[1]} columns, but {len(self.y_mean_)} were fitted: pass those.")
+            raise ValueError(
+                f"y has {table.shape[1]} columns, but the fitted y had {len(self.y_mean_)}: pass the same columns."
+            )
         return table
 
     def _values(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> np.ndarray:
-        """Standardised y, NaN where it is not known."""
+        """Standardised y, with NaN where it is unknown."""
         values: np.ndarray = (self._read(y, n_samples, reset, weight) - self.y_mean_) / self.y_scale_
         return values
 

@@ -1,4 +1,4 @@
-"""The state of a fitted estimator: as numpy arrays in a pickle, and unchanged where a fit fails."""
+"""State of a fitted estimator: numpy arrays in a pickle, and no change when a fit fails."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..engine.optim import Flat, Optimizer
 __all__ = ["new_generator", "portable", "restore", "restore_module", "unchanged_on_error"]
 
 FORMAT = 2
-"""Number of the layout of pickles; other ones cannot be loaded."""
+"""Number of the format of pickles. Pickles of another format cannot be loaded."""
 
 
 def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator with numpy arrays in the place of tensors and objects of ours."""
+    """The attributes of an estimator for a pickle, with numpy arrays instead of tensors and objects of this package."""
     if "module_" not in state:
         return state
     tensors = [*estimator.module_.named_parameters(), *estimator.module_.named_buffers()]
@@ -45,7 +45,7 @@ def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def restore(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes again, given what ``portable`` returned; but for the module, see ``restore_module``."""
+    """Undo ``portable``, except for the module, see ``restore_module``."""
     state = dict(state)
     version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
     if "module_" in state and layout != FORMAT:
@@ -63,7 +63,7 @@ def restore(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def restore_module(estimator: Any) -> None:
-    """Make the module, the optimizer and the generator of an estimator that has their arrays."""
+    """Build the module, the optimizer and the random generator of an unpickled estimator from their arrays."""
     arrays: dict[str, np.ndarray] = estimator.module_
     module = estimator._new_module()
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
@@ -82,7 +82,7 @@ def _to_numpy(tensor: Tensor) -> np.ndarray:
 
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator its attributes back if what follows raises."""
+    """Restore the attributes of an estimator if the code in the context raises an error."""
     before = vars(estimator).copy()
     rng = before.get("_rng")
     order = None if rng is None else rng.get_state()
@@ -99,7 +99,7 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
 
 
 def new_generator(random_state: Any) -> torch.Generator:
-    """A generator of our own; without a seed from the system's entropy, no global state is drawn from."""
+    """A new random generator. Without a seed it is seeded by the operating system. No global state is used."""
     rng = torch.Generator()
     if random_state is None:
         rng.seed()

@@ -1,4 +1,4 @@
-"""TorchTransformer: an estimator that encodes rows as so many numbers, and decodes them."""
+"""TorchTransformer: an estimator that encodes rows, and decodes their codes."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
 
 def is_stochastic(estimator: Any) -> bool:
-    """Whether there is a partial_fit; scikit-learn asks by looking for the method."""
+    """Whether the estimator has partial_fit. scikit-learn calls this when it looks for the method."""
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit sees one chunk at a time, but solver='lbfgs' needs all rows: use fit.")
     return True
 
 
 class TorchTransformer(TorchEstimator):
-    """A transformer whose code is learnt by a PyTorch module, in one go or chunk by chunk.
+    """A transformer whose code is learnt by a PyTorch module, from all rows or chunk by chunk.
 
     Parameters
     ----------
     n_components : int, default=2
-        Width of the code.
+        Width of the code, which is the number of its components.
     """
 
     n_components: PositiveInt = field(default=2, kw_only=False)
@@ -46,16 +46,16 @@ class TorchTransformer(TorchEstimator):
     # ---------------------------------------------------------------- hooks of a variant
 
     def _decode(self, module: Any, h: Tensor, batch: Any) -> Tensor:
-        """The mean of x given the code, on the scale that the module sees, and what else the batch holds."""
+        """Mean of x given the code h, on the scale of the module. The batch may hold more, such as a condition."""
         raise NotImplementedError
 
     def _target(self, batch: Batch) -> Tensor:
-        """What the decoder is to give back."""
+        """The rows that the decoder is trained to return."""
         return batch.x
 
     @property
     def _output_frame(self) -> Frame:
-        """The frame of what is given back."""
+        """Frame of the rows that the decoder returns."""
         return self._frame
 
     # ---------------------------------------------------------------- for users
@@ -63,9 +63,9 @@ class TorchTransformer(TorchEstimator):
     @available_if(is_stochastic)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Take one pass over a chunk of rows, going on from where the last call ended.
+        """Update the model with one pass over a chunk of rows, and continue from the last call.
 
-        The first chunk fixes the scale and the initial weights, so let it be a typical one.
+        The first chunk fixes the scale and the initial weights, so it should be a typical one.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class TorchTransformer(TorchEstimator):
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, taken as they are so that chunks can be weighted too.
+            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
 
         Returns
         -------
@@ -84,9 +84,9 @@ class TorchTransformer(TorchEstimator):
         Raises
         ------
         ValueError
-            As ``fit``; and with ``early_stopping=True``, which needs all rows.
+            As for ``fit``, and if ``early_stopping=True``, which needs all rows.
         AttributeError
-            With ``solver="lbfgs"``, for the same reason.
+            If ``solver="lbfgs"``, which needs all rows.
         """
         if self.early_stopping:
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
@@ -95,7 +95,7 @@ class TorchTransformer(TorchEstimator):
         return self
 
     def inverse_transform(self, X: Any) -> Any:
-        """Decode.
+        """Decode codes into rows.
 
         Parameters
         ----------
@@ -105,12 +105,12 @@ class TorchTransformer(TorchEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The mean of a row given its code, on the scale of the data that was fitted.
+            The mean of a row given its code, on the scale of the training data.
         """
         return self._decoded(X)
 
     def _decoded(self, X: Any, y: Any = None) -> Any:
-        """Rows of codes, and of the y that belongs to them where there is a model of x given y."""
+        """Decode codes. ``y`` belongs to them, if the model describes x given y."""
         check_is_fitted(self)
         codes = check_codes(X, self._n_features_out, type(self).__name__)
         targets = None if y is None else self._targets(y, codes.shape[0], None, None)
@@ -135,16 +135,16 @@ class TorchTransformer(TorchEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Zero at best; the most negative rows are the strangest.
+            Zero is perfect. Rows with the lowest scores are the most unusual.
         """
         error, _ = self._squared_errors(X, None)
         return (-error * self._output_frame.unit**2).astype(name_of(self._flat.theta.dtype))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Reconstruction R2: 1 minus the squared error over that of the training mean.
+        """Reconstruction R2: 1 - sum ||x - x_hat||^2 / sum ||x - mean_||^2.
 
-        It is the explained variance when X is the training data of a PCA, and the same scale for
-        held-out rows. Columns are not weighted: those that vary more count more, as in PCA.
+        For a PCA and its training data this is the explained variance ratio. For other rows it is measured on the same
+        scale. All columns share one denominator, so columns that vary more count more, as in PCA.
 
         Parameters
         ----------
@@ -152,11 +152,12 @@ class TorchTransformer(TorchEstimator):
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------
         r2 : float
-            1 is perfect, 0 is no better than the mean of the training data.
+            1 is perfect. 0 is no better than the mean of the training data.
         """
         error, total = self._squared_errors(X, y)
         weight = check_weight(sample_weight, len(error))
@@ -167,9 +168,9 @@ class TorchTransformer(TorchEstimator):
         return float(1.0 - error.sum() / total.sum())
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
-        """Squared distances of each row to its reconstruction and to the training mean, two arrays.
+        """Squared distances of each row to its reconstruction and to the training mean, as two arrays.
 
-        They are in units of the output frame's ``unit`` squared.
+        They are in squares of ``unit`` of the output frame.
         """
         check_is_fitted(self)
         frame = self._output_frame
@@ -185,14 +186,14 @@ class TorchTransformer(TorchEstimator):
 
 
 class Generative:
-    """The scores of a model of the density: log-likelihoods, or bounds of them."""
+    """Scores of a density model: log-likelihoods, or bounds of them."""
 
     def _log_likelihood(self, module: Any, batch: Any) -> Tensor:
-        """Log-density of each row of X, or a bound of it, in nats."""
+        """Log-density of each row of X in nats, or a bound of it."""
         raise NotImplementedError
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Log-likelihood of each row, or a bound of it, in nats.
+        """Log-likelihood of each row in nats, or a bound of it.
 
         Parameters
         ----------
@@ -201,13 +202,13 @@ class Generative:
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The lowest rows are the strangest.
+            Rows with the lowest scores are the most unusual.
         """
         scores: np.ndarray = self._map(self._log_likelihood, X)  # type: ignore[attr-defined]
         return scores
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean of ``score_samples``, nats a row.
+        """Mean of ``score_samples`` over the rows, in nats per row.
 
         Parameters
         ----------
@@ -215,6 +216,7 @@ class Generative:
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------

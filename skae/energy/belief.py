@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..functional import gradient_of
+from ..functional import gradient_of, latin_hypercube
 from .harmonium import Harmonium
 from .units import Bernoulli, Gaussian, Part, Rectified, Units
 
@@ -237,13 +237,8 @@ class Belief(nn.Module):
 
         One tensor of shape (n_draws, width) for each layer between the rows and the code.
         """
-        found = []
-        for stage in self.stages:
-            width = stage.up.hidden.width
-            order = torch.rand((n_draws, width), generator=rng).argsort(0)
-            u = (order + torch.rand((n_draws, width), generator=rng)) / n_draws
-            found.append(u.clamp(1e-6, 1 - 1e-6).to(self.top.weight))
-        return found
+        widths = [stage.up.hidden.width for stage in self.stages]
+        return [latin_hypercube(n_draws, width, rng).to(self.top.weight) for width in widths]
 
     def bound(self, x: Tensor, noise: Sequence[Tensor]) -> Tensor:
         """Variational lower bound of log p(x) + log Z, averaged over draws from q.

@@ -19,6 +19,8 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from skae.autoencoders.dense import has_closed_gradient
+from skae.base.estimator import threads_of
 from skae.engine.optim import Flat, Optimizer
 from skae.engine.train import backward
 from skae.nn.convolutional import (
@@ -415,10 +417,10 @@ def test_threads_go_by_the_work_and_not_by_the_weights():
     cpu = torch.device("cpu")
     X = np.random.default_rng(0).random((4, 32 * 32))
     model = ConvolutionalAutoencoder(**{**QUICK, "max_iter": 1}).fit(X)
-    assert not isinstance(model._threads(cpu, 4), nullcontext)
-    assert isinstance(model._threads(cpu, 10_000), nullcontext) == (32 * 32 // 4 * 4 * 9 * 200 >= 2**25)
+    assert not isinstance(threads_of(model, cpu, 4), nullcontext)
+    assert isinstance(threads_of(model, cpu, 10_000), nullcontext) == (32 * 32 // 4 * 4 * 9 * 200 >= 2**25)
     model.set_params(batch_size=5000)
-    assert isinstance(model._threads(cpu, 10_000), nullcontext)
+    assert isinstance(threads_of(model, cpu, 10_000), nullcontext)
 
 
 # ------------------------------------------------------------------ recipes
@@ -485,7 +487,9 @@ def test_grey_images_can_be_given_colours(rng):
     model = DenoisingConvolutional(**{**QUICK, "max_iter": 100}, image_shape=(5, 4)).fit(X, Y)
     assert model.denoise(X).shape == (30, 60)
     assert model.score(X, Y) > 0.1
-    with pytest.raises(ValueError, match="The target has 50 columns, which are no channels of 5 by 4 pixels"):
+    with pytest.raises(
+        ValueError, match="The target has 50 columns, which cannot be split into channels of 5 by 4 pixels"
+    ):
         model.fit(X, Y[:, :50])
     with pytest.raises(ValueError, match=r"tied_weights=True .* but Y has 60 columns and X 20"):
         model.set_params(tied_weights=True).fit(X, Y)
@@ -514,12 +518,12 @@ def test_grey_images_can_be_given_colours(rng):
         ({"image_shape": (3, 4), "pooling": "min"}, "'pooling' parameter"),
         ({"image_shape": (3, 4), "code": "maps"}, "'code' parameter"),
         ({"image_shape": (3, 4), "code": "map", "init": "pca"}, "init='pca' is not defined with code='map'"),
-        ({"image_shape": (3, 4), "init": "pca", "n_components": 13}, "n_components=13 of 12 features"),
+        ({"image_shape": (3, 4), "init": "pca", "n_components": 13}, "n_components=13 and only 12 features"),
         (
             {"image_shape": (3, 4), "code": "map", "hidden_layer_sizes": (5,)},
             r"hidden_layer_sizes=\(5,\) are dense layers, but code='map' has none",
         ),
-        ({"image_shape": (3, 4), "likelihood": "categorical"}, "needs categories"),
+        ({"image_shape": (3, 4), "likelihood": "categorical"}, "needs the sizes .*: pass them as categories"),
     ],
 )
 def test_bad_parameters_are_told_in_a_sentence(options, message, rng):
@@ -554,6 +558,6 @@ def test_other_images_are_refused_after_fit(digits):
 def test_the_dense_estimator_is_no_ancestor_by_accident(digits):
     """The gradient by hand is that of dense layers, and must not be taken for this one's."""
     model = ConvolutionalAutoencoder(**QUICK).fit(digits)
-    assert not model._has_closed_gradient(model.module_)
+    assert not has_closed_gradient(model, model.module_)
     dense = Autoencoder(2, max_iter=1).fit(digits)
-    assert dense._has_closed_gradient(dense.module_)
+    assert has_closed_gradient(dense, dense.module_)

@@ -621,11 +621,11 @@ SMALL = np.random.default_rng(0).standard_normal((30, 4))
         ({"corruption": None}, "'corruption' parameter"),
         ({"corruption_level": -0.1}, "'corruption_level' parameter"),
         ({"corruption_level": "much"}, "'corruption_level' parameter"),
-        ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level=1.5 is no probability"),
-        ({"corruption": "bert", "corruption_level": 2}, "corruption_level=2 is no probability"),
+        ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level=1.5 is not a probability"),
+        ({"corruption": "bert", "corruption_level": 2}, "corruption_level=2 is not a probability"),
         (
             {"emphasis": (1.0, 0.5)},
-            "weighs corrupted against untouched entries, but Gaussian noise corrupts every entry",
+            "needs uncorrupted entries, but Gaussian noise corrupts every entry: use emphasis='auto'",
         ),
         ({"emphasis": (2.0, 2.0)}, "but Gaussian noise corrupts every entry"),
         ({"corruption": "masking", "emphasis": (-1.0, 1.0)}, "must be two numbers of at least 0"),
@@ -660,9 +660,9 @@ def test_bad_parameters_are_named(options, sentence):
         (SMALL[:, :0], {}, "0 feature"),
         (SMALL * 1e300, {}, "Y has values so large that their variance is infinite: rescale Y."),
         (SMALL[:, :2], {"tied_weights": True}, "Y has 2 columns and X 4: use tied_weights=False"),
-        (SMALL[:, :2], {"init": "pca"}, "init='pca' is not defined with 2 targets of 4 features"),
+        (SMALL[:, :2], {"init": "pca"}, "init='pca' is not defined with 2 targets and 4 features"),
         (SMALL[:, :2], {"emphasis": (1.0, 0.5), "corruption": "masking"}, "but Y has columns of its own"),
-        (SMALL, {"walkback": 2}, "walkback=2 needs a model of X itself: fit without a second array."),
+        (SMALL, {"walkback": 2}, "walkback=2 needs a model of X: use walkback=1, or fit without a second array."),
     ],
 )
 def test_bad_targets_are_told_and_leave_nothing_behind(Y, options, sentence):
@@ -684,19 +684,21 @@ def test_going_on_needs_the_same_kind_of_target():
     of_y = DenoisingAutoencoder(warm_start=True, **QUICK).fit(SMALL, SMALL[:, :2])
     for method in ("fit", "partial_fit"):
         assert refuses(of_x, method, SMALL, SMALL) == (
-            "The last fit was to X alone, and cannot go on with a second array: fit with warm_start=False."
+            "The last fit was to X alone, so training cannot continue with a second array: use warm_start=False."
         )
-        assert "The last fit was to a second array, and cannot go on with X alone" in refuses(of_y, method, SMALL)
-        assert "Y has 3 columns, but the model restores 2" in refuses(of_y, method, SMALL, SMALL[:, :3])
+        assert "The last fit was to a second array, so training cannot continue with X alone" in refuses(
+            of_y, method, SMALL
+        )
+        assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, method, SMALL, SMALL[:, :3])
     assert of_y.partial_fit(SMALL, SMALL[:, :2]).n_iter_ == 4
 
 
 def test_scores_need_what_was_restored():
     of_x = DenoisingAutoencoder(**QUICK).fit(SMALL)
     of_y = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL[:, :2])
-    assert "restores another array than X: pass it as y to compare with" in refuses(of_y, "score", SMALL)
-    assert "restores another array than X" in refuses(of_y, "score_samples", SMALL)
-    assert "Y has 3 columns, but the model restores 2" in refuses(of_y, "score", SMALL, SMALL[:, :3])
+    assert "reconstructs a second array, not X: pass the array to compare with as y" in refuses(of_y, "score", SMALL)
+    assert "reconstructs a second array, not X" in refuses(of_y, "score_samples", SMALL)
+    assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, "score", SMALL, SMALL[:, :3])
     assert "Y has 29 rows" in refuses(of_y, "score", SMALL, SMALL[:29, :2])
     assert "Y contains NaN" in refuses(of_x, "score", SMALL, SMALL * np.nan)
     same = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL + 0.01)
@@ -708,16 +710,18 @@ def test_fields_and_chains_need_a_model_of_x_under_noise():
     of_y = DenoisingAutoencoder(corruption_level=0.3, **QUICK).fit(SMALL, SMALL)
     masked = DenoisingAutoencoder(corruption="masking", **QUICK).fit(SMALL)
     silent = DenoisingAutoencoder(corruption_level=0.0, **QUICK).fit(SMALL)
-    sentence = "needs a model of X itself, and this one was fitted to a second array: fit(X)."
+    sentence = "needs a model of X, but this one was fitted to a second array: call fit(X)."
     assert refuses(of_y, "sample") == f"sample {sentence}"
     assert refuses(of_y, "score_field", SMALL) == f"score_field {sentence}"
     for model in (masked, silent):
         assert "score_field needs Gaussian noise" in refuses(model, "score_field", SMALL)
-    assert "sample moves by corruption" in refuses(silent, "sample")
-    assert "sample moves by corruption" in refuses(silent.set_params(corruption_level=0.3), "sample")
+    assert "sample needs corruption, but the model was fitted without" in refuses(silent, "sample")
+    assert "sample needs corruption, but the model was fitted without" in refuses(
+        silent.set_params(corruption_level=0.3), "sample"
+    )
     assert "n_samples=0 and n_steps=100 must both be at least 1" in refuses(masked, "sample", 0)
     assert "n_steps=0" in refuses(masked, "sample", 1, 0)
-    assert "needs the ranges of the columns" in refuses(
+    assert "needs the range of each column" in refuses(
         masked.set_params(corruption="salt_and_pepper"), "corrupt", SMALL
     )
 

@@ -455,7 +455,7 @@ def test_filters_of_natural_patches_are_oriented_edges(patches, options):
         ({"image_shape": (8, 8), "field_size": 4, "pool_size": 2, "pool_stride": 2}, "pool_stride=.* never reaches"),
         ({"pool_size": 2}, r"pool_size=\(2, 2\) is larger than the grid of fields, \(1, 1\)"),
         ({"image_shape": (8, 8), "field_size": 4, "contrast_size": 2}, "must be odd, so that the window has a middle"),
-        ({"n_components": 1, "contrast_size": 3}, "the code has only one: use None"),
+        ({"n_components": 1, "contrast_size": 3}, "the code has only one unit: use None"),
         ({"sparsity": -1.0}, "'sparsity' parameter"),
         ({"eps": 0.0}, "'eps' parameter"),
         ({"whitening": 0.0}, "'whitening' parameter"),

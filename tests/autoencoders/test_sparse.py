@@ -299,10 +299,10 @@ def test_codes_may_be_wider_than_the_data(digits):
     [
         (
             {"penalty": "kl", "code_activation": "relu"},
-            "'relu' leaves (0, 1): use code_activation='logistic'",
+            "needs a code in (0, 1), but code_activation='relu' can leave it: use code_activation='logistic'",
         ),
-        ({"penalty": "kl", "code_activation": "identity"}, "'identity' leaves"),
-        ({"penalty": "kl", "sparsity": 0.0, "code_activation": "tanh"}, "'tanh' leaves"),
+        ({"penalty": "kl", "code_activation": "identity"}, "'identity' can leave it"),
+        ({"penalty": "kl", "sparsity": 0.0, "code_activation": "tanh"}, "'tanh' can leave it"),
         ({"penalty": "l0"}, "'penalty' parameter"),
         ({"sparsity": -0.1}, "'sparsity' parameter"),
         ({"sparsity": np.nan}, "sparsity"),

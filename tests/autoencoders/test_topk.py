@@ -466,7 +466,7 @@ def test_inherited_parameters_keep_their_meaning(options, X):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_components": 4, "k": 5}, r"k=5 of n_components=4 units cannot be active: lower k\.$"),
+        ({"n_components": 4, "k": 5}, r"k=5 is larger than n_components=4, the number of units: lower k\.$"),
         ({"k": 0}, "The 'k' parameter of TopKAutoencoder must be"),
         ({"k": "many"}, "The 'k' parameter of TopKAutoencoder must be"),
         ({"k": 2.0}, "The 'k' parameter of TopKAutoencoder must be"),
@@ -475,7 +475,10 @@ def test_inherited_parameters_keep_their_meaning(options, X):
         ({"auxiliary_weight": -1.0}, "The 'auxiliary_weight' parameter"),
         ({"dead_after": 0}, "The 'dead_after' parameter"),
         ({"unit_norm": "yes"}, "The 'unit_norm' parameter"),
-        ({"tied_weights": True, "hidden_layer_sizes": (8,)}, r"tied_weights=True ties a linear decoder .* \(8,\)\.$"),
+        (
+            {"tied_weights": True, "hidden_layer_sizes": (8,)},
+            r"tied_weights=True needs an encoder without hidden .* \(8,\)\.$",
+        ),
     ],
 )
 def test_bad_parameters_are_told_in_a_sentence_and_leave_nothing(options, message, X):

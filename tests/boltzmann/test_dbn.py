@@ -229,6 +229,14 @@ def test_a_label_is_summed_out_of_code_and_density(X, y):
     np.testing.assert_allclose(np.exp(network.score_samples(every)).sum(), 1.0)
 
 
+def test_a_label_beside_real_codes_is_not_centred(X, y):
+    network = tiny(X, y, layers=[{"hidden": "gaussian"}, {}])
+    top = network.layers_[-1]
+    assert top.mean_[:3].all()
+    assert not top.mean_[3:].any()
+    assert not network.module_.top.log_scale[3:].any()
+
+
 def test_classes_are_learnt(X):
     y = X[:, 0] + X[:, 1]
     options = {"visible": "bernoulli", "algorithm": "cd", "batch_size": 10, "max_iter": 200, "random_state": 0}
@@ -402,6 +410,8 @@ def test_unknown_classes_are_told(X, y):
         network.sample(2, y=["odd"] * 3)
     with pytest.raises(ValueError, match="n_steps=0 must be"):
         network.sample(2, n_steps=0)
+    with pytest.raises(ValueError, match="n_samples=0 must be"):
+        network.sample(0, y="odd")
     unlabelled = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), **SHORT).fit(X, y)
     with pytest.raises(ValueError, match="asks for a class, but the network has none"):
         unlabelled.sample(2, y="odd")

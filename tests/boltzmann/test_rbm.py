@@ -445,6 +445,21 @@ def test_samples_are_rows_and_repeat(kind, hidden):
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
 
 
+def test_samples_go_on_from_the_coldest_of_tempered_chains():
+    model = fitted("bernoulli", algorithm="pt", n_temperatures=3)
+    model.module_.chain[:-1] = torch.nan
+    assert np.isfinite(model.sample(30, 1)).all()
+
+
+def test_samples_after_contrastive_divergence_start_at_rows():
+    """Where weights leave no doubt, the hidden states of the chains are those of the two rows."""
+    X = np.repeat([[1.0, 1, 0, 0], [0, 0, 1, 1]], 20, axis=0)
+    options = {"algorithm": "cd", "weight_scale": 300.0, "learning_rate_init": 1e-9}
+    model = RBM(6, visible="bernoulli", **{**QUICK, **options}).fit(X)
+    expected, found = np.unique(model.transform(X).round(), axis=0), np.unique(model.module_.chain, axis=0)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_samples_of_gaussian_units_are_on_the_scale_of_x():
     X = table("gaussian", 500) * 100 + 5000
     drawn = RBM(8, **{**QUICK, "max_iter": 40}).fit(X).sample(2000, n_steps=50)

@@ -279,7 +279,7 @@ def test_lbfgs(iris, few, widths):
         (PCA(2), "The 'encoder' parameter of FineTunedClassifier must be an instance of"),
         (Autoencoder, "The 'encoder' parameter of FineTunedClassifier must be an instance of"),
         (Autoencoder(n_components=0), "The 'n_components' parameter of Autoencoder must be an int"),
-        (Autoencoder(7, init="pca"), "init='pca' is not defined with n_components=7 of 4 features"),
+        (Autoencoder(7, init="pca"), "init='pca' is not defined with n_components=7 and only 4 features"),
         (SemiSupervisedAutoencoder(), "learns from y itself: use it alone, or fit it and pass FrozenEstimator"),
         (FrozenEstimator(Autoencoder()), "not fitted yet"),
         (FrozenEstimator(PCA(2).fit(np.eye(4))), "has no layers to train"),

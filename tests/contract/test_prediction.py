@@ -153,7 +153,7 @@ def test_all_rows_may_be_labelled(estimator, iris, y):
 @every_classifier
 def test_minus_one_and_one_alone_are_two_classes(estimator, iris):
     y = np.where(SPECIES == 0, -1, 1)
-    with pytest.warns(UserWarning, match="nothing but -1 and 1, which are taken for two classes"):
+    with pytest.warns(UserWarning, match="y holds only -1 and 1, which are taken as two classes"):
         estimator.fit(iris, y)
     np.testing.assert_array_equal(estimator.classes_, [-1, 1])
     assert estimator.score(iris, y) > 0.9
@@ -255,7 +255,10 @@ BAD_LABELS = [
     (np.where(np.arange(150) < 5, np.inf, SPECIES), "y has an infinite label"),
     (SPECIES[:149], "y has 149 labels, but X has 150 rows"),
     (np.stack([SPECIES, SPECIES], 1), "y should be a 1d array, got an array of shape (150, 2) instead"),
-    (np.array([*["a", "b"] * 70, *[-1] * 10]), "y holds the text '-1', which is what numpy makes of -1 among strings"),
+    (
+        np.array([*["a", "b"] * 70, *[-1] * 10]),
+        "y holds the text '-1', which numpy makes of the number -1 among strings",
+    ),
     (np.array([*["a", "b"] * 70, *[3] * 10], dtype=object), "y mixes strings and other labels"),
     ("labels", "y should be a 1d array"),
     ({"a": 1}, "y should be a 1d array"),
@@ -303,14 +306,14 @@ def test_other_ways_to_fit_refuse_too(iris, method, model, y):
 def test_another_number_of_targets_is_refused(estimator, iris, widths):
     estimator.set_params(warm_start=True).fit(iris, widths)
     for method in ("fit", "score"):
-        assert "y has 2 columns, but 1 were fitted" in refuses(estimator, method, iris, iris[:, :2])
+        assert "y has 2 columns, but the fitted y had 1" in refuses(estimator, method, iris, iris[:, :2])
 
 
 @every_classifier
 def test_other_classes_are_refused_where_training_goes_on(estimator, iris, few):
     estimator.set_params(warm_start=True).fit(iris, few)
     sentence = refuses(estimator, "fit", iris, SPECIES + 1)
-    assert "which is not among the classes [0, 1, 2] of the first fit: fit anew" in sentence
+    assert "which is not among the classes [0, 1, 2] of the first fit: fit again" in sentence
     assert "in row 100," in sentence
     assert "not among the classes" in refuses(estimator, "fit", iris, WORDS[SPECIES])
     estimator.fit(iris, SPECIES)  # other labels of the same classes go on

@@ -367,12 +367,12 @@ def raise_an_error(X, rng):
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [
-        (lambda X, rng: X[:1], r"must return numbers in the shape \(300, 4\) that it was given; got shape \(1, 4\)"),
+        (lambda X, rng: X[:1], r"must return an array of numbers of its input's shape \(300, 4\); got shape \(1, 4\)"),
         (lambda X, rng: X[:, :1], r"got shape \(300, 1\)"),
         (lambda X, rng: None, r"got shape \(\) and dtype object"),
         (lambda X, rng: X.astype(str), "dtype <U"),
         (lambda X, rng: X + 0j, "dtype complex"),
-        (lambda X, rng: X * np.nan, "corruption returned NaN or infinity: every entry must stay a finite number"),
+        (lambda X, rng: X * np.nan, "corruption returned NaN or infinity: it must return finite numbers"),
         (lambda X, rng: np.where(X > 0, np.inf, X), "NaN or infinity"),
         (raise_an_error, "no more noise"),
     ],

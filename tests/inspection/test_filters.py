@@ -134,9 +134,11 @@ def test_a_belief_network_of_gaussian_units_is_the_slope_of_its_fields(digits):
 @pytest.mark.parametrize("layer", [0, 4, -1, 1.0, None, "2"])
 def test_a_layer_that_is_not_there_is_refused(iris, layer):
     model = Autoencoder(2, hidden_layer_sizes=(6, 5), max_iter=1, random_state=0).fit(iris)
-    with pytest.raises(ValueError, match="with receptive fields among 3 of Autoencoder: pass a whole number from 1 to"):
+    with pytest.raises(
+        ValueError, match="none of the 3 layers with receptive fields of Autoencoder: pass a whole number from 1 to"
+    ):
         fields(model, layer=layer)
-    with pytest.raises(ValueError, match="There is no layer 2 with receptive fields among 1 of PCA"):
+    with pytest.raises(ValueError, match="layer=2 is none of the 1 layers with receptive fields of PCA"):
         fields(PCA(2).fit(iris), layer=2)
 
 
