@@ -121,7 +121,9 @@ SETTINGS = {
     ),
     "RBM variances": Setting(RBM(2, learn_variances=True, **CHAINS), ("shapes", "rows", "saving", "scores")),
     "RBM relu": Setting(RBM(2, visible="bernoulli", hidden="relu", **CHAINS), ("shapes", "rows", "scores")),
-    "RBM counts": Setting(RBM(2, visible="softmax", **CHAINS), ("shapes", "rows", "input", "saving", "scores", "use")),
+    "RBM counts": Setting(
+        RBM(2, visible="softmax", **CHAINS), ("shapes", "rows", "input", "saving", "scores", "use", "going on")
+    ),
     "SemiSupervisedAutoencoder float64": Setting(SemiSupervisedAutoencoder(2, dtype="float64", **SMALL), ("shapes",)),
     "SemiSupervisedAutoencoder dropout": Setting(
         SemiSupervisedAutoencoder(2, dropout=0.3, batch_norm=True, **SMALL), ("rows", "randomness", "saving", "use")

@@ -85,6 +85,13 @@ def test_memory_maps_that_could_be_written_to_are_not(mode, X, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), X)
 
 
+def test_nothing_is_looked_through_if_numbers_are_assumed_to_be_finite(X):
+    model = clone(CLASSES["Autoencoder"]).fit(X)
+    X[2, 3] = np.nan
+    with config_context(assume_finite=True):
+        assert np.isnan(model.transform(X)).all(axis=1).tolist() == [i == 2 for i in range(30)]
+
+
 @entering("input")
 def test_x_and_y_are_left_as_they_were(estimator, X, y):
     data = X.copy(), None if y is None else y.copy()

@@ -79,6 +79,13 @@ def test_another_version_warns(X):
         type(CLASSES["Autoencoder"])().__setstate__({**state, "_skae_version": "0.0.0"})
 
 
+def test_files_of_another_layout_are_refused(X):
+    state = clone(CLASSES["Autoencoder"]).fit(X).__getstate__()
+    del state["_format"]
+    with pytest.raises(ValueError, match="fit it again, or load it with that version"):
+        type(CLASSES["Autoencoder"])().__setstate__(state)
+
+
 @every_class()
 def test_the_pickle_holds_no_tensor(estimator, X, y):
     def leaves(value):
