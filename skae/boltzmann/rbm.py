@@ -73,7 +73,7 @@ class RBM(BoltzmannMachine):
         "pseudo_likelihood": its sum over all columns, in nats; counts have none. With ``early_stopping``
         "validation_loss", and "free_energy_gap": the mean free energy of held-out rows minus that of
         training rows, which grows when the model overfits. None of these is the objective of the
-        training. "loss" is there only if there is a penalty, and is its value.
+        training, so there is no "loss". With ``sparsity`` there is "sparsity", the value of that penalty.
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int
