@@ -36,7 +36,16 @@ class Known(NamedTuple):
 
     @classmethod
     def of(cls, y: Any) -> Known:
-        """Split y, an array or a tensor, into its two halves."""
+        """Split y into its two halves.
+
+        Parameters
+        ----------
+        y : array or Tensor of shape (n, 2 n_columns)
+
+        Returns
+        -------
+        known : Known
+        """
         n_columns = y.shape[1] // 2
         return cls(y[:, :n_columns], y[:, n_columns:])
 

@@ -73,8 +73,8 @@ class TorchTransformer(TorchEstimator):
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Finite numbers.
-        y : Ignored
-            Present for scikit-learn's pipelines.
+        y : Ignored, or as in ``fit``
+            It is used only by estimators whose ``fit`` uses it.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. They are not normalised, so chunks can be weighted against each other.
 

@@ -77,7 +77,7 @@ class RBM(BoltzmannMachine):
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     mean_, scale_, n_features_in_, feature_names_in_
         As ``Autoencoder``.
 
@@ -112,7 +112,7 @@ class RBM(BoltzmannMachine):
     (1797, 32)
     >>> rbm.sample(3, random_state=0).shape
     (3, 64)
-    >>> bool(rbm.score(X) > -26)  # nats a row
+    >>> bool(rbm.score(X) > -26)  # nats per row
     True
     """
 

@@ -97,7 +97,18 @@ class Source:
         return np.zeros(self.width), 1.0
 
     def learnt(self, merge: bool) -> Source:
-        """Return the rows to learn from. Tables merge equal rows if ``merge``, and scale the weights to mean 1."""
+        """Return the rows to learn from.
+
+        Parameters
+        ----------
+        merge : bool
+            Whether a table merges equal rows.
+
+        Returns
+        -------
+        data : Source
+            Its mean weight is 1, if it is a table with weights.
+        """
         return self
 
     def seen(
@@ -109,7 +120,25 @@ class Source:
         resident: bool = False,
         look: Callable[[Index, Tensor], None] | None = None,
     ) -> Source:
-        """Return the rows on the scale of the module. The arguments are those of ``Rows``."""
+        """Return the rows on the scale of the module.
+
+        Parameters
+        ----------
+        frame : Frame or None
+            Offset and scale of X.
+        target_frame : Frame or None
+            Offset and scale of y. None leaves y as it is.
+        dtype : torch.dtype
+        device : torch.device
+        resident : bool, default=False
+            Whether to convert all rows now, see ``Rows``.
+        look : callable or None, default=None
+            ``look(index, x)`` checks every batch.
+
+        Returns
+        -------
+        data : Source
+        """
         return self
 
 

@@ -33,21 +33,54 @@ class Frame:
         return len(self.mean)
 
     def apply(self, x: Tensor) -> Tensor:
-        """Rows on the scale of the module, in the precision of x."""
+        """Convert rows from the scale of the data to the scale of the module, in their precision.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the data.
+
+        Returns
+        -------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the module. They are x itself if not ``centred``.
+        """
         if not self.centred:
             return x
         mean, scale = self._like(x)
         return x.sub(mean).mul_(1.0 / scale)
 
     def undo(self, x: Tensor) -> Tensor:
-        """Rows on the scale of the data, given rows on the scale of the module: a new tensor if ``centred``."""
+        """Convert rows from the scale of the module to the scale of the data.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the module.
+
+        Returns
+        -------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the data: a new tensor if ``centred``, and otherwise x itself.
+        """
         if not self.centred:
             return x
         mean, scale = self._like(x)
         return x * scale + mean
 
     def pull_back(self, g: Tensor) -> Tensor:
-        """Convert gradients from the scale of the module to the scale of the data, in place."""
+        """Convert gradients from the scale of the module to the scale of the data, in place.
+
+        Parameters
+        ----------
+        g : Tensor of shape (..., n_features)
+            Derivatives with respect to rows on the scale of the module.
+
+        Returns
+        -------
+        g : Tensor of shape (..., n_features)
+            Derivatives with respect to rows on the scale of the data. It is the tensor that was given.
+        """
         return g.div_(self._like(g)[1]) if self.centred else g
 
     @property
@@ -63,7 +96,17 @@ class Frame:
     def squared_distance(self, x: Tensor, other: Tensor) -> Tensor:
         """Squared distance of each row to another one, for rows on the scale of the module.
 
-        It weighs columns as the scale of the data does, and is in units of ``unit`` squared.
+        Columns count as on the scale of the data.
+
+        Parameters
+        ----------
+        x, other : Tensor of shape (n, n_features)
+            Rows on the scale of the module. ``other`` may be a single row, of shape (n_features,).
+
+        Returns
+        -------
+        distance : Tensor of shape (n,)
+            In units of ``unit`` squared.
         """
         difference = x - other
         if isinstance(self.scale, np.ndarray):
