@@ -1,4 +1,4 @@
-"""``python -m skae compare``: PCA beside the estimators, on a table of yours."""
+"""``python -m skae compare``: compare PCA with the estimators of this package, on a table of the user's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOLD = "\033[1;32m{}\033[0m"
 
 
 def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Estimators by the names of the command line."""
+    """The estimators that are named on the command line."""
     from sklearn.decomposition import PCA
 
     families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
@@ -28,19 +28,19 @@ def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any
     known = {"pca": PCA, **{short_name(estimator.__name__): estimator for estimator in ours}}
     unknown = [name for name in names if name not in known]
     if not names:
-        raise ValueError(f"--reducers names none: choose from {', '.join(known)}.")
+        raise ValueError(f"--reducers is empty: choose from {', '.join(known)}.")
     if unknown:
         raise ValueError(f"There is no reducer {unknown[0]!r}: choose from {', '.join(known)}.")
     return {known[name].__name__: configured(known[name](), options) for name in names}
 
 
 def short_name(name: str) -> str:
-    """What an estimator is called on the command line: sparse is SparseAutoencoder."""
+    """Name of an estimator on the command line, such as "sparse" for SparseAutoencoder."""
     return name.removesuffix("Autoencoder").lower() or "autoencoder"
 
 
 def configured(estimator: Any, options: argparse.Namespace) -> Any:
-    """An estimator with those of the options that are parameters of it."""
+    """The estimator with the command line's options set, as far as they are its parameters."""
     hidden = options.hidden_layer_sizes
     asked = {
         "device": options.device,
@@ -52,27 +52,42 @@ def configured(estimator: Any, options: argparse.Namespace) -> Any:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    top = argparse.ArgumentParser(prog="python -m skae", description="Autoencoders beside PCA.")
+    """Define the command line."""
+    top = argparse.ArgumentParser(prog="python -m skae", description="Compare autoencoders with PCA.")
     top.add_argument("--version", action="version", version=f"skae {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
     add = commands.add_parser("compare", help="cross-validate PCA and autoencoders on a table").add_argument
     add("data", nargs="?", default="digits", metavar="DATA", help=f"{', '.join(BUNDLED)}, or a file (default: digits)")
     add("--target", metavar="COLUMN", help="name or number of the column to predict")
-    add("--reducers", default="pca,autoencoder", metavar="NAMES", help="default: pca,autoencoder")
-    add("--n-components", nargs="+", type=int, metavar="K", help="default: 2 8 16, as far as DATA has them")
-    add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="hidden layers of the encoders")
-    add("--max-iter", type=int, metavar="N", help="epochs at the most")
-    add("--cv", type=int, default=5, metavar="N", help="folds (default: 5)")
-    add("--standardize", action="store_true", help="divide columns by their standard deviation first")
-    add("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-    add("--seed", type=int, default=0, help="of folds and models (default: 0)")
-    add("--output", type=Path, default=Path("compare"), metavar="DIR", help="default: compare")
+    add(
+        "--reducers",
+        default="pca,autoencoder",
+        metavar="NAMES",
+        help="reducers to compare, separated by commas (default: pca,autoencoder)",
+    )
+    add(
+        "--n-components",
+        nargs="+",
+        type=int,
+        metavar="K",
+        help="numbers of components (default: 2 8 16, as far as DATA allows)",
+    )
+    add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="widths of the encoders' hidden layers")
+    add("--max-iter", type=int, metavar="N", help="maximum number of epochs")
+    add("--cv", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    add(
+        "--standardize",
+        action="store_true",
+        help="centre the columns and divide them by their standard deviation first",
+    )
+    add("--device", default="auto", help="device of the computation: auto, cpu, cuda or mps (default: auto)")
+    add("--seed", type=int, default=0, help="seed of the folds and the models (default: 0)")
+    add("--output", type=Path, default=Path("compare"), metavar="DIR", help="folder for the results (default: compare)")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 is success, 2 a mistake in the input."""
+    """Run the command line. Returns 0 for success, 2 for a mistake in the input, and 130 for an interruption."""
     options = parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
@@ -88,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load, compare, and tell: on the terminal, in compare.json and in compare.png."""
+    """Load a table, compare the reducers, and write the result to the terminal, compare.json and compare.png."""
     data = load(options.data, options.target)
     models = reducers([name.strip().lower() for name in options.reducers.split(",") if name.strip()], options)
     make_folder(options.output)
@@ -110,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder to write to before anything is computed."""
+    """Create the output folder, so that an error comes before the computation."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,7 +133,7 @@ def make_folder(path: Path) -> None:
 
 
 def describe_target(data: Dataset) -> str:
-    """Say what is predicted."""
+    """Describe the target in words."""
     if data.y is None:
         return "no target"
     if is_classes(data.y):
@@ -128,7 +143,7 @@ def describe_target(data: Dataset) -> str:
 
 def legend(data: Dataset) -> str:
     """Explain the columns of the table."""
-    lines = ["Means over the folds, on held-out rows; the best reducer of each size stands out.", "R2: reconstruction"]
+    lines = ["Means over the folds, on held-out rows. The best reducer of each size is marked.", "R2: reconstruction"]
     if data.y is not None:
         unit = "accuracy" if is_classes(data.y) else "R2"
         lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
@@ -136,7 +151,7 @@ def legend(data: Dataset) -> str:
 
 
 def write_json(result: Comparison, data: Dataset, options: argparse.Namespace) -> Path:
-    """Keep every figure, and the settings that led to it."""
+    """Write all numbers of the result, and the settings, to compare.json."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
     content = {"skae": __version__, "data": data.name, "shape": data.X.shape, "settings": settings}
     path: Path = options.output / "compare.json"
@@ -146,13 +161,13 @@ def write_json(result: Comparison, data: Dataset, options: argparse.Namespace) -
 
 
 def write_picture(result: Comparison, data: Dataset, options: argparse.Namespace) -> str:
-    """Draw the comparison, if matplotlib is there."""
+    """Draw the comparison to compare.png, if matplotlib is installed."""
     from .inspection import ComparisonDisplay
 
     try:
         import matplotlib as mpl
     except ImportError:
-        return 'no picture: pip install "skae[plot]" for compare.png'
+        return 'compare.png was not drawn, because it needs matplotlib: pip install "skae[plot]"'
     mpl.use("Agg")
     path = options.output / "compare.png"
     display = ComparisonDisplay.from_comparison(result, image_shape=data.image_shape, title=data.name)

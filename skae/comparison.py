@@ -1,4 +1,4 @@
-"""compare(): PCA beside other reducers, cross-validated on the same folds."""
+"""compare(): cross-validation of PCA and other reducers on the same folds."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ from .metrics import r2_against, reconstruct
 __all__ = ["Comparison", "compare"]
 
 FEW = 20
-"""As many whole numbers are classes, however few rows there are; beyond that only with 5 rows each."""
+"""Up to this many distinct whole numbers are classes. More are classes only with at least 5 rows per value."""
 
 TIMED = 0.05
-"""Seconds for which calls of transform are timed."""
+"""Duration of the timing of transform, in seconds."""
 
 
 @dataclass
 class Comparison:
-    """The result of ``compare``: a table, the models of its first fold, and what they were fitted to.
+    """The result of ``compare``: scores of all reducers, and the models of the first fold.
 
     Attributes
     ----------
     rows : list of dict
-        A row for each reducer and number of components: "reducer", "n_components", and the mean
-        over the folds of "r2" (held-out reconstruction), "linear" and "knn" (accuracy, or R2 of a
-        regression target, of a model on the code), "fit_seconds" and "rows_per_second" of
-        ``transform``. What a reducer or the data do not have, or a fold is too small for, is None.
+        One row for each reducer and number of components, with the keys "reducer" and "n_components". The other keys
+        are means over the folds: "r2" is the R2 of the held-out reconstruction. "linear" and "knn" are the accuracy, or
+        the R2 of a regression, of a model on the code. "fit_seconds" is the time of ``fit``. "rows_per_second" is the
+        speed of ``transform``. A value is None if the reducer or the data do not have it, or if a fold is too small for
+        it.
     folds : list of dict
-        The same, a row for each fold.
+        The same values, with one row for each fold.
     estimators : dict
-        Fitted to the first fold's training rows, by (reducer, n_components).
-    X_test, y_test : ndarray
-        The rows that the first fold held out, y_test None without a target.
+        The models that were fitted to the training rows of the first fold, by (reducer, n_components).
+    X_test : ndarray of shape (n_test, n_features)
+        The held-out rows of the first fold.
+    y_test : ndarray of shape (n_test,), or None
+        Their targets. None without a target.
     """
 
     rows: list[dict[str, Any]]
@@ -50,19 +53,47 @@ class Comparison:
     y_test: np.ndarray | None = field(repr=False)
 
     def to_frame(self) -> Any:
-        """Return the rows as a pandas DataFrame, indexed by n_components and reducer."""
+        """Return the rows as a data frame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by n_components and reducer.
+        """
         import pandas as pd
 
         return pd.DataFrame(self.rows).set_index(["n_components", "reducer"])
 
     def best(self, column: str, n_components: int) -> float | None:
-        """Find the best value of a column among the reducers with so many components."""
+        """Find the best value of a column among the reducers with a given number of components.
+
+        Parameters
+        ----------
+        column : str
+            Key of ``rows``.
+        n_components : int
+
+        Returns
+        -------
+        value : float or None
+            None if no reducer has a value.
+        """
         values = [r[column] for r in self.rows if r["n_components"] == n_components and r[column] is not None]
         pick = min if column == "fit_seconds" else max
         return pick(values) if values else None
 
     def table(self, mark: str = "{}*") -> str:
-        """Lay the rows out for a terminal; the best of each column and block goes through ``mark``."""
+        """Format the rows as a table for a terminal.
+
+        Parameters
+        ----------
+        mark : str, default="{}*"
+            Format of the best values. The best value of a column is marked for each number of components.
+
+        Returns
+        -------
+        table : str
+        """
         shown = {name: text for name, text in COLUMNS.items() if any(r[name] is not None for r in self.rows)}
         names = max(len("reducer"), *(len(r["reducer"]) for r in self.rows))
         lines = [f"{'n_components':>12}  {'reducer':<{names}}" + "".join(f"{t[0]:>12}" for t in shown.values())]
@@ -93,7 +124,7 @@ COLUMNS = {
     "fit_seconds": ("fit s", ".2f"),
     "rows_per_second": ("rows/s", ",.0f"),
 }
-"""Heading and format of each column of numbers."""
+"""Heading and number format of each column."""
 
 
 def compare(
@@ -112,37 +143,38 @@ def compare(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Finite numbers, on any scale: every reducer centres, and the estimators of this package
-        scale, by themselves.
+        Finite numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them.
     y : array-like of shape (n_samples,), default=None
-        Target of the models on the code: classes for accuracy, real numbers for R2. Classes are
-        text, truth values and whole numbers of at most 20 values, or of 5 rows a value.
+        Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
+        truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
+        per value.
     reducers : dict of str to transformer, list of transformers, or None, default=None
-        Cloned and given their ``n_components``. Any transformer or pipeline will do; without
-        ``inverse_transform`` it has no R2, and only those that need y are fitted with it. PCA is
-        always there. None is ``Autoencoder()``. In a pipeline the last step that has
-        ``n_components`` gets it.
+        Reducers to compare with PCA, which is always included. None is ``Autoencoder()``. Any transformer or pipeline
+        can be used. Clones of it are given the ``n_components``. In a pipeline, the last step that has ``n_components``
+        gets it. A reducer without ``inverse_transform`` has no R2. Only reducers that need y are fitted with it.
     n_components : sequence of int or None, default=None
-        Widths of the code. None is 2, 8 and 16, those of them that X has columns and rows for.
+        Numbers of components. None is 2, 8 and 16, as far as the columns and the training rows of a fold allow.
     cv : int, splitter or iterable, default=5
-        Folds as in ``cross_validate``; an int means shuffled folds, stratified for classes.
+        Folds as in ``cross_validate``. An int is a number of shuffled folds, which are stratified for classes.
     standardize : bool, default=False
-        Centre each column and divide it by its deviation in the training rows, for all reducers, and
-        measure R2 on that scale: for tables whose columns have different units.
+        Whether to centre each column and divide it by its standard deviation in the training rows, for all reducers. R2
+        is then measured on this scale. It suits tables whose columns have different units.
     random_state : int or None, default=0
-        Seed of the folds and of every reducer that takes one.
+        Seed of the folds, and of every reducer that has a ``random_state`` of None.
     verbose : int, default=0
         1 shows a progress bar.
 
     Returns
     -------
     comparison : Comparison
-        Print it, or take ``comparison.rows`` or ``comparison.to_frame()``.
+        Print it, or use ``comparison.rows`` or ``comparison.to_frame()``.
 
     Raises
     ------
+    TypeError
+        If ``reducers`` is a single reducer.
     ValueError
-        If there are more components than rows or columns to learn them from, or bad input.
+        If there are more components than columns or training rows, or if X, y or a parameter is not as described.
 
     Examples
     --------
@@ -178,7 +210,7 @@ def compare(
 
 
 def is_classes(y: np.ndarray | None) -> bool:
-    """Tell whether y is of classes: of text, truth values, or whole numbers of few values."""
+    """Whether y consists of classes: texts, truth values, or few distinct whole numbers."""
     if y is None or y.ndim > 1:
         return False
     if y.dtype.kind not in "fiu":
@@ -201,7 +233,7 @@ def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
-    """PCA first unless it is among them, then the others, each with a name of its own and the seed."""
+    """The reducers by name, with PCA first unless it is among them, and with the seed."""
     from sklearn.decomposition import PCA
 
     if reducers is None:
@@ -211,7 +243,9 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
     named = {name: clone(reducer) for name, reducer in _numbered(reducers).items()}
     if not any(isinstance(reducer, PCA) for reducer in named.values()):
         if "PCA" in named:
-            raise ValueError("'PCA' is PCA itself, which is always there: give that reducer another name.")
+            raise ValueError(
+                "The name 'PCA' stands for PCA itself, which is always included: give that reducer another name."
+            )
         named = {"PCA": PCA(), **named}
     for reducer in named.values():
         seeds = [p for p in reducer.get_params() if p == "random_state" or p.endswith("__random_state")]
@@ -220,7 +254,7 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
 
 
 def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
-    """Reducers by the names of their classes, numbered from the second of a class on."""
+    """The reducers by the names of their classes. Further reducers of one class get a number."""
     if isinstance(reducers, Mapping):
         return reducers
     classes = [type(reducer).__name__ for reducer in reducers]
@@ -233,7 +267,7 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
     from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
     if isinstance(cv, (int, np.integer)):
-        # With too few rows of a class to put one in each fold, folds are not stratified.
+        # Folds are not stratified if a class has too few rows to be in every fold.
         classes = y is not None and is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
         cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
     return list(check_cv(cv, y).split(X, y))
@@ -248,14 +282,14 @@ def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
     for k in sizes:
         if not (isinstance(k, (int, np.integer)) and 1 <= k <= most):
             raise ValueError(
-                f"n_components={k} is no whole number from 1 to {most}, "
-                "the smaller of columns and training rows of a fold."
+                f"n_components={k} is not a whole number from 1 to {most}, "
+                "the smaller of the numbers of columns and of training rows of a fold."
             )
     return [int(k) for k in sizes]
 
 
 def _with_components(reducer: Any, k: int) -> Any:
-    """A fresh clone with so many components: its own, or those of the last step that has them."""
+    """A clone with k components. In a pipeline the last step that has ``n_components`` gets them."""
     model = clone(reducer)
     names = [p for p in model.get_params() if p == "n_components" or p.endswith("__n_components")]
     if not names:
@@ -283,7 +317,7 @@ def _evaluate(
     y_test: np.ndarray | None,
     classes: bool,
 ) -> dict[str, float | None]:
-    """Fit a reducer and measure all that the table tells about it."""
+    """Fit a reducer and measure all values of its row in the table."""
     start = time.perf_counter()
     model.fit(X_train, y_train if get_tags(model).target_tags.required else None)
     fit_seconds = time.perf_counter() - start
@@ -298,12 +332,14 @@ def _evaluate(
 
 
 def _r2(model: Any, X_train: np.ndarray, X_test: np.ndarray) -> float | None:
-    """Held-out reconstruction, of what can reconstruct."""
+    """R2 of the held-out reconstruction, or None if the model cannot reconstruct."""
     if not hasattr(model, "inverse_transform"):
         return None
     try:
         X_hat = reconstruct(model, X_test)
-    except NotFittedError:  # KernelPCA has the method but learns it only if asked to
+    except (
+        NotFittedError
+    ):  # KernelPCA has the method, but can use it only if it was fitted with fit_inverse_transform=True
         return None
     return r2_against(X_test, X_hat, X_train.mean(axis=0, dtype=float))
 
@@ -311,7 +347,7 @@ def _r2(model: Any, X_train: np.ndarray, X_test: np.ndarray) -> float | None:
 def _downstream(
     H_train: Any, y_train: Any, H_test: Any, y_test: Any, classes: bool
 ) -> tuple[float | None, float | None]:
-    """Held-out score of a linear model on the standardized code, and of 5 nearest neighbours."""
+    """Held-out scores of a linear model on the standardised code, and of 5 nearest neighbours on the code."""
     if y_train is None or (not classes and len(y_test) < 2):  # R2 of one row is not defined
         return None, None
     from sklearn.dummy import DummyClassifier
@@ -332,7 +368,7 @@ def _downstream(
 
 
 def _rows_per_second(model: Any, X: np.ndarray) -> float:
-    """Rows that transform encodes in a second: the best of a few calls."""
+    """Number of rows that transform encodes per second, in the fastest of several calls."""
     best, start, now = np.inf, time.perf_counter(), -np.inf
     while now - start < TIMED:
         before = time.perf_counter()

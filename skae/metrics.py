@@ -1,7 +1,6 @@
-"""Scores of a reconstruction and statistics of a code, for PCA, pipelines and our estimators alike.
+"""Scores of reconstructions and statistics of codes, for PCA, pipelines and the estimators of this package.
 
-Each score has the signature of a scorer, so that ``GridSearchCV(..., scoring=reconstruction_r2)``
-works.
+The scores have the signature of a scorer, so ``GridSearchCV(..., scoring=reconstruction_r2)`` works.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sklearn.utils import check_array, gen_batches
 __all__ = ["CodeStatistics", "code_statistics", "neg_reconstruction_mse", "reconstruct", "reconstruction_r2"]
 
 CHUNK_ROWS = 2048
-"""Rows that are encoded at once, so that a wide code of many rows need not fit into memory."""
+"""Number of rows that are encoded at a time, so that a wide code of many rows need not fit into memory."""
 
 
 def reconstruct(estimator: Any, X: Any) -> np.ndarray:
@@ -33,20 +32,21 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
     Returns
     -------
     X_hat : ndarray of shape (n_samples, n_features)
+        Reconstructions of the rows.
 
     Raises
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
     ValueError
-        If it restores another array than X, as after ``DenoisingAutoencoder().fit(X, Y)``.
+        If the reconstruction has other columns than X, as after ``DenoisingAutoencoder().fit(X, Y)``.
     """
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(f"{type(estimator).__name__} has no inverse_transform, so nothing can be reconstructed.")
     X_hat = _checked(estimator.inverse_transform(estimator.transform(X)))
     if X_hat.shape[1] != np.shape(X)[1]:
         raise ValueError(
-            f"{type(estimator).__name__} restores {X_hat.shape[1]} columns and not the {np.shape(X)[1]} of X: "
+            f"{type(estimator).__name__} reconstructs {X_hat.shape[1]} columns, but X has {np.shape(X)[1]}: "
             "use its score(X, Y)."
         )
     return X_hat
@@ -55,8 +55,8 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
 def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
     """Explained variance of the reconstruction: 1 - sum ||x - x_hat||^2 / sum ||x - mean||^2.
 
-    The mean is that of the training data where the estimator, or the last step of a pipeline, has
-    it as ``mean_``; else it is that of X. All columns share one denominator, as in PCA.
+    The mean is the ``mean_`` of the estimator, or of the last step of a pipeline. That is the mean of the training
+    data. If there is no ``mean_``, it is the mean of X. All columns share one denominator, as in PCA.
 
     Parameters
     ----------
@@ -69,12 +69,14 @@ def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
     Returns
     -------
     r2 : float
-        1 is perfect; 0 is no better than the mean.
+        1 is perfect. 0 is no better than the mean.
 
     Raises
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+    ValueError
+        If the reconstruction has other columns than X.
 
     Examples
     --------
@@ -91,7 +93,7 @@ def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
 
 
 def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
-    """Minus the mean squared error of an entry of the reconstruction, in squared units of X.
+    """Minus the mean squared error of the reconstruction, over all entries, in squared units of X.
 
     Parameters
     ----------
@@ -110,6 +112,8 @@ def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
     ------
     TypeError
         If the estimator has no ``inverse_transform``.
+    ValueError
+        If the reconstruction has other columns than X.
 
     Examples
     --------
@@ -125,30 +129,30 @@ def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
 
 @dataclass(frozen=True)
 class CodeStatistics:
-    """How many units of a code are active, and how much of X it loses.
+    """Statistics of a code: how many units are active, and how large the reconstruction error is.
 
-    A unit is active in a row where its activation exceeds the tolerance in size.
+    A unit is active in a row if the absolute value of its activation exceeds the tolerance.
 
     Attributes
     ----------
     l0 : float
-        Mean number of active units a row.
+        Mean number of active units per row.
     density : float
-        ``l0`` over the number of units.
+        ``l0`` divided by the number of units.
     dead_fraction : float
         Fraction of the units that are active in no row.
     nmse : float or None
-        sum_i ||x_i - x_hat_i||^2 / sum_i ||x_i - mean||^2, which is 1 - ``reconstruction_r2``. None
-        without an ``inverse_transform``.
+        sum_i ||x_i - x_hat_i||^2 / sum_i ||x_i - mean||^2, which is 1 - ``reconstruction_r2``. None if the estimator
+        has no ``inverse_transform``.
     nmse_by_row : float or None
-        Mean over the rows of ||x_i - x_hat_i||^2 / ||x_i||^2, without centring; rows of zeros are
-        left out.
+        Mean over the rows of ||x_i - x_hat_i||^2 / ||x_i||^2, without centring. Rows of zeros are left out. None if the
+        estimator has no ``inverse_transform``.
     frequency : ndarray of shape (n_components,)
         Fraction of the rows in which each unit is active.
     mean_activation : ndarray of shape (n_components,)
         Mean activation of each unit over all rows.
     dead : ndarray of int
-        The units that are active in no row.
+        Indices of the units that are active in no row.
     """
 
     l0: float
@@ -167,22 +171,22 @@ class CodeStatistics:
 
 
 def code_statistics(estimator: Any, X: Any, *, tol: float = 0.0) -> CodeStatistics:
-    """Count the active units of a code, and measure what its reconstruction loses.
+    """Count the active units of a code, and measure the reconstruction error.
 
     Parameters
     ----------
     estimator : object
-        A fitted transformer; its code may be sparse, dense or a frame.
+        A fitted transformer. Its code may be sparse, dense or a data frame.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        It is encoded a chunk of rows at a time.
+        The rows are encoded in chunks.
     tol : float, default=0.0
         A unit is active where abs(h) > ``tol``.
 
     Returns
     -------
     statistics : CodeStatistics
-        With attributes ``l0``, ``density``, ``dead_fraction``, ``nmse``, ``nmse_by_row`` and, a number
-        a unit, ``frequency`` and ``mean_activation``; ``dead`` lists the units that never are active.
+        Its attributes are ``l0``, ``density``, ``dead_fraction``, ``nmse`` and ``nmse_by_row``. ``frequency`` and
+        ``mean_activation`` have one value per unit. ``dead`` lists the units that are never active.
 
     Raises
     ------
@@ -229,16 +233,18 @@ def code_statistics(estimator: Any, X: Any, *, tol: float = 0.0) -> CodeStatisti
 
 
 def _row_chunks(X: Any) -> Iterator[Any]:
-    """X a few rows at a time, each chunk of the same type."""
+    """Chunks of the rows of X, each of the same type as X."""
     X = X.tocsr() if sparse.issparse(X) else X
     rows = X.iloc if hasattr(X, "iloc") else X
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-    for part in gen_batches(max(1, n_samples), CHUNK_ROWS):  # without rows it is the estimator that complains
+    for part in gen_batches(
+        max(1, n_samples), CHUNK_ROWS
+    ):  # X without rows is left to the estimator, which raises an error
         yield rows[part]
 
 
 def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[str, Any]:
-    """What is summed over the rows of a chunk."""
+    """Sums over the rows of a chunk."""
     code = estimator.transform(x)
     h = _checked(code)
     sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0, dtype=np.float64)}
@@ -256,19 +262,19 @@ def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[s
 
 
 def _ratio(error: float, total: float) -> float:
-    """Error over total; without a total 0 if perfect, else 1."""
+    """Error divided by total. If the total is zero, 0 for a perfect reconstruction and otherwise 1."""
     return float(error / total) if total > 0.0 else float(error > 0.0)
 
 
 def r2_against(X: np.ndarray, X_hat: np.ndarray, mean: np.ndarray) -> float:
-    """1 - sum ||x - x_hat||^2 / sum ||x - mean||^2; without variation 1 if perfect, else 0."""
+    """1 - sum ||x - x_hat||^2 / sum ||x - mean||^2. If the denominator is zero, 1 for X_hat = X and otherwise 0."""
     error = float(np.sum((X - X_hat) ** 2))
     total = float(np.sum((X - mean) ** 2))
     return 1.0 - error / total if total > 0.0 else float(error == 0.0)
 
 
 def training_mean(estimator: Any, X: Any) -> np.ndarray:
-    """The mean that an estimator was fitted to, on the scale of X, or else the mean of X."""
+    """The mean of the data that an estimator was fitted to, on the scale of X. If it is unknown, the mean of X."""
     if isinstance(estimator, Pipeline):
         inner = getattr(estimator[-1], "mean_", None)
         if inner is not None and len(estimator) > 1:

@@ -1,4 +1,4 @@
-"""Tables on disk, or bundled with scikit-learn, as numbers and a target for ``python -m skae``."""
+"""Tables from files or from scikit-learn, as numbers and a target, for ``python -m skae``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,24 @@ __all__ = ["BUNDLED", "Dataset", "load"]
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".data": "read_csv", ".parquet": "read_parquet"}
 SEPARATORS = ("\t", ";", ",")
-"""The first of these in the first line separates columns, else blanks do."""
+"""The first of these that occurs in the first line separates the columns. If none occurs, blanks do."""
 MANY_TEXTS = 50
-"""A column with more distinct texts than this, most of them unique, is free text and no category."""
+"""A column with more distinct texts than this, in more than half of its rows, is free text and not a category."""
 
 
 @dataclass
 class Dataset:
-    """Numbers, what to predict from them, and whether they are pictures."""
+    """A table of numbers, and the target to predict from it.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
+    name : str
+    feature_names : list of str
+    image_shape : (int, int) or None
+        Height and width, if rows are images.
+    """
 
     X: np.ndarray
     y: np.ndarray | None
@@ -34,27 +44,27 @@ class Dataset:
 
 
 def load(source: str, target: str | None = None) -> Dataset:
-    """Read a bundled data set or a .csv, .tsv, .txt, .data, .npy, .npz or .parquet file.
+    """Read a bundled data set, or a .csv, .tsv, .txt, .data, .npy, .npz or .parquet file.
 
     Parameters
     ----------
     source : str
-        A name in ``BUNDLED`` or a path.
-    target : str or None
-        Name or number of the column to predict; in an .npz also the name of an array, and without
-        it "y", "target" or "labels". Bundled sets know theirs.
+        A name in ``BUNDLED``, or a path.
+    target : str or None, default=None
+        Name or number of the column to predict. In an .npz file it may be the name of an array. None looks for an array
+        "y", "target" or "labels" in an .npz file. Bundled sets have their own targets.
 
     Returns
     -------
     data : Dataset
-        Columns of text, categories and truth values are one-hot encoded. Arrays of three dimensions
-        are pictures, a row each.
+        Columns of texts, categories and truth values are one-hot encoded. An array with three dimensions holds images,
+        one per row.
 
     Raises
     ------
     ValueError, OSError, ImportError
-        With one sentence: the file or target is not there, a column has missing values or cannot be
-        read as numbers or categories, or a package to read it is not installed.
+        If the file or the target does not exist, if a column has missing values or cannot be read as numbers or
+        categories, or if a required package is not installed. The message is one sentence.
     """
     if source in BUNDLED:
         return _bundled(source, target)
@@ -106,7 +116,7 @@ def _numpy(path: Path, target: str | None) -> Dataset:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file by name; that of an .npy is nameless."""
+    """All arrays of a file by name. The name of the array in an .npy file is empty."""
     try:
         with path.open("rb") as file:
             stored = np.load(file, allow_pickle=False)
@@ -136,7 +146,7 @@ def _frame(path: Path) -> Any:
 
 
 def _dialect(path: Path) -> dict[str, Any]:
-    """How pandas is to read a text: separator and header, as the first line shows them."""
+    """Options with which pandas reads a text file. The first line shows the separator, and whether it is a header."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         first = next((line.strip() for line in file if line.strip()), "")
     unquoted = re.sub(r'"[^"]*"', "", first)
@@ -152,7 +162,7 @@ def _dialect(path: Path) -> dict[str, Any]:
 
 
 def _is_header(words: list[str]) -> bool:
-    """A first line of nothing but numbers is data, unless it counts columns: 0, 1, 2."""
+    """Whether a first line is a header. A line of numbers is data, unless it counts the columns: 0, 1, 2."""
     counts = len(words) > 2 and words == [str(i) for i in range(len(words))]
     return counts or not all(_is_number(word) for word in words if word not in ("", "?"))
 
@@ -187,7 +197,7 @@ def _from_frame(frame: Any, target: str | None, name: str) -> Dataset:
 
 
 def _target(column: Any, name: str) -> np.ndarray:
-    """Whole numbers, real numbers or texts."""
+    """The target as whole numbers, real numbers or texts."""
     if column.isna().any():
         raise ValueError(_missing(name, int(column.isna().sum())))
     if not _is_numeric(column):
@@ -229,7 +239,7 @@ def _missing(column: str, count: int) -> str:
 
 
 def _find(target: str, names: list[str], where: str) -> int:
-    """Position of a column by name, or by number where no name is meant."""
+    """Index of a column, given by its name or by its number."""
     if target in names:
         return names.index(target)
     if re.fullmatch("-?[0-9]+", target) and -len(names) <= int(target) < len(names):

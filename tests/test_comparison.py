@@ -456,13 +456,15 @@ def test_the_widths_adapt_to_the_training_rows():
 
 @pytest.mark.parametrize("k", [5, 0, -1, 2.5])
 def test_a_width_that_cannot_be_is_refused_with_its_limit(k):
-    with pytest.raises(ValueError, match=rf"^n_components={k} is no whole number from 1 to 4, the smaller of"):
+    with pytest.raises(ValueError, match=rf"^n_components={k} is not a whole number from 1 to 4, the smaller of"):
         compare(X, Y, [TINY], [2, k], cv=2)
 
 
 def test_a_width_above_the_training_rows_of_a_fold_is_refused():
     rows = np.random.default_rng(0).normal(size=(9, 20))
-    with pytest.raises(ValueError, match=r"^n_components=7 is no whole number from 1 to 6, .* training rows of a fold"):
+    with pytest.raises(
+        ValueError, match=r"^n_components=7 is not a whole number from 1 to 6, .* training rows of a fold"
+    ):
         compare(rows, None, [], [7], cv=3)
     assert compare(rows, None, [], [6], cv=3).rows[0]["n_components"] == 6
 
@@ -498,7 +500,7 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
         ({"reducers": TINY}, TypeError, r"^reducers must be a dict or a list .*: pass \[Autoencoder\(...\)\]\.$"),
         ({"reducers": make_pipeline(PCA())}, TypeError, r"^reducers must be .*: pass \[Pipeline\(...\)\]\.$"),
         ({"reducers": ["autoencoder"]}, TypeError, "^Cannot clone object ''autoencoder''"),
-        ({"reducers": {"PCA": TINY}}, ValueError, "^'PCA' is PCA itself, which is always there"),
+        ({"reducers": {"PCA": TINY}}, ValueError, "^The name 'PCA' stands for PCA itself, which is always included"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(arguments, error, sentence):

@@ -269,7 +269,9 @@ def test_without_matplotlib_the_figures_are_written_all_the_same(table, tmp_path
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert run(table, *QUICK) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == 'no picture: pip install "skae[plot]" for compare.png'
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        'compare.png was not drawn, because it needs matplotlib: pip install "skae[plot]"'
+    )
     assert strict(tmp_path / "compare/compare.json")["rows"]
     assert not (tmp_path / "compare/compare.png").exists()
 
@@ -318,16 +320,19 @@ MISTAKES = [
     (["free.csv"], "Column 'note' can be read neither as numbers nor as categories (60 different texts in 60 rows"),
     (["gaps.csv"], "Column 'b' has 2 missing values: impute or drop them."),
     (["gaps.csv", "--target", "b"], "Column 'b' has 2 missing values: impute or drop them."),
-    (["iris", "--n-components", "5"], "n_components=5 is no whole number from 1 to 4, the smaller of columns and"),
-    (["iris", "--n-components", "0"], "n_components=0 is no whole number from 1 to 4"),
+    (
+        ["iris", "--n-components", "5"],
+        "n_components=5 is not a whole number from 1 to 4, the smaller of the numbers of columns and",
+    ),
+    (["iris", "--n-components", "0"], "n_components=0 is not a whole number from 1 to 4"),
     (["iris", "--reducers", "pca,umap"], "There is no reducer 'umap': choose from pca, autoencoder, "),
-    (["iris", "--reducers", ""], "--reducers names none: choose from pca, autoencoder, "),
-    (["iris", "--reducers", " , "], "--reducers names none: choose from pca, autoencoder, "),
+    (["iris", "--reducers", ""], "--reducers is empty: choose from pca, autoencoder, "),
+    (["iris", "--reducers", " , "], "--reducers is empty: choose from pca, autoencoder, "),
     (["iris", "--cv", "1"], "k-fold cross-validation requires at least one train/test split"),
     (["iris", "--cv", "151"], "Cannot have number of splits n_splits=151 greater than the number of samples"),
     (["iris", "--output", "table.csv"], "Cannot write to 'table.csv': File exists."),
     (["iris", "--output", "table.csv/below"], "Cannot write to 'table.csv/below': Not a directory."),
-    (["iris", "--device", "gpu"], "device='gpu' is no device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
+    (["iris", "--device", "gpu"], "device='gpu' is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
     (["iris", "--hidden-layer-sizes", "0"], "hidden_layer_sizes"),
     (["iris", "--max-iter", "0"], "The 'max_iter' parameter of Autoencoder must be"),
     (["iris", "--seed", "-1"], "Seed must be between 0 and"),

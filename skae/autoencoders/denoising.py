@@ -16,7 +16,6 @@ from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, chunks, to_tensor
-from ..engine.frame import Frame
 from ._corruption import Corruption
 from .dense import Autoencoder
 
@@ -250,10 +249,6 @@ class DenoisingAutoencoder(Autoencoder):
         """Scale of the array that is reconstructed."""
         return self._output_frame.scale
 
-    @property
-    def _output_frame(self) -> Frame:
-        return self._frame if self._target_frame is None else self._target_frame
-
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         if not _is_table(y):
             return None
@@ -292,9 +287,6 @@ class DenoisingAutoencoder(Autoencoder):
             raise ValueError(
                 f"walkback={self.walkback} needs a model of X: use walkback=1, or fit without a second array."
             )
-
-    def _target(self, batch: Batch) -> Tensor:
-        return batch.x if batch.y is None else batch.y
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
         check_is_fitted(self)

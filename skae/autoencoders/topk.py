@@ -155,8 +155,8 @@ class TopKAutoencoder(Autoencoder):
         k = min(32, max(1, int(self.n_components) // 16)) if self.k == "auto" else int(self.k)
         return {**spec, "k": k, "over_batch": self.selection == "batch", "unit_norm": bool(self.unit_norm)}
 
-    def _starts_at_pca(self, n_features: int) -> bool:
-        return False
+    def _obstacles_to_pca(self) -> list[str]:
+        return ["atoms of a dictionary"]
 
     def _rows_are_independent(self) -> bool:
         return super()._rows_are_independent() and self.selection == "row"

@@ -15,7 +15,6 @@ from sklearn.metrics import r2_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..engine.arrays import Arrays
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
 from .estimator import Run, TorchEstimator
@@ -37,7 +36,16 @@ class Known(NamedTuple):
 
     @classmethod
     def of(cls, y: Any) -> Known:
-        """Split y, an array or a tensor, into its two halves."""
+        """Split y into its two halves.
+
+        Parameters
+        ----------
+        y : array or Tensor of shape (n, 2 n_columns)
+
+        Returns
+        -------
+        known : Known
+        """
         n_columns = y.shape[1] // 2
         return cls(y[:, :n_columns], y[:, n_columns:])
 
@@ -88,7 +96,7 @@ class Prediction(TorchEstimator):
         weight = np.ones((len(data), 1)) if data.weight is None else data.weight[:, None]
         counted = known * weight
         counts = counted * (weight.sum() / np.maximum(counted.sum(axis=0), 1e-290))
-        return Arrays(data.X, data.weight, np.hstack([counts, values]))
+        return data.with_y(np.hstack([counts, values]))
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
         """Predictions for all rows."""

@@ -49,14 +49,16 @@ class TorchTransformer(TorchEstimator):
         """Mean of x given the code h, on the scale of the module. The batch may hold more, such as a condition."""
         raise NotImplementedError
 
+    # ---------------------------------------------------------------- what is reconstructed
+
     def _target(self, batch: Batch) -> Tensor:
-        """The rows that the decoder is trained to return."""
-        return batch.x
+        """What the decoder reconstructs: x, or a second array that y is."""
+        return batch.x if self._target_frame is None or batch.y is None else batch.y
 
     @property
     def _output_frame(self) -> Frame:
-        """Frame of the rows that the decoder returns."""
-        return self._frame
+        """The frame of what the decoder reconstructs."""
+        return self._frame if self._target_frame is None else self._target_frame
 
     # ---------------------------------------------------------------- for users
 
@@ -71,8 +73,8 @@ class TorchTransformer(TorchEstimator):
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Finite numbers.
-        y : Ignored
-            Present for scikit-learn's pipelines.
+        y : Ignored, or as in ``fit``
+            It is used only by estimators whose ``fit`` uses it.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. They are not normalised, so chunks can be weighted against each other.
 

@@ -71,12 +71,12 @@ class DeepBeliefNetwork(BoltzmannMachine):
     Parameters
     ----------
     n_components : int, default=64
-        Units of the code, which is the uppermost layer.
+        Number of units of the code, which is the uppermost layer.
     labels : bool, default=False
         Whether ``fit`` joins y to the layer below the code, as a softmax unit. Then there are
         ``classes_``, ``predict`` and ``predict_proba``, and ``sample`` takes a label. If False, y is not used.
     hidden_layer_sizes : tuple of int, or int, default=(128,)
-        Units of the layers between the rows and the code; () is an RBM.
+        Numbers of units of the layers between the rows and the code. () is an RBM.
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
         Kind of the units of all layers but the rows. The layer above sees binary units as "bernoulli", and
         the others as "gaussian".
@@ -84,14 +84,14 @@ class DeepBeliefNetwork(BoltzmannMachine):
         For each layer, from the rows up to the code, a dictionary of the parameters of RBM in which it
         differs from the others. ``[{}, {"hidden": "gaussian"}]`` has a code of real numbers.
     up_down_iter : int, default=0
-        Epochs of up-down learning after the layers have been learnt.
+        Number of epochs of up-down learning, after the layers have been learnt.
     up_down_rate : float, default=0.001
-        Learning rate of up-down learning; its course over the epochs is ``learning_rate``.
+        Learning rate of up-down learning. ``learning_rate`` is its schedule over the epochs.
     max_iter : int, default=50
-        Epochs of each layer at the most.
+        Maximum number of epochs of each layer.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints a line an epoch, for the stage that learns last: the code's layer
-        or up-down learning. Layers below are shown if ``layers`` says so.
+        1 shows a progress bar, 2 prints one line per epoch. This applies to the stage that learns last: the layer of
+        the code, or up-down learning. For the layers below, set ``verbose`` in ``layers``.
     random_state : int, RandomState instance or None, default=None
         Seed of the first layer, as in ``RBM``. The seeds of the others are drawn from it.
     warm_start : bool, default=False
@@ -117,7 +117,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
     loss_ : float
         The loss at the end of that stage.
     n_iter_ : int
-        Epochs of that stage.
+        Number of epochs of that stage.
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted, if ``labels``.
     mean_ : ndarray of shape (n_features,)
@@ -125,9 +125,9 @@ class DeepBeliefNetwork(BoltzmannMachine):
     scale_ : float
         What centred X is divided by if the visible units are gaussian, and otherwise 1.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if X had any.
+        Names of the columns, if X had any.
 
     See Also
     --------
@@ -219,26 +219,20 @@ class DeepBeliefNetwork(BoltzmannMachine):
             self.classes_ = classes_of(labels, weight)
         return one_hot(labels, self.classes_).numpy()
 
-    def _build(self, data: Source, device: torch.device) -> None:
-        super()._build(data, device)
-        self._is_tuned = False
-
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
+        self._is_tuned = False
         self._take_layers(module)
-
-    def _require_same_architecture(self, n_features: int) -> None:
-        super()._require_same_architecture(n_features)
-        if self._is_tuned and not self.up_down_iter:
-            raise ValueError(
-                "up_down_iter=0 goes on with the layers one by one, but up-down learning has tuned them together: "
-                "use up_down_iter of at least 1, or call fit with warm_start=False."
-            )
 
     # ---------------------------------------------------------------- learning
 
     def _pretrain(self, data: Source, run: Run) -> None:
         if run.resume and self.up_down_iter:
             return
+        if run.resume and self._is_tuned:
+            raise ValueError(
+                "up_down_iter=0 goes on with the layers one by one, but up-down learning has tuned them together: "
+                "use up_down_iter of at least 1, or call fit with warm_start=False."
+            )
         rows = self._learnt(data, run)
         if not run.resume:
             self._measure(rows)
@@ -370,7 +364,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; columns are in the order of ``classes_``.
+            Each row sums to one. The columns are in the order of ``classes_``.
         """
         return self._map(lambda module, batch: module.label_scores(module.mean_up(batch.x)).softmax(1), X, like=X)
 
@@ -397,11 +391,11 @@ class DeepBeliefNetwork(BoltzmannMachine):
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains; the rows come from their last states.
+            Number of chains. The last state of each chain gives a row.
         n_steps : int, default=1000
             Steps of each chain.
         random_state : int, RandomState instance or None, default=None
-            Seed; None is the estimator's.
+            Seed of the chains. None uses the estimator's ``random_state``.
         y : label, array-like of shape (n_samples,), or None, default=None
             Class to draw from, if the network was fitted with ``labels=True``. None draws from all classes.
 

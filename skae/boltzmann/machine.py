@@ -35,11 +35,11 @@ class BoltzmannMachine(Generative, TorchTransformer):
     Parameters
     ----------
     n_components : int, default=64
-        Hidden units.
+        Number of hidden units.
     visible : {"gaussian", "bernoulli", "softmax"}, default="gaussian"
         Kind of the columns of X. "gaussian": real numbers, which are standardised inside. "bernoulli": numbers in
-        [0, 1]. "softmax": with ``categories`` groups of one-hot columns; without, counts, such as those
-        of the words of documents (the replicated softmax).
+        [0, 1]. "softmax" with ``categories``: groups of one-hot columns. "softmax" without ``categories``: counts,
+        such as the word counts of documents (the replicated softmax).
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
         Kind of the hidden units. "bernoulli": features that are present or not, with codes in (0, 1).
         "gaussian": linear codes. "relu": codes >= 0 of noisy rectified linear units.
@@ -50,13 +50,13 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Whether the variance of each gaussian visible unit, given the code, is learnt. If not, it is the
         variance of the column.
     algorithm : {"auto", "cd", "pcd", "pt"}, default="auto"
-        Where the Markov chains come from that stand for the model in the gradient. "cd", contrastive
-        divergence: they start at the rows of each batch. "pcd", persistent: they go on from batch to batch.
-        "pt", parallel tempering: they go on at ``n_temperatures`` temperatures and swap states, for models
-        whose modes are far apart. "auto" is "cd" for counts, since persistent chains of counts hardly ever
-        leave a topic, and otherwise "pcd".
+        How to run the Markov chains that represent the model in the gradient. "cd" (contrastive divergence) starts
+        them at the rows of each batch. "pcd" (persistent contrastive divergence) continues them from batch to batch.
+        "pt" (parallel tempering) continues them at ``n_temperatures`` temperatures and swaps their states, which
+        suits models whose modes are far apart. "auto" is "cd" for counts, because persistent chains of counts
+        hardly ever leave a topic, and otherwise "pcd".
     n_gibbs : int, default=1
-        Gibbs steps between two updates of the weights.
+        Number of Gibbs steps between two updates of the weights.
     n_chains : int, default=100
         Number of persistent chains.
     n_temperatures : int, default=10
@@ -72,7 +72,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
     weight_scale : float, default=0.01
         Standard deviation of the initial weights.
     solver : {"sgd", "adam", "adamw"}, default="sgd"
-        Rule by which gradients move the weights; "sgd" has ``momentum``.
+        Optimisation algorithm. Only "sgd" uses ``momentum``.
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start. "auto" depends on the kinds of units: from 0.2 for binary ones to 0.005 for
         rectified units above gaussian ones. For counts it is 15, 3 or 1 (binary, gaussian or rectified
@@ -80,15 +80,16 @@ class BoltzmannMachine(Generative, TorchTransformer):
     momentum : float, default=0.5
         Momentum of "sgd". A higher momentum needs a lower learning rate.
     batch_size : int or "auto", default=100
-        Rows a step.
+        Number of rows per step.
     max_iter : int, default=50
-        Epochs.
+        Maximum number of epochs.
     tol : float, default=0.0001
-        With ``early_stopping``, training stops when for ``n_iter_no_change`` epochs in a row none has
-        brought the validation loss down by this fraction. Without it, all epochs are run.
+        With ``early_stopping``, training stops after ``n_iter_no_change`` epochs in a row without improvement. An
+        epoch is an improvement if it lowers the validation loss by at least this fraction of the lowest before.
+        Without ``early_stopping``, all epochs are run.
     early_stopping : bool, default=False
-        Watch minus the pseudo-likelihood of held-out rows, or for counts their reconstruction error, and
-        record the free-energy gap.
+        Whether to watch minus the pseudo-likelihood of held-out rows, or for counts their reconstruction error. The
+        history then also has the free-energy gap.
     """
 
     n_components = 64
@@ -197,8 +198,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.
 
-        Of one layer it is exact. Of a deep machine it is the variational free energy: an upper bound of
-        -log p(x) - log Z. Log Z is not needed, and need not be known.
+        With one layer it is exact. With several layers it is the variational free energy, an upper bound of
+        -log p(x) - log Z. Log Z is not computed.
 
         Parameters
         ----------
@@ -220,18 +221,18 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
     @property
     def log_partition_(self) -> float:
-        """Logarithm of Z in nats; of counts for a row of mean length.
+        """Logarithm of Z in nats. For counts, it is that of a row of mean length.
 
         It is exact if a layer of the harmonium has at most 20 binary units (or as many states), or if both are
         gaussian. Otherwise it is estimated by annealed importance sampling from the means of the data
         (Salakhutdinov and Murray, 2008), with the standard error ``log_partition_error_``. It is computed
-        when it is first asked for.
+        when it is first used.
         """
         return self._estimate().value
 
     @property
     def log_partition_error_(self) -> float:
-        """Standard error of ``log_partition_``; 0 where it is exact."""
+        """Standard error of ``log_partition_``. It is 0 if ``log_partition_`` is exact."""
         return self._estimate().error
 
     def _estimate(self) -> Estimate:
@@ -250,12 +251,13 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Parameters
         ----------
         n_chains : int, default=100
+            Number of chains.
         n_betas : int, default=1000
-            Temperatures.
+            Number of temperatures.
         n_steps : int, default=1000
-            Gibbs steps before annealing back.
+            Number of Gibbs steps before annealing back.
         random_state : int, RandomState instance or None, default=None
-            Seed; None is the estimator's.
+            Seed of the chains. None uses the estimator's ``random_state``.
 
         Returns
         -------
@@ -290,11 +292,11 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains; the rows come from their last states.
+            Number of chains. The last state of each chain gives a row.
         n_steps : int, default=1000
             Steps of each chain.
         random_state : int, RandomState instance or None, default=None
-            Seed; None is the estimator's.
+            Seed of the chains. None uses the estimator's ``random_state``.
 
         Returns
         -------
@@ -328,7 +330,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
         n_steps : int, default=1
         random_state : int, RandomState instance or None, default=None
-            Seed; None is the estimator's.
+            Seed of the chains. None uses the estimator's ``random_state``.
 
         Returns
         -------

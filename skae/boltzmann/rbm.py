@@ -73,11 +73,11 @@ class RBM(BoltzmannMachine):
         "pseudo_likelihood": its sum over all columns, in nats; counts have none. With ``early_stopping``
         "validation_loss", and "free_energy_gap": the mean free energy of held-out rows minus that of
         training rows, which grows when the model overfits. None of these is the objective of the
-        training. "loss" is there only if there is a penalty, and is its value.
+        training, so there is no "loss". With ``sparsity`` there is "sparsity", the value of that penalty.
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
     n_iter_ : int
-        Epochs run.
+        Number of epochs run.
     mean_, scale_, n_features_in_, feature_names_in_
         As ``Autoencoder``.
 
@@ -112,7 +112,7 @@ class RBM(BoltzmannMachine):
     (1797, 32)
     >>> rbm.sample(3, random_state=0).shape
     (3, 64)
-    >>> bool(rbm.score(X) > -26)  # nats a row
+    >>> bool(rbm.score(X) > -26)  # nats per row
     True
     """
 

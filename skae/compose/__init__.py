@@ -1,4 +1,4 @@
-"""Estimators made of estimators, one file a kind."""
+"""Estimators that are made of other estimators."""
 
 from .fine_tuned import FineTunedClassifier, FineTunedRegressor
 from .stacked import StackedAutoencoder

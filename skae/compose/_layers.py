@@ -26,11 +26,11 @@ __all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "name
 
 Named = list[tuple[str, Any]]
 
-# ------------------------------------------------------------------ reading the parameter
+# ------------------------------------------------------------------ the parameter ``layers``
 
 
 def named_layers(layers: Any) -> Named:
-    """Pairs of a name and a layer: layer1, layer2, ... where they have no name. Nothing is checked."""
+    """Pairs of a name and a layer. Layers without a name are layer1, layer2, and so on. Nothing is checked."""
     if not isinstance(layers, (list, tuple)):
         return []
     return [tuple(item) if _is_pair(item) else (f"layer{k}", item) for k, item in enumerate(layers, 1)]
@@ -41,12 +41,12 @@ def _is_pair(item: Any) -> bool:
 
 
 def is_width(layer: Any) -> bool:
-    """Whether a layer is given by its width alone."""
+    """Whether a layer is given only by its width."""
     return isinstance(layer, (int, np.integer)) and not isinstance(layer, bool) and bool(layer > 0)
 
 
 def make_layers(layers: Sequence[Any], reserved: set[str]) -> Named:
-    """Names and new estimators of the layers, made of a width where only that is given.
+    """Names and new, unfitted estimators of the layers. A width becomes an ``Autoencoder``.
 
     Parameters
     ----------
@@ -54,14 +54,18 @@ def make_layers(layers: Sequence[Any], reserved: set[str]) -> Named:
     reserved : set of str
         Names that no layer may have.
 
+    Returns
+    -------
+    layers : list of (str, estimator)
+
     Raises
     ------
     ValueError
-        If there is none, two share a name, or one cannot be stacked or has invalid parameters.
+        If there is no layer, if two layers share a name, or if a layer cannot be stacked or has invalid parameters.
     """
     named = named_layers(layers)
     if not named:
-        raise ValueError("layers is empty: name at least one width or estimator.")
+        raise ValueError("layers is empty: pass at least one width or estimator.")
     _require_names([name for name, _ in named], reserved)
     return [(name, _made(name, layer)) for name, layer in named]
 
@@ -71,7 +75,7 @@ def _require_names(names: list[str], reserved: set[str]) -> None:
         if names.count(name) > 1:
             raise ValueError(f"Two layers are named {name!r}: give each a name of its own.")
         if name in reserved or "__" in name or not name:
-            raise ValueError(f"A layer cannot be named {name!r}: use a name without '__' that is no parameter's.")
+            raise ValueError(f"A layer cannot be named {name!r}: use a name without '__' that is not a parameter.")
 
 
 def _made(name: str, layer: Any) -> Any:
@@ -92,13 +96,13 @@ def _require_stackable(name: str, layer: Any) -> None:
         )
     if get_tags(layer).target_tags.required:
         raise ValueError(
-            f"{name} is a {type(layer).__name__}, which learns from y, but a layer is shown codes alone: "
+            f"{name} is a {type(layer).__name__}, which learns from y, but a layer is fitted without y: "
             "use an estimator that needs no y."
         )
 
 
 def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...]:
-    """Name, class and parameters of each layer as text, by which a change of them is noticed."""
+    """Name, class and parameters of each layer as text. A change of this text shows that the layers changed."""
     plain = (str, Number, list, tuple, type(None))
     parameters = [
         sorted((k, v) for k, v in layer.get_params().items() if k not in ignore and isinstance(v, plain))
@@ -111,7 +115,10 @@ def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...
 
 
 def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, train: bool) -> list[Any]:
-    """Fit each layer to the codes of the one below, or only start it, and return them."""
+    """Fit each layer to the codes of the layer below, and return the layers.
+
+    With ``train=False`` the layers are initialised but not trained.
+    """
     below: tuple[str, Any] | None = None
     for name, layer in named:
         if below is not None:
@@ -127,7 +134,7 @@ def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Gener
 
 
 def codes_of(layer: Any, X: Array) -> Tensor:
-    """Codes as a tensor: on the layer's device, if they are few enough to stay there."""
+    """Codes as a tensor. It stays on the layer's device if it is small enough, and is otherwise on the CPU."""
     data, theta = layer._ready_source(X), layer._flat.theta
     stay = len(data) * layer._n_features_out * theta.dtype.itemsize <= RESIDENT_BYTES
     codes: Tensor = layer._collect(layer._encode, data, theta.device if stay else torch.device("cpu"))
@@ -135,7 +142,7 @@ def codes_of(layer: Any, X: Array) -> Tensor:
 
 
 def _take_shape(layer: Any, below: Any) -> None:
-    """Tell a layer of images the shape of the maps below, unless it was told another."""
+    """Give a layer of images the shape of the maps below it, unless the user has set a shape."""
     shape = getattr(below, "code_shape_", ())
     asked = layer.get_params().get("image_shape", ())
     if len(shape) == 3 and (asked is None or (isinstance(asked, str) and asked == "auto")):
@@ -144,7 +151,7 @@ def _take_shape(layer: Any, below: Any) -> None:
 
 @contextmanager
 def _telling(name: str, below: str | None = None) -> Iterator[None]:
-    """Put a layer's name before its errors and warnings."""
+    """Put the name of a layer in front of its errors and warnings."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
@@ -156,7 +163,7 @@ def _telling(name: str, below: str | None = None) -> Iterator[None]:
 
 
 def _about_codes(message: str, below: str | None) -> str:
-    """A complaint of X with the cure for codes, where these are what a layer sees."""
+    """Reword a warning about X for a layer whose input is the code of the layer below."""
     if below is None or not message.startswith("X has values outside"):
         return message
     complaint, _, _ = message.removeprefix("X").rpartition(": ")
@@ -168,18 +175,18 @@ def _about_codes(message: str, below: str | None) -> str:
 
 
 def coder_of(layer: Any) -> Any:
-    """The deterministic network that a fitted layer stands for: of a Boltzmann machine an autoencoder."""
+    """The deterministic network of a fitted layer. For a Boltzmann machine it is an autoencoder."""
     return layer.to_autoencoder() if hasattr(layer, "to_autoencoder") else layer
 
 
 class Stage(nn.Module):
-    """A layer of the unrolled network, with the centring that the layer does by itself.
+    """One layer of the unrolled network, together with the centring of its input.
 
     Parameters
     ----------
     layer : fitted estimator
     is_first : bool
-        Whether its input comes already centred and scaled.
+        Whether this is the first layer, whose input is centred and scaled already.
     """
 
     coder: Any
@@ -201,12 +208,12 @@ class Stage(nn.Module):
         return h
 
     def decode(self, h: Tensor) -> Tensor:
-        """What the layer was shown, in the mean given its code."""
+        """Mean of the layer's input given its code."""
         x: Tensor = self.layer._decode(self.coder, h, Batch(h))
         return x if self.offset is None else x * self.scale + self.offset
 
     def loss(self, h: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
-        """Mean of -log p(x | h), or of the squared error where the layer has no likelihood."""
+        """Mean of -log p(x | h) over the rows, or of the squared error if the layer has no likelihood."""
         if isinstance(self.coder, Coder):
             coder: Any = self.coder
             loss: Tensor = coder.likelihood.loss(coder.decode(h), x, weight)
@@ -216,12 +223,12 @@ class Stage(nn.Module):
 
 
 class Unrolled(nn.Module):
-    """Fitted layers as one deep network: all encoders, then all decoders in reverse.
+    """Fitted layers as one deep network: all encoders, followed by all decoders in reverse order.
 
     Parameters
     ----------
     layers : list of fitted estimators
-        Only the architecture is theirs, until ``load_layers``.
+        They define the architecture. ``load_layers`` copies their weights.
     """
 
     stages: Any
@@ -232,11 +239,11 @@ class Unrolled(nn.Module):
 
     @property
     def widest(self) -> int:
-        """Numbers that a row takes at its widest."""
+        """Largest number of values per row in any layer."""
         return max(max(widest(stage.coder), len(stage.layer._frame)) for stage in self.stages)
 
     def load_layers(self) -> None:
-        """Copy the weights that the layers were fitted to."""
+        """Copy the weights of the fitted layers."""
         for stage in self.stages:
             stage.coder.load_state_dict(stage.layer.module_.state_dict())
 
@@ -253,7 +260,7 @@ class Unrolled(nn.Module):
         return h
 
     def loss(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        """Mean over the rows of -log p(x | h), with the likelihood of the lowest layer."""
+        """Mean of -log p(x | h) over the rows, with the likelihood of the first layer."""
         h = self.encode(x)
         for stage in reversed(self.stages[1:]):
             h = stage.decode(h)

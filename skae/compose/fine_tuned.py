@@ -1,4 +1,4 @@
-"""FineTunedClassifier and FineTunedRegressor: a linear head on a pretrained encoder, and both trained on."""
+"""FineTunedClassifier and FineTunedRegressor: a pretrained encoder with a linear head, fine-tuned on known y."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ from ..nn.heads import FineTunedNetwork
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
 FEW = 4
-"""Rows below which a matrix product takes another kernel, whose last bit differs."""
+"""Number of rows below which matrix products are rounded differently, because another kernel computes them."""
 
 
 class _FineTuned(Prediction):
-    """What the classifier and the regressor share: the encoder, the head and the training of both.
+    """The encoder, the head and their training, which the classifier and the regressor share.
 
     Parameters
     ----------
     encoder : estimator of this package, or FrozenEstimator
-        A clone of it is fitted to all rows, without y, with its own ``dtype`` and ``device``, and a seed
-        from ``random_state`` if it has none. One that is fitted already is passed as
-        ``sklearn.frozen.FrozenEstimator(encoder)``: a copy of its network is trained on.
+        An estimator that is not fitted. A clone of it is fitted to all rows without y, with its own ``dtype`` and
+        ``device``. If it has no ``random_state``, its seed is drawn from this one. To use an encoder that is fitted
+        already, pass ``sklearn.frozen.FrozenEstimator(encoder)``. Then a copy of its network is trained.
     pretrain : bool, default=True
-        False leaves the encoder at the weights its own fit would start from, so that what pretraining
-        brings can be told from what the network brings. The start of an ``Autoencoder`` is PCA unless
-        ``init="random"``.
+        Whether the encoder is trained before the head. False only initialises it, which shows how much of the result
+        pretraining contributes. An ``Autoencoder`` is initialised to PCA unless ``init="random"``.
     n_frozen : int, default=100
-        Iterations of L-BFGS at the most that the head alone is given first, on the code of the frozen
-        encoder. At 0 training starts from a head of zeros. It is not used where ``warm_start`` goes on.
+        Maximum number of iterations of L-BFGS that first train the head alone, on the code of the frozen encoder. With
+        0 the head starts at zero. Not used when ``warm_start`` continues a fit.
     max_iter : int, default=50
-        Epochs at the most in which encoder and head are trained together, on the rows of known y.
+        Maximum number of epochs in which encoder and head are trained together, on the rows with known y.
     """
 
     encoder: TorchEstimator | FrozenEstimator = field(kw_only=False)
@@ -58,7 +57,7 @@ class _FineTuned(Prediction):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if isinstance(_usable(self.encoder), FrozenEstimator) and not self.pretrain:
-            raise ValueError("pretrain=False is for an encoder that is not fitted: pass it without FrozenEstimator.")
+            raise ValueError("pretrain=False needs an encoder that is not fitted: pass it without FrozenEstimator.")
 
     def _pretrain(self, data: Any, run: Run) -> None:
         if run.resume:
@@ -68,7 +67,7 @@ class _FineTuned(Prediction):
             self._learn_code(encoder, data)
         elif encoder.n_features_in_ != data.width:
             raise ValueError(
-                f"X has {data.width} features, but the encoder was fitted to {encoder.n_features_in_}: pass those."
+                f"X has {data.width} features, but the encoder has {encoder.n_features_in_}: pass the same features."
             )
         self.encoder_ = encoder
 
@@ -100,7 +99,7 @@ class _FineTuned(Prediction):
     # ---------------------------------------------------------------- training
 
     def _learnt(self, data: Any, run: Run) -> Any:
-        """The rows of known y."""
+        """The rows with known y."""
         return super()._learnt(data.take(np.flatnonzero(Known.of(data.y).rows)), run)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
@@ -128,7 +127,7 @@ class _FineTuned(Prediction):
     # ---------------------------------------------------------------- using
 
     def _output(self, module: Any, batch: Batch) -> Tensor:
-        """What the head puts out. A few rows are repeated, as products of few rows are rounded in another way."""
+        """Output of the head. A few rows are repeated, because products of few rows are rounded differently."""
         x = batch.x
         many = x if len(x) >= FEW else x.repeat(FEW, 1)
         output: Tensor = module.head(self._encode(module, Batch(many)))
@@ -136,7 +135,7 @@ class _FineTuned(Prediction):
 
 
 def _usable(encoder: Any) -> Any:
-    """A clone of an encoder that can be fitted without y, or one that is fitted already."""
+    """A clone of an encoder that can be fitted without y, or of one that is fitted already."""
     encoder = clone(encoder)
     if isinstance(encoder, FrozenEstimator):
         check_is_fitted(encoder)
@@ -152,44 +151,46 @@ def _usable(encoder: Any) -> Any:
 
 
 def _description(encoder: Any) -> str:
-    """An encoder and its parameters as text, by which a change is noticed."""
+    """An encoder and its parameters as text. A change of this text shows that the encoder changed."""
     parameters = encoder.get_params().items()
     told = [f"{name}={value!r}" for name, value in sorted(parameters) if not name.endswith("random_state")]
     return f"{type(encoder).__name__}({', '.join(told)})"
 
 
 class FineTunedClassifier(ClassPrediction, _FineTuned):
-    """A classifier: a linear head on an encoder that was pretrained without labels, and both trained on.
+    """Classifier: a linear head on an encoder that was pretrained without labels, both fine-tuned on the labelled rows.
 
-    An encoder h = f(x) is fitted to all rows without their labels. A linear layer is put on its
-    code, p(x) = softmax(W h + b), and fitted to the labelled rows: that is ``LogisticRegression`` on
-    the code. Then the layers of f, W and b are trained together by back-propagation, which minimises
-    the cross-entropy -log p_y(x) in mean over the labelled rows.
+    The fit has three steps. First, an encoder h = f(x) is fitted to all rows, without their labels. Second, a linear
+    layer on the code, p(x) = softmax(W h + b), is fitted to the labelled rows, which is a ``LogisticRegression`` on the
+    code. Third, the layers of f, W and b are trained together by back-propagation. They minimise the mean cross-entropy
+    -log p_y(x) of the labelled rows.
 
-    Rows whose label is -1, None or NaN are unlabelled; -1 among strings needs an array of objects.
-    If -1 and 1 are all that y holds, they are two classes, as elsewhere in scikit-learn, and a warning
-    tells so. ``early_stopping`` holds out labelled rows.
+    Rows whose label is -1, None or NaN are unlabelled. To mix -1 with string labels, use an array of dtype object. If
+    y contains only -1 and 1, they are two classes, as elsewhere in scikit-learn, and a warning is issued.
+    ``early_stopping`` holds out labelled rows.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     encoder_ : estimator
-        The pretrained encoder, which fine-tuning leaves as it is.
+        The pretrained encoder. Fine-tuning does not change it.
     module_ : torch.nn.Module
-        The fine-tuned copy of its network, and the head.
+        The fine-tuned copy of the encoder's network, and the head.
     history_ : dict of str to list of float
-        An entry an epoch of fine-tuning: "loss", which is "prediction", in nats, and
-        "validation_loss" with ``early_stopping``. That of pretraining is ``encoder_.history_``.
+        Training curves of the fine-tuning, with one value per epoch: "loss" and its only term "prediction", in nats,
+        and "validation_loss" with ``early_stopping``. The curves of pretraining are ``encoder_.history_``.
     loss_ : float
-        The loss of the weights that were kept.
+        Loss of the weights that were kept.
     n_iter_ : int
-        Epochs of fine-tuning.
+        Number of epochs of the fine-tuning.
+    mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
-    FineTunedRegressor : The same for numbers.
-    SemiSupervisedAutoencoder : Learns from both kinds of rows at the same time.
+    FineTunedRegressor : The same model for regression.
+    SemiSupervisedAutoencoder : Learns from labelled and unlabelled rows at the same time.
 
     References
     ----------
@@ -216,11 +217,11 @@ class FineTunedClassifier(ClassPrediction, _FineTuned):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,)
-    Labels; -1, None or NaN where there is none. At least two classes must have one."""
+    Labels, and -1, None or NaN for rows without a label. At least two classes must occur."""
     }
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithm of the probability of each class.
+        """Predict the logarithm of the probability of each class for each row.
 
         Parameters
         ----------
@@ -229,41 +230,45 @@ class FineTunedClassifier(ClassPrediction, _FineTuned):
         Returns
         -------
         log_p : ndarray of shape (n_samples, n_classes)
+            The columns are in the order of ``classes_``.
         """
         return self._predicted(X, like=X, link=lambda output: output.log_softmax(1))
 
 
 class FineTunedRegressor(NumberPrediction, _FineTuned):
-    """A regression: a linear head on an encoder that was pretrained without y, and both trained on.
+    """Regressor: a linear head on an encoder that was pretrained without y, both fine-tuned on the rows with known y.
 
-    An encoder h = f(x) is fitted to all rows without y. A linear layer is put on its code,
-    y_hat(x) = W h + b, and fitted to the rows where y is known: that is ``Ridge`` on the code. Then
-    the layers of f, W and b are trained together by back-propagation, which minimises
-    ||y - y_hat(x)||^2 in mean over the rows where y is known.
+    The fit has three steps. First, an encoder h = f(x) is fitted to all rows, without y. Second, a linear layer on the
+    code, y_hat(x) = W h + b, is fitted to the rows with known y, which is a ``Ridge`` regression on the code. Third,
+    the layers of f, W and b are trained together by back-propagation. They minimise the mean of ||y - y_hat(x)||^2 over
+    the rows with known y.
 
-    y is centred and scaled inside, column by column. NaN is unknown; with several columns each may
-    have gaps of its own. ``early_stopping`` holds out rows of known y.
+    Internally each column of y is centred and scaled. NaN is unknown. If y has several columns, each may be unknown for
+    other rows. ``early_stopping`` holds out rows with known y.
 
     Attributes
     ----------
     y_mean_, y_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation of the known y.
     encoder_ : estimator
-        The pretrained encoder, which fine-tuning leaves as it is.
+        The pretrained encoder. Fine-tuning does not change it.
     module_ : torch.nn.Module
-        The fine-tuned copy of its network, and the head.
+        The fine-tuned copy of the encoder's network, and the head.
     history_ : dict of str to list of float
-        An entry an epoch of fine-tuning: "loss", which is "prediction", in units of ``y_scale_``
-        squared, and "validation_loss" with ``early_stopping``.
+        Training curves of the fine-tuning, with one value per epoch: "loss" and its only term "prediction", in units of
+        ``y_scale_`` squared, and "validation_loss" with ``early_stopping``. The curves of pretraining are
+        ``encoder_.history_``.
     loss_ : float
-        The loss of the weights that were kept.
+        Loss of the weights that were kept.
     n_iter_ : int
-        Epochs of fine-tuning.
+        Number of epochs of the fine-tuning.
+    mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
 
     See Also
     --------
-    FineTunedClassifier : The same for classes.
-    SemiSupervisedAutoencoderRegressor : Learns from both kinds of rows at the same time.
+    FineTunedClassifier : The same model for classification.
+    SemiSupervisedAutoencoderRegressor : Learns from rows with known and unknown y at the same time.
 
     References
     ----------
@@ -287,5 +292,5 @@ class FineTunedRegressor(NumberPrediction, _FineTuned):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,) or (n_samples, n_targets)
-    Numbers; NaN where they are unknown. Each column must have one."""
+    Target values, and NaN where they are unknown. Each column needs at least one known value."""
     }

@@ -1,4 +1,4 @@
-"""StackedAutoencoder: layers pretrained one by one, then trained together."""
+"""StackedAutoencoder: layers that are pretrained one by one, and then trained together."""
 
 from __future__ import annotations
 
@@ -28,64 +28,65 @@ Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
 class StackedAutoencoder(TorchTransformer):
-    """A deep autoencoder made of layers that are trained one by one, and then together.
+    """Deep autoencoder whose layers are first trained one by one, and then together.
 
-    The first layer learns a code of the rows, the second a code of these codes, and so on. Then the
-    layers are unrolled into one network,
+    The first layer learns a code of the rows, the second layer learns a code of these codes, and so on. Then the layers
+    are unrolled into one network,
 
-        h = f_n(... f_2(f_1(x))), x_hat = g_1(g_2(... g_n(h))),
+        h = f_n(... f_2(f_1(x))), x_hat = g_1(g_2(... g_n(h))).
 
-    which starts where the layers ended, and is trained to minimise the mean over the rows of
-    -log p(x | h), with the likelihood of the first layer: by default the squared error ||x - x_hat||^2.
+    It starts at the weights of the layers. It is trained to minimise the mean of -log p(x | h) over the rows, with the
+    likelihood of the first layer. By default this is the squared error ||x - x_hat||^2.
 
-    A layer is any autoencoder of this package, or a Boltzmann machine, which is unrolled into encoder
-    and decoder; layers may be of different kinds. A whole number is the width of a code and stands
-    for ``Autoencoder(width, hidden_layer_sizes=(128,), learning_rate_init=0.003, max_iter=25)``, whose
-    code starts as PCA's. What a layer adds to its reconstruction (sparsity, corruption, dropout) shapes
-    its pretraining; training together is plain reconstruction.
+    A layer can be any autoencoder of this package, or a Boltzmann machine, which is unrolled into an encoder and a
+    decoder. The layers may be of different kinds. A whole number is the width of a code. It stands for
+    ``Autoencoder(width, hidden_layer_sizes=(128,), learning_rate_init=0.003, max_iter=25)``, which starts at PCA.
+    Sparsity, corruption and dropout of a layer affect only its pretraining. The joint training minimises the
+    reconstruction error alone.
 
-    Layers without a hidden layer have linear decoders, and a stack of them cannot beat PCA, unless the
-    layers above the first reconstruct codes in (0, 1) with ``likelihood="bernoulli"``.
+    A layer without hidden layers has a linear decoder, and a stack of such layers cannot be better than PCA. It can if
+    the layers above the first reconstruct codes in (0, 1) with ``likelihood="bernoulli"``.
 
     Parameters
     ----------
     layers : list of int, estimator or (name, int or estimator), default=(64, 16, 2)
-        From the rows up. Layers without a name are called "layer1", "layer2", and so on, and their
-        parameters are set as ``set_params(layer1__max_iter=50)``, or replaced as
-        ``set_params(layer1=32)``. They are cloned. ``device`` and ``dtype`` are the stack's. A layer
-        whose ``image_shape`` is "auto" or None takes that of the maps below it.
+        The layers, first layer first. They are cloned. Layers without a name are called "layer1", "layer2", and so on.
+        ``set_params(layer1__max_iter=50)`` sets a parameter of a layer, and ``set_params(layer1=32)`` replaces a layer.
+        All layers use ``device`` and ``dtype`` of the stack. A layer whose ``image_shape`` is "auto" or None takes the
+        shape of the maps of the layer below.
     n_components : int or None, default=None
-        Width of the last layer, in place of the one it has in ``layers``. None leaves that.
+        Width of the last layer, instead of its width in ``layers``. None uses the width in ``layers``.
     fine_tune : bool, default=True
-        Whether the layers are trained together. The parameters of training (``max_iter``,
-        ``learning_rate_init``, ``early_stopping``, ...) are of this stage; each layer has its own.
+        Whether the layers are trained together after pretraining. The training parameters of the stack (``max_iter``,
+        ``learning_rate_init``, ``early_stopping``, ...) apply to this joint training. Each layer has its own for its
+        pretraining.
 
     Attributes
     ----------
     layers_ : list of estimators
-        The layers as they were pretrained, each with its own ``history_``.
+        The pretrained layers, each with its own ``history_``.
     module_ : torch.nn.Module
         The unrolled network, fine-tuned.
     history_ : dict of str to list of float
-        An entry an epoch of fine-tuning: "loss", "reconstruction", and "validation_loss" with
-        ``early_stopping``. Empty without fine-tuning.
+        Training curves of the fine-tuning, with one value per epoch: "loss", its term "reconstruction", and
+        "validation_loss" with ``early_stopping``. Empty without fine-tuning.
     loss_ : float
-        The loss of the weights that were kept.
+        Loss of the weights that were kept.
     n_iter_ : int
-        Epochs of fine-tuning.
+        Number of epochs of the fine-tuning.
     mean_ : ndarray of shape (n_features,)
         Mean of the training data.
     scale_ : float
-        What the first layer divides centred X by.
+        Scale by which the first layer divides centred X.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if X had any.
+        Names of the columns, if X had any.
 
     See Also
     --------
-    skae.Autoencoder : A deep network trained at once.
-    sklearn.pipeline.Pipeline : What it is without fine-tuning.
+    skae.Autoencoder : A deep network that is trained as a whole from the start.
+    sklearn.pipeline.Pipeline : Equivalent to a stack without fine-tuning.
 
     References
     ----------
@@ -113,7 +114,7 @@ class StackedAutoencoder(TorchTransformer):
     >>> [len(layer.history_["loss"]) for layer in model.layers_], len(model.history_["loss"])
     ([25, 25, 25], 10)
 
-    Layers of other kinds, and their parameters:
+    Layers of another kind, and their parameters:
 
     >>> model = StackedAutoencoder([SparseAutoencoder(100, max_iter=5), 8], max_iter=5, random_state=0)
     >>> model.set_params(layer1__sparsity=0.1).fit(X).layers_[0].sparsity
@@ -127,12 +128,12 @@ class StackedAutoencoder(TorchTransformer):
     # ---------------------------------------------------------------- parameters of the layers
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Get the parameters.
+        """Get the parameters of the stack and of its layers.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to return the layers by their names too, and their parameters.
+            Whether to include the layers by their names, and the parameters of the layers.
 
         Returns
         -------
@@ -145,11 +146,13 @@ class StackedAutoencoder(TorchTransformer):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters: of the stack, a layer as ``layer1``, or a parameter of it as ``layer1__max_iter``.
+        """Set parameters of the stack, replace layers, or set parameters of layers.
 
         Parameters
         ----------
         **params : dict
+            A parameter of the stack by its name, a layer as ``layer1``, or a parameter of a layer as
+            ``layer1__max_iter``.
 
         Returns
         -------
@@ -171,12 +174,12 @@ class StackedAutoencoder(TorchTransformer):
             layer = name.partition("__")[0]
             if layer in widths and layer != name:
                 raise ValueError(
-                    f"{name} is no parameter, as {layer} is the width {widths[layer]}: make the layer an estimator, "
-                    f"such as Autoencoder({widths[layer]})."
+                    f"{name} is not a parameter, because {layer} is the width {widths[layer]}: make the layer an "
+                    f"estimator, such as Autoencoder({widths[layer]})."
                 )
 
     def _made_layers(self) -> list[tuple[str, Any]]:
-        """Names and unfitted clones of the layers, as they will be fitted."""
+        """Names and unfitted clones of the layers, with all parameters that they will be fitted with."""
         made = make_layers(self.layers, set(self._parameter_constraints))
         for _, layer in made:
             layer.set_params(device=self.device, dtype=self.dtype)
@@ -188,10 +191,10 @@ class StackedAutoencoder(TorchTransformer):
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Take one pass of fine-tuning over a chunk of rows, going on from where the last call ended.
+        """Update the network with one pass of fine-tuning over a chunk of rows, and continue from the last call.
 
-        The first chunk fixes the scale, and pretrains the layers as ``fit`` does, so let it be a large
-        and typical one.
+        The first chunk fixes the scale and is used to pretrain the layers as in ``fit``. It should be large and
+        typical.
 
         Parameters
         ----------
@@ -200,7 +203,7 @@ class StackedAutoencoder(TorchTransformer):
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, taken as they are so that chunks can be weighted too.
+            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
 
         Returns
         -------
@@ -210,12 +213,12 @@ class StackedAutoencoder(TorchTransformer):
         Raises
         ------
         ValueError
-            As ``fit``; and with ``early_stopping=True``, which needs all rows, or ``fine_tune=False``.
+            As for ``fit``, if ``early_stopping=True``, which needs all rows, and if ``fine_tune=False``.
         AttributeError
-            With ``solver="lbfgs"``, which needs all rows.
+            If ``solver="lbfgs"``, which needs all rows.
         """
         if not self.fine_tune:
-            raise ValueError("partial_fit goes on with fine-tuning, which fine_tune=False leaves out: use fit.")
+            raise ValueError("partial_fit continues the fine-tuning, which fine_tune=False leaves out: use fit.")
         return super().partial_fit(X, y, sample_weight)
 
     def _check_parameters(self) -> None:
@@ -234,7 +237,9 @@ class StackedAutoencoder(TorchTransformer):
         made = self._made_layers()
         width = made[-1][1].n_components
         if width is not None:
-            made[-1][1].set_params(n_components=1)  # told by itself, and not as a change of the layers
+            made[-1][1].set_params(
+                n_components=1
+            )  # its change is reported as n_components, not as a change of the layers
         layers = described(made, ignore={"device", "dtype"})
         return {"n_features": n_features, "n_components": width, "layers": layers}
 
@@ -264,7 +269,7 @@ class StackedAutoencoder(TorchTransformer):
         return module.decode(h)
 
     def _receptive_fields(self) -> list[np.ndarray]:
-        """Of the code of each layer, as far as the layers are dense, for displays."""
+        """Receptive fields of the code of each layer, as far as the layers are dense. Displays draw them."""
         fields: list[np.ndarray] = []
         for stage in self.module_.stages:
             own = dense_fields(stage.coder, len(fields[-1]) if fields else len(self.mean_))
@@ -279,7 +284,7 @@ class StackedAutoencoder(TorchTransformer):
 
 
 def _replaced(layers: Sequence[Any], name: str, new: Any) -> list[Any] | tuple[Any, ...]:
-    """A new list of layers like the old one, but for one of them."""
+    """A copy of the layers in which one of them is replaced."""
     changed = [
         item if found != name else new if item is layer else (name, new)
         for item, (found, layer) in zip(layers, named_layers(layers), strict=True)

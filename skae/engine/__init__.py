@@ -1,1 +1,1 @@
-"""Sources of batches, optimizers and the only training loop."""
+"""Sources of batches, optimizers and the training loop."""

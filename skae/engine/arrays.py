@@ -1,4 +1,4 @@
-"""Arrays: X with its weights and y as they came, checked, before a model sees them."""
+"""Arrays: X with its weights and y, checked, but not yet on the scale of the module."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["Arrays"]
 
 
 class Arrays(Source):
-    """A table that was checked, with a row of y and a weight for each of its rows, if there are any.
+    """A checked table, with optional y and sample weights.
 
     Parameters
     ----------
     X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
-    weight : ndarray of shape (n_samples,) or None
-    y : ndarray or CSR matrix of shape (n_samples, n_targets), or None
-        What a batch holds of y, in numbers.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Sample weights.
+    y : ndarray or CSR matrix of shape (n_samples, n_targets), or None, default=None
+        The part of y that a batch holds, as numbers.
     """
 
     def __init__(self, X: Array, weight: np.ndarray | None = None, y: Any = None) -> None:
@@ -40,33 +41,37 @@ class Arrays(Source):
         return self.seen(None, None, X.dtype, X.device)[index]
 
     def moments(self) -> tuple[np.ndarray, float]:
-        """Mean of each column, and the root of the mean variance of all columns."""
+        """Return the mean of each column, and the square root of the mean variance of the columns."""
         return moments(self.X, self.weight)
 
     def column_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest value of each column."""
+        """Return the smallest and the largest value of each column."""
         if isinstance(self.X, Tensor):
             return self.X.amin(0).cpu().numpy(), self.X.amax(0).cpu().numpy()
         low, high = self.X.min(axis=0), self.X.max(axis=0)
         return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
 
+    def with_y(self, y: Any) -> Arrays:
+        """The same rows with another y."""
+        return Arrays(self.X, self.weight, y)
+
     def take(self, rows: np.ndarray) -> Arrays:
-        """Some of the rows."""
+        """Return some of the rows, by their numbers."""
         picked = (None if column is None else column[rows] for column in (self.weight, self.y))
         return Arrays(self.X[rows], *picked)
 
     def learnt(self, merge: bool) -> Arrays:
-        """The rows to learn from: equal ones merged if asked to, and weights whose mean is 1."""
+        """Return the rows to learn from. Equal rows are merged if ``merge``, and the mean weight is 1."""
         data = self._merged() if merge else self
         if data.weight is None:
             return data
         return Arrays(data.X, data.weight * (len(data.weight) / data.weight.sum()), data.y)
 
     def _merged(self) -> Arrays:
-        """Distinct rows of X and y of positive weight in lexical order, with the sum of their weights.
+        """Distinct rows of X and y with positive weight, in lexical order, with the sums of their weights.
 
-        Where all rows are one batch their order and multiplicity carry no information. Taking it away
-        makes a fit independent of them to the last bit: a weight of two is two copies of a row.
+        If all rows are one batch, their order and their repetitions carry no information. Without them a fit does not
+        depend on them, to the last bit. A weight of two then equals two copies of a row.
         """
         X = _as_numpy(self.X)
         whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
@@ -85,7 +90,10 @@ class Arrays(Source):
         resident: bool = False,
         look: Callable[[Index, Tensor], None] | None = None,
     ) -> Table:
-        """The rows as a module sees them: see ``Rows``. Targets are framed too where there is a frame for them."""
+        """Return the rows on the scale of the module. The arguments are those of ``Rows``.
+
+        ``target_frame`` is the frame of y. If it is None, y stays as it is.
+        """
         x = Rows(self.X, frame, dtype=dtype, device=device, resident=resident, look=look)
         weight = None if self.weight is None else to_tensor(self.weight).to(x.device, dtype)
         if self.y is None:

@@ -1,7 +1,7 @@
-"""Sources of batches: rows of arrays, sparse matrices, memory maps and tensors as tensors.
+"""Sources of batches. They turn rows of arrays, sparse matrices, memory maps and tensors into tensors.
 
-A source hands out batches as tensors of one dtype on one device, already in the frame of the module.
-The frame is applied before the cast to float32, so that small variation around a large mean survives.
+The batches of a source have one dtype, are on one device, and are on the scale of the module. Rows are centred and
+scaled before they are cast to float32, so that small variation around a large mean is not lost.
 """
 
 from __future__ import annotations
@@ -36,46 +36,50 @@ Array: TypeAlias = Any  # an ndarray, a memory map, a CSR matrix or array, or a 
 Index: TypeAlias = Tensor | slice
 
 RESIDENT_BYTES = 2**30
-"""A table up to this size is converted once and kept; a larger one is converted a batch at a time."""
+"""A table up to this size is converted once and kept. A larger one is converted batch by batch."""
 
 
 class Batch(NamedTuple):
-    """What a loss sees of a table."""
+    """Some rows of a table, as a loss sees them.
+
+    ``x`` has shape (n, n_features), ``weight`` has shape (n,), and ``y`` has shape (n, n_targets).
+    """
 
     x: Tensor
     weight: Tensor | None = None
     y: Tensor | None = None
     corrupted: Tensor | None = None
-    """x as the encoder is shown it in training, if that is not x itself."""
+    """The rows that the encoder sees during training. None if they are x."""
     emphasis: Tensor | None = None
-    """Weight of each entry in the reconstruction, if they differ."""
+    """Weight of each entry in the reconstruction error, of the shape of x or (n, 1). None if all are equal."""
 
     @property
     def shown(self) -> Tensor:
-        """What the encoder is shown."""
+        """The rows that the encoder sees."""
         return self.x if self.corrupted is None else self.corrupted
 
     @property
     def entry_weight(self) -> Tensor | None:
-        """Weights of the reconstruction, a number a row or a number an entry."""
+        """Weights in the reconstruction error: one number per row, or one per entry."""
         if self.emphasis is None or self.weight is None:
             return self.weight if self.emphasis is None else self.emphasis
         return self.emphasis * self.weight[:, None]
 
 
 class Source:
-    """What a model learns from, or is applied to: a length, and a batch for the rows of an index.
+    """Rows that a model learns from or is applied to. ``len`` counts them, and ``source[index]`` is a batch of them.
 
-    A subclass has ``__len__``, ``__getitem__`` and a ``width``; the rest is there for tables.
+    A subclass defines ``__len__``, ``__getitem__`` and ``width``. The other methods suit data without columns, and
+    tables override them.
 
     Attributes
     ----------
     width : int
-        Numbers that a row of it takes in memory, by which chunks are cut.
+        Number of values that a row takes in memory. It decides how many rows are processed at a time.
     weight : Tensor of shape (len(self),) or None
-        Weights of the rows.
+        Sample weights of the rows.
     device : torch.device
-        Where the rows lie.
+        Device of the rows.
     """
 
     width: int
@@ -89,11 +93,22 @@ class Source:
         raise NotImplementedError
 
     def moments(self) -> tuple[np.ndarray, float | np.ndarray]:
-        """Mean of each column and one scale for all: 0 and 1 where there are no columns to measure."""
+        """Return the mean of each column and one scale for all columns: 0 and 1 if there is nothing to measure."""
         return np.zeros(self.width), 1.0
 
     def learnt(self, merge: bool) -> Source:
-        """The rows to learn from: equal ones merged if asked to, and weights whose mean is 1."""
+        """Return the rows to learn from.
+
+        Parameters
+        ----------
+        merge : bool
+            Whether a table merges equal rows.
+
+        Returns
+        -------
+        data : Source
+            Its mean weight is 1, if it is a table with weights.
+        """
         return self
 
     def seen(
@@ -105,12 +120,30 @@ class Source:
         resident: bool = False,
         look: Callable[[Index, Tensor], None] | None = None,
     ) -> Source:
-        """The rows as a module sees them; the arguments are those of ``Rows``."""
+        """Return the rows on the scale of the module.
+
+        Parameters
+        ----------
+        frame : Frame or None
+            Offset and scale of X.
+        target_frame : Frame or None
+            Offset and scale of y. None leaves y as it is.
+        dtype : torch.dtype
+        device : torch.device
+        resident : bool, default=False
+            Whether to convert all rows now, see ``Rows``.
+        look : callable or None, default=None
+            ``look(index, x)`` checks every batch.
+
+        Returns
+        -------
+        data : Source
+        """
         return self
 
 
 def resolve_device(name: str, dtype: str) -> torch.device:
-    """Find the device that a name stands for; "auto" is an accelerator where there is one."""
+    """Return the device of a name. "auto" is an accelerator if there is one, and otherwise the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu" and torch.backends.mps.is_available() and dtype != "float64":
@@ -118,7 +151,7 @@ def resolve_device(name: str, dtype: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"device={name!r} is no device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
+        raise ValueError(f"device={name!r} is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
     available: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": lambda: 0 <= (device.index or 0) < torch.cuda.device_count(),
@@ -134,17 +167,21 @@ def resolve_device(name: str, dtype: str) -> torch.device:
 
 
 def is_on(tensor: Tensor, device: torch.device) -> bool:
-    """Whether a tensor lies on a device; "cuda" is any of its numbers."""
+    """Whether a tensor is on a device. "cuda" without a number stands for any CUDA device."""
     return tensor.device.type == device.type and device.index in (None, tensor.device.index)
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """float32 of torch.float32, as numpy and the parameters call it."""
+    """Name of a dtype as in numpy, such as "float32" for torch.float32."""
     return str(dtype).removeprefix("torch.")
 
 
 def to_tensor(array: Array) -> Tensor:
-    """A dense tensor that shares memory where that is safe: writable, native, forward whole strides."""
+    """A dense tensor of an array.
+
+    It shares memory with the array if the array is writable, has native byte order, and has strides that torch
+    supports.
+    """
     if isinstance(array, Tensor):
         return array.detach()
     if sparse.issparse(array):
@@ -157,19 +194,19 @@ def to_tensor(array: Array) -> Tensor:
 
 
 class Rows:
-    """The rows of an array as tensors, in a frame.
+    """Rows of an array as tensors, on the scale of the module.
 
     Parameters
     ----------
     X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
-    frame : Frame or None
-        Applied in double precision where X has it; None leaves X as it is.
-    look : callable or None
-        ``look(index, x)`` examines every batch that comes out.
+    frame : Frame or None, default=None
+        Offset and scale to apply, in double precision if X has it. None leaves X as it is.
     dtype, device
-        Of the tensors that come out.
-    resident : bool
-        Convert everything now, if it is at most ``RESIDENT_BYTES``, instead of batch by batch.
+        Those of the resulting tensors.
+    resident : bool, default=False
+        Whether to convert all rows now instead of batch by batch, if they take at most ``RESIDENT_BYTES``.
+    look : callable or None, default=None
+        ``look(index, x)`` checks every batch.
     """
 
     def __init__(
@@ -194,7 +231,7 @@ class Rows:
 
     @property
     def device(self) -> torch.device:
-        """Where the rows lie."""
+        """Device of the rows."""
         return self.X.device if isinstance(self.X, Tensor) else torch.device("cpu")
 
     def __len__(self) -> int:
@@ -219,7 +256,7 @@ class Rows:
 
 
 def _memory_map(X: Array) -> mmap.mmap | None:
-    """The map behind a memory-mapped array whose pages can be dropped without losing a change."""
+    """The memory map behind an array, if its pages can be dropped without losing changes."""
     shared = False
     while X is not None and not isinstance(X, mmap.mmap):
         shared = shared or (isinstance(X, np.memmap) and X.mode != "c")
@@ -228,7 +265,15 @@ def _memory_map(X: Array) -> mmap.mmap | None:
 
 
 class Table(Source):
-    """Rows as a module sees them with, if there are any, their weights and targets."""
+    """Rows on the scale of the module, with optional sample weights and y.
+
+    Parameters
+    ----------
+    x : Rows
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Sample weights.
+    y : Tensor or Rows with n_samples rows, or None, default=None
+    """
 
     def __init__(self, x: Rows, weight: Tensor | None = None, y: Tensor | Rows | None = None) -> None:
         self.x, self.weight, self.y = x, weight, y
@@ -249,7 +294,14 @@ class Table(Source):
 
 
 class Subset(Source):
-    """Some rows of a source, in a given order."""
+    """Some rows of a source, in a given order.
+
+    Parameters
+    ----------
+    data : Source
+    rows : LongTensor of shape (n_rows,)
+        Row numbers in the source. A row may occur several times.
+    """
 
     def __init__(self, data: Any, rows: Tensor) -> None:
         self.data = data
@@ -259,7 +311,7 @@ class Subset(Source):
 
     @property
     def weight(self) -> Tensor | None:
-        """Of these rows."""
+        """Sample weights of these rows."""
         weight: Tensor | None = getattr(self.data, "weight", None)
         return None if weight is None else weight[self.rows]
 
@@ -273,7 +325,7 @@ class Subset(Source):
 
 
 def rows_of(part: Any) -> Tensor:
-    """Which rows of a source a subset, or a subset of a subset, is made of."""
+    """Row numbers of a source in the source that it is a subset of, however many subsets are nested."""
     rows = torch.arange(len(part), device=part.device)
     while isinstance(part, Subset):
         rows, part = part.rows[rows], part.data
@@ -281,7 +333,7 @@ def rows_of(part: Any) -> Tensor:
 
 
 def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice]:
-    """Consecutive slices of about so many elements: few enough for the processor's cache."""
+    """Consecutive slices of rows with about ``elements`` values each. The default fits into the processor's cache."""
     size = max(1, elements // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
@@ -306,7 +358,7 @@ def find_nonfinite(X: Array) -> tuple[int, int, float] | None:
 
 def _first_nonfinite(x: Tensor, first_row: int) -> tuple[int, int, float] | None:
     where = torch.nonzero(~torch.isfinite(x))
-    if len(where) == 0:  # the sum overflowed, the entries are fine
+    if len(where) == 0:  # the sum overflowed, but all entries are finite
         return None
     row, column = (int(i) for i in where[0])
     return first_row + row, column, float(x[row, column])

@@ -1,4 +1,4 @@
-"""Frame: how a module sees the columns of a table."""
+"""Frame: offset and scale with which a module sees the columns of a table."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Frame"]
 
 
 class Frame:
-    """(x - mean) / scale of each row, or the row as it is.
+    """The map from a row x to (x - mean) / scale, and back. Without centring, x stays as it is.
 
     Parameters
     ----------
     mean : ndarray of shape (n_features,)
-        Of the training data.
+        Mean of the training data.
     scale : float or ndarray of shape (n_features,), default=1.0
-        One for all columns keeps the geometry of PCA; one a column is for columns of several kinds.
+        One scale for all columns keeps the geometry of PCA. One scale per column suits columns of different kinds.
     centred : bool, default=True
-        False leaves rows as they are; the mean is then known, and not taken away.
+        If False, rows stay as they are, and the mean is only stored.
     """
 
     def __init__(self, mean: np.ndarray, scale: float | np.ndarray = 1.0, centred: bool = True) -> None:
@@ -33,35 +33,81 @@ class Frame:
         return len(self.mean)
 
     def apply(self, x: Tensor) -> Tensor:
-        """Rows as the module sees them, in the precision of x."""
+        """Convert rows from the scale of the data to the scale of the module, in their precision.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the data.
+
+        Returns
+        -------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the module. They are x itself if not ``centred``.
+        """
         if not self.centred:
             return x
         mean, scale = self._like(x)
         return x.sub(mean).mul_(1.0 / scale)
 
     def undo(self, x: Tensor) -> Tensor:
-        """Rows on the scale of the data, given those that the module sees; a new tensor if it is centred."""
+        """Convert rows from the scale of the module to the scale of the data.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the module.
+
+        Returns
+        -------
+        x : Tensor of shape (n, n_features)
+            Rows on the scale of the data: a new tensor if ``centred``, and otherwise x itself.
+        """
         if not self.centred:
             return x
         mean, scale = self._like(x)
         return x * scale + mean
 
     def pull_back(self, g: Tensor) -> Tensor:
-        """Gradients in rows of the data, given those in the rows that the module sees; in place."""
+        """Convert gradients from the scale of the module to the scale of the data, in place.
+
+        Parameters
+        ----------
+        g : Tensor of shape (..., n_features)
+            Derivatives with respect to rows on the scale of the module.
+
+        Returns
+        -------
+        g : Tensor of shape (..., n_features)
+            Derivatives with respect to rows on the scale of the data. It is the tensor that was given.
+        """
         return g.div_(self._like(g)[1]) if self.centred else g
 
     @property
     def center(self) -> np.ndarray:
-        """The mean as the module sees it."""
+        """The mean on the scale of the module."""
         return np.zeros_like(self.mean) if self.centred else self.mean
 
     @property
     def unit(self) -> float:
-        """Length, on the scale of the data, of the unit of ``squared_distance``."""
+        """Length, on the scale of the data, of one unit of distance in ``squared_distance``."""
         return 1.0 if isinstance(self.scale, np.ndarray) else float(self.scale)
 
     def squared_distance(self, x: Tensor, other: Tensor) -> Tensor:
-        """Of rows that the module sees, with columns as long as they are in the data: in units of ``unit`` squared."""
+        """Squared distance of each row to another one, for rows on the scale of the module.
+
+        Columns count as on the scale of the data.
+
+        Parameters
+        ----------
+        x, other : Tensor of shape (n, n_features)
+            Rows on the scale of the module. ``other`` may be a single row, of shape (n_features,).
+
+        Returns
+        -------
+        distance : Tensor of shape (n,)
+            In units of ``unit`` squared.
+        """
         difference = x - other
         if isinstance(self.scale, np.ndarray):
             difference = difference * self._like(x)[1]
@@ -69,7 +115,7 @@ class Frame:
 
     @property
     def log_volume(self) -> float:
-        """Log-density on the scale of the data is that on the scale of the module minus this."""
+        """Log-density on the scale of the module minus log-density on the scale of the data."""
         if not self.centred:
             return 0.0
         if isinstance(self.scale, np.ndarray):

@@ -1,4 +1,4 @@
-"""Mean, scale and principal axes of a table, in one pass or a few, a chunk of rows at a time."""
+"""Mean, scale and principal axes of a table, computed chunk by chunk."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ __all__ = ["moments", "principal_axes"]
 
 
 def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
-    """Mean of each column, and the root of the mean variance of all columns.
+    """Mean of each column, and the square root of the mean variance of the columns.
 
-    Chunks are summed in the precision of X around their own mean and merged in double precision
-    (Chan, Golub and LeVeque, 1983), so that one pass is enough and nothing cancels.
+    Each chunk is summed in the precision of X, around its own mean. The chunks are merged in double precision (Chan,
+    Golub and LeVeque, 1983). So one pass over X is enough, and no digits cancel.
 
     Parameters
     ----------
     X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
-    weight : ndarray of shape (n_samples,) or None
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Sample weights.
 
     Returns
     -------
     mean : ndarray of shape (n_features,), float64
     scale : float
-        1.0 where every column is constant.
+        1.0 if all columns are constant.
     """
     mean, variance = _mean_and_variance(X, weight, _dtype(X))
     spread = float(variance.sum())
     if _dtype(X) == torch.float32 and (spread == 0.0 or not math.isfinite(spread)):
-        mean, variance = _mean_and_variance(X, weight, torch.float64)  # squares left the range of float32
+        mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
     variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
     scale = math.sqrt(float(variance.mean()))
     return mean.numpy(), 1.0 if scale == 0.0 else scale
 
 
 def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Of each column, in double precision, from chunks in the precision that is asked for."""
+    """Mean and variance of each column in double precision, from chunks of the given dtype."""
     n_features = X.shape[1]
     device = X.device if isinstance(X, Tensor) and dtype == X.dtype else torch.device("cpu")
     source = Rows(X, dtype=dtype, device=device)
@@ -71,20 +72,30 @@ def _dtype(X: Array) -> torch.dtype:
 def principal_axes(
     x: Rows, n_components: int, rng: torch.Generator, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Leading eigenvectors and eigenvalues of the mean outer product of centred rows.
+    """Leading eigenvectors and eigenvalues of the second moment of centred rows.
 
-    The matrix itself is formed where it is small; else subspace iteration from a random start
-    (Halko, Martinsson and Tropp, 2011) needs only its product with a thin block.
+    If the second moment is small, it is computed as a whole. Otherwise subspace iteration from a random start (Halko,
+    Martinsson and Tropp, 2011) needs only its product with a few columns.
+
+    Parameters
+    ----------
+    x : Rows
+        Centred rows.
+    n_components : int
+    rng : torch.Generator
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Sample weights.
 
     Returns
     -------
-    axes : Tensor of shape (n_components, n_features), orthonormal rows, float64
-        The largest entry of each is positive, as in scikit-learn's PCA.
-    variances : Tensor of shape (n_components,), float64, descending
+    axes : Tensor of shape (n_components, n_features), float64
+        Orthonormal rows. The largest entry of each is positive, as in scikit-learn's PCA.
+    variances : Tensor of shape (n_components,), float64
+        In descending order.
     """
     n_features = x[:1].shape[1]
     width = min(n_features, n_components + 10)
-    if len(x) < n_features and len(x) <= max(256, 16 * width):  # the rows span all that varies
+    if len(x) < n_features and len(x) <= max(256, 16 * width):  # the rows span all directions of variation
         spare = torch.randn(n_features, max(0, n_components - len(x)), dtype=torch.float64, generator=rng)
         basis = torch.linalg.qr(torch.cat([x[:].cpu().double().T, spare], 1))[0]
         product = basis.T @ _second_moment(x, weight, basis)
@@ -105,7 +116,7 @@ def principal_axes(
 
 
 def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:
-    """sum_i w_i x_i x_i' / sum_i w_i, or its product with a block of columns."""
+    """The matrix sum_i w_i x_i x_i' / sum_i w_i, or its product with a few columns."""
     result: Tensor | float = 0.0
     thin = None if block is None else block.to(x.out, x.dtype)
     for rows in chunks(len(x), x[:1].shape[1]):

@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line, however deep in the package they arise."""
+"""Warnings that point at the user's line, however deep in the package they are issued."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ BETWEEN = {
     "threadpoolctl",
     "torch",
 }
-"""Packages whose code stands between a user's line and ours: wrappers of methods, pipelines, searches, loaders."""
+"""Packages whose code may be between a user's line and ours, such as pipelines, searches and loaders of pickles."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the innermost caller outside ``BETWEEN``, or of the outermost caller if there is none.
+    """Issue a warning at the line of the user's code that led to it.
 
-    Filters such as "once per place" go by that line.
+    This is the innermost caller outside the packages in ``BETWEEN``, or the outermost caller if there is none. Python's
+    filters, such as "once per place", use that line.
 
     Parameters
     ----------

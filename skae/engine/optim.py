@@ -1,4 +1,4 @@
-"""Flat buffers of parameters and gradients, and the rules that move them, all at once or part by part."""
+"""Parameters and gradients in flat buffers, and optimizers that move all of them or only some parts."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Terms: TypeAlias = dict[str, Tensor]
 
 
 class Move(NamedTuple):
-    """What a step returns if only some parts of the parameters are to move."""
+    """The result of a step that moves only some parts of the parameters."""
 
     terms: Terms
     parts: Collection[str] | None = None
-    """Name or names of the parts that move; None moves all."""
+    """Name or names of the parts that move. None moves all parts."""
 
 
 class Group:
-    """The parameters of one part that have one rate: neighbours in the flat buffers.
+    """The parameters that belong to one part and have the same rate. They are adjacent in the flat buffers.
 
     Parameters
     ----------
     part : str
         Name of the part.
     rate : float
-        Multiple of the learning rate.
+        Factor of the learning rate.
     span : slice
-        Place in the buffers.
+        Position in the buffers.
     n_decayed : int
-        Numbers at the start of the group that weight decay pulls to zero.
+        Number of values at the start of the group to which weight decay applies.
     theta, grad : Tensor of shape (n_parameters,)
-        The buffers, of which views are kept.
+        The buffers of all parameters and gradients. The group keeps views of them.
     """
 
     def __init__(self, part: str, rate: float, span: slice, n_decayed: int, theta: Tensor, grad: Tensor) -> None:
@@ -49,13 +49,18 @@ class Group:
 
 
 class Flat:
-    """A module's parameters in one buffer and their gradients in another; the module holds views.
+    """All parameters of a module in one buffer, and their gradients in another. The module holds views of them.
 
-    A parameter may have three attributes, set where the module is built: ``part``, the name of the
-    part that it belongs to ("main" without it); ``rate``, a multiple of the learning rate (1.0); and
-    ``decay = False``, which spares a matrix from weight decay. Parameters of one part and one rate
-    lie side by side and are a group, which one fused call updates. Matrices come first in their
-    group, so that weight decay is an operation on a slice.
+    A parameter may have three attributes, which are set where the module is built. ``part`` names the part that it
+    belongs to, "main" by default. ``rate`` is a factor of the learning rate, 1.0 by default. ``decay = False`` exempts
+    a matrix from weight decay.
+
+    Parameters with the same part and rate are adjacent and form a group, which one fused call updates. The matrices of
+    a group come first, so that weight decay operates on a slice.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -80,16 +85,16 @@ class Flat:
         self.has_fused_adam = self.theta.device.type in {"cpu", "cuda"}
 
     def save(self) -> list[Tensor]:
-        """A copy of all that training changes."""
+        """Copy everything that training changes."""
         return [t.clone() for t in (self.theta, *self.buffers)]
 
     def load(self, saved: list[Tensor]) -> None:
-        """Put a copy back in place."""
+        """Restore a copy that ``save`` made."""
         for target, value in zip((self.theta, *self.buffers), saved, strict=True):
             target.copy_(value)
 
     def groups_of(self, parts: Collection[str]) -> list[Group]:
-        """The groups of some parts."""
+        """The groups of the given parts."""
         names = {parts} if isinstance(parts, str) else set(parts)
         if not names <= self.parts:
             raise ValueError(
@@ -109,15 +114,15 @@ def _decays(parameter: Tensor) -> bool:
 
 @dataclass
 class Optimizer:
-    """First-order rules on the flat buffers; their moments are tensors that can be saved.
+    """First-order optimizers on the flat buffers. Their moments are tensors that can be saved.
 
-    Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) and stochastic gradient descent
-    with momentum; L-BFGS (Liu and Nocedal, 1989) for all rows at once. Weight decay is an L2 penalty
-    and a term of its own, except in AdamW.
+    The rules are Adam (Kingma and Ba, 2015), AdamW (Loshchilov and Hutter, 2019) and stochastic gradient descent with
+    momentum, and L-BFGS (Liu and Nocedal, 1989), which needs all rows at once. Weight decay is an L2 penalty with a
+    term of its own, except in AdamW.
 
-    A step may move some parts of the parameters only. The weights and the moments of the others then
-    stay as they are, and weight decay and the norm of the gradient leave them out. L-BFGS moves all
-    parameters together and finds its own step length, so the rates of the groups are not used.
+    A step may move only some parts of the parameters. The weights and moments of the other parts then do not change.
+    Weight decay and the norm of the gradient leave these parts out. L-BFGS moves all parameters together and finds its
+    own step length, so it does not use the rates of the groups.
     """
 
     rule: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"
@@ -125,15 +130,15 @@ class Optimizer:
     momentum: float = 0.9
     max_grad_norm: float | None = None
     beta1: float = 0.9
-    """Decay of the running mean of the gradient in "adam" and "adamw"."""
+    """Decay rate of the running mean of the gradient, in "adam" and "adamw"."""
     beta2: float = 0.999
-    """Decay of the running mean of its square."""
+    """Decay rate of the running mean of the squared gradient, in "adam" and "adamw"."""
     moments: dict[str, Tensor] = field(default_factory=dict)
     """Running means in the order of the parameters, and "step", the number of steps of each group."""
     _bound_to: Flat | None = field(default=None, repr=False)
     _viewed: dict[str, Tensor] | None = field(default=None, repr=False)
     _views: dict[Group, list[Tensor]] = field(default_factory=dict, repr=False)
-    """Views of ``_viewed``, the moments of each group: to cut them in every step would take time."""
+    """The moments of each group, as views of ``_viewed``. They are kept because slicing takes time in every step."""
 
     def step(self, flat: Flat, evaluate: Callable[[], Terms | Move], rate: float) -> Terms:
         """Evaluate the terms and their gradient, and move the parameters.
@@ -142,20 +147,20 @@ class Optimizer:
         ----------
         flat : Flat
         evaluate : callable
-            Adds the gradient to ``flat.grad`` and returns the terms, or a ``Move`` with the terms
-            and the parts that move.
+            Adds the gradient to ``flat.grad``. It returns the terms, or a ``Move`` with the terms and the parts that
+            move.
         rate : float
-            Learning rate; that of a group is a multiple of it.
+            Learning rate. Each group multiplies it by its own rate.
 
         Returns
         -------
         terms : dict of str to Tensor
-            With "weight_decay", if there is such a penalty.
+            The terms, and "weight_decay" if there is an L2 penalty.
 
         Raises
         ------
         ValueError
-            If a part is named that no parameter belongs to, or any part under "lbfgs".
+            If a step names a part that has no parameters, or if it names any part under "lbfgs".
         """
         if self.rule == "lbfgs":
             return self._lbfgs(flat, evaluate)
@@ -167,11 +172,11 @@ class Optimizer:
         return terms
 
     def gradient(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:
-        """Terms and gradient of the objective, of which an L2 penalty is a term too."""
+        """Compute the terms and the gradient of the objective, including the L2 penalty."""
         return self._evaluate(flat, evaluate)[0]
 
     def _evaluate(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> tuple[Terms, list[Group]]:
-        """Terms, and the groups that move; their gradient is clipped and has the weight decay added."""
+        """The terms, and the groups that move. Their gradient is clipped, and weight decay is added to it."""
         flat.grad.zero_()
         found = evaluate()
         terms, parts = found if isinstance(found, Move) else (found, None)
@@ -188,8 +193,8 @@ class Optimizer:
         return terms, moved
 
     def _own_moments(self, flat: Flat, group: Group) -> list[Tensor]:
-        """Views of the moments of a group; all moments start at zero."""
-        if self._viewed is not self.moments:  # they have been loaded, or moved to another device
+        """Views of the moments of a group. All moments start at zero."""
+        if self._viewed is not self.moments:  # the moments have been loaded, or moved to another device
             self._viewed, self._views = self.moments, {}
         views = self._views.get(group)
         if views is None:
@@ -255,7 +260,7 @@ class Optimizer:
 
 
 def _clip(gradients: list[Tensor], most: float) -> None:
-    """Scale gradients down to a norm, which is that of all of them together."""
+    """Scale gradients down, so that the norm of all of them together is at most ``most``."""
     norm = (gradients[0] if len(gradients) == 1 else torch.cat(gradients)).norm()
     factor = (most / (norm + 1e-12)).clamp_max(1.0)
     for gradient in gradients:

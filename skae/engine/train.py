@@ -1,10 +1,12 @@
-"""minimise(): the only training loop.
+"""minimise(): the training loop of all estimators.
 
-It asks two things. Data has ``len``, and ``[index]`` hands out a batch for a tensor of row numbers. A
-step leaves gradients in the module's buffers and returns named terms, whose sum is the objective; or a
-``Move``, which also names the parts of the parameters that are to move. Where there is no objective the
-terms only tell of progress, and there may be none. What is in a batch, how the gradients come about
-(back-propagation, Gibbs sampling, several losses in turn) and what the terms mean is not known here.
+The loop needs data and a step. Data have a ``len``, and ``data[index]`` is a batch for a tensor of row numbers. A step
+writes gradients into the module's buffers and returns named terms, whose sum is the objective. Or it returns a
+``Move``, which also names the parts of the parameters that move. If there is no objective, the terms only report
+progress, and there may be none.
+
+The loop does not know what a batch holds, what the terms mean, or how the gradients are computed, for example by
+back-propagation or by Gibbs sampling.
 """
 
 from __future__ import annotations
@@ -42,14 +44,19 @@ class NonFiniteLossError(ValueError):
 
 
 def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
-    """Back-propagate the sum of the terms and return them.
+    """Back-propagate the sum of the terms, and return the terms.
 
     Parameters
     ----------
     terms : dict of str to Tensor
         Named scalars.
     parameters : iterable of Tensor, default=None
-        The only parameters whose gradient is added to; None adds to that of all.
+        Parameters whose gradients are computed. None computes the gradients of all parameters.
+
+    Returns
+    -------
+    terms : dict of str to Tensor
+        The same terms.
     """
     objective = total(terms)
     if objective.requires_grad:
@@ -65,12 +72,12 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
         0.04 + 0.48 * (1 - math.cos(math.pi * t / 0.3)) if t < 0.3 else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
     ),
 }
-"""Learning rate over learning_rate_init, as a function of the fraction of steps done."""
+"""Factor of learning_rate_init, as a function of the fraction of the steps that are done."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train."""
+    """How long and how fast to train, and what to watch."""
 
     batch_size: int
     max_iter: int
@@ -81,9 +88,9 @@ class Plan:
     shuffle: bool = True
     verbose: int = 0
     monitor: str | None = "loss"
-    """What must fall: a term of every epoch, "loss" for the sum of all, "validation_loss", or None for nothing."""
+    """What training watches: a term, "loss" for the sum of all terms, "validation_loss", or None for nothing."""
     objective: bool = True
-    """Whether the sum of the terms is what training brings down; if not, the history has no "loss"."""
+    """Whether training minimises the sum of the terms. If not, the history has no "loss"."""
 
     def __post_init__(self) -> None:
         if self.monitor == "loss" and not self.objective:
@@ -92,19 +99,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training leaves beside the weights."""
+    """The result of training, besides the weights."""
 
     history: dict[str, list[float]]
-    """An entry an epoch: "loss", the sum of the terms, if it is the objective; the mean of each term over
-    the rows of the steps that returned it, NaN if none did; and what was examined, such as "validation_loss"."""
+    """One value per epoch and curve.
+
+    "loss" is the sum of the terms, if that is the objective. A term is averaged over the rows of the steps that
+    returned it, and NaN if no step did. The values of ``examine`` follow, such as "validation_loss".
+    """
     loss: float
-    """The monitored value of the weights that were kept. If nothing is monitored, the last "loss"; NaN without one."""
+    """The watched value of the weights that were kept. If nothing is watched, the last "loss", or NaN without one."""
     still_falling: bool
-    """Whether training at a constant rate ended while the monitored term was still falling."""
+    """Whether training with a constant learning rate ended while the watched value was still falling."""
 
 
 def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
-    """Split an order of rows into batches; a tail of one row joins the batch before it."""
+    """Split an order of rows into batches. If the last batch would have a single row, it joins the one before."""
     sizes = [size] * (n // size) + [n % size] * (n % size > 0)
     if len(sizes) > 1 and sizes[-1] == 1 and size > 1:
         sizes[-2:] = [sizes[-2] + 1]
@@ -120,26 +130,26 @@ def minimise(
     rng: torch.Generator,
     examine: Callable[[], dict[str, float]] = dict,
 ) -> Outcome:
-    """Take steps over shuffled batches until the plan ends or the monitored term stops falling.
+    """Take steps over shuffled batches, until the plan ends or the watched value stops falling.
 
-    The parameters end at the best epoch, for whatever reason training ends: convergence, the plan's
-    end, or Ctrl-C, which warns. After an error they are what they were.
+    The parameters end at the best epoch, whether training converges, reaches the end of the plan, or is interrupted by
+    Ctrl-C, which issues a warning. After an error, the parameters are what they were before.
 
     Parameters
     ----------
     step : callable
         ``step(batch)`` adds the gradient to ``flat.grad`` and returns named scalar terms, or a ``Move``.
     data : Source
-        Its index is a tensor of row numbers on the device of the parameters. A list of batches will do,
-        with ``batch_size=1``.
+        Its index is a tensor of row numbers on the device of the parameters. With ``batch_size=1``, a list of batches
+        works too.
     flat : Flat
     optimizer : Optimizer
     plan : Plan
     rng : torch.Generator
-        A generator on the CPU; it decides the order of rows.
-    examine : callable
-        What to note of the weights after each epoch; also at the start if its "validation_loss" is
-        monitored.
+        A generator on the CPU, which draws the order of the rows.
+    examine : callable, default=dict
+        Returns values of the current weights for the history, after each epoch. If its "validation_loss" is watched, it
+        is also called at the start.
 
     Returns
     -------
@@ -148,7 +158,7 @@ def minimise(
     Raises
     ------
     NonFiniteLossError
-        If a term is NaN or infinite; its epoch, name and likely cure are told.
+        If a term is NaN or infinite. The message has the epoch, the name of the term and a likely cure.
     """
     before = flat.save(), {name: moment.clone() for name, moment in optimizer.moments.items()}
     watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size)
@@ -181,7 +191,7 @@ def _epoch(
     rng: torch.Generator,
     epoch: int,
 ) -> dict[str, float]:
-    """One pass over the data: the mean of each term over the rows of the steps that returned it."""
+    """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
     n = len(data)
     order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
     factor = SCHEDULES[plan.schedule]
@@ -202,11 +212,11 @@ def _epoch(
 
 
 class _Watch:
-    """Keeps the history and the best weights, and knows when to stop.
+    """Keeps the history and the best weights, and decides when to stop.
 
-    A held-out loss is that of the weights at the epoch's end. A loss in training is not: it was
-    measured on the way there. So weights stand for the worse of the epochs before and after them,
-    or, where an epoch is one batch, for the loss with which the next one starts.
+    A validation loss belongs to the weights at the end of its epoch. A training loss does not, because it is measured
+    while the weights change. So the weights between two epochs are judged by the worse of the two losses. If an epoch
+    is a single batch, they are judged by the loss at the start of the next epoch.
     """
 
     def __init__(self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool) -> None:
@@ -221,10 +231,10 @@ class _Watch:
         self.at_least = -math.inf
 
     def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
-        """Add an epoch; raise if a term is not finite; keep the weights if they are the best."""
+        """Add an epoch to the history, and keep the best weights. A term that is not finite raises an error."""
         row = {"loss": sum(terms.values()), **terms} if terms and self.plan.objective else dict(terms)
         row |= self.examine()
-        for name in (*terms, *row):  # a term before the sum, which cannot say where it went wrong
+        for name in (*terms, *row):  # terms first, because the sum does not show which term failed
             self._require_finite(name, row[name], epoch)
         for name in {**self.history, **row}:
             self.history.setdefault(name, [math.nan] * epoch).append(row.get(name, math.nan))
@@ -249,22 +259,22 @@ class _Watch:
         self._keep(max(value, self.at_least), lambda: pending)
 
     def _keep(self, value: float, weights: Callable[[], list[Tensor]]) -> None:
-        if value <= self.best_value:  # of weights that look alike those that were trained longer
+        if value <= self.best_value:  # of equally good weights, keep those that were trained longer
             self.best_value, self.best = value, weights()
 
     def settle(self, terms: Terms) -> None:
-        """Compare the weights of the end, given their terms."""
+        """Compare the final weights with the best, given their terms."""
         monitor = self.plan.monitor
         value = total(terms) if monitor in (None, "loss") else terms[monitor]
         self._keep_pending(float(value.detach()))
 
     @property
     def finished(self) -> bool:
-        """Whether the monitored term has stopped falling."""
+        """Whether the watched value has stopped falling."""
         return self.n_stale >= self.plan.n_iter_no_change
 
     def conclude(self) -> Outcome:
-        """End at the best epoch, or at the last where nothing is monitored."""
+        """Load the weights of the best epoch. If nothing is watched, keep those of the last epoch."""
         if self.plan.monitor is None:
             return Outcome(self.history, self.history.get("loss", [math.nan])[-1], False)
         if self.pending is not None and not self.one_batch and self.n_epochs:
@@ -282,7 +292,7 @@ class _Watch:
 
 
 class _Progress:
-    """A bar (verbose=1), a line an epoch (verbose=2), or nothing."""
+    """A progress bar (verbose=1), one line per epoch (verbose=2), or nothing."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -296,7 +306,7 @@ class _Progress:
         return self
 
     def show(self, epoch: int, row: dict[str, float]) -> None:
-        """Tell the terms of an epoch."""
+        """Show the terms of an epoch."""
         if self.bar is not None:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()}, refresh=False)
             self.bar.update()
@@ -312,7 +322,7 @@ class _Progress:
 
 
 def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subset, Subset]:
-    """Split a source at random into rows to train on and rows to validate on, at least one each."""
+    """Split a source at random into rows to train on and rows to validate on, with at least one row each."""
     n = len(data)
     n_held = min(max(1, round(fraction * n)), n - 1)
     order = torch.randperm(n, generator=rng)
@@ -320,7 +330,7 @@ def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subse
 
 
 def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
-    """One history after the other; a term that only one of them has is NaN in the other's epochs."""
+    """Concatenate two histories. If a curve is in one of them only, it is NaN in the epochs of the other."""
     epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
     missing = [[math.nan] * n for n in epochs]
     return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}

@@ -29,20 +29,36 @@ __all__ = [
 def average(rows: Tensor, weight: Tensor | None = None) -> Tensor:
     """Weighted mean of the losses l_i of n rows, sum_i w_i l_i / n.
 
-    It is divided by n and not by the sum of the weights, as these have mean 1 over the whole data. Within a
+    The sum is divided by n and not by the sum of the weights, because the weights have mean 1 over all data. Within a
     batch they may all be zero.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n,)
+        Loss of each row.
+    weight : Tensor of shape (n,) or None, default=None
+        Sample weights.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
     """
     return rows.mean() if weight is None else (rows * weight).mean()
 
 
 def weighted_average(entries: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over the rows of the sum of their entries' losses.
+    """Sum the losses of the entries of each row, and average the sums over the rows.
 
     Parameters
     ----------
     entries : Tensor of shape (n, n_features)
-    weight : Tensor of shape (n,) or (n, n_features), or None
+        Loss of each entry.
+    weight : Tensor of shape (n,) or (n, n_features), or None, default=None
         Weights of rows or of entries.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
     """
     if weight is None or weight.ndim == 1:
         return average(entries.sum(1), weight)

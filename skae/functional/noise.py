@@ -16,7 +16,18 @@ LEAST_QUANTILE = 1e-6
 
 
 def spawn(rng: torch.Generator, device: torch.device) -> torch.Generator:
-    """A generator of its own on a device, whose seed another one draws."""
+    """A new generator on a device. Another generator draws its seed.
+
+    Parameters
+    ----------
+    rng : torch.Generator
+        The generator that draws the seed.
+    device : torch.device
+
+    Returns
+    -------
+    rng : torch.Generator
+    """
     return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng, device=rng.device)))
 
 

@@ -1,7 +1,7 @@
-"""Pictures of fitted estimators, by scikit-learn's Display conventions.
+"""Pictures of fitted estimators, in the style of scikit-learn's Displays.
 
-A display stores arrays, ``plot`` draws them, and ``from_estimator`` computes them first. Displays of
-codes and reconstructions accept any transformer, so that PCA can stand beside an autoencoder.
+A display stores arrays. ``plot`` draws them, and ``from_estimator`` computes them first. Displays of codes and of
+reconstructions accept any transformer, so PCA can be compared with an autoencoder.
 """
 
 from ..base.derivatives import code_jacobian

@@ -1,4 +1,4 @@
-"""The highest point of a function within a ball, from many starts at once."""
+"""Maximisation of a function within a ball, from many starting points at once."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ import numpy as np
 __all__ = ["climb"]
 
 Function = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Values and gradients at points, given the points and the numbers of the climbs they belong to."""
+"""Maps points, and the index of the climb of each point, to the values and the gradients at the points."""
 
 ENOUGH = 1e-10
-"""A climb has arrived when its gradient promises less than this fraction of the most it ever did."""
+"""A climb has converged when its possible gain is below this fraction of its largest possible gain so far."""
 STUCK = 1e-5
-"""It is stuck, at a kink, when a step of this many radii still goes down."""
+"""A climb is stuck at a kink when even a step of this length, in radii, goes down."""
 FAR = 1e8
-"""Radii of the longest step, which ends where the gradient points to, wherever it began."""
+"""Length of the longest step, in radii. It ends on the sphere in the direction of the gradient, wherever it starts."""
 SHRINKING = np.geomspace(0.3, 1e-5, 300)
-"""Radii of the steps that go on from a kink."""
+"""Lengths of the steps that continue from a kink, in radii."""
 
 
 def climb(function: Function, starts: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """Maximise f over ||x|| <= radius.
 
-    Where f is smooth, spectral projected gradients converge within some ten evaluations. Where it
-    has kinks, as with relu, they stick to the first one, and steps that shrink go on from there.
+    Where f is smooth, spectral projected gradients converge within about ten evaluations. Where f has kinks, as with
+    relu, they stop at the first kink. Subgradient steps of shrinking length continue from there.
 
     Parameters
     ----------
     function : callable
         See ``Function``.
     starts : ndarray of shape (n_climbs, n_features)
-        Points inside of the ball.
+        Points inside the ball.
     radius : float
+        Radius of the ball.
 
     Returns
     -------
     x : ndarray of shape (n_climbs, n_features)
+        The highest point of each climb.
     value : ndarray of shape (n_climbs,)
+        f at these points.
     """
     x, value, left = _spectral_ascent(function, starts, radius)
     if len(left):
@@ -49,12 +52,11 @@ def climb(function: Function, starts: np.ndarray, radius: float) -> tuple[np.nda
 def _spectral_ascent(
     function: Function, starts: np.ndarray, radius: float, max_iter: int = 1000
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ends, their values, and the numbers of the climbs that have not arrived.
+    """Return the final points, their values, and the indices of the climbs that have not converged.
 
-    A step goes to P(x + t g), where P brings back into the ball. It is taken if it rises enough; the
-    next t is then Barzilai and Borwein's, and a quarter of the last otherwise. The first step from
-    the centre ends at radius * g / ||g||, where linear functions, and increasing functions of them,
-    are highest.
+    A step goes to P(x + t g), where P projects into the ball. It is taken if f rises enough. The next t is then that of
+    Barzilai and Borwein, and otherwise a quarter of the last t. The first step from the centre ends at
+    radius * g / ||g||. Linear functions, and increasing functions of them, are highest there.
 
     Birgin, Martinez and Raydan (2000), "Nonmonotone Spectral Projected Gradient Methods on Convex
     Sets", https://doi.org/10.1137/S1052623497330963
@@ -82,7 +84,10 @@ def _spectral_ascent(
 
 
 def _next_length(last: np.ndarray, move: np.ndarray, old: np.ndarray, new: np.ndarray, most: float) -> np.ndarray:
-    """Find t ||g|| of t = ||s||^2 / <s, g - g_new>, or four times the last if g did not fall along the move s."""
+    """Length t ||g|| of the next step, with t = ||s||^2 / <s, g - g_new> for the move s.
+
+    It is four times the last length if the gradient did not fall along s.
+    """
     fall = _dots(move, old - new)
     curved = fall > 0
     spectral = _dots(move, move) / np.where(curved, fall, 1.0) * _norms(new)
@@ -90,7 +95,7 @@ def _next_length(last: np.ndarray, move: np.ndarray, old: np.ndarray, new: np.nd
 
 
 def _subgradient_ascent(function: Function, x: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Steps along the gradient whose lengths shrink whatever the function does; the highest point counts."""
+    """Take steps along the gradient, of lengths that shrink in any case, and return the highest points."""
     climbs = np.arange(len(x))
     value, gradient = function(x, climbs)
     best, highest = x.copy(), value.copy()
@@ -103,7 +108,7 @@ def _subgradient_ascent(function: Function, x: np.ndarray, radius: float) -> tup
 
 
 def _stretched(function: Function, x: np.ndarray, value: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """The same at full length where that costs nothing, as of a function that saturates on the way."""
+    """Move points to the sphere if that does not lower f, as for a function that saturates on the way."""
     far = radius * _unit(x)
     farther, _ = function(far, np.arange(len(x)))
     keeps = farther >= value
@@ -111,12 +116,12 @@ def _stretched(function: Function, x: np.ndarray, value: np.ndarray, radius: flo
 
 
 def _into_ball(x: np.ndarray, radius: float) -> np.ndarray:
-    """Nearest points that are no farther from the centre than the radius."""
+    """The nearest points inside the ball."""
     return x * (radius / np.maximum(_norms(x), radius))[:, None]
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    """Rows at length one; zero stays zero."""
+    """Rows scaled to length one. Zero stays zero."""
     return x / np.maximum(_norms(x), np.finfo(float).tiny)[:, None]
 
 

@@ -1,4 +1,4 @@
-"""matplotlib, asked for only when something is drawn."""
+"""matplotlib, imported only when something is drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["new_axes", "pyplot"]
 
 
 def pyplot() -> Any:
-    """``matplotlib.pyplot``, or one sentence on how to get it."""
+    """Return ``matplotlib.pyplot``, or raise an error that says how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -17,6 +17,6 @@ def pyplot() -> Any:
 
 
 def new_axes(width: float = 6.4, height: float = 4.8) -> Any:
-    """Axes of a new figure, in inches, that makes room for labels and legends."""
+    """Axes of a new figure, sized in inches, with room for labels and legends."""
     _, ax = pyplot().subplots(figsize=(width, height), layout="constrained")
     return ax

@@ -1,4 +1,4 @@
-"""Many small pictures joined to one, which is drawn at once."""
+"""Many small pictures in one image."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["draw_mosaic"]
 
 MAX_TITLES = 40
-"""Pictures above which titles are left out."""
+"""Largest number of pictures that get titles."""
 SIDE = 0.3, 0.9
-"""Inches of a picture's longer side in a new figure, at the least and at the most."""
+"""Smallest and largest length of a picture's longer side in a new figure, in inches."""
 WIDTH = 9.0
-"""Inches that a new figure is wide at the most, unless pictures become too small."""
+"""Largest width of a new figure in inches, unless pictures become too small."""
 
 
 def draw_mosaic(
     images: np.ndarray, titles: Sequence[str] | None, n_columns: int | None, cmap: str, ax: Axes | None
 ) -> AxesImage:
-    """Draw numbers from -1 to 1, of shape (n, height, width) or (n, height, width, 3), line by line."""
+    """Draw pictures of shape (n, height, width) or (n, height, width, 3), with values from -1 to 1, line by line."""
     n, height, width = images.shape[:3]
     titles = [] if titles is None or n > MAX_TITLES else titles
     n_columns = min(n, n_columns or math.ceil(math.sqrt(n)))
@@ -49,7 +49,7 @@ def draw_mosaic(
 
 
 def _join(images: np.ndarray, n_columns: int, gap: int, above: int) -> np.ndarray:
-    """Put pictures into cells with room above and to the right of them; the rest is blank."""
+    """Put pictures into cells with space above and to the right of them. Empty cells are blank."""
     n, height, width, *colors = images.shape
     n_lines = -(-n // n_columns)
     cells = np.full((n_lines * n_columns, height + above, width + gap, *colors), np.nan)
@@ -60,14 +60,14 @@ def _join(images: np.ndarray, n_columns: int, gap: int, above: int) -> np.ndarra
 
 
 def _frame(ax: Axes, left: np.ndarray, top: np.ndarray, width: int, height: int) -> None:
-    """Draw the edges of all pictures, which are otherwise lost where the middle of the map is white."""
+    """Draw the edges of all pictures. Otherwise they are invisible where the middle of the colour map is white."""
     x = left[:, None] + np.array([0, width, width, 0, 0, np.nan])
     y = top[:, None] + np.array([0, 0, height, height, 0, np.nan])
     ax.plot(x.ravel(), y.ravel(), color="0.6", linewidth=0.5)
 
 
 def _write(ax: Axes, titles: Sequence[str], x: np.ndarray, y: np.ndarray, above: int) -> None:
-    """Write titles no higher than the room there is."""
+    """Write titles that fit into the space above the pictures."""
     across, down = np.array(ax.bbox.size) / ax.figure.dpi / np.array(ax.images[-1].get_size()[::-1])
     size = min(9.0, 0.6 * 72 * above * min(across, down))
     for title, center, bottom in zip(titles, x, y, strict=False):

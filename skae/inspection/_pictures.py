@@ -1,4 +1,4 @@
-"""Rows of numbers drawn as pictures, a column a sample."""
+"""Rows drawn as pictures, with one column per sample."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["ImageShape", "draw_pictures", "picture_shape"]
 ImageShape = tuple[int, ...] | Literal["auto"] | None
 
 GAP = 1.1
-"""Distance between the left, or upper, edges of neighbours, over the size of a picture."""
+"""Distance between the left or the upper edges of neighbours, in units of the size of a picture."""
 
 
 def picture_shape(image_shape: ImageShape, n_features: int) -> tuple[int, ...] | None:
-    """Find the shape of a row's picture; None if rows are no pictures."""
+    """Find the shape of the picture in a row, or None if rows are not pictures."""
     if image_shape is None:
         return None
     if image_shape == "auto":
@@ -31,7 +31,9 @@ def picture_shape(image_shape: ImageShape, n_features: int) -> tuple[int, ...] |
     shape = tuple(np.atleast_1d(image_shape).tolist())
     lengths = all(isinstance(length, int) and length > 0 for length in shape)
     if not lengths or len(shape) < 2 or shape[2:] not in ((), (3,)):
-        raise ValueError(f"image_shape={image_shape!r} is no picture: pass (height, width) or (height, width, 3).")
+        raise ValueError(
+            f"image_shape={image_shape!r} is not the shape of a picture: pass (height, width) or (height, width, 3)."
+        )
     if math.prod(shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape!r} has {math.prod(shape)} numbers, but X has {n_features} features: "
@@ -43,7 +45,7 @@ def picture_shape(image_shape: ImageShape, n_features: int) -> tuple[int, ...] |
 def draw_pictures(
     rows: Mapping[str, np.ndarray], shape: tuple[int, ...], errors: Any, cmap: str, ax: Axes | None
 ) -> Axes:
-    """Draw all pictures on the same axes, where their distances are those of pixels."""
+    """Draw all pictures on the same axes, in units of pixels."""
     n_samples, (height, width) = len(next(iter(rows.values()))), shape[:2]
     if ax is None:
         side = min(1.1, 14 / n_samples)
@@ -53,7 +55,7 @@ def draw_pictures(
         for j, image in enumerate(values.reshape(-1, *shape)):
             left, top = j * GAP * width, i * GAP * height
             _show(ax, image, limits, cmap, extent=(left, left + width, top + height, top))
-    # Each picture set the limits to its own edges.
+    # imshow has set the limits to the edges of the last picture.
     right, bottom = (GAP * (n_samples - 1) + 1) * width, (GAP * (len(rows) - 1) + 1) * height
     ax.set(xlim=(0, right), ylim=(bottom, 0))
     ax.set_yticks((GAP * np.arange(len(rows)) + 0.5) * height, list(rows))
@@ -64,7 +66,7 @@ def draw_pictures(
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Find the least and the greatest value: a shade means the same number in all pictures."""
+    """Smallest and largest value. A shade of grey then means the same number in all pictures."""
     return float(np.nanmin(values)), float(np.nanmax(values))
 
 

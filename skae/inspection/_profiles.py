@@ -1,4 +1,4 @@
-"""Rows of numbers drawn as profiles over their features, in small multiples."""
+"""Rows drawn as profiles over their features, with one panel per sample."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["draw_profiles"]
 
 MAX_NAMES = 30
-"""Features that can be named below a profile before their names run together."""
+"""Largest number of features that are named below a profile. More names would overlap."""
 WIDTH = 10.0
-"""Of a new figure, in inches."""
+"""Width of a new figure, in inches."""
 GAP = 0.2, 0.36
-"""Inches between neighbours, beside and above each other; titles need the latter."""
+"""Horizontal and vertical distance of neighbouring panels, in inches. Titles need the vertical one."""
 
 
 def draw_profiles(
     rows: Mapping[str, np.ndarray], feature_names: Sequence[str] | None, errors: Any, ax: Axes | None
 ) -> tuple[np.ndarray, Axes]:
-    """Draw a panel a sample inside of ``ax``; return the panels and ``ax``."""
+    """Draw one panel per sample inside ``ax``, and return the panels and ``ax``."""
     n_samples, n_features = next(iter(rows.values())).shape
     names = [] if feature_names is None or n_features > MAX_NAMES else [str(name) for name in feature_names]
     n_columns = _fitting_columns(ax, n_samples, n_features)
@@ -40,7 +40,7 @@ def draw_profiles(
     if not names:
         for panel in panels[-n_columns:]:
             panel.set_xlabel("Feature", fontsize="small")
-    # Above the titles, for which the padding makes room in units of the font's size.
+    # The legend is above the titles. Its padding makes room for them, in units of the font size.
     ax.legend(
         handles=panels[0].get_lines(),
         loc="lower center",
@@ -53,18 +53,18 @@ def draw_profiles(
 
 
 def _fitting_columns(ax: Axes | None, n_samples: int, n_features: int) -> int:
-    """Count the panels that fit side by side, wide enough for their titles and the features' names."""
+    """Number of panels side by side that are wide enough for titles and names of features."""
     width = WIDTH if ax is None else _inches(ax)[0]
     return min(n_samples, max(1, int(width / (2.4 if n_features <= 15 else 4.5))))
 
 
 def _inches(ax: Axes) -> np.ndarray:
-    """Measure the width and the height of axes."""
+    """Width and height of axes, in inches."""
     return np.array(ax.bbox.size) / ax.figure.dpi
 
 
 def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
-    """Axes inside of axes, line by line; all share both scales and the outer ones carry the labels."""
+    """Panels inside axes, line by line. All share their scales, and only the outer ones have labels."""
     ax.set_axis_off()
     counts = np.array([n_columns, -(-n_samples // n_columns)])
     gap = np.minimum(GAP / _inches(ax), 0.5 / counts)  # at least half of the room is for panels
@@ -81,7 +81,7 @@ def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
 
 
 def _draw(ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
-    """Draw the first profile as points, and the others as lines that should run through them."""
+    """Draw the first profile as points, and the others as lines to compare with them."""
     (first, points), *others = profiles.items()
     ax.plot(points, "o", color="black", markersize=3, label=first, zorder=3)
     for name, values in others:

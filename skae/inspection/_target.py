@@ -1,4 +1,4 @@
-"""A target as colours: of classes, or of a quantity."""
+"""Colours for a target: for classes, or for a quantity."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 __all__ = ["Target"]
 
 MAX_CLASSES = 20
-"""Colours of a categorical map that can be told apart."""
+"""Largest number of colours of a categorical map that can be distinguished."""
 MISSING = (0.83, 0.83, 0.83)
 """Light grey, for rows whose target is NaN or None, such as the unlabelled ones."""
 
 
 class Target:
-    """What is known of y: its classes or, if ``labels`` is None, its quantity.
+    """A target to draw. It consists of classes, or of a quantity if ``labels`` is None.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Strings, and numbers of at most 20 distinct values, are classes.
+        Strings are classes. Numbers are classes if there are at most 20 distinct values.
 
     Raises
     ------
     ValueError
-        If there are more than 20 classes that are no numbers.
+        If there are more than 20 classes that are not numbers.
     """
 
     def __init__(self, y: Any) -> None:
@@ -55,13 +55,13 @@ class Target:
 
     @property
     def palette(self) -> np.ndarray:
-        """A colour for each of the labels, and for what is missing."""
+        """A colour for each label, and one for missing values."""
         n_classes = len(self.labels or ()) - bool(self.missing.any())
         colors = pyplot().get_cmap("tab10" if n_classes <= 10 else "tab20").colors
         return np.array([*colors[:n_classes], MISSING])
 
     def scatter(self, ax: Axes, x: np.ndarray, y: np.ndarray, cmap: str | None = None, **style: Any) -> PathCollection:
-        """Points in the target's colours; the missing ones first, so that they cover nothing."""
+        """Draw points in the colours of the target. Points with missing values are drawn first and cover no others."""
         order = np.argsort(~self.missing, kind="stable")
         if self.labels is not None:
             return ax.scatter(x[order], y[order], c=self.palette[self.index[order]], **style)
@@ -69,7 +69,7 @@ class Target:
         return ax.scatter(x[order], y[order], c=self.values[order], cmap=colors, plotnonfinite=True, **style)
 
     def explain(self, ax: Axes, points: PathCollection, name: str | None) -> None:
-        """Add a legend of the classes or a bar of the quantity's colours, clear where points are small and faint."""
+        """Add a legend of the classes, or a colour bar of the quantity, in opaque colours."""
         if self.labels is None:
             opaque = pyplot().cm.ScalarMappable(points.norm, points.cmap)
             ax.figure.colorbar(opaque, ax=ax, label=name or "")
@@ -85,5 +85,5 @@ class Target:
 
 
 def _text(label: Any) -> str:
-    """Write a label; the 3.0 of an integer column with missing values is a 3."""
+    """Text of a label. 3.0 is written as 3, because an integer column with missing values holds floats."""
     return str(int(label)) if isinstance(label, np.floating) and label.is_integer() else str(label)

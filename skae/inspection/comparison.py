@@ -1,4 +1,4 @@
-"""ComparisonDisplay: what compare() found, as curves, codes and reconstructions."""
+"""ComparisonDisplay: the result of compare() as curves, codes and reconstructions."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ CURVES = {"r2": "Held-out reconstruction R2", "linear": "Linear model on the cod
 
 
 class ComparisonDisplay:
-    """Reducers side by side: scores against n_components, codes, and reconstructions of images.
+    """Reducers side by side: their scores against n_components, their codes, and their reconstructions of images.
 
     Parameters
     ----------
     scores : dict of str to dict of str to ndarray of shape (n_sizes, 2)
-        For each score and each reducer the number of components and the mean over the folds.
+        For each score and each reducer, pairs of a number of components and the mean score over the folds.
     codes : dict of str to ndarray of shape (n_samples, 1) or (n_samples, 2)
-        The first components of each reducer's narrowest code of at least two.
+        For each reducer, the first components of its narrowest code with at least two components.
     y : ndarray of shape (n_samples,), default=None
         Target that colours the codes.
     pictures : dict of str to ndarray of shape (n_pictures, n_features), default=None
-        Rows and their reconstructions by each reducer; None draws none.
+        Rows, and their reconstructions by each reducer. None draws no pictures.
     image_shape : tuple of int, default=None
         Height and width of a picture.
     title : str, default=None
-        Above everything.
+        Title of the figure.
 
     Attributes
     ----------
     axes_ : dict of str to matplotlib Axes
-        One for each score, one for the codes of each reducer ("codes PCA"), and "pictures".
+        One for each score, one for the codes of each reducer (such as "codes PCA"), and "pictures".
     figure_ : matplotlib Figure
+        Figure with the axes.
 
     Examples
     --------
@@ -80,18 +81,18 @@ class ComparisonDisplay:
     def from_comparison(
         cls, comparison: Any, *, image_shape: ImageShape = None, n_pictures: int = 10, title: str | None = None
     ) -> Self:
-        """Compute what is drawn from the models of the first fold, and draw it.
+        """Compute codes and reconstructions with the models of the first fold, and draw everything.
 
         Parameters
         ----------
         comparison : Comparison
-            What ``compare`` returned.
+            The result of ``compare``.
         image_shape : tuple of int, "auto" or None, default=None
-            Shape of the pictures that rows are; None if they are not.
+            Shape of the picture in a row. None if rows are not pictures.
         n_pictures : int, default=10
-            How many held-out rows to show.
+            Number of held-out rows to draw as pictures.
         title : str, default=None
-            Above everything.
+            Title of the figure.
 
         Returns
         -------
@@ -164,7 +165,7 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 
 
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
-    """A curve of one point is read better as a bar."""
+    """Draw bars instead of curves of one point, which are harder to read."""
     for reducer, points in curves.items():
         ax.bar_label(ax.bar(reducer, points[0, 1], color=colors[reducer]), fmt="%.3f")
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
@@ -189,7 +190,7 @@ def _codes(comparison: Any) -> dict[str, np.ndarray]:
 
 
 def _is_drawable(y: np.ndarray | None) -> bool:
-    """Whether one colour a row can tell y: not several targets, nor more classes than colours."""
+    """Whether y can be shown by one colour per row: one target, with no more classes than colours."""
     return y is not None and y.ndim == 1 and (y.dtype.kind in "fiu" or len(np.unique(y)) <= MAX_CLASSES)
 
 

@@ -1,4 +1,4 @@
-"""FilterDisplay: rows of weights, or of stimuli, as pictures or as a heat map."""
+"""FilterDisplay: weights of units, or their optimal stimuli, as pictures or as a heat map."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 __all__ = ["FilterDisplay"]
 
 MAX_NAMES = 40
-"""Names that can be written beside each other before they run together."""
+"""Largest number of names that are written beside each other. More names would overlap."""
 
 
 class FilterDisplay:
-    """What units look for: each row of numbers a picture, or a line of a heat map.
+    """The patterns that units respond to, each as a picture or as a line of a heat map.
 
-    Colours are symmetric around zero, which is the middle of the map. Each filter reaches the ends
-    of the map, unless all share one scale.
+    Zero is the middle of the colour map, and colours are symmetric around it. Each filter is scaled to the full range
+    of colours, unless all filters share one scale.
 
     Parameters
     ----------
     filters : array-like of shape (n_filters, n_features)
-        Weights, optimal stimuli, mean differences, or other rows with a sign.
+        Weights, optimal stimuli, mean differences, or other rows of positive and negative numbers.
     image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row, in C order. "auto" takes a square grey picture if n_features
-        is a square of at least 16, and a heat map otherwise. None draws a heat map.
+        Shape of the picture in a row, in C order. "auto" takes a square grey picture if n_features is a square of at
+        least 16, and a heat map otherwise. None draws a heat map.
     titles : sequence of str, default=None
-        Names of the filters. Up to 40 are written.
+        Names of the filters. They are written if there are at most 40.
     n_columns : int, default=None
-        Pictures side by side; None makes a square of them.
+        Number of pictures side by side. None arranges them in a square.
     feature_names : sequence of str, default=None
-        Names of the features, written below a heat map of up to 40 features.
+        Names of the features. They are written below a heat map if there are at most 40.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        All pictures in one, or the heat map.
+        All pictures in one image, or the heat map.
     ax_ : matplotlib Axes
-        Axes with the pictures.
+        Axes with the image.
     figure_ : matplotlib Figure
         Figure with the axes.
 
@@ -101,32 +101,36 @@ class FilterDisplay:
         shared_scale: bool = False,
         ax: Axes | None = None,
     ) -> Self:
-        """Draw what the units of a fitted estimator look for.
+        """Draw the patterns that the units of a fitted estimator respond to.
 
         Parameters
         ----------
         estimator : object
             A fitted estimator of this package, or one with ``components_``, such as PCA or BernoulliRBM.
         kind : {"stimuli", "weights"}, default="stimuli"
-            "stimuli": for each unit of the code, the input that drives it most, see
-            ``optimal_stimulus``. "weights": for each unit of a layer, its weights.
+            "stimuli" draws, for each unit of the code, the input that activates it most, see ``optimal_stimulus``.
+            "weights" draws the weights of the units of a layer.
         layer : int, default=1
-            Layer of the weights, from the rows up. Those of the second are drawn through the first, as
-            the pictures W_2 W_1 that its units would look for were the first linear, and so on
-            (Lee, Ekanadham and Ng, 2008). Of a StackedAutoencoder layer k is the code of its k-th
-            layer. Not used by "stimuli", which are those of the code.
+            Layer whose weights are drawn. 1 is the layer that sees X. Weights of the second layer are drawn as W_2 W_1,
+            the patterns of its units if the first layer were linear, and so on (Lee, Ekanadham and Ng, 2008). For a
+            StackedAutoencoder, layer k is the code of its k-th layer. Not used by "stimuli", which are those of the
+            code.
         units : int, sequence of int or None, default=None
-            Units to draw; None draws all.
+            Units to draw. None draws all.
         image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
-            Shape of the pictures, see the class; "auto" asks the estimator first, if it knows.
+            Shape of the pictures, see the class. "auto" first uses the ``image_shape`` of the estimator, if it has one.
         norm : float, default=1.0
-            Bound of the stimuli, in units of X. Not used by "weights".
+            Largest Euclidean norm of the stimuli, in units of X. Not used by "weights".
         random_state : int, RandomState instance or None, default=None
             Seed of the search for stimuli. Not used by "weights".
-        n_columns, cmap, shared_scale
-            See the class and ``plot``.
+        n_columns : int, default=None
+            Number of pictures side by side. None arranges them in a square.
+        cmap : str, default="RdBu_r"
+            Colour map, see ``plot``.
+        shared_scale : bool, default=False
+            Whether all filters share one scale of colours, see ``plot``.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -138,9 +142,9 @@ class FilterDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator has no derivative of its code, or no weights that could be drawn.
+            If the code of the estimator has no derivative, or if the estimator has no weights to draw.
         ValueError
-            If there is no such unit or layer, or a parameter is not as described.
+            If a unit or layer does not exist, or if a parameter is not as described.
         """
         if kind == "stimuli":
             filters = optimal_stimulus(estimator, units, norm, random_state=random_state)
@@ -164,12 +168,12 @@ class FilterDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         cmap : str, default="RdBu_r"
-            Colour map of pictures of one channel and of heat maps; "gray" is that of the literature.
+            Colour map of heat maps and of pictures with one channel. "gray" is usual in the literature.
         shared_scale : bool, default=False
-            Whether a colour means the same number in all filters, instead of the same fraction of
-            the filter's largest.
+            Whether a colour stands for the same number in all filters. If False, it stands for the same fraction of the
+            largest absolute value of each filter.
 
         Returns
         -------
@@ -179,8 +183,8 @@ class FilterDisplay:
         Raises
         ------
         ValueError
-            If the filters are no finite rows, or ``image_shape``, ``titles`` or ``n_columns`` do
-            not fit them.
+            If the filters are not rows of finite numbers, or if ``image_shape``, ``titles``, ``feature_names`` or
+            ``n_columns`` do not fit them.
         """
         filters = self._checked_filters()
         shape = picture_shape(self.image_shape, filters.shape[1])
@@ -198,7 +202,9 @@ class FilterDisplay:
     def _checked_filters(self) -> np.ndarray:
         filters = np.asarray(self.filters, dtype=float)
         if filters.ndim != 2 or filters.size == 0 or not np.isfinite(filters).all():
-            raise ValueError(f"filters of shape {filters.shape} cannot be drawn: pass finite numbers, a row a filter.")
+            raise ValueError(
+                f"filters of shape {filters.shape} cannot be drawn: pass finite numbers, one row per filter."
+            )
         _require_names("titles", self.titles, filters.shape[0])
         _require_names("feature_names", self.feature_names, filters.shape[1])
         if self.n_columns is not None and (not isinstance(self.n_columns, Integral) or self.n_columns < 1):
@@ -208,22 +214,22 @@ class FilterDisplay:
 
 def _require_names(name: str, names: Sequence[str] | None, n: int) -> None:
     if names is not None and len(names) != n:
-        raise ValueError(f"{name} has {len(names)} names, but the filters need {n}: pass as many, or None.")
+        raise ValueError(f"{name} has {len(names)} names, but the filters need {n}: pass as many names, or None.")
 
 
 def _shape_of(estimator: Any) -> ImageShape:
-    """Shape of the pictures that an estimator was told of, if they have one channel."""
+    """Shape of the pictures according to the estimator, if they have one channel."""
     shape = getattr(estimator, "image_shape", None)
     if not isinstance(shape, tuple | list) or len(shape) not in (2, 3):
         return "auto"
-    grey = len(shape) == 2 or shape[0] == 1  # channels come first there
+    grey = len(shape) == 2 or shape[0] == 1  # channels are first in the estimator's shape
     return tuple(shape[-2:]) if grey else "auto"
 
 
 def _draw_heat_map(
     scaled: np.ndarray, titles: Sequence[str] | None, feature_names: Sequence[str] | None, cmap: str, ax: Axes | None
 ) -> AxesImage:
-    """A line a filter, a column a feature."""
+    """Draw one line per filter and one column per feature."""
     lines, columns = _legible(titles), _legible(feature_names)
     if ax is None:
         room = 0.07 * max(map(len, columns), default=0)
@@ -240,12 +246,12 @@ def _draw_heat_map(
 
 
 def _legible(names: Sequence[str] | None) -> list[str]:
-    """Names, if they can be written beside each other."""
+    """The names, if they can be written beside each other."""
     return [] if names is None or len(names) > MAX_NAMES else [str(name) for name in names]
 
 
 def _add_bar(image: AxesImage, end: float | None) -> None:
-    """Explain the colours: numbers up to the shared end, or fractions of each filter's own largest."""
+    """Add a colour bar. It shows numbers up to the shared maximum, or fractions of the maximum of each filter."""
     ticks = ["-max", "0", "max"] if end is None else [f"{value:.3g}" for value in (-end, 0.0, end)]
     bar = image.figure.colorbar(image, ax=image.axes, ticks=[-1.0, 0.0, 1.0])
     bar.ax.set_yticklabels(ticks)

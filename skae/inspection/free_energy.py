@@ -1,4 +1,4 @@
-"""FreeEnergyDisplay: free energies of training against held-out rows, and their gap over the epochs."""
+"""FreeEnergyDisplay: free energies of training and held-out rows, and their gap over the epochs."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 __all__ = ["FreeEnergyDisplay"]
 
 LAYOUT = 0.44, 0.56
-"""Width of each of two panels, and the left edge of the second, over that of the whole."""
+"""Width of each of two panels, and left edge of the second, as fractions of the total width."""
 
 
 class FreeEnergyDisplay:
-    """Free energies of training against held-out rows, and their gap over the epochs of a fit.
+    """Free energies of training and held-out rows, and their gap over the epochs of a fit.
 
-    A row of free energy F is exp(F' - F) times as likely as one of F', whatever Z is. Where held-out
-    rows lie higher than those of the training, the model has overfitted: the gap between the means
-    begins to rise when it does (Hinton, 2012).
+    A row with free energy F is exp(F' - F) times as likely as a row with free energy F', whatever Z is. If held-out
+    rows have higher free energies than training rows, the model overfits. The gap between the two means begins to rise
+    when overfitting begins (Hinton, 2012).
 
     Parameters
     ----------
     train, test : array-like of shape (n_samples,)
-        Free energies of rows of the training and of held-out rows, in nats.
+        Free energies of training rows and of held-out rows, in nats.
     gap : array-like of shape (n_epochs,), default=None
-        Mean of the held-out ones minus that of the training after each epoch, NaN where it is not
+        Mean free energy of held-out rows minus that of training rows after each epoch, in nats. NaN where it is not
         known. It is drawn beside the histograms.
 
     Attributes
     ----------
     histograms_ : dict of str to list of matplotlib patches
-        Of "training" and "held out", as densities over the same bins.
+        Histograms of "training" and "held out", as densities with the same bins.
     line_ : matplotlib Line2D or None
         The gap over the epochs.
     axes_ : ndarray of matplotlib Axes
-        The axes with data: that of the histograms, and that of the gap if there is one.
+        The axes with data: those of the histograms, and those of the gap if there is one.
     ax_ : matplotlib Axes
         Axes that hold the whole display.
     figure_ : matplotlib Figure
@@ -75,19 +75,19 @@ class FreeEnergyDisplay:
     def from_estimator(
         cls, estimator: Any, X_train: Any, X_test: Any, *, bins: int = 30, ax: Axes | None = None
     ) -> Self:
-        """Compute the free energies of both and draw them.
+        """Compute the free energies of training and held-out rows, and draw them.
 
         Parameters
         ----------
         estimator : object
-            A fitted estimator with ``free_energy(X)``, such as RBM. If its ``history_`` has a
-            "free_energy_gap", as after ``early_stopping=True``, it is drawn too.
+            A fitted estimator with ``free_energy(X)``, such as RBM. If its ``history_`` has a "free_energy_gap", as
+            after ``early_stopping=True``, the gap is drawn too.
         X_train, X_test : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Rows that the estimator was fitted to, and others of the same kind.
+            Rows that the estimator was fitted to, and other rows of the same kind.
         bins : int, default=30
-            See ``plot``.
+            Number of bins of the histograms.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class FreeEnergyDisplay:
         TypeError
             If the estimator has no ``free_energy``.
         ValueError
-            If X is not what ``free_energy`` takes, or ``bins`` is below 1.
+            If ``free_energy`` does not accept X, or if ``bins`` is below 1.
         """
         if not hasattr(estimator, "free_energy"):
             raise TypeError(
@@ -122,9 +122,9 @@ class FreeEnergyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         bins : int, default=30
-            Of the histograms.
+            Number of bins of the histograms.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class FreeEnergyDisplay:
         Raises
         ------
         ValueError
-            If there are no free energies, some are not finite, or ``bins`` is below 1.
+            If there are no free energies, if some are not finite, or if ``bins`` is below 1.
         """
         energies = {"training": _checked("train", self.train), "held out": _checked("test", self.test)}
         if not isinstance(bins, Integral) or bins < 1:
@@ -151,22 +151,22 @@ class FreeEnergyDisplay:
 def _checked(name: str, values: Any) -> np.ndarray:
     energies = np.asarray(values, dtype=float)
     if energies.ndim != 1 or energies.size == 0 or not np.isfinite(energies).all():
-        raise ValueError(f"{name} of shape {energies.shape} cannot be drawn: pass finite numbers, one a row.")
+        raise ValueError(f"{name} of shape {energies.shape} cannot be drawn: pass finite numbers, one per row.")
     return energies
 
 
 def _checked_gap(values: Any) -> np.ndarray | None:
-    """The gap, if it was ever measured."""
+    """The gap, or None if it was never measured."""
     if values is None:
         return None
     gap = np.asarray(values, dtype=float)
     if gap.ndim != 1:
-        raise ValueError(f"gap of shape {gap.shape} cannot be drawn: pass a number an epoch.")
+        raise ValueError(f"gap of shape {gap.shape} cannot be drawn: pass one number per epoch.")
     return gap if np.isfinite(gap).any() else None
 
 
 def _halves(ax: Axes) -> list[Axes]:
-    """Two axes side by side inside of one."""
+    """Two axes side by side inside other axes."""
     ax.set_axis_off()
     width, left = LAYOUT
     return [ax.inset_axes((0.0, 0.0, width, 1.0)), ax.inset_axes((left, 0.0, width, 1.0))]

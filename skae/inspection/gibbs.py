@@ -1,4 +1,4 @@
-"""GibbsDisplay: states along Gibbs chains, from the rows at which they start."""
+"""GibbsDisplay: states along Gibbs chains that start at given rows."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ MOST_SEED = 2**31 - 1
 
 
 class GibbsDisplay:
-    """States along Gibbs chains: a column a chain, a line of pictures a number of steps.
+    """States along Gibbs chains, with one column per chain and one line of pictures per number of steps.
 
-    A model that knows the data keeps drawing what could be data, however long the chain, and does not
-    stay for ever near the row where it began.
+    The chains of a good model draw states that look like data, however long they run. They do not stay near the row
+    where they started.
 
     Parameters
     ----------
     states : dict of int to array-like of shape (n_chains, n_features)
-        States after so many steps, in ascending order; those after 0 are where the chains start. The
-        first set the greys of all pictures, and are points where the others are lines.
+        States after each number of steps, in ascending order. The states after 0 steps are the starting points. The
+        first states set the greys of all pictures. In profiles they are points, and the others are lines.
     image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if
-        n_features is a square of at least 16, and profiles otherwise. None draws profiles, a panel
-        a chain, which suit tables of some columns.
+        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if n_features is a square of
+        at least 16, and profiles otherwise. None draws profiles with one panel per chain, which suit tables with few
+        columns.
     feature_names : sequence of str, default=None
-        Names of the features, written below profiles of up to 30 features.
+        Names of the features. They are written below profiles if there are at most 30.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The axes with data: one with all pictures, or one a chain with its profiles.
+        The axes with data: one with all pictures, or one per chain with its profiles.
     ax_ : matplotlib Axes
         Axes that hold the whole display.
     figure_ : matplotlib Figure
@@ -53,8 +53,8 @@ class GibbsDisplay:
 
     See Also
     --------
-    skae.RBM.gibbs : The chain.
-    skae.RBM.sample : States of the model.
+    skae.RBM.gibbs : Runs the chain.
+    skae.RBM.sample : Draws rows from the model.
 
     Examples
     --------
@@ -93,29 +93,29 @@ class GibbsDisplay:
         cmap: str = "gray",
         ax: Axes | None = None,
     ) -> Self:
-        """Run chains from the first rows of X, and draw their states after some numbers of steps.
+        """Run chains from the first rows of X, and draw their states after given numbers of steps.
 
         Parameters
         ----------
         estimator : object
             A fitted estimator with ``gibbs(X, n_steps, random_state)``, such as RBM.
         X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features), default=None
-            Rows at which the chains start; None starts at a ``sample`` of the model.
+            Rows at which the chains start. None starts at rows that the model's ``sample`` draws.
         n_steps : sequence of int, default=(0, 1, 10, 100, 1000)
-            Ascending; 0 is the start itself.
+            Numbers of steps, ascending. 0 is the starting point.
         n_chains : int, default=8
-            Chains to draw.
+            Number of chains to draw.
         means : bool, default=False
-            Whether to draw what the model expects at a state, E[x | E[h | state]], instead of the state
-            itself, which is a draw: a sharper picture of a binary chain, as that of most papers.
+            Whether to draw the expectation E[x | E[h | state]] instead of the state itself, which is random. The
+            pictures of a binary chain are then sharper. Most papers show them.
         image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
             Shape of the pictures, see the class.
         random_state : int, RandomState instance or None, default=None
-            Seed of the chains; None is the estimator's.
+            Seed of the chains. None uses the estimator's ``random_state``.
         cmap : str, default="gray"
-            See ``plot``.
+            Colour map of pictures with one channel. "gray_r" draws dark on white.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -129,11 +129,11 @@ class GibbsDisplay:
         TypeError
             If the estimator has no ``gibbs``.
         ValueError
-            If ``n_steps`` or ``n_chains`` is not as described, X is not what ``gibbs`` takes, or
-            ``image_shape`` does not fit the features.
+            If ``n_steps`` or ``n_chains`` is not as described, if ``gibbs`` does not accept X, or if ``image_shape``
+            does not fit the features.
         """
         if not hasattr(estimator, "gibbs"):
-            raise TypeError(f"{type(estimator).__name__} has no gibbs: pass a model that has a Gibbs chain, as RBM.")
+            raise TypeError(f"{type(estimator).__name__} has no gibbs: pass a model with a Gibbs chain, such as RBM.")
         check_is_fitted(estimator)
         _require_choices(n_steps, n_chains)
         states = _run(estimator, X, n_steps, n_chains, means, _seed(estimator, random_state))
@@ -146,9 +146,9 @@ class GibbsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         cmap : str, default="gray"
-            Colour map of pictures of one channel; "gray_r" is ink on paper.
+            Colour map of pictures with one channel. "gray_r" draws dark on white.
 
         Returns
         -------
@@ -158,7 +158,7 @@ class GibbsDisplay:
         Raises
         ------
         ValueError
-            If the states are no finite rows of one shape, or ``image_shape`` does not fit them.
+            If the states are not finite rows of one shape, or if ``image_shape`` does not fit them.
         """
         rows = {_name_of(n): values for n, values in self._checked_states().items()}
         shape = picture_shape(self.image_shape, next(iter(rows.values())).shape[1])
@@ -191,13 +191,13 @@ def _require_choices(n_steps: Sequence[int], n_chains: int) -> None:
         or steps[0] < 0
         or (np.diff(steps) <= 0).any()
     ):
-        raise ValueError(f"n_steps={n_steps!r} are no steps of a chain: pass ascending whole numbers from 0 on.")
+        raise ValueError(f"n_steps={n_steps!r} are not steps of a chain: pass ascending whole numbers of at least 0.")
     if not isinstance(n_chains, Integral) or n_chains < 1:
         raise ValueError(f"n_chains={n_chains!r} leaves nothing to draw: pass a whole number of at least 1.")
 
 
 def _seed(estimator: Any, random_state: Any) -> int:
-    """One seed for all chains, from a generator of our own where nobody names one."""
+    """One seed for all chains, from a generator of our own if the user and the estimator have none."""
     state = getattr(estimator, "random_state", None) if random_state is None else random_state
     generator = np.random.RandomState() if state is None else check_random_state(state)
     return int(state) if isinstance(state, Integral) else int(generator.randint(MOST_SEED))
@@ -206,11 +206,11 @@ def _seed(estimator: Any, random_state: Any) -> int:
 def _run(
     estimator: Any, X: Any, n_steps: Sequence[int], n_chains: int, means: bool, seed: int
 ) -> dict[int, np.ndarray]:
-    """States after so many steps, or what the model expects there."""
+    """States after each number of steps, or their expectations if ``means``."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "X does not have valid feature names")  # nor do states
+        warnings.filterwarnings("ignore", "X does not have valid feature names")  # states of a chain have no names
         start = estimator.sample(n_chains, 1, random_state=seed) if X is None else first_rows(X, n_chains)
-        # Chains of one seed take the same steps, so that each is the beginning of the next.
+        # With one seed all chains take the same steps, so each chain is the beginning of the next longer one.
         chain = {int(n): estimator.gibbs(start, int(n), random_state=seed) if n else as_array(start) for n in n_steps}
         if means:
             chain |= {n: estimator.inverse_transform(estimator.transform(x)) for n, x in chain.items() if n}

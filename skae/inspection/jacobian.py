@@ -1,4 +1,4 @@
-"""JacobianDisplay: in how many directions the code still follows a small step of its input."""
+"""JacobianDisplay: the number of directions in which the code follows a small step of its input."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["JacobianDisplay"]
 
 
 class JacobianDisplay:
-    """Singular values of the code's Jacobian, in mean over the rows, by rank.
+    """Singular values of the Jacobian of the code by rank, averaged over the rows.
 
-    A singular value s says that a step of length e in some direction moves the code by s * e. A
-    spectrum that falls to zero after a few ranks is that of a code that follows the few directions in
-    which data vary and is blind to the others; that of a linear code is the same at all rows.
+    A singular value s means that a step of length e in some direction moves the code by s * e. If the spectrum falls to
+    zero after a few ranks, the code follows the few directions in which the data vary and ignores the others. A linear
+    code has the same spectrum at all rows.
 
     Parameters
     ----------
     singular_values : array-like of shape (n_samples, n_ranks)
-        Of each row, in descending order.
+        Singular values at each row, in descending order, in units of the code per unit of X.
     label : str, default=None
         Name of the curve in a legend.
 
@@ -35,7 +35,7 @@ class JacobianDisplay:
     line_ : matplotlib Line2D
         The mean over the rows.
     band_ : matplotlib PolyCollection
-        Between two quantiles of the rows.
+        The band between two quantiles over the rows.
     ax_ : matplotlib Axes
         Axes with the curve.
     figure_ : matplotlib Figure
@@ -66,20 +66,20 @@ class JacobianDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, *, label: str | None = None, log_scale: bool = False, ax: Axes | None = None
     ) -> Self:
-        """Compute the singular values at the rows of X and draw them.
+        """Compute the singular values at the rows of X, and draw them.
 
         Parameters
         ----------
         estimator : object
             A fitted estimator of this package.
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            What the estimator transforms; some hundred rows are enough.
+            Rows that the estimator can transform. A few hundred are enough.
         label : str, default=None
-            Name of the curve; None takes the name of the estimator's class.
+            Name of the curve. None uses the name of the estimator's class.
         log_scale : bool, default=False
-            See ``plot``.
+            Whether the axis of the singular values is logarithmic.
         ax : matplotlib Axes, default=None
-            Axes to draw on, such as those of another estimator; None makes a new figure.
+            Axes to draw on, such as those of another estimator. None makes a new figure.
 
         Returns
         -------
@@ -91,9 +91,9 @@ class JacobianDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator has no derivative of its code.
+            If the code of the estimator has no derivative.
         ValueError
-            If X is not what the estimator transforms.
+            If the estimator cannot transform X.
         """
         values = jacobian_singular_values(estimator, X)
         name = type(estimator).__name__ if label is None else label
@@ -107,11 +107,11 @@ class JacobianDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         quantiles : tuple of two float, default=(0.1, 0.9)
             Ends of the band, in [0, 1].
         log_scale : bool, default=False
-            Whether the singular values are on a logarithmic scale.
+            Whether the axis of the singular values is logarithmic.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class JacobianDisplay:
         Raises
         ------
         ValueError
-            If there are no singular values, or the quantiles are not as described.
+            If there are no singular values, or if the quantiles are not as described.
         """
         values = np.asarray(self.singular_values, dtype=float)
         if values.ndim != 2 or values.size == 0:
@@ -131,7 +131,7 @@ class JacobianDisplay:
         low, high = _ends(values, quantiles)
         ax = new_axes() if ax is None else ax
         ranks = np.arange(1, values.shape[1] + 1)
-        marker = "o" if len(ranks) == 1 else None  # a line of one point is invisible
+        marker = "o" if len(ranks) == 1 else None  # a line with a single point is invisible
         self.line_ = ax.plot(ranks, values.mean(axis=0), label=self.label, marker=marker)[0]
         self.band_ = ax.fill_between(ranks, low, high, color=self.line_.get_color(), alpha=0.2, linewidth=0)
         ax.set(xlabel="Rank", ylabel="Singular value of the Jacobian", yscale="log" if log_scale else "linear")
@@ -146,6 +146,6 @@ def _ends(values: np.ndarray, quantiles: tuple[float, float]) -> np.ndarray:
     """Lower and upper end of the band at each rank."""
     pair = np.asarray(quantiles, dtype=float)
     if pair.shape != (2,) or not 0 <= pair[0] <= pair[1] <= 1:
-        raise ValueError(f"quantiles={quantiles!r} are no band: pass two numbers with 0 <= low <= high <= 1.")
+        raise ValueError(f"quantiles={quantiles!r} do not define a band: pass two numbers with 0 <= low <= high <= 1.")
     ends: np.ndarray = np.quantile(values, pair, axis=0)
     return ends

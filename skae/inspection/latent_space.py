@@ -23,18 +23,17 @@ __all__ = ["LatentSpaceDisplay"]
 
 
 class LatentSpaceDisplay:
-    """Scatter of the code: where each row lies in one or two components.
+    """Scatter plot of one or two components of the code, coloured by a target.
 
-    With one component the rows lie along the x axis: beside their target if there is one, in a
-    histogram otherwise.
+    A single component is on the x axis. The y axis is then the target, or without a target the count of a histogram.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, 1) or (n_samples, 2)
         The components to draw.
     y : array-like of shape (n_samples,), default=None
-        A target that colours the rows. Strings, and numbers of at most 20 distinct values, are
-        classes with a legend; other numbers get a colour bar. Rows whose y is NaN are grey.
+        Target that colours the rows. Strings, and numbers with at most 20 distinct values, are classes and get a
+        legend. Other numbers get a colour bar. Rows whose y is NaN are grey.
     component_names : sequence of str, default=None
         Names of the components, for the axes.
     target_name : str, default=None
@@ -43,7 +42,7 @@ class LatentSpaceDisplay:
     Attributes
     ----------
     scatter_ : matplotlib PathCollection or None
-        The points; None for a histogram.
+        The points. None for a histogram.
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
@@ -89,15 +88,15 @@ class LatentSpaceDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted transformer; PCA and pipelines are welcome.
+            A fitted transformer. PCA and pipelines work too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            What the estimator transforms.
+            Rows that the estimator can transform.
         y : array-like of shape (n_samples,), default=None
-            A target that colours the rows, see the class.
+            Target that colours the rows, see the class.
         components : int, or tuple of one or two int, default=(0, 1)
-            The columns of the code to draw. A code of one column is drawn whatever the default.
+            Columns of the code to draw. With the default, a code with a single column is drawn alone.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -109,7 +108,8 @@ class LatentSpaceDisplay:
         TypeError
             If the estimator has no ``transform``.
         ValueError
-            If the code has no such components, or y is no column as long as X or has too many classes.
+            If the code has no such components, if y is not one-dimensional or not as long as X, or if y has too many
+            classes.
         """
         if not hasattr(estimator, "transform"):
             raise TypeError(f"{type(estimator).__name__} has no transform: pass a transformer, such as PCA.")
@@ -132,9 +132,9 @@ class LatentSpaceDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         cmap : str, default="viridis"
-            Colour map of a y that is a quantity.
+            Colour map for a target that is a quantity.
 
         Returns
         -------
@@ -144,7 +144,7 @@ class LatentSpaceDisplay:
         Raises
         ------
         ValueError
-            If y has more than 20 classes that are no numbers.
+            If y has more than 20 classes that are not numbers.
         """
         codes = np.asarray(self.codes)
         target = None if self.y is None else Target(self.y)
@@ -173,7 +173,7 @@ def _draw_plane(ax: Axes, codes: np.ndarray, target: Target | None, cmap: str, n
 
 
 def _draw_strips(ax: Axes, x: np.ndarray, target: Target, name: str | None) -> PathCollection:
-    """Draw a strip of ticks a class, or the quantity over the code."""
+    """Draw one strip of ticks per class, or the quantity against the code."""
     ax.set_ylabel(name or "y")
     if target.labels is None:
         return ax.scatter(x, target.values, **_style(len(x)))
@@ -182,7 +182,7 @@ def _draw_strips(ax: Axes, x: np.ndarray, target: Target, name: str | None) -> P
 
 
 def _style(n_samples: int) -> dict[str, Any]:
-    """Points that become smaller and fainter as they become more, and pixels in a vector graphic."""
+    """Style of the points. With many points they are smaller and fainter, and pixels in a vector graphic."""
     crowd = max(1.0, n_samples / 500)
     return {
         "s": max(4.0, 24 / crowd**0.5),
@@ -193,24 +193,24 @@ def _style(n_samples: int) -> dict[str, Any]:
 
 
 def _columns(components: int | tuple[int, ...], width: int) -> list[int]:
-    """List the columns of the code to draw."""
+    """Columns of the code to draw."""
     chosen = list(components) if isinstance(components, Iterable) else [components]
     if width == 1 and chosen == [0, 1]:
         return [0]
     exist = all(isinstance(k, Integral) and 0 <= k < width for k in chosen)
     if not exist or len(chosen) not in (1, 2):
         raise ValueError(
-            f"components={components!r} cannot be drawn of a code of {width} columns: "
+            f"components={components!r} cannot be drawn from a code with {width} columns: "
             f"pass one or two whole numbers from 0 to {width - 1}."
         )
     return chosen
 
 
 def _names(estimator: Any, codes: Any) -> list[str]:
-    """Name the columns of the code."""
+    """Names of the columns of the code."""
     if hasattr(codes, "columns"):
         return [str(name) for name in codes.columns]
-    # A pipeline has the method even where one of its steps does not.
+    # A pipeline has the method even if one of its steps lacks it.
     with suppress(AttributeError, ValueError):
         return [str(name) for name in estimator.get_feature_names_out()]
     return [f"Component {k}" for k in range(codes.shape[1])]

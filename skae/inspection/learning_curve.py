@@ -1,4 +1,4 @@
-"""LearningCurveDisplay: the terms of the loss over the epochs of a fit."""
+"""LearningCurveDisplay: the loss and its terms over the epochs of a fit."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ STYLES: dict[str, dict[str, Any]] = {
     "loss": {"color": "black", "linewidth": 2.0},
     "validation_loss": {"color": "tab:red", "linewidth": 2.0, "linestyle": "--"},
 }
-"""Of the curves that are no terms; terms are thin lines in the colours of the axes' cycle."""
+"""Styles of the curves that are not terms. Terms are thin lines in the default colours."""
 
 
 class LearningCurveDisplay:
-    """Learning curve: the loss and its terms, epoch by epoch.
+    """Learning curve: the loss and its terms over the epochs of a fit.
 
     Parameters
     ----------
     history : dict of str to array-like of shape (n_epochs,)
-        A list a curve: the terms; "loss", their sum, if it is the objective; and "validation_loss" if
-        there is one. Epochs in which a quantity was not computed are NaN.
+        One list per curve: the terms, "loss" (their sum, if it is the objective) and "validation_loss" if there is one.
+        An entry is NaN if the value was not computed in that epoch.
     monitor : str or None, default="auto"
-        The curve whose lowest point is marked; "auto" is "validation_loss" if there is one, else
-        "loss" if there is one, else None. None marks nothing, which suits terms that need not fall,
-        such as adversarial ones.
+        The curve whose lowest point is marked. "auto" is "validation_loss" if there is one, otherwise "loss" if there
+        is one, and otherwise None. None marks nothing, which suits terms that need not fall, such as adversarial ones.
 
     Attributes
     ----------
     best_epoch : int or None
-        Epoch of the lowest value of the monitored curve, counted from 1.
+        Epoch of the lowest value of the monitored curve, counted from 1. None if no curve is monitored.
     lines_ : dict of str to matplotlib Line2D
-        The curves that were drawn. A loss of one term is drawn once, under the term's name.
+        The curves that were drawn. If the loss has a single term, only the term is drawn.
     ax_ : matplotlib Axes
         Axes with the curves.
     figure_ : matplotlib Figure
@@ -50,7 +49,7 @@ class LearningCurveDisplay:
 
     See Also
     --------
-    sklearn.model_selection.LearningCurveDisplay : Scores over the number of training rows.
+    sklearn.model_selection.LearningCurveDisplay : Scores against the number of training rows.
 
     Examples
     --------
@@ -86,9 +85,9 @@ class LearningCurveDisplay:
         monitor : str or None, default="auto"
             The curve whose lowest point is marked, see the class.
         log_scale : bool or "auto", default="auto"
-            Whether the loss is on a logarithmic scale, see ``plot``.
+            Whether the axis of the loss is logarithmic, see ``plot``.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -100,9 +99,9 @@ class LearningCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator keeps no history.
+            If the estimator has no ``history_``.
         ValueError
-            As ``plot``.
+            If the history is empty or its lists differ in length, or if a parameter is not as described.
         """
         check_is_fitted(estimator)
         if not hasattr(estimator, "history_"):
@@ -118,10 +117,10 @@ class LearningCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         log_scale : bool or "auto", default="auto"
-            Whether the loss is on a logarithmic scale; "auto" if all values are positive and the
-            greatest is more than ten times the least.
+            Whether the axis of the loss is logarithmic. "auto" makes it logarithmic if all values are positive and the
+            largest is more than ten times the smallest.
 
         Returns
         -------
@@ -131,7 +130,7 @@ class LearningCurveDisplay:
         Raises
         ------
         ValueError
-            If the history is empty or its lists differ in length, or a parameter is not as described.
+            If the history is empty or its lists differ in length, or if a parameter is not as described.
         """
         curves, scale = self._curves(), self._scale(log_scale)
         monitored, best = self._monitored(), self.best_epoch
@@ -147,12 +146,12 @@ class LearningCurveDisplay:
 
     @property
     def best_epoch(self) -> int | None:
-        """Epoch of the lowest value of the monitored curve, counted from 1; None if none is monitored."""
+        """Epoch of the lowest value of the monitored curve, counted from 1. None if no curve is monitored."""
         monitored = self._monitored()
         return None if monitored is None else int(np.nanargmin(self.history[monitored])) + 1
 
     def _monitored(self) -> str | None:
-        """Name of the curve whose lowest point is the best."""
+        """Name of the curve whose lowest point is marked, or None."""
         if self.monitor == "auto":
             return next((name for name in ("validation_loss", "loss") if name in self.history), None)
         if self.monitor is not None and self.monitor not in self.history:
@@ -160,12 +159,12 @@ class LearningCurveDisplay:
         return self.monitor
 
     def _curves(self) -> dict[str, np.ndarray]:
-        """Choose what is drawn: a loss of one term is not said twice."""
+        """Curves to draw. A loss with a single term equals the term and is left out."""
         lengths = {name: len(values) for name, values in self.history.items()}
         if not any(lengths.values()):
             raise ValueError("The history is empty: fit for at least one epoch.")
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"The history needs an entry an epoch, but has {lengths}: pad the short lists with NaN.")
+            raise ValueError(f"The lists of the history differ in length, {lengths}: pad the short lists with NaN.")
         n_terms = len(self.history.keys() - STYLES)
         return {name: values for name, values in self.history.items() if name != "loss" or n_terms != 1}
 
@@ -180,7 +179,7 @@ class LearningCurveDisplay:
 
 def _draw(ax: Axes, name: str, values: np.ndarray) -> Line2D:
     style = {"linewidth": 1.2, **STYLES.get(name, {})}
-    marker = "." if len(values) == 1 else None  # a line of one point is invisible
+    marker = "." if len(values) == 1 else None  # a line with a single point is invisible
     (line,) = ax.plot(np.arange(1, len(values) + 1), values, label=name.replace("_", " "), marker=marker, **style)
     return line
 

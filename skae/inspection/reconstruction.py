@@ -1,4 +1,4 @@
-"""ReconstructionDisplay: rows of X beside what the code keeps of them."""
+"""ReconstructionDisplay: rows of X beside their reconstructions."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ class ReconstructionDisplay:
     Parameters
     ----------
     rows : dict of str to array-like of shape (n_samples, n_features)
-        What is drawn, from top to bottom in pictures: {"input": X, "reconstruction": X_hat}, or
-        {"clean": X, "corrupted": X_noisy, "restored": X_hat}, where X_hat is made of X_noisy. The
-        first is what the others are compared to: its values set the greys of all pictures, and it
-        is drawn as points where the others are lines.
+        Arrays to draw, from top to bottom in pictures: {"input": X, "reconstruction": X_hat}, or {"clean": X,
+        "corrupted": X_noisy, "restored": X_hat}, where X_hat is the reconstruction of X_noisy. The first array is the
+        reference. Its values set the greys of all pictures. In profiles it is drawn as points, and the others as lines.
     errors : array-like of shape (n_samples,), default=None
-        A number above each sample, its squared error.
+        Squared error of each sample, which is written above it.
     image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if
-        n_features is a square of at least 16, and profiles otherwise. None draws profiles.
+        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if n_features is a square of
+        at least 16, and profiles otherwise. None draws profiles.
     feature_names : sequence of str, default=None
-        Names of the features, written below profiles of up to 30 features.
+        Names of the features. They are written below profiles if there are at most 30.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        The axes with data: one with all pictures, or one a sample with its profile.
+        The axes with data: one with all pictures, or one per sample with its profile.
     ax_ : matplotlib Axes
         Axes that hold the whole display.
     figure_ : matplotlib Figure
@@ -82,25 +81,25 @@ class ReconstructionDisplay:
         random_state: Any = None,
         ax: Axes | None = None,
     ) -> Self:
-        """Reconstruct the first rows of X, or restore them from corrupted ones, and draw them.
+        """Reconstruct the first rows of X, from themselves or from corrupted copies, and draw them.
 
         Parameters
         ----------
         estimator : object
-            A fitted transformer with ``inverse_transform``; PCA and pipelines are welcome.
+            A fitted transformer with ``inverse_transform``. PCA and pipelines work too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features)
-            What the estimator transforms.
+            Rows that the estimator can transform.
         corrupted : array-like of the shape of X, True or None, default=None
-            What is reconstructed instead of X; errors are then those of the restored against the
-            clean rows. True is the estimator's own corruption, ``estimator.corrupt(X)``.
+            Corrupted rows to reconstruct instead of X. Errors are then the differences between the restored and the
+            clean rows. True uses the estimator's own corruption, ``estimator.corrupt(X)``.
         n_samples : int, default=8
-            Rows to draw.
+            Number of rows to draw.
         image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
             Shape of the pictures, see the class.
         random_state : int, RandomState instance or None, default=None
-            Seed of ``corrupted=True``.
+            Seed of the noise with ``corrupted=True``.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -110,11 +109,11 @@ class ReconstructionDisplay:
         Raises
         ------
         TypeError
-            If the estimator has no ``transform`` or no ``inverse_transform``, or no ``corrupt``
-            that ``corrupted=True`` asks for.
+            If the estimator has no ``transform`` or no ``inverse_transform``, or if ``corrupted=True`` and it has no
+            ``corrupt``.
         ValueError
-            If ``n_samples`` is not positive, ``corrupted`` or what is reconstructed has another
-            shape than X, or ``image_shape`` does not fit the features.
+            If ``n_samples`` is not positive, if corrupted or reconstructed rows differ from X in shape, or if
+            ``image_shape`` does not fit the features.
         """
         for method in ("transform", "inverse_transform"):
             if not hasattr(estimator, method):
@@ -143,9 +142,9 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on. None makes a new figure.
         cmap : str, default="gray"
-            Colour map of pictures of one channel; "gray_r" is ink on paper.
+            Colour map of pictures with one channel. "gray_r" draws dark on white.
 
         Returns
         -------
@@ -169,7 +168,7 @@ class ReconstructionDisplay:
 
 
 def _corrupted(estimator: Any, clean: Any, corrupted: Any, n_samples: int, random_state: Any) -> Any:
-    """What the estimator is shown instead of the first rows of X, if anything."""
+    """The corrupted rows that the estimator reconstructs, or None if it reconstructs X."""
     if corrupted is None or corrupted is False:
         return None
     if corrupted is not True:
@@ -180,17 +179,17 @@ def _corrupted(estimator: Any, clean: Any, corrupted: Any, n_samples: int, rando
 
 
 def _require_same_shape(rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the first rows if all others can be compared with them."""
+    """Return the first rows, if all others have the same shape."""
     (name, first), *others = rows.items()
     for other, values in others:
         if values.shape != first.shape:
             raise ValueError(
-                f"The {other} rows have shape {values.shape} and the {name} ones {first.shape}: "
-                "they can only be compared if they have the same."
+                f"The {other} rows have shape {values.shape}, but the {name} rows have shape {first.shape}: "
+                "pass rows of the same shape."
             )
     return first
 
 
 def _like(X: Any, values: np.ndarray) -> Any:
-    """Put values into a data frame if X is one, whose names the estimator may ask for."""
+    """Put values into a data frame if X is one, because the estimator may need the names of its columns."""
     return type(X)(dict(zip(X.columns, values.T, strict=True))) if hasattr(X, "columns") else values

@@ -1,4 +1,4 @@
-"""What drives a unit of the code: the best input of a given norm, and the best rows of X."""
+"""Inputs that activate a unit of the code most: the best input of a given norm, and the best rows of X."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ._ascent import climb
 __all__ = ["check_units", "optimal_stimulus", "top_stimuli"]
 
 INCREASING = (PCA, IncrementalPCA, TruncatedSVD, BernoulliRBM)
-"""Units that are increasing functions of their component's product with x, and highest along it."""
+"""Estimators whose units are increasing functions of w'x, for the weights w of a component, and highest along w."""
 CLIMBS = 2**22
-"""Numbers of the widest layer that are held at a time."""
+"""Number of values of the widest layer that are in memory at a time."""
 TIE = 1e-12
-"""Relative difference below which activations are equal; of equal climbs the first counts."""
+"""Relative difference below which activations count as equal. Of equal climbs, the first is returned."""
 
 
 def optimal_stimulus(
@@ -32,44 +32,45 @@ def optimal_stimulus(
     n_starts: int = 8,
     random_state: Any = None,
 ) -> np.ndarray:
-    """Deviation from the mean, of bounded norm, that drives a unit of the code most.
+    """Deviation from the mean, of bounded norm, that activates a unit of the code most.
 
-    It is the d of max h_j(mean_ + d) over ||d|| <= norm, in units of X. What comes back is d and
-    not mean_ + d, so that its picture is a filter: bright where more drives the unit, dark where
-    less does. Of one layer it is norm * w_j / ||w_j||, whatever the increasing activation; of a deep
-    encoder it depends on the norm, and a small one gives the gradient at the mean. Units that are
-    silent at the mean, as in sparse codes, may need a norm as large as the distance of the training
-    rows, about scale_ * sqrt(n_features).
+    It is the d that maximises h_j(mean_ + d) over ||d|| <= norm, in units of X. The result is d, not mean_ + d. So its
+    picture is a filter: bright pixels raise the activation when they increase, dark pixels when they decrease.
 
-    The ball is not cut to the range of X, such as [0, 1]. The highest of ``n_starts`` local maxima is
-    returned, which for a deep encoder need not be the highest of all.
+    For a single layer with an increasing activation function, d is norm * w_j / ||w_j||. For a deep encoder, d depends
+    on the norm. With a small norm it has the direction of the gradient at the mean. Units that are inactive at the
+    mean, as in sparse codes, may need a norm as large as the distance of the training rows from the mean. This is about
+    scale_ * sqrt(n_features).
+
+    The stimulus is not restricted to the range of X, such as [0, 1]. The result is the highest of ``n_starts`` local
+    maxima. For a deep encoder it need not be the global maximum.
 
     Parameters
     ----------
     estimator : object
-        A fitted estimator of this package; PCA, IncrementalPCA, TruncatedSVD and BernoulliRBM,
-        whose answers are known, are welcome.
+        A fitted estimator of this package. PCA, IncrementalPCA, TruncatedSVD and BernoulliRBM work too, by their known
+        solutions.
     unit : int, sequence of int or None
-        Components of the code, which climb at the same time; None is all of them.
+        Components of the code. Several are computed at the same time. None stands for all.
     norm : float, default=1.0
-        Bound of the Euclidean norm, in units of X.
+        Largest Euclidean norm of d, in units of X.
     n_starts : int, default=8
-        Starts of the ascent, of which the highest end is kept: the mean, the direction in which the
-        decoder moves when the unit rises, and random directions, the same for all units.
+        Number of starting points of the gradient ascent. They are the mean, the direction in which the decoder moves
+        when the unit rises, and random directions, which are the same for all units.
     random_state : int, RandomState instance or None, default=None
-        Seed of the random directions. No global generator is touched.
+        Seed of the random directions. Global random generators are not used.
 
     Returns
     -------
     d : ndarray of shape (n_features,) for an int, else (n_units, n_features)
-        Zero where nothing within the norm drives the unit more than the mean does.
+        Zero if no input within the norm activates the unit more than the mean does.
 
     Raises
     ------
     TypeError
-        If the estimator's code has no derivative.
+        If the code of the estimator has no derivative.
     ValueError
-        If there is no such unit, or ``norm`` or ``n_starts`` is not positive.
+        If a unit does not exist, or if ``norm`` or ``n_starts`` is not positive.
 
     References
     ----------
@@ -93,9 +94,9 @@ def optimal_stimulus(
     (True, 20.0)
     """
     if not isinstance(norm, Real) or not 0 < norm < np.inf:
-        raise ValueError(f"norm={norm!r} bounds nothing: pass a positive number, in units of X.")
+        raise ValueError(f"norm={norm!r} must be a positive number, in units of X.")
     if not isinstance(n_starts, Integral) or n_starts < 1:
-        raise ValueError(f"n_starts={n_starts!r} starts nothing: pass a whole number of at least 1.")
+        raise ValueError(f"n_starts={n_starts!r} must be a whole number of at least 1.")
     if isinstance(estimator, INCREASING):
         weights = first_layer_weights(estimator)
         units = check_units(unit, len(weights))
@@ -108,32 +109,32 @@ def optimal_stimulus(
 
 
 def top_stimuli(estimator: Any, X: Any, unit: int | Sequence[int] | None, k: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of X that drive a unit of the code most.
+    """Rows of X that activate a unit of the code most.
 
     Parameters
     ----------
     estimator : object
-        A fitted transformer; PCA and pipelines are welcome.
+        A fitted transformer. PCA and pipelines work too.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        What the estimator transforms.
+        Rows that the estimator can transform.
     unit : int, sequence of int or None
-        Columns of the code; None is all of them.
+        Columns of the code. None stands for all.
     k : int, default=10
-        Rows to find.
+        Number of rows to find.
 
     Returns
     -------
     rows : ndarray of shape (k,) for an int, else (n_units, k)
-        Numbers of the rows, the strongest first, and the earlier first if they are equal.
+        Row numbers in descending order of activation. Of equal rows, the earlier comes first.
     activations : ndarray of the same shape
-        The code there.
+        Activations of the unit in these rows.
 
     Raises
     ------
     TypeError
         If the estimator has no ``transform``.
     ValueError
-        If there is no such unit, or X has fewer than k rows.
+        If a unit does not exist, or if X has fewer than k rows.
 
     Examples
     --------
@@ -151,7 +152,7 @@ def top_stimuli(estimator: Any, X: Any, unit: int | Sequence[int] | None, k: int
     codes = codes.toarray() if hasattr(codes, "toarray") else np.asarray(codes)
     units = check_units(unit, codes.shape[1])
     if not isinstance(k, Integral) or not 1 <= k <= len(codes):
-        raise ValueError(f"k={k!r} rows cannot be taken of {len(codes)}: pass a whole number from 1 to {len(codes)}.")
+        raise ValueError(f"k={k!r} rows cannot be taken from {len(codes)}: pass a whole number from 1 to {len(codes)}.")
     driven = codes[:, units].T
     rows = np.argsort(-driven, axis=1, kind="stable")[:, :k]
     activations = np.take_along_axis(driven, rows, axis=1)
@@ -159,7 +160,7 @@ def top_stimuli(estimator: Any, X: Any, unit: int | Sequence[int] | None, k: int
 
 
 def check_units(unit: int | Sequence[int] | None, n_units: int) -> np.ndarray:
-    """Numbers of units as an array, all of them for None, or one clear sentence."""
+    """The indices of units as an array. None stands for all units."""
     if unit is None:
         return np.arange(n_units)
     units = np.atleast_1d(np.asarray(unit))
@@ -171,7 +172,7 @@ def check_units(unit: int | Sequence[int] | None, n_units: int) -> np.ndarray:
 def _climb_all(
     drive: UnitDrive, units: np.ndarray, radius: float, n_starts: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The highest of the points that each unit reaches from all starts."""
+    """The highest point that each unit reaches from all starting points."""
     random = _onto_sphere(rng.standard_normal((max(0, n_starts - 2), drive.n_features)), radius)
     size = max(1, CLIMBS // (n_starts * drive.widest))
     parts = [units[first : first + size] for first in range(0, len(units), size)]
@@ -180,7 +181,7 @@ def _climb_all(
 
 
 def _starts(drive: UnitDrive, units: np.ndarray, random: np.ndarray, radius: float) -> np.ndarray:
-    """Where the climbs of each unit begin, of shape (n_units, n_starts, n_features)."""
+    """Starting points of the climbs of each unit, of shape (n_units, n_starts, n_features)."""
     mean = np.zeros((len(units), 1, drive.n_features))
     atom = _onto_sphere(drive.atoms(units), radius)[:, None]
     shared = np.broadcast_to(random, (len(units), *random.shape))
@@ -198,12 +199,12 @@ def _highest(drive: UnitDrive, units: np.ndarray, starts: np.ndarray, radius: fl
 
 
 def _onto_sphere(x: np.ndarray, radius: float) -> np.ndarray:
-    """Rows of x at the length of the radius; zero stays where it is."""
+    """Scale the rows of x to the length ``radius``. Zero stays zero."""
     norms = np.linalg.norm(x, axis=1, keepdims=True)
     return radius * np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)
 
 
 def _generator(random_state: Any) -> np.random.Generator:
-    """A generator of our own; numpy's global one is not drawn from."""
+    """A random generator of our own. numpy's global generator is not used."""
     seed = None if random_state is None else check_random_state(random_state).randint(2**31 - 1)
     return np.random.default_rng(seed)

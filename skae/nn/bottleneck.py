@@ -35,11 +35,34 @@ class Bottleneck(NamedTuple):
     """
 
     def plus(self, name: str, term: Tensor, slope: Tensor) -> Bottleneck:
-        """The same with another term of the code, whose gradient in h is known."""
+        """Add a term that depends on the code and whose gradient is known.
+
+        Parameters
+        ----------
+        name : str
+            Name of the term.
+        term : Tensor of shape ()
+        slope : Tensor of shape (n, n_components)
+            Gradient of the term in h.
+
+        Returns
+        -------
+        bottleneck : Bottleneck
+        """
         return Bottleneck(self.h, {**self.terms, name: term}, lambda g: self.backward(g + slope))
 
     def by_autograd(self, function: Callable[[Tensor], tuple[Tensor, Mapping[str, Tensor]]]) -> Bottleneck:
-        """The same, followed by a function from h to the next h and named terms, which autograd differentiates."""
+        """Apply a further function to the code, which autograd differentiates.
+
+        Parameters
+        ----------
+        function : callable
+            Maps h to the next h and named terms.
+
+        Returns
+        -------
+        bottleneck : Bottleneck
+        """
         if torch.is_grad_enabled():
             h, terms = function(self.h)
             return Bottleneck(h, {**self.terms, **terms})

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from contract.requirements import refuses
 from nn.test_dense import N, fitted, real, require_same_gradient, seeded
 from scipy.special import expit, rel_entr
 from sklearn.base import clone
@@ -299,7 +298,7 @@ def test_codes_may_be_wider_than_the_data(digits):
     [
         (
             {"penalty": "kl", "code_activation": "relu"},
-            "needs a code in (0, 1), but code_activation='relu' can leave it: use code_activation='logistic'",
+            "needs a code in .0, 1., but code_activation='relu' can leave it: use code_activation='logistic'",
         ),
         ({"penalty": "kl", "code_activation": "identity"}, "'identity' can leave it"),
         ({"penalty": "kl", "sparsity": 0.0, "code_activation": "tanh"}, "'tanh' can leave it"),
@@ -313,8 +312,16 @@ def test_codes_may_be_wider_than_the_data(digits):
     ],
     ids=str,
 )
-def test_bad_parameters_are_named(options, sentence, iris):
-    assert sentence in refuses(SparseAutoencoder(**QUICK).set_params(**options), "fit", iris)
+def test_bad_parameters_are_named_and_leave_nothing_behind(options, sentence, iris):
+    unfitted, refitted = SparseAutoencoder(**QUICK), SparseAutoencoder(**QUICK).fit(iris)
+    expected = refitted.transform(iris)
+    for model in (unfitted, refitted):
+        before = dict(vars(model.set_params(**options)))
+        with pytest.raises(ValueError, match=sentence):
+            model.fit(iris)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is before[name] for name in before)
+    np.testing.assert_array_equal(refitted.transform(iris), expected)
 
 
 def test_logistic_codes_are_probabilities_of_their_pre_activation(iris):

@@ -237,6 +237,14 @@ def test_a_label_beside_real_codes_is_not_centred(X, y):
     assert not network.module_.top.log_scale[3:].any()
 
 
+def test_labels_of_rows_without_weight_are_no_classes(X, y):
+    network = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), labels=True, **SHORT)
+    with pytest.raises(ValueError, match="y has the label 'none', but the classes are"):
+        network.fit(X, y, sample_weight=y != "none")
+    network.fit(X[y != "none"], y[y != "none"], sample_weight=np.ones(30))
+    assert network.classes_.tolist() == ["even", "odd"]
+
+
 def test_classes_are_learnt(X):
     y = X[:, 0] + X[:, 1]
     options = {"visible": "bernoulli", "algorithm": "cd", "batch_size": 10, "max_iter": 200, "random_state": 0}
@@ -410,8 +418,8 @@ def test_unknown_classes_are_told(X, y):
         network.sample(2, y=["odd"] * 3)
     with pytest.raises(ValueError, match="n_steps=0 must be"):
         network.sample(2, n_steps=0)
-    with pytest.raises(ValueError, match="n_samples=0 must be"):
-        network.sample(0, y="odd")
+    with pytest.raises(ValueError, match=r"n_samples=2\.5 must be"):
+        network.sample(2.5, y="odd")
     unlabelled = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), **SHORT).fit(X, y)
     with pytest.raises(ValueError, match="asks for a class, but the network has none"):
         unlabelled.sample(2, y="odd")

@@ -16,6 +16,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import OneHotEncoder
 
 from skae import RBM
+from skae.boltzmann import _rows
 from skae.energy import partition
 from skae.energy.harmonium import Harmonium
 from skae.energy.pseudo_likelihood import pseudo_log_likelihood
@@ -111,6 +112,12 @@ def test_counts_of_any_length_have_a_partition_function():
     for length in (3, 5, 12, 13, 30, 33):
         rows = np.array([(i, j, length - i - j) for i in range(length + 1) for j in range(length + 1 - i)], float)
         assert math.isclose(np.exp(model.score_samples(rows)).sum(), 1.0, rel_tol=1e-3), length
+
+
+def test_lengths_are_those_of_all_chunks(monkeypatch):
+    monkeypatch.setattr(_rows, "chunks", lambda n, width: [slice(i, i + 5) for i in range(0, n, 5)])
+    model = RBM(2, visible="softmax", **QUICK).fit(np.outer(np.arange(3, 33), [1.0, 0.0]))
+    assert model._partition.lengths == (3.0, 32.0)
 
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian"])
@@ -447,8 +454,13 @@ def test_samples_are_rows_and_repeat(kind, hidden):
 
 def test_samples_go_on_from_the_coldest_of_tempered_chains():
     model = fitted("bernoulli", algorithm="pt", n_temperatures=3)
-    model.module_.chain[:-1] = torch.nan
-    assert np.isfinite(model.sample(30, 1)).all()
+    machine = model.module_
+    with torch.no_grad():  # all units are on or all are off, and chains do not cross
+        machine.weight.fill_(6.0)
+        machine.visible_bias.fill_(-9.0)
+        machine.hidden_bias.fill_(-12.0)
+    machine.chain[:-1], machine.chain[-1] = 0.0, 1.0
+    assert model.sample(30, 1).mean() > 0.9
 
 
 def test_samples_after_contrastive_divergence_start_at_rows():

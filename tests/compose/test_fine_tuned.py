@@ -293,9 +293,9 @@ def test_encoders_that_do_not_fit_are_refused(iris, few, encoder, sentence, pret
 def test_a_fitted_encoder_must_fit_x_and_cannot_be_left_untrained(iris, few):
     frozen = FrozenEstimator(clone(ENCODER).fit(iris[:, :3]))
     model = clone(CLASSIFIER).set_params(encoder=frozen)
-    assert "X has 4 features, but the encoder was fitted to 3" in refuses(model, "fit", iris, few)
+    assert "X has 4 features, but the encoder has 3: pass the same features" in refuses(model, "fit", iris, few)
     model.set_params(pretrain=False)
-    assert "pretrain=False is for an encoder that is not fitted" in refuses(model, "fit", iris[:, :3], few)
+    assert "pretrain=False needs an encoder that is not fitted" in refuses(model, "fit", iris[:, :3], few)
 
 
 @pytest.mark.parametrize(

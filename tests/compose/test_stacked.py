@@ -324,7 +324,7 @@ def test_unknown_parameters_are_told():
         StackedAutoencoder().set_params(layer4=2)
     with pytest.raises(ValueError, match="Invalid parameter 'sparsty'"):
         StackedAutoencoder([SparseAutoencoder()]).set_params(layer1__sparsty=2)
-    with pytest.raises(ValueError, match="layer1__max_iter is no parameter, as layer1 is the width 64"):
+    with pytest.raises(ValueError, match="layer1__max_iter is not a parameter, because layer1 is the width 64"):
         StackedAutoencoder().set_params(layer1__max_iter=3)
 
 

@@ -132,7 +132,7 @@ def test_the_row_is_named_for_other_arrays(convert):
         ({"batch_size": 0}, "'batch_size' parameter"),
         ({"random_state": "seed"}, "'random_state' parameter"),
         ({"dtype": "float16"}, "'dtype' parameter"),
-        ({"device": "gpu"}, "device='gpu' is no device"),
+        ({"device": "gpu"}, "device='gpu' is not a device"),
         ({"device": "cuda:99"}, "this machine has none"),
         ({"device": "meta"}, "is not supported"),
         ({"init": "pca", "likelihood": "bernoulli"}, "init='pca' is not defined with likelihood='bernoulli'"),

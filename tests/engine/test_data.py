@@ -242,9 +242,9 @@ def test_a_machine_without_accelerator_computes_on_its_processor(name, monkeypat
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("banana", "is no device: use"),
-        ("", "is no device: use"),
-        ("cuda:x", "is no device: use"),
+        ("banana", "is not a device: use"),
+        ("", "is not a device: use"),
+        ("cuda:x", "is not a device: use"),
         ("meta", "is not supported: use"),
         ("cuda", "this machine has none: use"),
         ("cuda:3", "this machine has none: use"),

@@ -289,7 +289,7 @@ def test_heat_maps_of_any_size_are_drawn(shape):
         ({"filters": np.ones((2, 16)), "n_columns": 0}, "n_columns=0 must be a whole number of at least 1"),
         ({"filters": np.ones((2, 16)), "n_columns": 1.5}, "n_columns=1.5 must be a whole number"),
         ({"filters": np.ones((2, 6)), "image_shape": (2, 2)}, r"image_shape=\(2, 2\) has 4 numbers, but X has 6"),
-        ({"filters": np.ones((2, 6)), "image_shape": (6,)}, r"image_shape=\(6,\) is no picture"),
+        ({"filters": np.ones((2, 6)), "image_shape": (6,)}, r"image_shape=\(6,\) is not the shape of a picture"),
     ],
 )
 def test_bad_filters_are_refused(parameters, message):
@@ -304,7 +304,7 @@ def test_bad_filters_are_refused(parameters, message):
         ({"kind": "filters"}, 'kind=\'filters\' is unknown: pass "stimuli" or "weights"'),
         ({"units": 5}, "There is no unit 5 among 5"),
         ({"units": [0, 12], "kind": "weights"}, r"There is no unit \[0, 12\] among 12"),
-        ({"norm": 0.0}, "norm=0.0 bounds nothing"),
+        ({"norm": 0.0}, "norm=0.0 must be a positive number"),
         ({"image_shape": (3, 3)}, r"image_shape=\(3, 3\) has 9 numbers, but X has 64"),
     ],
 )

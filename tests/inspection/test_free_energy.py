@@ -110,11 +110,11 @@ def test_panels_do_not_touch(watched, X):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"train": []}, r"train of shape \(0,\) cannot be drawn: pass finite numbers, one a row"),
+        ({"train": []}, r"train of shape \(0,\) cannot be drawn: pass finite numbers, one per row"),
         ({"test": np.ones((2, 2))}, r"test of shape \(2, 2\) cannot be drawn"),
         ({"test": [np.nan]}, "test of shape .* pass finite numbers"),
         ({"train": [np.inf]}, "train of shape .* pass finite numbers"),
-        ({"gap": np.ones((2, 2))}, r"gap of shape \(2, 2\) cannot be drawn: pass a number an epoch"),
+        ({"gap": np.ones((2, 2))}, r"gap of shape \(2, 2\) cannot be drawn: pass one number per epoch"),
     ],
 )
 def test_bad_energies_are_refused(parameters, message):

@@ -130,12 +130,12 @@ def test_rows_that_are_no_pictures_are_profiles(rbm, digits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_steps": ()}, r"n_steps=\(\) are no steps of a chain: pass ascending whole numbers"),
-        ({"n_steps": (3, 1)}, r"n_steps=\(3, 1\) are no steps"),
-        ({"n_steps": (1, 1)}, "are no steps of a chain"),
-        ({"n_steps": (-1, 1)}, "are no steps of a chain"),
-        ({"n_steps": (0.5, 1)}, "are no steps of a chain"),
-        ({"n_steps": 10}, "n_steps=10 are no steps of a chain"),
+        ({"n_steps": ()}, r"n_steps=\(\) are not steps of a chain: pass ascending whole numbers"),
+        ({"n_steps": (3, 1)}, r"n_steps=\(3, 1\) are not steps"),
+        ({"n_steps": (1, 1)}, "are not steps of a chain"),
+        ({"n_steps": (-1, 1)}, "are not steps of a chain"),
+        ({"n_steps": (0.5, 1)}, "are not steps of a chain"),
+        ({"n_steps": 10}, "n_steps=10 are not steps of a chain"),
         ({"n_chains": 0}, "n_chains=0 leaves nothing to draw"),
         ({"n_chains": 1.5}, "n_chains=1.5 leaves nothing to draw"),
         ({"image_shape": (3, 3)}, r"image_shape=\(3, 3\) has 9 numbers, but X has 64"),
@@ -164,5 +164,5 @@ def test_bad_states_are_refused(states, message):
 
 
 def test_models_without_a_chain_are_refused(digits):
-    with pytest.raises(TypeError, match="PCA has no gibbs: pass a model that has a Gibbs chain, as RBM"):
+    with pytest.raises(TypeError, match="PCA has no gibbs: pass a model with a Gibbs chain, such as RBM"):
         draw(PCA(2).fit(digits), digits)

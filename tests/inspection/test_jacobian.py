@@ -50,10 +50,10 @@ def test_one_singular_value_is_visible():
     [
         (np.ones(3), (0.1, 0.9), r"singular_values of shape \(3,\) cannot be drawn"),
         (np.ones((0, 3)), (0.1, 0.9), r"singular_values of shape \(0, 3\) cannot be drawn"),
-        (np.ones((3, 3)), (0.9, 0.1), r"quantiles=\(0.9, 0.1\) are no band"),
-        (np.ones((3, 3)), (0.0, 2.0), "are no band"),
-        (np.ones((3, 3)), (0.5,), "are no band"),
-        (np.ones((3, 3)), (np.nan, 0.5), "are no band"),
+        (np.ones((3, 3)), (0.9, 0.1), r"quantiles=\(0.9, 0.1\) do not define a band"),
+        (np.ones((3, 3)), (0.0, 2.0), "do not define a band"),
+        (np.ones((3, 3)), (0.5,), "do not define a band"),
+        (np.ones((3, 3)), (np.nan, 0.5), "do not define a band"),
     ],
 )
 def test_bad_spectra_are_refused(values, quantiles, message):

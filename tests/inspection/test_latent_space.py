@@ -146,7 +146,7 @@ def test_an_estimator_without_transform_is_refused():
 
 @pytest.mark.parametrize("components", [3, (0, 3), (-1, 0), (0, 1, 2), (), (0.0, 1.0), "01"])
 def test_components_that_the_code_does_not_have_are_refused(pca, components):
-    with pytest.raises(ValueError, match="cannot be drawn of a code of 3 columns"):
+    with pytest.raises(ValueError, match="cannot be drawn from a code with 3 columns"):
         LatentSpaceDisplay.from_estimator(pca, X, components=components)
     assert not plt.get_fignums()
 

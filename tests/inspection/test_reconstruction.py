@@ -132,13 +132,13 @@ def test_an_estimator_that_cannot_reconstruct_is_refused(estimator, message):
     ("parameters", "message"),
     [
         ({"image_shape": (3, 2)}, r"image_shape=\(3, 2\) has 6 numbers, but X has 4 features"),
-        ({"image_shape": (4,)}, r"image_shape=\(4,\) is no picture"),
-        ({"image_shape": (1, 2, 2)}, r"image_shape=\(1, 2, 2\) is no picture"),
-        ({"image_shape": (1, 1, 1, 4)}, "is no picture"),
-        ({"image_shape": "square"}, "image_shape='square' is no picture"),
-        ({"image_shape": (-2, -2)}, "is no picture"),
-        ({"image_shape": (2.0, 2.0)}, "is no picture"),
-        ({"image_shape": 2}, "image_shape=2 is no picture"),
+        ({"image_shape": (4,)}, r"image_shape=\(4,\) is not the shape of a picture"),
+        ({"image_shape": (1, 2, 2)}, r"image_shape=\(1, 2, 2\) is not the shape of a picture"),
+        ({"image_shape": (1, 1, 1, 4)}, "is not the shape of a picture"),
+        ({"image_shape": "square"}, "image_shape='square' is not the shape of a picture"),
+        ({"image_shape": (-2, -2)}, "is not the shape of a picture"),
+        ({"image_shape": (2.0, 2.0)}, "is not the shape of a picture"),
+        ({"image_shape": 2}, "image_shape=2 is not the shape of a picture"),
         ({"n_samples": 0}, "n_samples=0 leaves nothing to draw"),
         ({"n_samples": -1}, "n_samples=-1 leaves nothing to draw"),
     ],
@@ -221,7 +221,7 @@ def test_an_estimator_that_cannot_corrupt_is_refused(pca):
 @pytest.mark.parametrize(
     ("corrupted", "message"),
     [
-        (X[:3], r"The corrupted rows have shape \(3, 4\) and the clean ones \(8, 4\)"),
+        (X[:3], r"The corrupted rows have shape \(3, 4\), but the clean rows have shape \(8, 4\)"),
         (X[:, :3], "X has 3 features, but PCA is expecting 4 features"),
         (X[:, 0], "Expected 2D array"),
         (np.full_like(X, np.nan), "contains NaN"),
@@ -235,5 +235,7 @@ def test_corrupted_rows_that_do_not_fit_are_refused(pca, corrupted, message):
 
 def test_reconstructions_of_something_else_than_x_are_refused():
     model = DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, random_state=0).fit(X, X[:, :2])
-    with pytest.raises(ValueError, match=r"The reconstruction rows have shape \(8, 2\) and the input ones \(8, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"The reconstruction rows have shape \(8, 2\), but the input rows have shape \(8, 4\)"
+    ):
         ReconstructionDisplay.from_estimator(model, X)
