@@ -1,5 +1,6 @@
 """Training that goes on, stops early, and tells of itself."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -24,6 +25,18 @@ def test_partial_fit_goes_on(estimator, X, y):
     assert not np.array_equal(estimator.transform(X), first)
     with pytest.raises(ValueError, match="does not support early_stopping"):
         estimator.set_params(early_stopping=True).partial_fit(X, y)
+
+
+@every_class(lambda estimator: hasattr(estimator, "partial_fit"))
+def test_what_diverges_leaves_no_trace(estimator, X, y):
+    """Neither in the weights nor in the moments or in the random numbers that come next."""
+    estimator.set_params(batch_size=7).partial_fit(X, y)
+    twin, rate = copy.deepcopy(estimator), estimator.learning_rate_init
+    estimator.set_params(solver="sgd", learning_rate_init=1e30)
+    assert "became nan in epoch 1: lower learning_rate_init" in refuses(estimator, "partial_fit", X, y)
+    estimator.set_params(solver=twin.solver, learning_rate_init=rate)
+    require_same(twin, estimator, X)
+    require_same(twin.partial_fit(X, y), estimator.partial_fit(X, y), X)
 
 
 @entering("going on")
