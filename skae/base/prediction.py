@@ -312,9 +312,6 @@ class NumberPrediction(RegressorMixin, Prediction):
     def _n_predictions(self) -> int:
         return len(self.y_mean_)
 
-    def _link(self, output: Tensor) -> Tensor:
-        return output
-
     def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean squared error of a batch."""
         count, value = Known.of(y)
