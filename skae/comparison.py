@@ -67,6 +67,8 @@ class Comparison:
     def best(self, column: str, n_components: int) -> float | None:
         """Find the best value of a column among the reducers with a given number of components.
 
+        The best value is the smallest for "fit_seconds", and the largest for the other columns.
+
         Parameters
         ----------
         column : str

@@ -31,8 +31,8 @@ class TopKAutoencoder(Autoencoder):
 
     A unit that is never among the k largest gets no gradient from the reconstruction error. After ``dead_after`` rows
     without being active it is called dead. An auxiliary loss gives dead units a gradient. It is the reconstruction
-    error that would remain if the strongest dead units were active too, half as many as X has columns. This loss
-    changes only dead units.
+    error that would remain if some dead units were active too: the strongest ones, in number half the columns of X.
+    This loss changes only dead units.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
-from .estimator import Run, TorchEstimator
+from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
@@ -55,8 +55,10 @@ class Known(NamedTuple):
         return (self.count > 0).any(1)
 
 
-class Prediction(TorchEstimator):
+class Prediction:
     """What classifiers and regressors have in common."""
+
+    _map: Callable[..., Any]
 
     # ---------------------------------------------------------------- hooks of the two
 
@@ -91,7 +93,7 @@ class Prediction(TorchEstimator):
 
     def _learnt(self, data: Any, run: Run) -> Any:
         """The rows to learn from. The counts of each column of y are scaled to the mean of the rows' weights."""
-        data = super()._learnt(data, run)
+        data = super()._learnt(data, run)  # type: ignore[misc]
         known, values = Known.of(data.y)
         weight = np.ones((len(data), 1)) if data.weight is None else data.weight[:, None]
         counted = known * weight

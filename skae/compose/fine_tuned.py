@@ -28,7 +28,7 @@ FEW = 4
 """Number of rows below which matrix products are rounded differently, because another kernel computes them."""
 
 
-class _FineTuned(Prediction):
+class _FineTuned(Prediction, TorchEstimator):
     """The encoder, the head and their training, which the classifier and the regressor share.
 
     Parameters

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from skae import Autoencoder, DenoisingAutoencoder
 
@@ -30,3 +31,14 @@ def test_an_estimator_that_is_not_fitted_has_its_parameters_alone():
     state = Autoencoder(3).__getstate__()
     assert state["n_components"] == 3
     assert not [name for name in state if name.startswith("_") and "sklearn" not in name]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fit_that_fails_draws_no_random_numbers(iris, method):
+    """So that what is drawn afterwards is what would have been drawn without it."""
+    model = Autoencoder(2, max_iter=1, batch_size=50, warm_start=True, random_state=0).fit(iris)
+    before = model._rng.get_state()
+    model.set_params(learning_rate_init=1e30)
+    with pytest.raises(ValueError, match="became"):
+        getattr(model, method)(np.vstack([iris] * 2))
+    assert torch.equal(model._rng.get_state(), before)

@@ -97,6 +97,21 @@ def test_chains_reach_the_law_from_anywhere(algorithm, n_gibbs):
     require_law(found.s, states_of(machine.visible), softmax_law(machine))
 
 
+@pytest.mark.parametrize("n_gibbs", [1, 2, 3])
+@pytest.mark.parametrize("algorithm", ["cd", "pcd", "pt"])
+def test_a_call_takes_as_many_steps_as_it_is_asked_to(algorithm, n_gibbs):
+    """From one state, the law is a row of a power of the transition matrix."""
+    machine = machine_of("bernoulli", scale=3.0)
+    s, h = states_of(machine.visible), states_of(machine.hidden)
+    down = torch.softmax(machine.visible_field(h) @ s.T, 1)
+    step = torch.softmax(machine.hidden_field(s) @ h.T, 1) @ down
+    start = s[1].expand(N, -1)
+    machine.chain = h[1].expand(N, -1).clone() if algorithm == "pcd" else start[None].clone()
+    laws = [torch.linalg.matrix_power(step, n_gibbs - 1 + i) for i in range(2)]
+    expected = (down @ laws[0])[1] if algorithm == "pcd" else laws[1][1]
+    require_law(run(algorithm, machine, start, n_gibbs).s, s, expected)
+
+
 def two_modes():
     """All units on or all off, equally likely, and nothing between: Gibbs steps never cross."""
     machine = machine_of([Part("bernoulli", 4)], n_components=4)

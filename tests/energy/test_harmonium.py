@@ -390,6 +390,18 @@ def test_restraint_brings_the_norm_below_its_limit(hidden):
     assert float(torch.linalg.norm(machine.weight, 2)) > MOST_NORM - 1e-6
 
 
+@pytest.mark.parametrize("hidden", ["gaussian", "relu"])
+def test_restraint_counts_each_column_by_its_spread(hidden):
+    """The limit is that of the singular values of W diag(spread)."""
+    machine = machine_of("counts", hidden, scale=3.0)
+    machine.spread.copy_(torch.tensor([0.2, 1.5, 0.7]))
+    before = machine.weight.clone()
+    for _ in range(300):
+        machine.restrain(0.1)
+    assert float(torch.linalg.norm(machine.weight * machine.spread, 2)) == pytest.approx(MOST_NORM, abs=1e-6)
+    torch.testing.assert_close(machine.weight / machine.weight.norm(), before / before.norm())
+
+
 @pytest.mark.parametrize(("visible", "hidden"), [("gaussian", "gaussian"), ("gaussian", "bernoulli")])
 def test_restraint_leaves_what_is_integrable_alone(visible, hidden):
     machine = machine_of(visible, hidden)

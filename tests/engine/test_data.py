@@ -179,6 +179,19 @@ def test_a_table_hands_out_weights_and_targets_with_rows():
     assert bare.y is None
 
 
+@pytest.mark.parametrize("emphasis", [None, 1.0 + np.arange(6).reshape(3, 2)])
+@pytest.mark.parametrize("weight", [None, np.array([2.0, 0.0, 0.5])])
+def test_an_entry_counts_as_its_row_does_times_its_emphasis(weight, emphasis):
+    given = [None if array is None else torch.from_numpy(array) for array in (weight, emphasis)]
+    found = Batch(torch.zeros(3, 2), weight=given[0], emphasis=given[1]).entry_weight
+    if weight is None and emphasis is None:
+        assert found is None
+    elif emphasis is None:
+        assert np.array_equal(found, weight)
+    else:
+        assert np.array_equal(found, emphasis * (1.0 if weight is None else weight[:, None]))
+
+
 def test_a_subset_has_its_rows_in_its_order():
     X = torch.from_numpy(table())
     picked = torch.tensor([7, 3, 3, 20])

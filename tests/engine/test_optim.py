@@ -65,6 +65,10 @@ RULES = {
         Optimizer("sgd", max_grad_norm=0.7),
         lambda groups: torch.optim.SGD(groups, lr=0.02, momentum=0.9),
     ),
+    "sgd, clipped while it is steep": (
+        Optimizer("sgd", max_grad_norm=5.0),
+        lambda groups: torch.optim.SGD(groups, lr=0.02, momentum=0.9),
+    ),
     "adamw, clipped, decay": (
         Optimizer("adamw", max_grad_norm=0.7, weight_decay=0.3),
         lambda groups: torch.optim.AdamW(groups, lr=0.02),

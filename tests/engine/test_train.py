@@ -354,6 +354,8 @@ def test_a_step_may_move_a_part():
         (lambda t: 0.9**t, 0.2, 4, 4),  # falls by a tenth, but a fifth is asked for
         (lambda t: (1 - 1e-6) ** t, 1e-4, 5, 5),
         (lambda t: -(1.1**t), 1e-4, 2, 20),  # falls below zero
+        (lambda t: -1.0, 1e-4, 3, 3),  # a plateau below zero
+        (lambda t: -((1 + 1e-6) ** t), 1e-4, 5, 5),
         (lambda t: -float(t), 1e-4, 2, 20),
         (lambda t: 10 - min(t, 6), 1e-4, 3, 9),
         (lambda t: 10 - 2 * (t // 3), 1e-4, 3, 20),  # falls in every third epoch
