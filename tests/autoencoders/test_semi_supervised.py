@@ -78,15 +78,17 @@ def test_the_terms_of_the_classifier_are_its_formula(iris, few):
 
 
 def test_the_terms_of_the_regressor_are_its_formula(iris, widths, rng):
-    weight = rng.random(150)
-    model = clone(REGRESSOR).set_params(dtype="float64", alpha=0.3).fit(iris, widths, sample_weight=weight)
+    """Each column counts as much, however few of its values are known."""
+    weight, Y = rng.random(150), np.column_stack([widths, iris[:, 2]])
+    Y[::2, 1] = np.nan
+    model = clone(REGRESSOR).set_params(dtype="float64", alpha=0.3).fit(iris, Y, sample_weight=weight)
     weight *= 150 / weight.sum()
-    data = seen(model, iris, widths, weight)
+    data = seen(model, iris, Y, weight)
     with torch.no_grad():
         terms = model._loss(model.module_, data[slice(None)], None)
-    known = ~np.isnan(widths)
-    errors = ((widths - model.predict(iris))[known] / model.y_scale_) ** 2
-    np.testing.assert_allclose(terms["prediction"], 0.7 * np.average(errors, weights=weight[known]), rtol=1e-12)
+    errors = np.ma.masked_invalid(((Y - model.predict(iris)) / model.y_scale_) ** 2)
+    expected = np.ma.average(errors, axis=0, weights=np.tile(weight[:, None], 2)).sum()
+    np.testing.assert_allclose(terms["prediction"], 0.7 * expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.4])

@@ -27,6 +27,12 @@ def test_partial_fit_goes_on(estimator, X, y):
         estimator.set_params(early_stopping=True).partial_fit(X, y)
 
 
+def test_a_chunk_knows_of_no_schedule(X):
+    """How many chunks are to come is not known, so the rate stays."""
+    one, two = (clone(CLASSES["Autoencoder"]).set_params(learning_rate=kind) for kind in ("constant", "cosine"))
+    require_same(one.partial_fit(X).partial_fit(X), two.partial_fit(X).partial_fit(X), X)
+
+
 @every_class(lambda estimator: hasattr(estimator, "partial_fit"))
 def test_what_diverges_leaves_no_trace(estimator, X, y):
     """Neither in the weights nor in the moments or in the random numbers that come next."""
@@ -66,7 +72,9 @@ def test_early_stopping_watches_held_out_rows(estimator, X, y):
 
 @every_class(needs_no_y)
 def test_early_stopping_needs_two_rows(estimator, X):
+    """Which may be equal: rows are not merged before some of them are held out."""
     assert "n_samples = 1" in refuses(estimator.set_params(early_stopping=True), "fit", X[:1])
+    assert "validation_loss" in estimator.fit(np.repeat(X[:1], 10, axis=0)).history_
 
 
 @entering("going on")

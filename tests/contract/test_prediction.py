@@ -164,8 +164,10 @@ def test_minus_one_and_one_alone_are_two_classes(estimator, iris):
 
 @every_classifier
 def test_rows_of_weight_zero_bring_no_class(estimator, iris, few):
-    estimator.fit(iris, few, sample_weight=(few != 2).astype(float))
-    np.testing.assert_array_equal(estimator.classes_, [0, 1])
+    """Neither in one batch, of which they are taken, nor in several."""
+    for batch_size in (200, 20):
+        estimator.set_params(batch_size=batch_size).fit(iris, few, sample_weight=(few != 2).astype(float))
+        np.testing.assert_array_equal(estimator.classes_, [0, 1])
 
 
 @every_classifier
@@ -214,6 +216,7 @@ def test_targets_may_have_several_columns_each_with_gaps(estimator, iris, rng):
 def test_r2_leaves_out_what_is_unknown(estimator, iris, widths, rng):
     weight, known = rng.random(150), ~np.isnan(widths)
     predicted = estimator.fit(iris, widths).predict(iris)
+    assert predicted.shape == (150,)
     np.testing.assert_allclose(
         estimator.score(iris, widths, sample_weight=weight),
         r2_score(widths[known], predicted[known], sample_weight=weight[known]),
