@@ -202,6 +202,9 @@ def test_a_subset_has_its_rows_in_its_order():
     assert torch.equal(subset[torch.tensor([3, 0])].x, X[[20, 7]])
     nested = Subset(subset, torch.tensor([2, 0]))
     assert torch.equal(nested[:].weight, torch.tensor([3, 7]))
+    assert torch.equal(subset.weight, picked)
+    assert torch.equal(nested.weight, torch.tensor([3, 7]))
+    assert Subset(Table(Rows(X, dtype=torch.float64, device=CPU)), picked).weight is None
 
 
 @settings(max_examples=50, deadline=None)
