@@ -54,13 +54,12 @@ class Harmonium(nn.Module):
     A scaled gaussian unit has a standard deviation sigma, and its state is s = x / sigma, which has variance 1.
     For all other units s is x.
 
-    **Counts.** If all visible units are counts, it is the replicated softmax (Salakhutdinov and Hinton, 2009):
-    a row of D draws has the term -D h'b in place of -h'b, so that every draw sends the same to the hidden
-    units. Where counts are one part among others, that term is -h'b for the whole row. Then b accounts for the
-    other parts, whatever D is, and nothing is lost: D = sum_k s_k over the columns k of counts, so that a bias
-    once a draw is the same as a number added to all weights from the hidden unit to the counts. The biases
-    once a draw of multimodal machines (Srivastava and Salakhutdinov, 2014) are contained in this way. Z
-    depends on D.
+    **Counts.** If all visible units are counts, this is the replicated softmax (Salakhutdinov and Hinton, 2009):
+    for a row of D draws, the energy has the term -D h'b in place of -h'b. If counts are one part among others, the
+    term stays -h'b, and b serves the other parts, however long the row is. Nothing is lost by that. D is the sum
+    of the counts, so a bias that is added once for each draw is the same as a constant added to all weights
+    between the hidden unit and the counts. Multimodal machines with such biases (Srivastava and Salakhutdinov,
+    2014) are contained in this way. Z depends on D.
 
     Parameters
     ----------
