@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -165,6 +165,11 @@ class DeepBeliefNetwork(BoltzmannMachine):
     layers: Layers | None = None
     up_down_iter: NonNegativeInt = 0
     up_down_rate: NonNegative = 1e-3
+
+    _y_doc: ClassVar[dict[str, str]] = {
+        "fit": """y : array-like of shape (n_samples,), default=None
+    Labels, one for each row, of at least two classes. Required with ``labels=True``, and ignored without."""
+    }
 
     # ---------------------------------------------------------------- the network
 
