@@ -7,6 +7,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import numpy as np
 import pytest
+from partly import partly
 from sklearn import datasets
 
 
@@ -23,6 +24,18 @@ def iris():
     X = datasets.load_iris().data
     X.flags.writeable = False
     return X
+
+
+@pytest.fixture
+def few():
+    """Labels of a third of the irises."""
+    return partly(datasets.load_iris().target, -1)
+
+
+@pytest.fixture
+def widths(iris):
+    """The last column of the irises, of a third of them."""
+    return partly(iris[:, 3], np.nan)
 
 
 @pytest.fixture

@@ -19,25 +19,6 @@ WORDS = np.array(["setosa", "versicolor", "virginica"])
 SPECIES = datasets.load_iris().target
 
 
-def partly(y, unknown, every=3):
-    """Y of which every third is known."""
-    y = np.array(y)
-    y[np.arange(len(y)) % every != 0] = unknown
-    return y
-
-
-@pytest.fixture
-def few():
-    """Labels of a third of the irises."""
-    return partly(SPECIES, -1)
-
-
-@pytest.fixture
-def widths(iris):
-    """The last column of the irises, of a third of them."""
-    return partly(iris[:, 3], np.nan)
-
-
 # ------------------------------------------------------------------ the loss
 
 

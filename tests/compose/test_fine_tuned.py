@@ -41,23 +41,6 @@ STILL = {"learning_rate_init": 1e-12, "max_iter": 1, "dtype": "float64"}
 """What leaves the weights where training starts."""
 
 
-def partly(y, unknown, every=3):
-    """Y of which every third is known."""
-    y = np.array(y)
-    y[np.arange(len(y)) % every != 0] = unknown
-    return y
-
-
-@pytest.fixture
-def few():
-    return partly(SPECIES, -1)
-
-
-@pytest.fixture
-def widths(iris):
-    return partly(iris[:, 3], np.nan)
-
-
 def weights(module):
     return [p.detach().clone() for p in module.parameters()]
 

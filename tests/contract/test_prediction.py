@@ -26,25 +26,6 @@ every_regressor = every_class(lambda estimator: needs_y(estimator) and is_regres
 every_predictor = every_class(needs_y)
 
 
-def partly(y, unknown, every=3):
-    """Y of which every third is known."""
-    y = np.array(y)
-    y[np.arange(len(y)) % every != 0] = unknown
-    return y
-
-
-@pytest.fixture
-def few():
-    """Labels of a third of the irises."""
-    return partly(SPECIES, -1)
-
-
-@pytest.fixture
-def widths(iris):
-    """The last column of the irises, of a third of them."""
-    return partly(iris[:, 3], np.nan)
-
-
 @pytest.fixture
 def y(estimator, few, widths):
     return few if is_classifier(estimator) else widths
