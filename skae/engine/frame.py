@@ -111,7 +111,7 @@ class Frame:
         difference = x - other
         if isinstance(self.scale, np.ndarray):
             difference = difference * self._like(x)[1]
-        return difference.square().sum(-1)
+        return difference.square_().sum(-1)  # difference is a new tensor
 
     @property
     def log_volume(self) -> float:
