@@ -16,6 +16,7 @@ from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, chunks, to_tensor
+from ..engine.modes import plain_torch
 from ._corruption import Corruption
 from .dense import Autoencoder
 
@@ -221,10 +222,10 @@ class DenoisingAutoencoder(Autoencoder):
         if n_samples < 1 or n_steps < 1:
             raise ValueError(f"n_samples={n_samples} and n_steps={n_steps} must both be at least 1.")
         module: Any = self._ready_module()
-        rng, theta, corrupt = self._noise(random_state), self._flat.theta, self._corruption(module)
-        x = to_tensor(self._frame.center).to(theta).repeat(n_samples, 1)
-        root = x[:0] if self._root is None else to_tensor(self._root).to(theta)
-        with torch.no_grad():
+        with plain_torch(grad=False):
+            rng, theta, corrupt = self._noise(random_state), self._flat.theta, self._corruption(module)
+            x = to_tensor(self._frame.center).to(theta).repeat(n_samples, 1)
+            root = x[:0] if self._root is None else to_tensor(self._root).to(theta)
             for _ in range(n_steps):
                 x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
             rows: np.ndarray = self._frame.undo(x).cpu().numpy()

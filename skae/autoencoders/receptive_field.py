@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..base.params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Batch, Table, chunks
+from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Terms
 from ..functional import average, squared_error
@@ -166,7 +167,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         """The filters w, one per row, in units of X. Responses are h = (X - mean_) @ components_.T."""
         check_is_fitted(self)
         module: Any = self._ready_module()
-        with torch.no_grad():
+        with plain_torch(grad=False):
             pixels = torch.eye(len(self.mean_)).to(self._flat.theta)
             return self._frame.pull_back(module.responses(pixels).T).cpu().numpy()
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..base.params import NonNegative, PositiveInt, sizes_of
 from ..engine.data import Batch, Table
+from ..engine.modes import plain_torch
 from ..nn.bottleneck import Bottleneck
 from ..nn.topk import DictionaryAutoencoder
 from .dense import Activation, Autoencoder
@@ -134,7 +135,7 @@ class TopKAutoencoder(Autoencoder):
         """The atoms D, in x_hat = mean_ + scale_ (h D + c)."""
         check_is_fitted(self)
         module: Any = self._ready_module()
-        with torch.no_grad():
+        with plain_torch(grad=False):
             atoms: np.ndarray = module.decoder.atoms().cpu().numpy()
         return atoms
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..engine.data import Batch, chunks
+from ..engine.modes import plain_torch
 
 __all__ = [
     "UnitDrive",
@@ -197,12 +198,12 @@ class UnitDrive:
         self.widest = max(self.n_features, *(p.shape[0] for p in estimator.module_.parameters()))
         self._estimator = estimator
         self._frame = estimator._frame
-        with torch.inference_mode(False):  # a copy, so that the fitted module does not change
+        with plain_torch():  # a copy, so that the fitted module does not change
             self._module = deepcopy(estimator.module_).to("cpu", torch.float64).requires_grad_(False)
 
     def __call__(self, d: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The activation of one unit for each row of d, of shape (n,), and its gradient, of shape (n, n_features)."""
-        with torch.inference_mode(False), torch.enable_grad():
+        with plain_torch():
             x = self._seen(d).requires_grad_()
             h = _differentiable(self._estimator, self._encode(x))
             driven = h.gather(1, torch.from_numpy(units)[:, None]).squeeze(1)
@@ -214,7 +215,7 @@ class UnitDrive:
 
         It is zero if the decoder does not return as many columns as X has.
         """
-        with torch.no_grad():
+        with plain_torch(grad=False):
             h = self._encode(self._seen(np.zeros((1, self.n_features))))
             raised = h.repeat(len(units), 1)
             raised[torch.arange(len(units)), torch.from_numpy(units)] += 1.0
@@ -276,7 +277,7 @@ def _jacobian(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     The code of a row depends on that row alone. So the gradient of a sum over rows holds the gradient of each row.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with plain_torch():
         x = x.clone().requires_grad_()
         totals = encode(x).sum(0)
         gradients = [torch.autograd.grad(t, x, retain_graph=True, materialize_grads=True)[0] for t in totals]

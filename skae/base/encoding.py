@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..engine.arrays import Arrays
 from ..engine.data import Source, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
+from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
@@ -145,7 +146,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Apply ``function(module, batch)`` to all rows of a source, chunk by chunk, and return one tensor."""
         out: Tensor | None = None
         itemsize = self._flat.theta.dtype.itemsize
-        with torch.no_grad():
+        with plain_torch(grad=False):
             for rows in chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // itemsize):
                 values = function(self.module_, data[rows])
                 if out is None:
@@ -183,9 +184,10 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self.module_
 
     def _move(self, device: torch.device) -> None:
-        self.module_.to(device)
-        self._flat = Flat(self.module_)
-        self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
+        with plain_torch():
+            self.module_.to(device)
+            self._flat = Flat(self.module_)
+            self._optimizer.moments = {k: v.to(device) for k, v in self._optimizer.moments.items()}
 
     def _noise(self, random_state: Any = None) -> torch.Generator:
         """A generator of random numbers on the module's device. None uses the estimator's own seed."""
@@ -198,4 +200,5 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(restore(self, state))
         if "module_" in state:
-            restore_module(self)
+            with plain_torch():
+                restore_module(self)

@@ -18,9 +18,10 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
+from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
-from ..engine.train import Plan, backward, hold_out, joined, minimise
+from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .checks import frame_of
 from .compat import fit_context
@@ -165,6 +166,10 @@ class TorchEstimator(Encoding):
         ``data`` holds the checked rows, on the scale of X and with the user's sample weights.
         """
 
+    def _last_stage(self) -> Any:
+        """The estimator whose training ends the fit. It is a layer if the layers are not trained together."""
+        return self
+
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Set the weights of a new module. ``data`` are the rows it will be fitted to."""
         raise NotImplementedError
@@ -232,8 +237,11 @@ class TorchEstimator(Encoding):
         ValueError
             If X, y or a parameter is not as described, or if the loss becomes NaN or infinite. The estimator then stays
             as it was before the call.
+        KeyboardInterrupt
+            At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
+            epoch. Otherwise it stays as it was before the call.
         """
-        with unchanged_on_error(self):
+        with plain_torch(), unchanged_on_error(self):
             self._fit(X, y, sample_weight)
         return self
 
@@ -250,12 +258,25 @@ class TorchEstimator(Encoding):
             self._require_same_architecture(data.width)
         else:
             self._rng = new_generator(self.random_state)
-        self._pretrain(data, run)
+        interrupt = self._pretrained(data, run)
         data = self._learnt(data, run)
         if not run.resume:
             self._measure(data)
         device = resolve_device(self.device, self.dtype)
         self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+        if interrupt is not None:
+            interrupt.kept = self
+            raise interrupt
+
+    def _pretrained(self, data: Source, run: Run) -> Interrupted | None:
+        """Pretrain. Returns the interrupt of the last stage, if the fit can be completed without more training."""
+        try:
+            self._pretrain(data, run)
+        except Interrupted as interrupt:
+            if interrupt.kept is not self._last_stage():
+                raise
+            return interrupt
+        return None
 
     def _learn_seen(self, data: Source, run: Run) -> None:
         """Fit to rows as the module sees them."""
@@ -265,7 +286,12 @@ class TorchEstimator(Encoding):
         elif not is_on(self._flat.theta, device):
             self._move(device)
         with threads_of(self, device, len(data)):
-            self._train(data, run)
+            try:
+                self._train(data, run)
+            except Interrupted as interrupt:
+                self._conclude(data)
+                interrupt.kept = self
+                raise
             self._conclude(data)
 
     def _learnt(self, data: Source, run: Run) -> Source:
@@ -298,24 +324,31 @@ class TorchEstimator(Encoding):
         noise = spawn(self._rng, self._flat.theta.device)
         train, held_out = self._split(data)
         plan = self._plan(len(train), run)
-        outcome = minimise(
-            lambda batch: self._step(self.module_, batch, noise),
-            train,
-            self._flat,
-            optimizer_of(self),
-            plan,
-            self._rng,
-            lambda: self._examine(train, held_out),
-        )
-        self.history_ = joined(self.history_, outcome.history)
-        self.n_iter_ = max([1, *map(len, self.history_.values())])
-        self.loss_ = outcome.loss
+        try:
+            outcome = minimise(
+                lambda batch: self._step(self.module_, batch, noise),
+                train,
+                self._flat,
+                optimizer_of(self),
+                plan,
+                self._rng,
+                lambda: self._examine(train, held_out),
+            )
+        except Interrupted as interrupt:
+            self._record(interrupt.outcome)
+            raise
+        self._record(outcome)
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which lowers the rate to zero"
             warn(
                 f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
             )
+
+    def _record(self, outcome: Outcome) -> None:
+        self.history_ = joined(self.history_, outcome.history)
+        self.n_iter_ = max([1, *map(len, self.history_.values())])
+        self.loss_ = outcome.loss
 
     def _split(self, data: Source) -> tuple[Source, Subset | None]:
         """Rows to train on, and held-out rows if ``early_stopping``."""

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor
 
 from .._version import __version__
 from ..engine.data import is_on, to_tensor
 from ..engine.frame import Frame
+from ..engine.modes import uninterrupted
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
+from ..engine.train import Interrupted
 
 __all__ = ["new_generator", "portable", "restore", "restore_module", "unchanged_on_error"]
 
@@ -81,21 +82,53 @@ def _to_numpy(tensor: Tensor) -> np.ndarray:
 
 
 @contextmanager
-def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Restore the attributes of an estimator if the code in the context raises an error."""
-    before = vars(estimator).copy()
-    rng = before.get("_rng")
-    order = None if rng is None else rng.get_state()
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Restore an estimator, to the bit, if the code in the context raises an error.
+
+    It stays as it is if the error is an interrupt that left it fitted.
+    """
+    before = _Snapshot(estimator)
     try:
         yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        if "_flat" in before and not is_on(before["_flat"].theta, next(before["module_"].parameters()).device):
-            estimator._flat = Flat(before["module_"])
-        if rng is not None:
-            rng.set_state(order)
+    except BaseException as error:
+        if isinstance(error, Interrupted) and error.kept is estimator:
+            raise
+        with uninterrupted():
+            before.restore()
+        if isinstance(error, Interrupted):
+            error.kept = None
         raise
+
+
+class _Snapshot:
+    """The attributes of an estimator, and copies of all that training changes in them."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator, self.attributes = estimator, vars(estimator).copy()
+        self.is_fitted = "module_" in self.attributes
+        if self.is_fitted:
+            self.weights, self.optimizer = estimator._flat.save(), estimator._optimizer.save()
+        if "_rng" in self.attributes:
+            self.order = estimator._rng.get_state()
+
+    def restore(self) -> None:
+        """Undo every change since the snapshot."""
+        estimator = self.estimator
+        vars(estimator).clear()
+        vars(estimator).update(self.attributes)
+        if self.is_fitted:
+            self._restore_weights()
+        if "_rng" in self.attributes:
+            estimator._rng.set_state(self.order)
+
+    def _restore_weights(self) -> None:
+        estimator = self.estimator
+        module, device = estimator.module_, self.weights[0].device
+        if not is_on(next(module.parameters()), device):
+            module.to(device)
+            estimator._flat = Flat(module)
+        estimator._flat.load(self.weights)
+        estimator._optimizer.load(self.optimizer)
 
 
 def new_generator(random_state: Any) -> torch.Generator:

@@ -16,6 +16,7 @@ from typing_extensions import Self
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, name_of
 from ..engine.frame import Frame
+from ..engine.modes import plain_torch
 from .checks import check_codes, check_weight
 from .compat import fit_context
 from .estimator import TorchEstimator
@@ -92,7 +93,7 @@ class TorchTransformer(TorchEstimator):
         """
         if self.early_stopping:
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
-        with unchanged_on_error(self):
+        with plain_torch(), unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)
         return self
 

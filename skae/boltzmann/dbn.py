@@ -246,23 +246,24 @@ class DeepBeliefNetwork(BoltzmannMachine):
         belief = self._new_module().to(device, dtype)
         if run.resume:
             belief.load_state_dict(self.module_.state_dict())
-        self.layers_ = self._learn_layers(belief, self._seen(rows, dtype, device, resident=True), run)
+        made = self._made_layers()
+        self.layers_: list[RBM] = copy.deepcopy(self.layers_) if run.resume else made
+        for layer, new in zip(self.layers_, made, strict=True):
+            layer.set_params(**_settings(new))
+        self._learn_layers(belief, self._seen(rows, dtype, device, resident=True), run)
 
-    def _learn_layers(self, belief: Belief, data: Any, run: Run) -> list[RBM]:
+    def _learn_layers(self, belief: Belief, data: Any, run: Run) -> None:
         """Learn one layer after the other, or go on with all of them."""
-        before: list[RBM] = copy.deepcopy(self.layers_) if run.resume else []
-        layers: list[RBM] = []
-        for k, layer in enumerate(self._made_layers()):
+        for k, layer in enumerate(self.layers_):
             codes = self._codes(belief, k, data)
-            if before:
-                layer = before[k].set_params(**_settings(layer))
-            else:
+            if not run.resume:
                 self._prepare(layer, belief, k, codes)
             layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
-            layers.append(layer)
             if k < len(belief.stages):
                 belief.stages[k].take(layer.module_)
-        return layers
+
+    def _last_stage(self) -> Any:
+        return self if self.up_down_iter else self.layers_[-1]
 
     def _take_layers(self, module: Belief) -> None:
         """Take over the weights and the frames of the layers."""

@@ -20,6 +20,7 @@ from ..energy.harmonium import Harmonium, Held
 from ..energy.partition import N_BETAS, N_CHAINS, Partition
 from ..energy.units import Part
 from ..engine.data import Batch, Source, Table
+from ..engine.modes import plain_torch
 from ._rows import range_of_lengths
 from ._unroll import Level, unroll
 
@@ -237,7 +238,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
     def _estimate(self) -> Estimate:
         check_is_fitted(self)
-        return self._partition.of_length(self._ready_machine(), self._mean_length(), self._noise)
+        machine = self._ready_machine()
+        with plain_torch(grad=False):
+            return self._partition.of_length(machine, self._mean_length(), self._noise)
 
     def log_partition_bounds(
         self, n_chains: int = N_CHAINS, n_betas: int = N_BETAS, n_steps: int = 1000, random_state: Any = None
@@ -267,12 +270,12 @@ class BoltzmannMachine(Generative, TorchTransformer):
         check_is_fitted(self)
         require_positive(n_chains=n_chains, n_betas=n_betas, n_steps=n_steps)
         machine, rng = self._ready_machine(), self._noise(random_state)
-        path = Anneal(machine, self._mean_length())
-        betas = torch.linspace(0.0, 1.0, n_betas + 1, dtype=torch.float64)
-        lower = annealed_importance(path, betas, n_chains, rng)
-        with torch.no_grad():
+        with plain_torch(grad=False):
+            path = Anneal(machine, self._mean_length())
+            betas = torch.linspace(0.0, 1.0, n_betas + 1, dtype=torch.float64)
+            lower = annealed_importance(path, betas, n_chains, rng)
             s = machine.gibbs(self._starts(machine, n_chains, rng), n_steps, rng)
-        return lower, reverse_annealed_importance(path, betas, s, rng)
+            return lower, reverse_annealed_importance(path, betas, s, rng)
 
     def _mean_length(self) -> float:
         """Draws of a row of counts of mean length; units of other kinds do not look at it."""
@@ -314,7 +317,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
         require_positive(n_samples=n_samples, n_steps=n_steps)
         module, rng = self._ready_module(), self._noise(random_state)
         machine = self._machine(module)
-        with torch.no_grad():
+        with plain_torch(grad=False):
             s = machine.gibbs(self._starts(machine, n_samples, rng), n_steps, rng, held)
             rows = self._drawn_down(module, s, rng, self._mean_totals(s))
             return self._frame.undo(rows).cpu().numpy()

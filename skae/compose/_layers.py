@@ -114,8 +114,8 @@ def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...
 # ------------------------------------------------------------------ pretraining
 
 
-def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, train: bool) -> list[Any]:
-    """Fit each layer to the codes of the layer below, and return the layers.
+def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, train: bool) -> None:
+    """Fit each layer to the codes of the layer below.
 
     With ``train=False`` the layers are initialised but not trained.
     """
@@ -130,7 +130,6 @@ def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Gener
         with _telling(name, None if below is None else below[0]):
             layer._fit(X, None, weight, train=train)
         below = name, layer
-    return [layer for _, layer in named]
 
 
 def codes_of(layer: Any, X: Array) -> Tensor:

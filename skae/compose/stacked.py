@@ -227,8 +227,12 @@ class StackedAutoencoder(TorchTransformer):
 
     def _pretrain(self, data: Any, run: Run) -> None:
         if not run.resume:
-            rng = new_generator(self.random_state)
-            self.layers_ = pretrain(self._made_layers(), data.X, data.weight, rng, run.train)
+            made = self._made_layers()
+            self.layers_ = [layer for _, layer in made]
+            pretrain(made, data.X, data.weight, new_generator(self.random_state), run.train)
+
+    def _last_stage(self) -> Any:
+        return self if self.fine_tune else self.layers_[-1]
 
     def _measure(self, data: Any) -> None:
         self._frame = coder_of(self.layers_[0])._frame

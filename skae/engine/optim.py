@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
+
+from .modes import uninterrupted
 
 __all__ = ["Flat", "Group", "Move", "Optimizer", "Terms", "total"]
 
@@ -23,6 +27,15 @@ class Move(NamedTuple):
     terms: Terms
     parts: Collection[str] | None = None
     """Name or names of the parts that move. None moves all parts."""
+
+
+class Saved(NamedTuple):
+    """A copy of the state of an optimizer."""
+
+    moments: dict[str, Tensor]
+    bound_to: Flat | None
+    solver: torch.optim.LBFGS | None
+    curvature: dict[str, Any] | None
 
 
 class Group:
@@ -93,6 +106,10 @@ class Flat:
         for target, value in zip((self.theta, *self.buffers), saved, strict=True):
             target.copy_(value)
 
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite numbers."""
+        return bool(self.theta.isfinite().all())
+
     def groups_of(self, parts: Collection[str]) -> list[Group]:
         """The groups of the given parts."""
         names = {parts} if isinstance(parts, str) else set(parts)
@@ -136,9 +153,28 @@ class Optimizer:
     moments: dict[str, Tensor] = field(default_factory=dict)
     """Running means in the order of the parameters, and "step", the number of steps of each group."""
     _bound_to: Flat | None = field(default=None, repr=False)
+    """The buffers that the solver of "lbfgs" moves."""
+    _solver: torch.optim.LBFGS | None = field(default=None, repr=False)
     _viewed: dict[str, Tensor] | None = field(default=None, repr=False)
     _views: dict[Group, list[Tensor]] = field(default_factory=dict, repr=False)
     """The moments of each group, as views of ``_viewed``. They are kept because slicing takes time in every step."""
+
+    def save(self) -> Saved:
+        """Copy everything that training changes."""
+        moments = {name: moment.clone() for name, moment in self.moments.items()}
+        curvature = None if self._solver is None else deepcopy(self._solver.state_dict())
+        return Saved(moments, self._bound_to, self._solver, curvature)
+
+    def load(self, saved: Saved) -> None:
+        """Restore a copy that ``save`` made."""
+        self.moments, self._bound_to, self._solver, curvature = saved
+        if self._solver is not None and curvature is not None:
+            self._solver.load_state_dict(curvature)
+
+    def prepare(self) -> None:
+        """Load what the rule needs, so that training need not."""
+        if self.rule == "lbfgs":
+            _load_lbfgs()
 
     def step(self, flat: Flat, evaluate: Callable[[], Terms | Move], rate: float) -> Terms:
         """Evaluate the terms and their gradient, and move the parameters.
@@ -237,18 +273,8 @@ class Optimizer:
         group.theta.add_(velocity, alpha=-rate)
 
     def _lbfgs(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:
-        if self._bound_to is not flat:
-            theta = nn.Parameter(flat.theta)
-            theta.grad = flat.grad
-            self._solver = torch.optim.LBFGS(
-                [theta],
-                max_iter=1,
-                max_eval=20,
-                tolerance_grad=0.0,
-                tolerance_change=0.0,
-                line_search_fn="strong_wolfe",
-            )
-            self._bound_to = flat
+        if self._solver is None or self._bound_to is not flat:
+            self._solver, self._bound_to = _solver_of(flat.theta, flat.grad), flat
         evaluated: list[Terms] = []
 
         def closure() -> Tensor:
@@ -257,6 +283,27 @@ class Optimizer:
 
         self._solver.step(closure)
         return evaluated[0]
+
+
+def _solver_of(theta: Tensor, grad: Tensor) -> torch.optim.LBFGS:
+    parameter = nn.Parameter(theta)
+    parameter.grad = grad
+    return torch.optim.LBFGS(
+        [parameter],
+        max_iter=1,
+        max_eval=20,
+        tolerance_grad=0.0,
+        tolerance_change=0.0,
+        line_search_fn="strong_wolfe",
+    )
+
+
+@cache
+def _load_lbfgs() -> None:
+    """Take a step, because torch imports much at the first one. Ctrl-C would leave it half imported for good."""
+    with uninterrupted():
+        one = torch.ones(1)
+        _solver_of(one, one.clone()).step(lambda: one.new_zeros(()))
 
 
 def _clip(gradients: list[Tensor], most: float) -> None:

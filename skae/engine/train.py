@@ -20,12 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import notices
 from .data import Source, Subset
+from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
 
 __all__ = [
     "Flat",
+    "Interrupted",
     "Move",
     "NonFiniteLossError",
     "Optimizer",
@@ -41,6 +42,28 @@ __all__ = [
 
 class NonFiniteLossError(ValueError):
     """A loss became NaN or infinite."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during training, after at least one epoch.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What was learnt until then. The best weights so far are loaded.
+    """
+
+    kept: Any = None
+    """The estimator that is left fitted with the best weights so far."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        if self.kept is None:
+            return "Training was interrupted: the estimator is as it was before."
+        return f"Training was interrupted: this {type(self.kept).__name__} keeps the best weights so far."
 
 
 def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
@@ -133,7 +156,7 @@ def minimise(
     """Take steps over shuffled batches, until the plan ends or the watched value stops falling.
 
     The parameters end at the best epoch, whether training converges, reaches the end of the plan, or is interrupted by
-    Ctrl-C, which issues a warning. After an error, the parameters are what they were before.
+    Ctrl-C. After another error they are anything: the caller has to restore them.
 
     Parameters
     ----------
@@ -158,9 +181,12 @@ def minimise(
     Raises
     ------
     NonFiniteLossError
-        If a term is NaN or infinite. The message has the epoch, the name of the term and a likely cure.
+        If a term or a final weight is NaN or infinite. The message has the epoch, the name of the term and a likely
+        cure.
+    Interrupted
+        At Ctrl-C, if an epoch was finished. In the first epoch it is a plain KeyboardInterrupt.
     """
-    before = flat.save(), {name: moment.clone() for name, moment in optimizer.moments.items()}
+    optimizer.prepare()
     watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size)
     try:
         with _Progress(plan) as progress:
@@ -169,17 +195,21 @@ def minimise(
                 progress.show(epoch, watch.record(epoch, terms))
                 if watch.finished:
                     break
-    except KeyboardInterrupt:
-        notices.warn(f"Training was interrupted in epoch {watch.n_epochs + 1}; the best weights so far are kept.")
-        return watch.conclude()
-    except BaseException:
-        saved, optimizer.moments = before
-        flat.load(saved)
+        if watch.one_batch and watch.pending is not None:
+            everything = data[torch.arange(len(data), device=flat.theta.device)]
+            watch.settle(optimizer.gradient(flat, lambda: step(everything)))
+        outcome = watch.conclude()
+    except KeyboardInterrupt as stop:
+        if not watch.rows:
+            raise
+        with uninterrupted():
+            outcome = watch.conclude()
+        if flat.is_finite():
+            raise Interrupted(outcome) from stop
         raise
-    if watch.one_batch and watch.pending is not None:
-        everything = data[torch.arange(len(data), device=flat.theta.device)]
-        watch.settle(optimizer.gradient(flat, lambda: step(everything)))
-    return watch.conclude()
+    if not flat.is_finite():
+        raise NonFiniteLossError(f"The weights became NaN or infinite in epoch {len(watch.rows)}: {watch.cure}.")
+    return outcome
 
 
 def _epoch(
@@ -221,8 +251,8 @@ class _Watch:
 
     def __init__(self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool) -> None:
         self.flat, self.plan, self.examine, self.one_batch = flat, plan, examine, one_batch
-        self.history: dict[str, list[float]] = {}
-        self.n_epochs = self.n_stale = 0
+        self.rows: list[dict[str, float]] = []
+        self.n_stale = 0
         held_out = plan.monitor == "validation_loss"
         self.lowest = examine()["validation_loss"] if held_out else math.inf
         self.best_value, self.best = self.lowest, flat.save()
@@ -236,9 +266,7 @@ class _Watch:
         row |= self.examine()
         for name in (*terms, *row):  # terms first, because the sum does not show which term failed
             self._require_finite(name, row[name], epoch)
-        for name in {**self.history, **row}:
-            self.history.setdefault(name, [math.nan] * epoch).append(row.get(name, math.nan))
-        self.n_epochs = epoch + 1
+        self.rows.append(row)
         if self.plan.monitor is not None:
             self._compare(row[self.plan.monitor])
         return row
@@ -275,20 +303,25 @@ class _Watch:
 
     def conclude(self) -> Outcome:
         """Load the weights of the best epoch. If nothing is watched, keep those of the last epoch."""
+        history = {name: [row.get(name, math.nan) for row in self.rows] for row in self.rows for name in row}
         if self.plan.monitor is None:
-            return Outcome(self.history, self.history.get("loss", [math.nan])[-1], False)
-        if self.pending is not None and not self.one_batch and self.n_epochs:
+            return Outcome(history, history.get("loss", [math.nan])[-1], False)
+        if self.pending is not None and not self.one_batch and self.rows:
             self._keep_pending(self.at_least)
         self.flat.load(self.best)
         known = self.best_value if math.isfinite(self.best_value) else math.nan
-        return Outcome(self.history, known, self.plan.schedule == "constant" and self.n_stale == 0)
+        return Outcome(history, known, self.plan.schedule == "constant" and self.n_stale == 0)
+
+    @property
+    def cure(self) -> str:
+        """What to do about values that are not finite, for messages."""
+        return (
+            f"lower learning_rate_init (now {self.plan.rate:g}), set max_grad_norm=1.0, or look for extreme values in X"
+        )
 
     def _require_finite(self, name: str, value: float, epoch: int) -> None:
         if not math.isfinite(value):
-            raise NonFiniteLossError(
-                f"The loss term {name!r} became {value} in epoch {epoch + 1}: lower learning_rate_init "
-                f"(now {self.plan.rate:g}), set max_grad_norm=1.0, or look for extreme values in X."
-            )
+            raise NonFiniteLossError(f"The loss term {name!r} became {value} in epoch {epoch + 1}: {self.cure}.")
 
 
 class _Progress:

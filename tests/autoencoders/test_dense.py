@@ -342,17 +342,6 @@ def test_numbers_too_large_for_the_precision_are_refused_after_fitting(iris):
             method(huge)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_an_interrupt_in_the_first_epoch_leaves_pca(schedule, iris, monkeypatch):
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Autoencoder, "_step", interrupted)
-    with pytest.warns(UserWarning, match="interrupted in epoch 1"):
-        model = clone(QUICK).set_params(learning_rate=schedule).fit(iris)
-    assert model.score(iris) == pytest.approx(PCA(2).fit(iris).explained_variance_ratio_.sum(), abs=1e-5)
-
-
 def test_short_wide_tables_start_at_pca(rng):
     X = rng.normal(size=(40, 600)) * np.linspace(3, 0.1, 600)
     model = clone(QUICK).set_params(n_components=30, max_iter=1, learning_rate_init=1e-30).fit(X)

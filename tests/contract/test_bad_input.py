@@ -147,23 +147,6 @@ def test_one_row_cannot_be_normalised_by_its_batch():
     assert sentence == "batch_norm=True needs at least 2 rows in a batch; got n_samples = 1."
 
 
-def test_an_interrupted_fit_warns_and_is_usable(monkeypatch):
-    calls = []
-
-    def interrupted(self, module, batch, rng):
-        calls.append(1)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return original(self, module, batch, rng)
-
-    original = Autoencoder._step
-    monkeypatch.setattr(Autoencoder, "_step", interrupted)
-    with pytest.warns(UserWarning, match="interrupted in epoch 4; the best weights so far are kept"):
-        model = clone(QUICK).set_params(max_iter=10).fit(GOOD)
-    assert model.n_iter_ == 3
-    assert np.isfinite(model.transform(GOOD)).all()
-
-
 def test_a_missing_device_at_inference_warns_and_uses_the_cpu():
     if torch.cuda.is_available():
         pytest.skip("the device is there")

@@ -70,15 +70,6 @@ def one_class_or_two_above_an_encoder():
     FineTunedClassifier(Autoencoder(2, **QUICK), max_iter=1).fit(X, Y)  # this line
 
 
-class Interrupted(Autoencoder):
-    def _step(self, module, batch, rng):
-        raise KeyboardInterrupt
-
-
-def interrupted():
-    Interrupted(2, **QUICK).fit(X)  # this line
-
-
 def device_that_is_not_there():
     model = Autoencoder(2, **QUICK).fit(X).set_params(device="cuda:99")
     model.transform(X)  # this line
@@ -116,7 +107,6 @@ WARNINGS = {
     layer_still_falling: "layer1: The loss was still falling",
     one_class_or_two: "y holds only -1 and 1",
     one_class_or_two_above_an_encoder: "y holds only -1 and 1",
-    interrupted: "interrupted in epoch 1",
     device_that_is_not_there: "Using the CPU",
     unpickled: r"saved by skae 0\.0\.0",
     unpickled_by_python: r"saved by skae 0\.0\.0",

@@ -16,10 +16,12 @@ from skae import Autoencoder
 from skae.engine.train import (
     SCHEDULES,
     Flat,
+    Interrupted,
     Move,
     NonFiniteLossError,
     Optimizer,
     Plan,
+    _Watch,
     backward,
     batches,
     hold_out,
@@ -377,34 +379,54 @@ def test_a_loss_that_was_still_falling_is_told_at_a_constant_rate(term, schedule
     assert outcome.still_falling is falling
 
 
-def test_an_interrupt_warns_and_leaves_the_best_weights():
-    def interrupted(theta):
-        if theta == 5:
+def test_an_interrupt_goes_up_with_the_best_weights():
+    module = Counter()
+    flat = Flat(module)
+
+    def step(batch):
+        if module.theta == 5:
             raise KeyboardInterrupt
-        return {"a": scalar(0)}
+        return module.count(a=scalar(0))
 
-    with pytest.warns(UserWarning, match="interrupted in epoch 6; the best weights so far are kept"):
-        module, outcome = count_up(interrupted, 9, validate=lambda theta: abs(theta - 2))
+    examine = lambda: {"validation_loss": abs(module.theta.item() - 2)}  # noqa: E731
+    plan = Plan(1, 9, 1.0, monitor="validation_loss")
+    with pytest.raises(Interrupted, match="as it was before") as caught:
+        minimise(step, Bag([0]), flat, COUNT, plan, seeded(), examine)
     assert module.theta.item() == module.steps.item() == 2
-    assert len(outcome.history["a"]) == 5
-    assert outcome.loss == 0
+    assert len(caught.value.outcome.history["a"]) == 5
+    assert caught.value.outcome.loss == 0
 
 
-def test_an_interrupt_of_the_first_epoch_leaves_the_start():
+@pytest.mark.parametrize("broken", ["record", "_compare"])
+def test_an_interrupt_between_two_steps_keeps_curves_of_equal_length(broken, monkeypatch):
+    real, calls = getattr(_Watch, broken), []
+
+    def interrupted(self, *args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, *args)
+
+    monkeypatch.setattr(_Watch, broken, interrupted)
+    with pytest.raises(Interrupted) as caught:
+        count_up(lambda theta: {"a": scalar(0), "b": scalar(1)}, 9)
+    assert {len(curve) for curve in caught.value.outcome.history.values()} == {3 if broken == "_compare" else 2}
+
+
+def test_an_interrupt_of_the_first_epoch_is_a_plain_one():
     def interrupted(theta):
         if theta == 2:
             raise KeyboardInterrupt
         return {"a": scalar(0)}
 
-    with pytest.warns(UserWarning, match="interrupted in epoch 1;"):
-        module, outcome = count_up(interrupted, 9, batch_size=2)
-    assert module.theta.item() == module.steps.item() == 0
-    assert outcome.history == {}
+    with pytest.raises(KeyboardInterrupt) as caught:
+        count_up(interrupted, 9, batch_size=2)
+    assert not isinstance(caught.value, Interrupted)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("validated", [False, True])
-def test_a_loss_that_is_no_number_tells_its_epoch_term_and_cure_and_leaves_the_start(value, validated):
+def test_a_loss_that_is_no_number_tells_its_epoch_term_and_cure(value, validated):
     module, flat = Counter(), None
     flat = Flat(module)
 
@@ -417,19 +439,34 @@ def test_a_loss_that_is_no_number_tells_its_epoch_term_and_cure_and_leaves_the_s
         NonFiniteLossError, match=rf"'{name}' became {value} in epoch 3: lower .*\(now 1\).*max_grad_norm"
     ):
         minimise(step, Bag(range(3)), flat, COUNT, Plan(3, 9, 1.0, monitor=monitor), seeded(), examine)
-    assert module.theta.item() == module.steps.item() == 0
 
 
-def test_any_error_of_a_step_leaves_the_start():
-    def broken(theta):
-        return {"a": scalar(1 / (3 - theta))}
+def test_weights_that_are_no_numbers_at_the_end_are_an_error():
+    """The loss of a step is that of the weights before it, so it does not show them."""
+    module = Counter()
+    flat = Flat(module)
 
-    flat = Flat(module := Counter())
-    with pytest.raises(ZeroDivisionError):
-        minimise(
-            lambda b: module.count(**broken(module.theta.item())), Bag([0]), flat, COUNT, Plan(1, 9, 1.0), seeded()
-        )
-    assert module.theta.item() == module.steps.item() == 0
+    def step(batch):
+        module.theta.grad.sub_(math.inf if module.theta == 2 else 1)
+        return {"a": scalar(0)}
+
+    with pytest.raises(NonFiniteLossError, match=r"weights became NaN or infinite in epoch 3: lower .*\(now 1\)"):
+        minimise(step, Bag([0]), flat, Optimizer("sgd", momentum=0.0), Plan(1, 3, 1.0, monitor=None), seeded())
+
+
+def test_an_interrupt_that_finds_weights_that_are_no_numbers_is_a_plain_one():
+    module = Counter()
+    flat = Flat(module)
+
+    def step(batch):
+        if torch.isinf(module.theta):
+            raise KeyboardInterrupt
+        module.theta.grad.sub_(math.inf)
+        return {"a": scalar(0)}
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        minimise(step, Bag([0]), flat, Optimizer("sgd", momentum=0.0), Plan(1, 3, 1.0, monitor=None), seeded())
+    assert not isinstance(caught.value, Interrupted)
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
