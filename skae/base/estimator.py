@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.modes import plain_torch
+from ..engine.modes import one_thread, plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
@@ -417,4 +416,4 @@ def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
     """A limit of one thread where the steps are small."""
     of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
     work = of_row * estimator._batch_size(n_samples)
-    return threadpool_limits(1, "openmp") if device.type == "cpu" and work < SMALL_STEP else nullcontext()
+    return one_thread() if device.type == "cpu" and work < SMALL_STEP else nullcontext()

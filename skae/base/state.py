@@ -14,7 +14,7 @@ from torch import Tensor
 from .._version import __version__
 from ..engine.data import is_on, to_tensor
 from ..engine.frame import Frame
-from ..engine.modes import uninterrupted
+from ..engine.modes import one_thread, uninterrupted
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..engine.train import Interrupted
@@ -107,7 +107,8 @@ class _Snapshot:
         self.estimator, self.attributes = estimator, vars(estimator).copy()
         self.is_fitted = "module_" in self.attributes
         if self.is_fitted:
-            self.weights, self.optimizer = estimator._flat.save(), estimator._optimizer.save()
+            with one_thread():  # a second one makes no copy faster
+                self.weights, self.optimizer = estimator._flat.save(), estimator._optimizer.save()
         if "_rng" in self.attributes:
             self.order = estimator._rng.get_state()
 

@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 
-__all__ = ["plain_torch", "uninterrupted"]
+__all__ = ["one_thread", "plain_torch", "uninterrupted"]
 
 _process = os.getpid()
 
@@ -41,6 +43,17 @@ def plain_torch(grad: bool = True) -> Iterator[None]:
             torch.set_default_dtype(torch.float32)
             stack.callback(torch.set_default_dtype, dtype)
         yield
+
+
+def one_thread() -> Any:
+    """A context in which torch computes in one thread."""
+    return _pools().limit(limits=1, user_api="openmp")
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The pools of threads of this process. It takes milliseconds to find them."""
+    return ThreadpoolController()
 
 
 def _require_no_threads_after_fork() -> None:

@@ -57,7 +57,7 @@ class Interrupted(KeyboardInterrupt):
     """The estimator that is left fitted with the best weights so far."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome)
+        super().__init__()
         self.outcome = outcome
 
     def __str__(self) -> str:

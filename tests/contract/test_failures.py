@@ -209,7 +209,7 @@ def test_a_last_step_that_diverges_is_an_error(estimator, X, y, monkeypatch):
         return terms
 
     monkeypatch.setattr(Optimizer, "step", take)
-    with pytest.raises(NonFiniteLossError, match="became .* in epoch 3: lower learning_rate_init"):
+    with pytest.raises(NonFiniteLossError, match=r"became .* in epoch 3: lower learning_rate_init"):
         estimator.fit(X, y)
     assert not hasattr(estimator, "module_")
 

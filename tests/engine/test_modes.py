@@ -10,17 +10,21 @@ import pytest
 import torch
 
 from skae.engine import modes
-from skae.engine.modes import plain_torch, uninterrupted
+from skae.engine.modes import one_thread, plain_torch, uninterrupted
 
 
 def test_an_interrupt_waits_for_the_end_of_the_context():
     done = []
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+
+    def work():
         with uninterrupted():
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
             done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert done == [1]
     assert signal.getsignal(signal.SIGINT) is handler
 
@@ -84,3 +88,12 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 def test_a_fit_in_a_forked_process_ends():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=60)
     assert done.stdout == "[(300, 8)]\n", done.stderr
+
+
+def test_one_thread_is_for_the_context_only():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
