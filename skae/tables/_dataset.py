@@ -1,0 +1,122 @@
+"""From columns to a table of numbers: what is left out, filled, encoded and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ._column import Column
+from ._faults import Faults
+from ._options import Options
+from ._use import remark, too_many, useless
+from ._words import listed, plural, printable, quoted
+
+__all__ = ["Dataset", "assemble"]
+
+
+@dataclass
+class Dataset:
+    """A table of numbers, and the target to predict from it.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
+    name : str
+    feature_names : list of str
+        Without control characters, like ``name``.
+    image_shape : (int, int) or None
+        Height and width, if rows are images.
+    notes : list of str
+        Sentences for the user: columns that were left out, values that were filled, texts that became many columns.
+    """
+
+    X: np.ndarray
+    y: np.ndarray | None
+    name: str
+    feature_names: list[str]
+    image_shape: tuple[int, int] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def assemble(
+    name: str,
+    columns: Sequence[Column],
+    target: Column | None,
+    faults: Faults,
+    options: Options,
+) -> Dataset:
+    """Make a table of numbers of columns that have been read.
+
+    Parameters
+    ----------
+    name : str
+    columns : sequence of Column
+    target : Column or None
+    faults : Faults
+        Where to put what is wrong. It may hold some already.
+    options : Options
+    """
+    every = [*columns, *([target] if target else [])]
+    notes = [note for column in every for note in column.notes]
+    has_header = not all(column.unnamed for column in every)
+    reasons = [useless(column, has_header=has_header) for column in columns]
+    kept = [column for column, reason in zip(columns, reasons, strict=True) if not reason]
+    notes += [f"Column {quoted(c.name)} was left out: {why}." for c, why in zip(columns, reasons, strict=True) if why]
+    for column in kept:
+        _check(column, faults, options)
+    if target is not None:
+        _check(target, faults, options, is_target=True)
+    faults.raise_if_any()
+    if not kept:
+        raise ValueError(" ".join([f"{quoted(name)} has no column{' beside the target' if target else ''}.", *notes]))
+    notes += [note for column in kept if (note := remark(column))]
+    filled = {column.name: int(column.missing.sum()) for column in kept if column.missing.any()}
+    if filled:
+        notes.append(f"{plural(sum(filled.values()), 'missing value')} filled in {listed(map(quoted, filled))}.")
+    numbers = [(column.name, _numbers(column)) for column in kept if not column.is_text]
+    encoded = numbers + [pair for column in kept if column.is_text for pair in _one_hot(column)]
+    X = np.column_stack([values for _, values in encoded])
+    return Dataset(X, None if target is None else _labels(target), name, [title for title, _ in encoded], None, notes)
+
+
+def _check(column: Column, faults: Faults, options: Options, *, is_target: bool = False) -> None:
+    """Put what is wrong with a column to the faults."""
+    if column.odd:
+        faults.add_odd(column)
+    elif column.is_date and options.dates == "refuse":
+        faults.add("date", column.name, f"such as {quoted(column.example)}")
+    elif column.unclear:
+        faults.add("order" if column.is_date else "decimal", column.name, column.unclear)
+    elif column.is_text and not is_target and (why := too_many(column)):
+        faults.add(*why)
+    elif not column.is_text and np.isinf(column.values).any():
+        faults.add_infinite(column)
+    if column.missing.any() and not column.odd and (is_target or not options.impute):
+        faults.add_missing(column, is_target=is_target)
+
+
+def _numbers(column: Column) -> np.ndarray:
+    """The numbers, with the median where a value is missing."""
+    missing = column.missing
+    return np.where(missing, np.nanmedian(column.values), column.values) if missing.any() else column.values
+
+
+def _one_hot(column: Column) -> list[tuple[str, np.ndarray]]:
+    """A column of zeros and ones for each text, and for missing values."""
+    present = ~column.missing
+    categories = column.categories or sorted(set(column.values[present]))
+    code = {text: i for i, text in enumerate(categories)} | {None: len(categories)}
+    codes = np.array([code[text] for text in column.values])
+    titles = [*categories, *([] if present.all() else ["missing"])]
+    return [(f"{column.name}_{printable(title)}", (codes == i).astype(float)) for i, title in enumerate(titles)]
+
+
+def _labels(target: Column) -> np.ndarray:
+    """The target as texts, whole numbers or real numbers."""
+    if target.is_text:
+        return target.values.astype(str)
+    whole = bool((target.values % 1 == 0).all()) and np.abs(target.values).max() < 2**53
+    return target.values.astype(int) if whole and not target.is_date else target.values
