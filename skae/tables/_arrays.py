@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from ._words import quoted
+from ._words import quoted, quoted_path
 
 __all__ = ["Table", "table_of"]
 
@@ -84,7 +84,7 @@ def _explained(path: Path) -> Iterator[None]:
         reason = "it does not fit in the memory"
     else:
         return
-    raise ValueError(f"Cannot read {quoted(path)} as arrays of numbers: {reason.rstrip('.')}.")
+    raise ValueError(f"Cannot read {quoted_path(path)} as arrays of numbers: {reason.rstrip('.')}.")
 
 
 def _members(archive: zipfile.ZipFile, target: str | None, path: Path) -> Table:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ._dates import days
-from ._numbers import MISSING, evidence, parse, plain, with_commas
+from ._numbers import MISSING, parse, plain, with_commas
 from ._words import listed, quoted
 
-__all__ = ["Column", "decimal_of", "read"]
+__all__ = ["Column", "read"]
 
 FEW = 10
 """A column of numbers and words with no more different cells than this may be of categories, such as 1, 2, 3 and 4+."""
@@ -62,41 +63,35 @@ class Column:
 
     example: str = ""
 
-    @property
+    @cached_property
     def missing(self) -> np.ndarray:
         """Mask of the missing values."""
-        return np.equal(self.values, None) if self.is_text else np.isnan(self.values)
+        return np.array([value is None for value in self.values]) if self.is_text else np.isnan(self.values)
 
 
-def decimal_of(columns: Iterable[np.ndarray]) -> str | None:
-    """The decimal mark of a file: that which some of its columns show, or None if they show none or both."""
-    shown = {evidence(cells) for cells in columns if cells.dtype == object} - {None}
-    return shown.pop() if len(shown) == 1 else None
-
-
-def read(name: str, cells: np.ndarray, decimal: str | None, shown: str | None = None) -> Column:
+def read(name: str, cells: np.ndarray, decimal: str | None) -> Column:
     """Read the cells of a column.
 
     Parameters
     ----------
     name : str
     cells : ndarray of shape (n_rows,)
-        Of float64, or of str objects.
+        Of float64, or of str objects without blanks around them.
     decimal : str or None
-        The decimal mark, if it is known.
-    shown : str or None, default=None
-        The decimal mark that the other columns show. It counts if this column shows none.
+        The decimal mark. None if nothing tells it.
     """
     if cells.dtype != object:
         return Column(name, cells)
-    words = [cell.strip() for cell in cells]
+    words = cells.tolist()
+    numbers = with_commas if decimal == "," else plain
+    values = numbers(words)
+    if values is not None and not np.isnan(values).any():
+        return Column(name, values)
     missing = _first(words, MISSING)
-    mark = decimal or evidence(words) or shown
-    filled = ["nan" if word in missing else word for word in words] if missing else words
-    values = with_commas(filled) if mark == "," else plain(filled)
+    values = numbers(["nan" if word in missing else word for word in words])
     if values is not None:
         return Column(name, values, missing_words=missing)
-    return _mixed(Column(name, np.array([]), missing_words=missing), words, mark)
+    return _mixed(Column(name, np.array([]), missing_words=missing), words, decimal)
 
 
 def _mixed(column: Column, words: list[str], mark: str | None) -> Column:
@@ -112,8 +107,8 @@ def _mixed(column: Column, words: list[str], mark: str | None) -> Column:
         return _filled(column, words, _numbers(column, counts, mark or "."))
     if _share(dates, counts, dashes) > 0.5:
         column.missing_words |= _first(words, dashes)
-        column.is_date = True
-        column.unclear = "The day or the month may come first" if unclear else ""
+        column.is_date, column.example = True, next(iter(dates))
+        column.unclear = f"the day or the month may come first in {quoted(column.example)}" if unclear else ""
         return _filled(column, words, dates)
     if share > SOME:
         column.notes.append(
@@ -154,7 +149,7 @@ def _numbers(column: Column, counts: Counter[str], decimal: str) -> dict[str, fl
     usual = units.most_common(1)[0][0] if units else ""
     if usual:
         column.notes.append(f"Column {quoted(column.name)} is read as numbers, without its sign {quoted(usual)}.")
-    return {word: value for word, (value, unit) in found.items() if unit == usual or not (value or unit)}
+    return {word: value for word, (value, unit) in found.items() if unit == usual or value == 0}
 
 
 def _filled(column: Column, words: list[str], values: dict[str, float]) -> Column:
@@ -166,13 +161,12 @@ def _filled(column: Column, words: list[str], values: dict[str, float]) -> Colum
     return column
 
 
-def _first(words: list[str], chosen: Container[str]) -> dict[str, int]:
-    """The different words that are chosen, each with its first row."""
-    if not any(word in chosen for word in set(words)):
-        return {}
+def _first(words: list[str], chosen: Collection[str]) -> dict[str, int]:
+    """The different words that are chosen, in the order of their first rows."""
+    found = set(words).intersection(chosen)
     rows: dict[str, int] = {}
-    for row, word in enumerate(words):
-        if word in chosen:
+    for row, word in enumerate(words if found else []):
+        if word in found:
             rows.setdefault(word, row)
     return rows
 

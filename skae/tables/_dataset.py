@@ -11,7 +11,7 @@ from ._column import Column
 from ._faults import Faults
 from ._options import Options
 from ._use import remark, too_many, useless
-from ._words import listed, plural, printable, quoted
+from ._words import listed, plural, quoted, short
 
 __all__ = ["Dataset", "assemble"]
 
@@ -111,7 +111,7 @@ def _one_hot(column: Column) -> list[tuple[str, np.ndarray]]:
     code = {text: i for i, text in enumerate(categories)} | {None: len(categories)}
     codes = np.array([code[text] for text in column.values])
     titles = [*categories, *([] if present.all() else ["missing"])]
-    return [(f"{column.name}_{printable(title)}", (codes == i).astype(float)) for i, title in enumerate(titles)]
+    return [(f"{column.name}_{short(title)}", (codes == i).astype(float)) for i, title in enumerate(titles)]
 
 
 def _labels(target: Column) -> np.ndarray:

@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 
 __all__ = ["days"]
 
-MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august"] + [
-    "september",
-    "october",
-    "november",
-    "december",
-]
+MONTHS = (
+    *("jan(uary)?", "feb(ruary)?", "mar(ch)?", "apr(il)?", "may", "june?", "july?", "aug(ust)?"),
+    *("sept?(ember)?", "oct(ober)?", "nov(ember)?", "dec(ember)?"),
+)
 TIME = (
     r"(?:(?:T| +)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
     r"(?: ?(?P<half>[aApP])\.?[mM]\.?)?(?: ?(?:Z|UTC|(?P<east>[+-])(?P<zone_h>\d\d):?(?P<zone_m>\d\d)?))?)?"
@@ -74,8 +72,7 @@ def _days(match: re.Match[str], month_first: bool) -> float | None:
 def _month(part: dict[str, str], month_first: bool) -> int:
     """Number of the month, and 0 if its name is none."""
     if part.get("name"):
-        name = part["name"].lower()
-        return next((i for i, month in enumerate(MONTHS, 1) if month.startswith(name)), 0)
+        return next((i for i, name in enumerate(MONTHS, 1) if re.fullmatch(name, part["name"], re.IGNORECASE)), 0)
     return int(part.get("m") or (part["a"] if month_first else part["b"]))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ._column import Column
-from ._words import listed, plural, quoted
+from ._words import listed, plural, quoted, quoted_path
 
 __all__ = ["Faults"]
 
@@ -79,9 +79,8 @@ class Faults:
     def add_missing(self, column: Column, *, is_target: bool = False) -> None:
         """Add the missing values of a column."""
         count = int(column.missing.sum())
-        words = column.missing_words or {"": int(column.missing.argmax())}
-        written = self._examples(words, "empty")
-        self.add("target" if is_target else "missing", column.name, f"{count}: {written}")
+        words = self._examples(column.missing_words) or f"the first in {self.place(int(column.missing.argmax()))}"
+        self.add("target" if is_target else "missing", column.name, f"{count} of {len(column.values)}: {words}")
 
     def add_odd(self, column: Column) -> None:
         """Add the cells of a column that are neither numbers, or dates, nor missing."""
@@ -98,9 +97,9 @@ class Faults:
         row = int(np.isinf(column.values).argmax())
         self.add("infinite", column.name, f"{column.values[row]} in {self.place(row)}")
 
-    def _examples(self, words: dict[str, int], nothing: str = "''") -> str:
+    def _examples(self, words: dict[str, int]) -> str:
         """Cells with their places."""
-        return listed((f"{quoted(w) if w else nothing} in {self.place(row)}" for w, row in words.items()), EXAMPLES)
+        return listed((f"{quoted(w) if w else 'empty'} in {self.place(row)}" for w, row in words.items()), EXAMPLES)
 
     def raise_if_any(self) -> None:
         """Raise a ValueError with a sentence for each kind of fault that was added."""
@@ -109,7 +108,7 @@ class Faults:
             raise ValueError(sentences[0])
         if sentences:
             lines = "".join(f"\n- {sentence}" for sentence in sentences)
-            raise ValueError(f"{quoted(self.source)} has {len(sentences)} kinds of columns to decide on:{lines}")
+            raise ValueError(f"{quoted_path(self.source)} has {len(sentences)} kinds of columns to decide on:{lines}")
 
     @staticmethod
     def _sentence(kind: str, found: list[tuple[str, str]]) -> str:

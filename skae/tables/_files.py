@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ._words import listed, quoted
+from ._words import listed, quoted, quoted_path
 
 __all__ = ["PACKED", "text_of"]
 
@@ -45,17 +45,17 @@ def text_of(path: Path, encoding: str | None) -> str:
     text : str
     """
     try:
-        with PACKED.get(path.suffix.lower(), Path.open)(path, "rb") as file:  # type: ignore[call-arg]
+        with PACKED.get(path.suffix.lower(), Path.open)(path, "rb") as file:
             content = _member(file, path) if path.suffix.lower() == ".zip" else file.read()
     except BROKEN as error:
-        raise ValueError(f"Cannot read {quoted(path)}: {_first_line(error)}") from None
+        raise ValueError(f"Cannot read {quoted_path(path)}: {_first_line(error)}") from None
     except MemoryError:
-        raise ValueError(f"Cannot read {quoted(path)}: it does not fit in the memory.") from None
+        raise ValueError(f"Cannot read {quoted_path(path)}: it does not fit in the memory.") from None
     text = _decoded(content, path, encoding).removeprefix("\ufeff")
     if "\0" in text:
-        raise ValueError(
-            f"Cannot read {quoted(path)} as a table: it holds NUL characters, so it is not {_said(encoding)}."
-        )
+        likely = "utf-16-le" if text.find("\0") % 2 else "utf-16-be"
+        cure = f": try --encoding {likely}" if encoding is None else ""
+        raise ValueError(f"Cannot read {quoted_path(path)} as {_said(encoding)}, for it holds NUL characters{cure}.")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -77,8 +77,8 @@ def _decoded(content: bytes, path: Path, encoding: str | None) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         cure = "Try --encoding latin-1." if encoding is None else "Try another --encoding, such as utf-8 or latin-1."
         raise ValueError(
-            f"Cannot read {quoted(path)} as {_said(encoding or told)}: byte 0x{content[error.start]:02x} in line {line} "
-            f"is not text. {cure}"
+            f"Cannot read {quoted_path(path)} as {_said(encoding or told)}: byte 0x{content[error.start]:02x} in "
+            f"line {line} is not text. {cure}"
         ) from None
     except (LookupError, ValueError):
         raise ValueError(f"There is no encoding {quoted(encoding)}: take utf-8, utf-16 or latin-1, say.") from None

@@ -8,19 +8,23 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from ._dates import days
 from ._numbers import MISSING, parse
 from ._words import one_line
 
-__all__ = ["Layout", "Row", "layout_of", "rows_of"]
+__all__ = ["Layout", "Row", "head_of", "layout_of", "rows_of"]
 
 SAMPLE = 200
 """Rows from which the layout is told."""
+HEAD = 1 << 18
+"""Characters in which these rows are looked for, and more up to the end of the line."""
 SEPARATORS = ("\t", ";", "|", ",", " ")
 """Candidates, in the order in which they are preferred if the rows do not tell. Of blanks, several count as one."""
 YEARS = range(1800, 2200)
+MANY = 5
+"""So many numbers at even distances name columns."""
 
 Row = tuple[int, list[str]]
 """Number of the line on which a row begins, and its cells."""
@@ -60,16 +64,17 @@ class Layout:
         return len(self.names) + self.row_names + self.surplus
 
 
-def layout_of(text: str, separator: str | None) -> Layout:
+def layout_of(whole: str, separator: str | None) -> Layout:
     """Tell the layout from the first rows.
 
     Parameters
     ----------
-    text : str
-        With at least one row that is not blank.
+    whole : str
+        The file, with at least one row that is not blank.
     separator : str or None
         What separates the columns, if it is known.
     """
+    text = head_of(whole)
     before, told = _declared(text)
     separator = separator or told or _separator(text, before)
     comments = list(_comments(text, before))
@@ -81,6 +86,12 @@ def layout_of(text: str, separator: str | None) -> Layout:
         sample.pop(0)
     first = sample[0][0] - 1 if sample else text.count("\n") + 1
     return _named(header, body, separator, first)
+
+
+def head_of(text: str) -> str:
+    """The first lines of a text."""
+    end = text.find("\n", HEAD)
+    return text if end < 0 else text[:end]
 
 
 def _declared(text: str) -> tuple[int, str | None]:
@@ -170,21 +181,19 @@ def _is_number(cell: str) -> bool:
 def _is_header(first: list[str], body: list[list[str]]) -> bool:
     """Whether the first row names the columns below it.
 
-    It does if columns of numbers begin with words. It does not if they begin with numbers, or if words of the first row
-    come again below it. Numbers that count the columns, or years, are names.
+    Words above columns of numbers speak for it, and more than numbers there speak against it. Texts of the first row
+    that come again below it speak against it, too. Numbers in regular steps are names.
     """
-    if _counts(first):
+    if _count(first) or (_are_steps(first) and not any(map(_are_steps, body[:1]))):
         return True
-    if len(body) == 0:
-        return not all(_is_value(cell) for cell in first)
     votes = 0
     for j, word in enumerate(first):
         below = [cells[j] for cells in body if j < len(cells) and cells[j] not in MISSING]
-        values = sum(map(_is_value, below))
-        if word in MISSING or not below:
+        if not any(map(str.isalnum, word)) or word in MISSING or not below:
             continue
-        if values >= 0.9 * len(below) or values == len(below) - 1 > 0:
-            votes += -1 if _is_value(word) else 1
+        others = sum(1 for cell in below if not _is_value(cell))
+        if others <= max(0.1 * len(below), len(below) > 1):
+            votes += -1 if _is_value(word) else 3
         elif word in below:
             votes -= 1
     return votes > 0 or (votes == 0 and not all(_is_value(word) for word in first if word not in MISSING))
@@ -195,17 +204,21 @@ def _is_value(cell: str) -> bool:
     return _is_number(cell) or (cell[:1].isdigit() and bool(days([cell])[0])) or cell.lower() in ("inf", "-inf")
 
 
-def _counts(first: list[str]) -> bool:
-    """Whether the cells are 0, 1, 2, ..., after an empty one or not, or words followed by years in their order."""
-    numbers = [int(cell) for cell in first if re.fullmatch(r"\d{1,9}", cell)]
-    counted = numbers == list(range(len(numbers)))
-    if first[0] == "" and len(numbers) == len(first) - 1 > 0 and counted:
-        return True
-    if len(numbers) == len(first) > 2 and counted:
-        return True
-    words = [cell for cell in first if not _is_value(cell) and cell not in MISSING]
-    years = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] in YEARS
-    return years and len(words) + len(numbers) >= len(first) - 1
+def _count(first: list[str]) -> bool:
+    """Whether the cells are 0, 1, 2, ..., as pandas names columns, with or without an empty one for the index."""
+    names = first[1:] if first[0] == "" else first
+    return names == [str(i) for i in range(len(names))] and len(names) >= (1 if first[0] == "" else 3)
+
+
+def _are_steps(first: list[str]) -> bool:
+    """Whether the numbers in a row are years beside words, or many numbers, at even distances: names of columns."""
+    numbers = [float(cell) for cell in first if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", cell)]
+    if len(numbers) < 2:
+        return False
+    steps = [b - a for a, b in pairwise(numbers)]
+    even = steps[0] != 0 and max(steps) - min(steps) < 1e-6 * abs(steps[0])
+    are_years = len(numbers) < len(first) and numbers[0] in YEARS and steps[0] == 1
+    return even and (are_years or len(numbers) >= MANY)
 
 
 def _named(header: list[str] | None, body: list[list[str]], separator: str, first: int) -> Layout:

@@ -13,7 +13,7 @@ from ._matrix import from_matrix, read_arrays
 from ._options import Options
 from ._parquet import read_parquet
 from ._text import read_text
-from ._words import quoted
+from ._words import quoted, quoted_path
 
 __all__ = ["BUNDLED", "load"]
 
@@ -86,19 +86,19 @@ def load(
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no file {quoted(path)}, and no bundled data set of that name: {', '.join(BUNDLED)}."
+            f"There is no file {quoted_path(path)}, and no bundled data set of that name: {', '.join(BUNDLED)}."
         )
     ending = file.suffix.lower()
     if ending in (*TEXTS, *PACKED):
         return read_text(file, options)
     if separator or decimal or encoding:
-        raise ValueError(f"--separator, --decimal and --encoding are for files of text, and {quoted(path)} is none.")
+        raise ValueError(f"--separator, --decimal and --encoding are for files of text, unlike {quoted_path(path)}.")
     if ending in ARRAYS:
         return read_arrays(file, options)
     if ending == ".parquet":
         return read_parquet(file, options)
     known = ", ".join([*TEXTS, *PACKED, *ARRAYS, ".parquet"])
-    raise ValueError(f"Cannot read {quoted(path)}: its ending is none of {known}.")
+    raise ValueError(f"Cannot read {quoted_path(path)}: its ending is none of {known}.")
 
 
 def _bundled(name: str, options: Options) -> Dataset:

@@ -72,8 +72,8 @@ def from_matrix(
 
 def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Options) -> tuple[np.ndarray, list[str]]:  # noqa: N802
     missing = np.isnan(X)
-    lacking = np.flatnonzero(missing.any(axis=0))
-    for j in np.flatnonzero(np.isinf(X).any(axis=0)):
+    lacking = np.flatnonzero(missing.any(axis=0)).tolist()
+    for j in map(int, np.flatnonzero(np.isinf(X).any(axis=0))):
         faults.add_infinite(Column(names[j], X[:, j]))
     for j in lacking:
         if missing[:, j].all():
@@ -81,7 +81,7 @@ def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Opt
         elif not options.impute:
             faults.add_missing(Column(names[j], X[:, j]))
     faults.raise_if_any()
-    if not lacking.size:
+    if not lacking:
         return X, []
     filled = np.where(missing, np.nanmedian(X, axis=0), X)
     columns = listed(quoted(names[j]) for j in lacking)

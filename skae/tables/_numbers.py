@@ -12,8 +12,10 @@ import numpy as np
 __all__ = ["MISSING", "evidence", "parse", "plain", "with_commas"]
 
 MISSING = frozenset(
-    ["", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "NaT", "NULL", "Null", "null"]
-    + ["None", "none", "nil", "?"]
+    (
+        *("", "?", "NA", "N/A", "n/a", "na", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "NaT"),
+        *("NULL", "Null", "null", "None", "none", "nil"),
+    )
 )
 """Words that stand for a missing value in a column of any kind."""
 UNIT = "[$€£¥₹₽₩₺₴₪฿₫¢]|EUR|USD|GBP|CHF|JPY|CNY|INR"
@@ -39,11 +41,11 @@ def with_commas(words: Sequence[str]) -> np.ndarray | None:
 @cache
 def _grammar(decimal: str) -> re.Pattern[str]:
     """Numbers with this decimal mark. Groups of three digits are separated by one and the same mark."""
-    group = "[ '’\u00a0\u2009\u202f" + ("," if decimal == "." else ".") + "]"
+    group = "[ '\u2019\u00a0\u2009\u202f" + ("," if decimal == "." else ".") + "]"
     mark = re.escape(decimal)
     whole = rf"[1-9]\d{{0,2}}(?P<mark>{group})\d{{3}}(?:(?P=mark)\d{{3}})*|\d+"
     digits = rf"(?:(?:{whole})(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
-    signs = rf"(?P<open>\()?(?P<sign>[-−+]?)\s*(?P<front>{UNIT})?\s*(?P<inner>[-−+]?)"
+    signs = rf"(?P<open>\()?(?P<sign>[-\u2212+]?)\s*(?P<front>{UNIT})?\s*(?P<inner>[-\u2212+]?)"
     return re.compile(rf"{signs}(?P<digits>{digits})\s*(?P<back>{UNIT}|%)?(?(open)\))", re.ASCII)
 
 
@@ -60,7 +62,7 @@ def parse(word: str, decimal: str) -> tuple[float, str] | None:
         return None
     digits = found["digits"].replace(found["mark"], "") if found["mark"] else found["digits"]
     value = float(digits.replace(decimal, "."))
-    negative = bool(found["open"]) != any(sign in ("-", "−") for sign in signs)
+    negative = bool(found["open"]) != any(sign in ("-", "\u2212") for sign in signs)
     return (-value if negative else value), found["front"] or found["back"] or ""
 
 

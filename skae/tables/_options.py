@@ -24,7 +24,7 @@ class Options:
     dates: str = "refuse"
 
     def __post_init__(self) -> None:
-        """Check the options, and take "\\t" written in two characters as a tab."""
+        """Check the options, and take a tab that is written in two characters as one."""
         if self.separator == "\\t":
             object.__setattr__(self, "separator", "\t")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n\0'):

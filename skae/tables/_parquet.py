@@ -11,7 +11,7 @@ from ._column import Column, read
 from ._dataset import Dataset, assemble
 from ._faults import Faults
 from ._options import Options
-from ._words import one_line, printable, quoted
+from ._words import one_line, printable, quoted_path
 
 __all__ = ["read_parquet"]
 
@@ -31,9 +31,9 @@ def read_parquet(path: Path, options: Options) -> Dataset:
     try:
         frame = pd.read_parquet(path)
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        raise ValueError(f"Cannot read {quoted(path)} as a table: {str(error).partition(chr(10))[0]}") from None
+        raise ValueError(f"Cannot read {quoted_path(path)} as a table: {str(error).partition(chr(10))[0]}") from None
     if frame.empty:
-        raise ValueError(f"{quoted(path)} holds no rows.")
+        raise ValueError(f"{quoted_path(path)} holds no rows.")
     name = printable(path.stem)
     names = [one_line(column) for column in frame.columns]
     target, kept = options.choose(names, name)

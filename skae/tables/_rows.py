@@ -8,13 +8,13 @@ from itertools import islice
 
 import numpy as np
 
-from ._layout import Layout, Row, rows_of
+from ._layout import Layout, Row, head_of, rows_of
 from ._numbers import plain
-from ._words import plural, quoted
+from ._words import plural, quoted_path
 
 __all__ = ["cells_of", "lines_of"]
 
-SAMPLE = 200
+SAMPLE = 100
 """Rows from which it is told which columns are of numbers alone."""
 
 
@@ -33,7 +33,8 @@ def cells_of(text: str, layout: Layout, where: str, *, as_words: bool = False) -
     Returns
     -------
     columns : list of ndarray of shape (n_rows,)
-        Of float64 if numpy reads all cells of a column as numbers, and of str objects otherwise.
+        Of float64 if numpy reads all cells of a column as numbers, and of str objects without blanks around them
+        otherwise.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def _body(text: str, layout: Layout) -> list[Row]:
 def _quickly(text: str, layout: Layout, as_words: bool) -> list[np.ndarray] | None:
     """Read with numpy, which takes neither a slip nor a row of another length: None then."""
     separator = layout.separator
-    sample = [cells for _, cells in islice(rows_of(text, separator, layout.first), SAMPLE)]
+    sample = [cells for _, cells in islice(rows_of(head_of(text), separator, layout.first), SAMPLE)]
     if {len(cells) for cells in sample} != {layout.width} or f'{separator} "' in text or '\n "' in text:
         return None
     kinds = [object if as_words or plain(cells) is None else float for cells in zip(*sample, strict=True)]
@@ -78,7 +79,14 @@ def _quickly(text: str, layout: Layout, as_words: bool) -> list[np.ndarray] | No
         return None
     if float not in kinds and not all(any(map(str.strip, row)) for row in table.tolist()):
         return None
-    return [table[name] for name in table.dtype.names]
+    return [_column(table[name]) for name in table.dtype.fields or ()]
+
+
+def _column(cells: np.ndarray) -> np.ndarray:
+    """A column of its own, without blanks around the words."""
+    if cells.dtype == np.float64:
+        return np.ascontiguousarray(cells)
+    return np.array(list(map(str.strip, cells)), dtype=object)
 
 
 def _carefully(rows: list[Row], layout: Layout, where: str) -> list[np.ndarray]:
@@ -94,9 +102,9 @@ def _check_lengths(rows: Sequence[Row], layout: Layout, where: str) -> None:
         return
     line, cells = wrong[0]
     model = "the header" if layout.has_header else "the first row"
-    others = f" (as have {plural(len(wrong) - 1, 'other row')})" if len(wrong) > 1 else ""
-    quote = " A quotation mark in it may not be closed." if any("\n" in cell for cell in cells) else ""
+    others = f", and {plural(len(wrong) - 1, 'other row')} do not fit, either" if len(wrong) > 1 else ""
+    quote = " A quotation mark may not be closed." if any("\n" in cell for cell in cells) else ""
     raise ValueError(
-        f"Cannot read {quoted(where)} as a table: line {line} has {plural(len(cells), 'cell')}{others}, but {model} has "
-        f"{layout.width}.{quote} Correct the file, or tell what separates the columns with --separator."
+        f"Cannot read {quoted_path(where)} as a table: line {line} has {plural(len(cells), 'cell')}, but {model} has "
+        f"{layout.width}{others}.{quote} Correct the file, or tell with --separator what is between the columns."
     )

@@ -28,7 +28,7 @@ def useless(column: Column, *, has_header: bool) -> str:
         return "it has no values"
     if column.is_date or column.odd or column.missing.any() or column.categories is not None:
         return ""
-    if not (column.is_text or (column.values % 1 == 0).all()):
+    if not (column.is_text or _is_whole(column.values)):
         return ""
     if len(set(column.values.tolist())) < len(column.values):
         return ""
@@ -66,6 +66,10 @@ def remark(column: Column) -> str:
     if len(column.values) > SHORT and not column.unnamed and _counts(column):
         return f"Column {quoted(column.name)} numbers the rows: --drop COLUMN leaves it out."
     return ""
+
+
+def _is_whole(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all() and (values % 1 == 0).all())
 
 
 def _counts(column: Column) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["listed", "one_line", "plural", "printable", "quoted"]
+__all__ = ["listed", "one_line", "plural", "printable", "quoted", "quoted_path", "short"]
 
 LONGEST = 60
 """Characters of a cell or a name in a message."""
 
 
 def printable(text: object) -> str:
-    """Escape what would not be seen, or would steer a terminal: control characters, line ends, changes of direction.
+    r"""Escape what would not be seen, or would steer a terminal: control characters, line ends, changes of direction.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def printable(text: object) -> str:
     Returns
     -------
     text : str
-        Of printable characters only. The escapes are those of Python, such as ``\\x1b``.
+        Of printable characters only. The escapes are those of Python, such as ``\x1b``.
     """
     text = str(text)
     if text.isprintable():
@@ -34,10 +34,20 @@ def one_line(name: object) -> str:
     return printable(" ".join(str(name).split()))
 
 
+def short(text: object) -> str:
+    """A printable text that is cut if it is long."""
+    shown = printable(text)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 3] + "..."
+
+
 def quoted(text: object) -> str:
     """A name or a cell in quotation marks, for a message."""
-    shown = printable(text)
-    return f"'{shown if len(shown) <= LONGEST else shown[: LONGEST - 3] + '...'}'"
+    return f"'{short(text)}'"
+
+
+def quoted_path(path: object) -> str:
+    """A file name in quotation marks, in its full length."""
+    return f"'{printable(path)}'"
 
 
 def listed(items: Iterable[str], most: int = 20) -> str:
