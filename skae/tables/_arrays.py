@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from ._words import quoted, quoted_path
+from ._words import printable, quoted, quoted_path
 
 __all__ = ["Table", "table_of"]
 
@@ -25,6 +25,8 @@ DEFLATED = 1032
 """Bytes that one byte of a deflated file may stand for, at the most."""
 SLACK = 64
 """Bytes that an empty deflated file may have."""
+ENCRYPTED = 1
+"""Bit of the flags of a member."""
 BROKEN = (ValueError, EOFError, OSError, RuntimeError, OverflowError, zipfile.BadZipFile, zlib.error)
 """What reading raises for files that are damaged, forged or encrypted."""
 
@@ -84,7 +86,7 @@ def _explained(path: Path) -> Iterator[None]:
         reason = "it does not fit in the memory"
     else:
         return
-    raise ValueError(f"Cannot read {quoted_path(path)} as arrays of numbers: {reason.rstrip('.')}.")
+    raise ValueError(f"Cannot read {quoted_path(path)} as arrays of numbers: {printable(reason).rstrip('.')}.")
 
 
 def _members(archive: zipfile.ZipFile, target: str | None, path: Path) -> Table:
@@ -110,12 +112,15 @@ def _is_table(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
 
 
 def _peek(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
+    if info.flag_bits & ENCRYPTED:
+        raise ValueError(f"array {quoted(info.filename)} is encrypted")
     with archive.open(info) as file:
         return _header(file)
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, kinds: str) -> np.ndarray:
     """Load one array of an archive. The sizes in the directory of the archive may be forged, too."""
+    _peek(archive, info)
     room = path.stat().st_size
     most = DEFLATED * info.compress_size + SLACK if info.compress_type == zipfile.ZIP_DEFLATED else info.compress_size
     if info.compress_size > room or (
@@ -152,7 +157,7 @@ def _header(file: Any) -> _Header:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, _, dtype = read(file)
     except Exception as error:
-        raise ValueError(f"its header is none of an array ({type(error).__name__})") from None
+        raise ValueError(f"its header is not that of an array ({type(error).__name__})") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not opened")
     if len(shape) > 32 or any(length < 0 or isinstance(length, bool) for length in shape):

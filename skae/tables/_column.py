@@ -60,12 +60,11 @@ class Column:
     unclear: str = ""
     notes: list[str] = field(default_factory=list)
     categories: list[str] | None = None
-
     example: str = ""
 
     @cached_property
     def missing(self) -> np.ndarray:
-        """Mask of the missing values."""
+        """Mask of the cells without a value. Odd cells are among them."""
         return np.array([value is None for value in self.values]) if self.is_text else np.isnan(self.values)
 
 

@@ -94,7 +94,7 @@ def _check(column: Column, faults: Faults, options: Options, *, is_target: bool 
         faults.add(*why)
     elif not column.is_text and np.isinf(column.values).any():
         faults.add_infinite(column)
-    if column.missing.any() and not column.odd and (is_target or not options.impute):
+    if column.missing.sum() > column.n_odd and (is_target or not options.impute):
         faults.add_missing(column, is_target=is_target)
 
 

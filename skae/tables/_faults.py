@@ -78,14 +78,14 @@ class Faults:
 
     def add_missing(self, column: Column, *, is_target: bool = False) -> None:
         """Add the missing values of a column."""
-        count = int(column.missing.sum())
+        count = int(column.missing.sum()) - column.n_odd
         words = self._examples(column.missing_words) or f"the first in {self.place(int(column.missing.argmax()))}"
         self.add("target" if is_target else "missing", column.name, f"{count} of {len(column.values)}: {words}")
 
     def add_odd(self, column: Column) -> None:
         """Add the cells of a column that are neither numbers, or dates, nor missing."""
         kind = "dates" if column.is_date else "numbers"
-        count = len(column.values) - column.n_odd
+        count = len(column.values) - int(column.missing.sum())
         self.add(
             "odd",
             column.name,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ._words import listed, quoted, quoted_path
+from ._words import listed, printable, quoted, quoted_path
 
 __all__ = ["PACKED", "text_of"]
 
@@ -26,6 +26,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """Byte order marks with the encodings that they tell. The longer ones go first."""
+HEAD = 1000
+"""Bytes that tell whether a file is in UTF-16."""
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError, OverflowError)
 """What the unpackers raise for files that are damaged, forged or encrypted, or of an unknown kind."""
 
@@ -48,14 +50,12 @@ def text_of(path: Path, encoding: str | None) -> str:
         with PACKED.get(path.suffix.lower(), Path.open)(path, "rb") as file:
             content = _member(file, path) if path.suffix.lower() == ".zip" else file.read()
     except BROKEN as error:
-        raise ValueError(f"Cannot read {quoted_path(path)}: {_first_line(error)}") from None
+        raise ValueError(f"Cannot read {quoted_path(path)}: {printable(_first_line(error))}") from None
     except MemoryError:
         raise ValueError(f"Cannot read {quoted_path(path)}: it does not fit in the memory.") from None
     text = _decoded(content, path, encoding).removeprefix("\ufeff")
     if "\0" in text:
-        likely = "utf-16-le" if text.find("\0") % 2 else "utf-16-be"
-        cure = f": try --encoding {likely}" if encoding is None else ""
-        raise ValueError(f"Cannot read {quoted_path(path)} as {_said(encoding)}, for it holds NUL characters{cure}.")
+        raise ValueError(f"Cannot read {quoted_path(path)} as {_said(encoding)}: {_nul(content)}.")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -75,13 +75,20 @@ def _decoded(content: bytes, path: Path, encoding: str | None) -> str:
         return content.decode(encoding or told)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        cure = "Try --encoding latin-1." if encoding is None else "Try another --encoding, such as utf-8 or latin-1."
-        raise ValueError(
-            f"Cannot read {quoted_path(path)} as {_said(encoding or told)}: byte 0x{content[error.start]:02x} in "
-            f"line {line} is not text. {cure}"
-        ) from None
+        why = f"byte 0x{content[error.start]:02x} in line {line} is not text. Try --encoding latin-1"
+        why = _nul(content) if b"\0" in content else why
+        raise ValueError(f"Cannot read {quoted_path(path)} as {_said(encoding or told)}: {why}.") from None
     except (LookupError, ValueError):
         raise ValueError(f"There is no encoding {quoted(encoding)}: take utf-8, utf-16 or latin-1, say.") from None
+
+
+def _nul(content: bytes) -> str:
+    """What to say of NUL bytes. Texts in UTF-16 have one beside each letter."""
+    for start, likely in ((1, "utf-16-le"), (0, "utf-16-be")):
+        beside = content[start:HEAD:2]
+        if 2 * beside.count(0) > len(beside) > 3 * content[1 - start : HEAD : 2].count(0):
+            return f"it holds NUL bytes. Try --encoding {likely}"
+    return "it holds NUL bytes, so it is no file of text"
 
 
 def _said(encoding: str | None) -> str:

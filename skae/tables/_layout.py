@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ._dates import days
 from ._numbers import MISSING, parse
 from ._words import one_line
 
-__all__ = ["Layout", "Row", "head_of", "layout_of", "rows_of"]
+__all__ = ["Layout", "Row", "cells_of_any_size", "head_of", "layout_of", "rows_of"]
 
 SAMPLE = 200
 """Rows from which the layout is told."""
@@ -127,20 +128,20 @@ def rows_of(text: str, separator: str, skipped: int = 0) -> Iterator[Row]:
     lines = io.StringIO(text)
     for _ in range(skipped):
         lines.readline()
-    with _fields_of_any_size(text):
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-        line = skipped + 1
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            if separator == " " and len(cells) > 1 and not cells[-1]:
-                cells.pop()
-            if cells not in ([], [""]):
-                yield line, cells
-            line = skipped + reader.line_num + 1
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    line = skipped + 1
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if separator == " " and len(cells) > 1 and not cells[-1]:
+            cells.pop()
+        if cells not in ([], [""]):
+            yield line, cells
+        line = skipped + reader.line_num + 1
 
 
 @contextmanager
-def _fields_of_any_size(text: str) -> Iterator[None]:
+def cells_of_any_size(text: str) -> Iterator[None]:
+    """Let Python's reader take cells as long as the text. Its limit is that of the process, so it is put back."""
     usual = csv.field_size_limit(min(len(text) + 1, 2**31 - 1))
     try:
         yield
@@ -232,11 +233,17 @@ def _named(header: list[str] | None, body: list[list[str]], separator: str, firs
     surplus = longer and all(cells[-1] == "" for cells in body)
     row_names = longer and not surplus and _name_rows([cells[0] for cells in body])
     unnamed = {i for i, name in enumerate(header) if not name}
-    names: list[str] = []
-    for i, name in enumerate(one_line(name) or str(i) for i, name in enumerate(header)):
-        same = sum(1 for other in header[:i] if other == header[i] != "")
-        names.append(f"{name}.{same}" if same else name)
-    return Layout(separator, first, names, unnamed, True, row_names, surplus)
+    return Layout(separator, first, _distinct(header), unnamed, True, row_names, surplus)
+
+
+def _distinct(header: list[str]) -> list[str]:
+    """Printable names. A name that comes again has a count after it, and an empty one is the column's number."""
+    seen: Counter[str] = Counter()
+    names = []
+    for i, name in enumerate(map(one_line, header)):
+        names.append(f"{name}.{seen[name]}" if name and seen[name] else name or str(i))
+        seen[name] += 1
+    return names
 
 
 def _name_rows(cells: list[str]) -> bool:

@@ -33,7 +33,7 @@ def load(
     encoding: str | None = None,
     dates: str = "refuse",
 ) -> Dataset:
-    """Read a bundled data set, or a file of text, of arrays or of Parquet.
+    r"""Read a bundled data set, or a file of text, of arrays or of Parquet.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def load(
         Fill missing values: with the median in columns of numbers and dates, and with a category of its own in columns
         of text. A target is never filled.
     separator : str or None, default=None
-        The character between the columns. " " stands for any number of blanks. None takes the one of tab, semicolon,
+        The character between the columns, where "\t" is a tab and " " any number of blanks. None takes the one of tab, semicolon,
         bar, comma and blank that divides the first rows evenly.
     decimal : {".", ","} or None, default=None
         The decimal mark. None takes the one that the column shows, or else the other columns. The other of the two is
@@ -78,9 +78,9 @@ def load(
     Currency and percent signs are read over, and thousands separators too. Of a column of numbers, a cell without a
     letter or a digit, such as "-", is missing. Rows without any value are not counted as rows.
     """
-    options = Options(
-        target, (drop,) if isinstance(drop, str) else tuple(drop), impute, separator, decimal, encoding, dates
-    )
+    drop = (drop,) if isinstance(drop, str) else tuple(drop)
+    separator = "\t" if separator == "\\t" else separator
+    options = Options(target, drop, impute, separator, decimal, encoding, dates)
     if path in BUNDLED:
         return _bundled(path, options)
     file = Path(path)

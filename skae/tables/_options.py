@@ -24,9 +24,7 @@ class Options:
     dates: str = "refuse"
 
     def __post_init__(self) -> None:
-        """Check the options, and take a tab that is written in two characters as one."""
-        if self.separator == "\\t":
-            object.__setattr__(self, "separator", "\t")
+        """Check what can be checked without a file."""
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n\0'):
             raise ValueError(f"--separator is one character, such as ; or \\t, and not {quoted(self.separator)}.")
         if self.decimal not in (None, ".", ","):

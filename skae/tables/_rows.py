@@ -41,6 +41,7 @@ def cells_of(text: str, layout: Layout, where: str, *, as_words: bool = False) -
     ValueError
         If a row is longer or shorter than the others.
     """
+    _check_quotes(text, layout, where)
     columns = _quickly(text, layout, as_words) or _carefully(_body(text, layout), layout, where)
     first = int(layout.row_names)
     return columns[first : first + len(layout.names)]
@@ -54,6 +55,14 @@ def lines_of(text: str, layout: Layout) -> list[int]:
 def _body(text: str, layout: Layout) -> list[Row]:
     """Rows of data. One without any value, as spreadsheets write them at the end, is no row."""
     return [row for row in rows_of(text, layout.separator, layout.first) if any(row[1])]
+
+
+def _check_quotes(text: str, layout: Layout, where: str) -> None:
+    """Refuse a quotation mark that is not closed, and so makes one cell of all that follows."""
+    if text.count('"') % 2 and (rows := _body(text, layout)) and any("\n" in cell for cell in rows[-1][1]):
+        raise ValueError(
+            f"Cannot read {quoted_path(where)} as a table: a quotation mark in line {rows[-1][0]} is not closed."
+        )
 
 
 def _quickly(text: str, layout: Layout, as_words: bool) -> list[np.ndarray] | None:
@@ -102,9 +111,8 @@ def _check_lengths(rows: Sequence[Row], layout: Layout, where: str) -> None:
         return
     line, cells = wrong[0]
     model = "the header" if layout.has_header else "the first row"
-    others = f", and {plural(len(wrong) - 1, 'other row')} do not fit, either" if len(wrong) > 1 else ""
-    quote = " A quotation mark may not be closed." if any("\n" in cell for cell in cells) else ""
+    count = f" (rows of another length: {len(wrong)})" if len(wrong) > 1 else ""
     raise ValueError(
         f"Cannot read {quoted_path(where)} as a table: line {line} has {plural(len(cells), 'cell')}, but {model} has "
-        f"{layout.width}{others}.{quote} Correct the file, or tell with --separator what is between the columns."
+        f"{layout.width}{count}. Correct the file, or tell with --separator what is between the columns."
     )

@@ -11,7 +11,7 @@ from ._column import Column, read
 from ._dataset import Dataset, assemble
 from ._faults import Faults
 from ._files import PACKED, text_of
-from ._layout import Layout, layout_of
+from ._layout import Layout, cells_of_any_size, layout_of
 from ._numbers import evidence
 from ._options import Options
 from ._rows import cells_of, lines_of
@@ -31,6 +31,11 @@ def read_text(path: Path, options: Options) -> Dataset:
     text = text_of(path, options.encoding)
     if not text.strip():
         raise ValueError(f"Cannot read {quoted_path(path)} as a table: it is empty.")
+    with cells_of_any_size(text):
+        return _table(text, path, options)
+
+
+def _table(text: str, path: Path, options: Options) -> Dataset:
     name = printable(Path(path.stem).stem if path.suffix.lower() in PACKED else path.stem)
     layout = layout_of(text, options.separator)
     target, kept = options.choose(layout.names, name)
