@@ -159,8 +159,8 @@ def _separator(text: str, before: int) -> str:
     for mark in SEPARATORS:
         rows = [cells for _, cells in islice(rows_of(text, mark, before + comments), SAMPLE)]
         counts = [len(cells) for cells in rows]
-        usual = max(set(counts), key=lambda count: (counts.count(count), count))
-        share = counts.count(usual) / len(counts)
+        usual = max(set(counts), key=lambda count: (counts.count(count), count), default=0)
+        share = counts.count(usual) / max(len(counts), 1)
         numbers = _numbers([cell for cells in rows for cell in cells])
         if usual > 1 and (mark != " " or numbers > 0):
             ranks[mark] = (share == 1, round(share, 1), numbers)

@@ -49,8 +49,8 @@ def load(
         Fill missing values: with the median in columns of numbers and dates, and with a category of its own in columns
         of text. A target is never filled.
     separator : str or None, default=None
-        The character between the columns, where "\t" is a tab and " " any number of blanks. None takes the one of tab, semicolon,
-        bar, comma and blank that divides the first rows evenly.
+        The character between the columns, where "\t" is a tab and " " any number of blanks. None takes the one of tab,
+        semicolon, bar, comma and blank that divides the first rows evenly.
     decimal : {".", ","} or None, default=None
         The decimal mark. None takes the one that the column shows, or else the other columns. The other of the two is
         then a thousands separator.

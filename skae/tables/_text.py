@@ -38,6 +38,8 @@ def read_text(path: Path, options: Options) -> Dataset:
 def _table(text: str, path: Path, options: Options) -> Dataset:
     name = printable(Path(path.stem).stem if path.suffix.lower() in PACKED else path.stem)
     layout = layout_of(text, options.separator)
+    if not layout.names:
+        raise ValueError(f"{quoted_path(path)} holds no rows.")
     target, kept = options.choose(layout.names, name)
     columns = _columns(text, layout, [*kept, *([] if target is None else [target])], options, str(path))
 
@@ -57,7 +59,7 @@ def _table(text: str, path: Path, options: Options) -> Dataset:
 def _columns(text: str, layout: Layout, wanted: list[int], options: Options, where: str) -> list[Column]:
     """Read the wanted columns. One that does not show its decimal mark has that of the others, if they agree."""
     cells = cells_of(text, layout, where)
-    if not len(cells[0]):
+    if not any(map(len, cells)):
         raise ValueError(f"{quoted_path(where)} holds no rows.")
     shown = {i: evidence(cells[i]) for i in wanted if cells[i].dtype == object and options.decimal is None}
     marks = {options.decimal, *shown.values()} - {None}
