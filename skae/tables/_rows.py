@@ -59,10 +59,13 @@ def _body(text: str, layout: Layout) -> list[Row]:
 
 def _check_quotes(text: str, layout: Layout, where: str) -> None:
     """Refuse a quotation mark that is not closed, and so makes one cell of all that follows."""
-    if text.count('"') % 2 and (rows := _body(text, layout)) and any("\n" in cell for cell in rows[-1][1]):
-        raise ValueError(
-            f"Cannot read {quoted_path(where)} as a table: a quotation mark in line {rows[-1][0]} is not closed."
-        )
+    rows = _body(text, layout) if text.count('"') % 2 else []
+    if not rows:
+        return
+    line, cells = rows[-1]
+    of_last_row = "\n".join(text.split("\n")[line - 1 :])
+    if any("\n" in cell for cell in cells) and of_last_row.count('"') % 2:
+        raise ValueError(f"Cannot read {quoted_path(where)} as a table: a quotation mark in line {line} is not closed.")
 
 
 def _quickly(text: str, layout: Layout, as_words: bool) -> list[np.ndarray] | None:
