@@ -95,7 +95,9 @@ def read(name: str, cells: np.ndarray, decimal: str | None) -> Column:
 
 def _mixed(column: Column, words: list[str], mark: str | None) -> Column:
     """Read a column whose cells are not all plain numbers."""
-    counts = Counter(word for word in words if word not in MISSING)
+    counts = Counter(words)
+    for word in column.missing_words:
+        del counts[word]
     dashes = {word for word in counts if not any(map(str.isalnum, word))}
     readable = {word for word in counts if parse(word, ".") or parse(word, ",")}
     share = _share(readable, counts, dashes)
