@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -17,24 +18,26 @@ from ..engine.data import Array, Source, find_nonfinite, name_of
 from ..engine.frame import Frame
 from ..engine.notices import warn
 from .compat import check_sample_weight
+from .complaints import as_numbers
 
 __all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "warn_outside", "watcher"]
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
     """Return X as a two-dimensional array of the right width. With ``look_through``, refuse NaN and infinity."""
+    check = partial(
+        validate_data,
+        estimator,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+    )
     if isinstance(X, Tensor):
         X = _real(X)
-        validate_data(estimator, _stand_in(X), reset=reset, ensure_all_finite=False)
+        as_numbers(_stand_in(X), check)
     else:
-        X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-        )
+        X = as_numbers(X, check)
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
@@ -58,13 +61,13 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
 
 def check_codes(X: Any, n_columns: int, name: str) -> Array:
     """Check codes for ``inverse_transform``: finite numbers in ``n_columns`` columns. ``name`` is the estimator's."""
-    codes = _real(X) if isinstance(X, Tensor) else X
+    check = partial(check_array, dtype=[np.float64, np.float32], ensure_all_finite=False)
+    codes = _real(X) if isinstance(X, Tensor) else as_numbers(X, check)
     if isinstance(X, Tensor):
-        check_array(_stand_in(codes), input_name="X")
-        if (found := find_nonfinite(codes)) is not None:
-            raise ValueError(f"Input X contains NaN or infinity in row {found[0]}, column {found[1]}: drop the row.")
-    else:
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        as_numbers(_stand_in(codes), check)
+    if (found := find_nonfinite(codes)) is not None:
+        kind = "NaN" if np.isnan(found[2]) else "infinity"
+        raise ValueError(f"Input X contains {kind} in row {found[0]}, column {found[1]}: drop the row.")
     if codes.shape[1] != n_columns:
         raise ValueError(
             f"X has {codes.shape[1]} columns, but {name} has codes of {n_columns} columns: "
@@ -80,7 +83,8 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     if isinstance(sample_weight, Tensor):
         sample_weight = sample_weight.detach().cpu().double().numpy()
     rows = np.broadcast_to(np.float32(0), (n_samples, 1))
-    weight: np.ndarray = check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    check = partial(check_sample_weight, X=rows, dtype=np.float64, ensure_non_negative=True)
+    weight: np.ndarray = as_numbers(sample_weight, check, "sample_weight", n_dims=1)
     if not weight.any():
         raise ValueError("All sample weights are zero: at least one row must count.")
     return weight.copy()
