@@ -22,6 +22,7 @@ from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
+from .advice import validate
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -37,6 +38,7 @@ from .params import (
     inherit_fields,
     inherit_methods,
     joined_doc,
+    sign_plainly,
 )
 from .state import new_generator, unchanged_on_error
 
@@ -145,10 +147,14 @@ class TorchEstimator(Encoding):
             cls.__doc__ = " and ".join(base.__name__ for base in cls.__bases__) + " in one."
         inherit_fields(cls)
         dataclass(kw_only=True, eq=False, repr=False)(cls)
+        sign_plainly(cls)
         cls._parameter_constraints = constraints(cls)
         cls._own_doc = cls.__doc__
         cls.__doc__ = joined_doc(cls)
         inherit_methods(cls, vars(cls).get("_y_doc", {}))
+
+    def _validate_params(self) -> None:
+        validate(self)
 
     # ---------------------------------------------------------------- hooks of a variant
 

@@ -42,6 +42,7 @@ __all__ = [
     "inherit_fields",
     "inherit_methods",
     "joined_doc",
+    "sign_plainly",
     "sizes_of",
 ]
 
@@ -107,6 +108,17 @@ def inherit_fields(cls: type) -> None:
             default = vars(cls).get(name, known_field.default)
             if not isinstance(default, Field):
                 setattr(cls, name, field(default=default, kw_only=bool(known_field.kw_only)))
+
+
+def sign_plainly(cls: type) -> None:
+    """Give the constructor of a dataclass the signature of scikit-learn's constructors: names and defaults alone.
+
+    ``help`` shows it, and the documentation of the parameters below it says what their types are. Type checkers read
+    the annotations of the class.
+    """
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    cls.__init__.__signature__ = inspect.Signature(plain)  # type: ignore[misc]
 
 
 def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:

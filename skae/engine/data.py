@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor
 
 from .frame import Frame
+from .suggestions import suggest
 
 __all__ = [
     "Batch",
@@ -151,7 +152,9 @@ def resolve_device(name: str, dtype: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"device={name!r} is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
+        meant = suggest(name, ("auto", "cpu", "cuda", "mps"))
+        use = "'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'" if meant is None else repr(meant)
+        raise ValueError(f"device={name!r} is not a device: use {use}.") from None
     available: dict[str, Callable[[], bool]] = {
         "cpu": lambda: True,
         "cuda": lambda: 0 <= (device.index or 0) < torch.cuda.device_count(),
