@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base.checks import warn_outside
+from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Batch, Source, Table
@@ -87,6 +90,11 @@ class Autoencoder(TorchTransformer):
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X had any.
+    components_ : ndarray of shape (n_components, n_features)
+        Only with a linear decoder, which is one without hidden layers and with the gaussian likelihood. Row j is what
+        one unit of component j adds to the reconstruction, in units of X, as in PCA. Other decoders have no such
+        directions, and then the attribute does not exist. ``skae.inspection.FilterDisplay`` draws what a unit looks
+        for.
 
     See Also
     --------
@@ -255,6 +263,18 @@ class Autoencoder(TorchTransformer):
         return {"reconstruction": reconstruction, **neck.terms}
 
     # ---------------------------------------------------------------- using
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Rows D, in units of X, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
+        check_is_fitted(self)
+        directions = getattr(self._ready_module(), "directions", None)
+        if directions is None or self._spec["likelihood"] != "gaussian":
+            return super().components_
+        return (directions.detach() * self._output_frame.scale).cpu().numpy()
+
+    def _receptive_fields(self) -> list[np.ndarray]:
+        return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
         return module.encode(batch.x)

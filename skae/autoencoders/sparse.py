@@ -57,6 +57,9 @@ class SparseAutoencoder(Autoencoder):
     ----------
     history_ : dict of str to list of float
         As in ``Autoencoder``, with the term "sparsity", which includes its weight.
+    components_ : ndarray of shape (n_components, n_features)
+        The parts, in units of X: row j is what one unit of h_j adds to the reconstruction. Only without hidden layers
+        and with the gaussian likelihood, otherwise the attribute does not exist.
     module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
         As in ``Autoencoder``.
 

@@ -139,6 +139,9 @@ class TopKAutoencoder(Autoencoder):
             atoms: np.ndarray = module.decoder.atoms().cpu().numpy()
         return atoms
 
+    def _receptive_fields(self) -> list[np.ndarray]:
+        return [self.components_]
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.tied_weights and sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):

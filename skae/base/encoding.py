@@ -90,6 +90,15 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Scale by which centred X is divided."""
         return self._frame.scale
 
+    @property
+    def components_(self) -> np.ndarray:
+        """Only where rows are a linear function of the code, or the code of the rows. Then the class says which."""
+        check_is_fitted(self)
+        raise AttributeError(
+            f"components_ belong to a linear map, but this {type(self).__name__} has none between code and rows: draw "
+            "what its units look for with skae.inspection.FilterDisplay, or read the weights in module_."
+        )
+
     def transform(self, X: Any) -> Any:
         """Encode rows.
 

@@ -255,6 +255,14 @@ class DenseAutoencoder(Coder):
     def is_deep(self) -> bool:
         return len(self.encoder.activations) > 1
 
+    @property
+    def directions(self) -> Tensor | None:
+        """D of a decoder without hidden layers, eta = h D + c, or None for a deep one."""
+        if len(self.decoder.activations) > 1:
+            return None
+        own = self.decoder.weights[0].t()
+        return own if self.expansion is None else own + self.expansion
+
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
         activation = self.encoder.activations[-1]
         in_one_layer = not (self.is_deep or self.likelihood.embeds or self.projection is not None)

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder
 
-from skae import Autoencoder, ContractiveAutoencoder, SparseAutoencoder
+from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae.engine.data import Batch
 
 BUNDLED = {
@@ -501,3 +501,49 @@ def test_penalties_are_those_of_what_the_encoder_is_shown(cls):
 @pytest.mark.parametrize("value", [1.0, -0.1, "some"])
 def test_bad_probabilities_are_named(name, value, iris):
     assert f"'{name}' parameter of Autoencoder" in refuses(Autoencoder(2, **{name: value}), "fit", iris)
+
+
+# ---------------------------------------------------------------- components_
+
+
+LINEAR = {"hidden_layer_sizes": (), "max_iter": 2, "random_state": 0, "dtype": "float64"}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Autoencoder(2, **LINEAR),
+        Autoencoder(2, tied_weights=True, init="random", **LINEAR),
+        DenoisingAutoencoder(3, **LINEAR),
+        SparseAutoencoder(6, **LINEAR),
+        SparseAutoencoder(6, penalty="kl", tied_weights=False, **LINEAR),
+    ],
+    ids=repr,
+)
+def test_components_are_what_a_linear_decoder_adds_for_a_unit(iris, model):
+    model.fit(iris)
+    H = model.transform(iris)
+    rest = model.inverse_transform(np.zeros((1, H.shape[1])))
+    assert model.components_.shape == (H.shape[1], 4)
+    np.testing.assert_allclose(H @ model.components_ + rest, model.inverse_transform(H), rtol=1e-12)
+
+
+def test_components_before_training_are_those_of_pca(iris):
+    model = Autoencoder(2, **{**LINEAR, "learning_rate_init": 1e-12}).fit(iris)
+    D, axes = model.components_, PCA(2).fit(iris).components_
+    assert subspace_angles(D.T, axes.T).max() < 1e-6
+    np.testing.assert_allclose(D @ D.T, np.diag(np.diag(D @ D.T)), atol=1e-9 * (D @ D.T).max())
+
+
+@pytest.mark.parametrize("options", [{"hidden_layer_sizes": (3,)}, {"likelihood": "bernoulli"}], ids=repr)
+def test_a_decoder_that_is_not_linear_has_no_components(options):
+    X = np.random.default_rng(0).random((12, 4))
+    model = Autoencoder(2, **{**LINEAR, **options}).fit(X)
+    assert not hasattr(model, "components_")
+    with pytest.raises(AttributeError, match=r"skae\.inspection\.FilterDisplay, or read the weights in module_\.$"):
+        model.components_  # noqa: B018
+
+
+def test_components_of_targets_have_their_width(iris):
+    model = DenoisingAutoencoder(2, **LINEAR).fit(iris[:, :3], iris)
+    assert model.components_.shape == (2, 4)
