@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..base.params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
-from ..engine.data import Batch, Table, chunks
+from ..engine.data import Batch, Source, Table, chunks
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Terms
@@ -57,7 +57,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
 
     Parameters
     ----------
-    n_components : int, default=2
+    n_components : int, default=16
         Number of filters at each position, which are the channels of the code. The width of the code is the product
         of ``code_shape_``.
     image_shape : (height, width), (channels, height, width) or None, default=None
@@ -143,6 +143,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     (1797, 64)
     """
 
+    n_components = 16
     learning_rate_init = 0.01
     image_shape: Sizes | None = None
     field_size: PositiveInt | Sizes | None = None
@@ -209,10 +210,15 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         channels, height, width = (1, *sizes)[-3:]
         return channels, height, width
 
+    def _measure(self, data: Source) -> None:
+        if self.whitening is not None:
+            _require_few(data.width)  # before the module is built, which holds matrices of that size
+        super()._measure(data)
+
     def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
         module.filters.initialise(rng)
         if self.whitening is not None:
-            n_axes = min(len(data), _require_few(data.width))
+            n_axes = min(len(data), data.width)
             axes, variances = principal_axes(data.x, n_axes, rng, data.weight)
             module.set_whitening(axes, variances, float(self.whitening))
 
@@ -260,13 +266,12 @@ def _pair(name: str, sizes: Sequence[int] | int) -> tuple[int, int]:
     return listed[0], listed[-1]
 
 
-def _require_few(n_features: int) -> int:
+def _require_few(n_features: int) -> None:
     if n_features > MOST_WHITENED:
         raise ValueError(
             f"whitening would decompose a covariance of {n_features} x {n_features} numbers: pass whitening=None "
             "and whiten X before, or pass smaller images."
         )
-    return n_features
 
 
 def _require_that_fields_fit(spec: dict[str, Any]) -> None:

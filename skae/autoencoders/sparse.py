@@ -36,6 +36,8 @@ class SparseAutoencoder(Autoencoder):
 
     Parameters
     ----------
+    n_components : int, default=64
+        Number of units, which is the number of parts.
     sparsity : float, default=0.3
         Weight lambda of the penalty.
     penalty : {"l1", "l2", "student_t", "log", "kl"}, default="l1"
@@ -90,6 +92,7 @@ class SparseAutoencoder(Autoencoder):
     True
     """
 
+    n_components = 64
     sparsity: NonNegative = 0.3
     penalty: Literal["l1", "l2", "student_t", "log", "kl"] = "l1"
     sparsity_target: Fraction = 0.05

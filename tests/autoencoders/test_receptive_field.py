@@ -6,6 +6,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from contract.requirements import refuses
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_sample_images
 from sklearn.decomposition import FastICA
@@ -482,3 +484,16 @@ def test_codes_of_another_width_are_refused(digits):
     model = ReceptiveFieldAutoencoder(2, image_shape=(8, 8), field_size=4, **QUICK).fit(digits)
     with pytest.raises(ValueError, match="has codes of 50 columns"):
         model.inverse_transform(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_wide_rows_are_refused_before_anything_of_their_size_squared_is_made(method, monkeypatch):
+    def build(self):
+        raise AssertionError("the module would hold two matrices of 14 GB")
+
+    monkeypatch.setattr(ReceptiveFieldAutoencoder, "_new_module", build)
+    X = sparse.csr_array((3, 60_000))
+    sentence = refuses(ReceptiveFieldAutoencoder(), method, X)
+    assert sentence.startswith("whitening would decompose a covariance of 60000 x 60000 numbers: pass whitening=None")
+    with pytest.raises(AssertionError, match="two matrices"):
+        ReceptiveFieldAutoencoder(whitening=None).fit(X)
