@@ -51,11 +51,11 @@ CLASSES = {
     "DenoisingAutoencoder": DenoisingAutoencoder(**SMALL),
     "FineTunedClassifier": FineTunedClassifier(ENCODER, **QUICK),
     "FineTunedRegressor": FineTunedRegressor(ENCODER, **QUICK),
-    "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(**QUICK),
+    "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
     "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(2, **SMALL),
-    "SparseAutoencoder": SparseAutoencoder(**QUICK),
+    "SparseAutoencoder": SparseAutoencoder(2, **QUICK),
     "StackedAutoencoder": StackedAutoencoder(
         [Autoencoder(4, hidden_layer_sizes=(8,), max_iter=3), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
     ),
@@ -110,7 +110,7 @@ SETTINGS = {
         FineTunedClassifier(ENCODER, dtype="float64", **QUICK), ("shapes", "saving")
     ),
     "ReceptiveFieldAutoencoder lbfgs": Setting(
-        ReceptiveFieldAutoencoder(solver="lbfgs", **QUICK), ("rows", "going on")
+        ReceptiveFieldAutoencoder(2, solver="lbfgs", **QUICK), ("rows", "going on")
     ),
     "RBM bernoulli": Setting(
         RBM(2, visible="bernoulli", algorithm="cd", n_gibbs=2, **QUICK),
@@ -131,7 +131,7 @@ SETTINGS = {
     "SemiSupervisedAutoencoder bernoulli": Setting(
         SemiSupervisedAutoencoder(2, likelihood="bernoulli", **SMALL), ("shapes", "input")
     ),
-    "SparseAutoencoder kl": Setting(SparseAutoencoder(penalty="kl", **QUICK), ("shapes", "rows")),
+    "SparseAutoencoder kl": Setting(SparseAutoencoder(2, penalty="kl", **QUICK), ("shapes", "rows")),
     "StackedAutoencoder bernoulli": Setting(
         StackedAutoencoder(
             [
