@@ -15,6 +15,7 @@ from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Batch, Source, Table
+from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
 from ..functional import dropout_mask
@@ -268,10 +269,11 @@ class Autoencoder(TorchTransformer):
     def components_(self) -> np.ndarray:
         """Rows D, in units of X, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
         check_is_fitted(self)
-        directions = getattr(self._ready_module(), "directions", None)
-        if directions is None or self._spec["likelihood"] != "gaussian":
-            return super().components_
-        return (directions.detach() * self._output_frame.scale).cpu().numpy()
+        with plain_torch(grad=False):
+            directions = getattr(self._ready_module(), "directions", None)
+            if directions is None or self._spec["likelihood"] != "gaussian":
+                return super().components_
+            return (directions * self._output_frame.scale).cpu().numpy()
 
     def _receptive_fields(self) -> list[np.ndarray]:
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]

@@ -19,6 +19,7 @@ from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
+from .advice import validate
 from .checks import check_weight, check_x, watcher
 from .derivatives import jacobian_singular_values
 from .state import new_generator, portable, restore, restore_module
@@ -77,6 +78,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
         return self._Module(**self._spec)
+
+    def _validate_params(self) -> None:
+        validate(self)
 
     # ---------------------------------------------------------------- for users
 

@@ -22,7 +22,6 @@ from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
-from .advice import validate
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -152,9 +151,6 @@ class TorchEstimator(Encoding):
         cls._own_doc = cls.__doc__
         cls.__doc__ = joined_doc(cls)
         inherit_methods(cls, vars(cls).get("_y_doc", {}))
-
-    def _validate_params(self) -> None:
-        validate(self)
 
     # ---------------------------------------------------------------- hooks of a variant
 
