@@ -54,8 +54,8 @@ TOLERANCE = 0.01
 """The default is the smallest width whose mean R2 and mean accuracy are at most so far below the best."""
 WIDTHS_PAGE = """## How wide is a sparse code?
 
-`SparseAutoencoder` and `ReceptiveFieldAutoencoder` are not for short codes, and need a width of their own. There are six
-bundled sets: digits, patches of 8 x 8 grey values, and the columns of iris, wine, breast_cancer and diabetes,
+`SparseAutoencoder` and `ReceptiveFieldAutoencoder` are not for short codes, and need a width of their own. There are
+six bundled sets: digits, patches of 8 x 8 grey values, and the columns of iris, wine, breast_cancer and diabetes,
 standardized. A quarter of the rows of each set was put aside. The other rows were split {splits} times: models were
 fitted to three quarters and measured on the rest. The table has the means over sets and splits: R2, accuracy of
 logistic regression on the code (of the four sets with classes), active units, and seconds of a fit on a busy machine.
