@@ -68,7 +68,7 @@ On the quarter that was put aside, fitted to all other rows:
 
 {judged}
 
-Made by `python benchmarks/defaults.py --widths`.
+Made by `python benchmarks/defaults.py --widths --splits {splits}`.
 """
 
 

@@ -75,11 +75,12 @@ def _about_dates(X: Any, name: str) -> Exception | None:
     if _is_numeric(X) or not _is_table(X):
         return None
     types = _types_of_columns(X)
-    dated = next((column for column, of_column in enumerate(types) if DATED.search(str(of_column))), None)
+    names_of_types = {of_column: str(of_column) for of_column in set(types)}  # few, where columns are many
+    dated = next((column for column, of_column in enumerate(types) if DATED.search(names_of_types[of_column])), None)
     if dated is not None:
         where = f" in column {_name_of_column(X, dated)}" if _names_of_columns(X) else ""
         return ValueError(f"Input {name} contains dates or times{where}, of type {types[dated]}: {NO_DATES}.")
-    if len(X) and {"object", "category"}.intersection(map(str, types or ["object"])):
+    if len(X) and {"object", "category"}.intersection(names_of_types.values() if types else ["object"]):
         top = np.asarray(X[:1], dtype=object)
         found = next((place for place, value in np.ndenumerate(top) if isinstance(value, DATES)), None)
         return None if found is None else _about_cell(X, name, 0, top, found)
