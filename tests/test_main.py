@@ -25,7 +25,7 @@ ESCAPE = "\033"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     """Time one call, not many, and write to a folder of the test."""
-    monkeypatch.setattr(importlib.import_module("skae.comparison"), "TIMED", 0.0)
+    monkeypatch.setattr(importlib.import_module("skae.evaluation"), "TIMED", 0.0)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
 
