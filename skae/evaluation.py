@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
@@ -60,8 +61,11 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
         With the keys "r2", "linear", "knn", "fit_seconds" and "rows_per_second". A value is None if the model cannot
         reconstruct, or if the fold has no score.
     """
+    supervised = _learns_from_target(model)
+    if supervised and fold.y_train is None:
+        raise ValueError("it learns from a target, and there is none: pass one.")
     start = time.perf_counter()
-    model.fit(fold.X_train, fold.y_train if _needs_target(model) else None)
+    model.fit(fold.X_train, fold.y_train if supervised else None)
     fit_seconds = time.perf_counter() - start
     return {
         "r2": _r2(model, fold),
@@ -92,8 +96,11 @@ def evaluate_baselines(fold: Fold) -> list[dict[str, Any]]:
     ]
 
 
-def _needs_target(model: Any) -> bool:
-    return hasattr(model, "__sklearn_tags__") and get_tags(model).target_tags.required
+def _learns_from_target(model: Any) -> bool:
+    """Whether a reducer needs y. PLSRegression says that it does not."""
+    if not hasattr(model, "__sklearn_tags__"):
+        return False
+    return get_tags(model).target_tags.required or is_classifier(model) or is_regressor(model)
 
 
 def _encoded(model: Any, X: np.ndarray) -> np.ndarray:

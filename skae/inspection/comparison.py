@@ -11,6 +11,7 @@ from typing_extensions import Self
 from ..metrics import reconstruct
 from ._matplotlib import plain, pyplot
 from ._pictures import ImageShape, picture_shape
+from ._rows import as_array
 from ._target import MAX_CLASSES
 from .latent_space import LatentSpaceDisplay
 from .reconstruction import ReconstructionDisplay
@@ -241,7 +242,7 @@ def _codes(comparison: Any) -> dict[str, np.ndarray]:
     sizes = sorted({k for _, k in comparison.estimators})
     size = next((k for k in sizes if k >= 2), sizes[-1])
     models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
-    codes = {reducer: np.asarray(model.transform(comparison.X_test)) for reducer, model in models.items()}
+    codes = {reducer: as_array(model.transform(comparison.X_test)) for reducer, model in models.items()}
     return {reducer: code[:, :2] for reducer, code in codes.items()}
 
 
