@@ -121,6 +121,8 @@ def _r2(model: Any, fold: Fold) -> float | None:
         X_hat = reconstruct(model, fold.X_test)
     except NotFittedError:  # KernelPCA has the method, but can use it only with fit_inverse_transform=True
         return None
+    except ValueError as error:
+        raise ValueError(f"its reconstruction: {error}") from error
     r2 = r2_against(fold.X_test, X_hat, fold.X_train.mean(axis=0, dtype=float))
     if not np.isfinite(r2):
         raise ValueError("its squared error is too large to be computed: rescale X.")

@@ -43,7 +43,7 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
     """
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(f"{type(estimator).__name__} has no inverse_transform, so nothing can be reconstructed.")
-    X_hat = _checked(estimator.inverse_transform(estimator.transform(X)), "X_hat, the reconstruction,")
+    X_hat = _checked(estimator.inverse_transform(estimator.transform(X)))
     if X_hat.shape[1] != np.shape(X)[1]:
         raise ValueError(
             f"{type(estimator).__name__} reconstructs {X_hat.shape[1]} columns, but X has {np.shape(X)[1]}: "
@@ -286,7 +286,7 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
     return np.asarray(inner) if known else dense.mean(axis=0)
 
 
-def _checked(X: Any, name: str = "X") -> np.ndarray:
+def _checked(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         X = X.toarray()
-    return check_array(X, dtype=[np.float64, np.float32], input_name=name)
+    return check_array(X, dtype=[np.float64, np.float32], input_name="X")

@@ -265,7 +265,7 @@ FOLD = 1 + next(i for i, (train, _) in enumerate(PLACE.split(X, Y)) if 0 not in 
         (Failing(error=MemoryError(), method="inverse_transform"), "MemoryError"),
         (Failing(value=np.nan), "its code has NaN or infinite values."),
         (Failing(value=np.inf), "its code has NaN or infinite values."),
-        (Failing(value=np.nan, method="inverse_transform"), "Input X_hat, the reconstruction, contains NaN."),
+        (Failing(value=np.nan, method="inverse_transform"), "its reconstruction: Input X contains NaN."),
         (Failing(value=1e200, method="inverse_transform"), "its squared error is too large to be computed: rescale X."),
     ],
 )

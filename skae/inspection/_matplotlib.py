@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["new_axes", "plain", "pyplot"]
+__all__ = ["literal", "new_axes", "pyplot"]
 
 
 def pyplot() -> Any:
@@ -23,7 +23,7 @@ def new_axes(width: float = 6.4, height: float = 4.8) -> Any:
     return ax
 
 
-def plain(text: object, longest: int | None = None) -> str:
+def literal(text: object, longest: int | None = None) -> str:
     """Text that matplotlib draws as it is, without mathematics, hidden labels and control characters.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import Self
 
 from ..metrics import reconstruct
-from ._matplotlib import plain, pyplot
+from ._matplotlib import literal, pyplot
 from ._pictures import ImageShape, picture_shape
 from ._rows import as_array
 from ._target import MAX_CLASSES
@@ -144,7 +144,7 @@ class ComparisonDisplay:
             self.axes_["pictures"] = parts[2].subplots()
             rows = dict(zip(_short(list(self.pictures)), self.pictures.values(), strict=True))
             ReconstructionDisplay(rows=rows, image_shape=self.image_shape).plot(self.axes_["pictures"])
-        figure.suptitle(None if self.title is None else plain(self.title, 3 * LONGEST))
+        figure.suptitle(None if self.title is None else literal(self.title, 3 * LONGEST))
         self.figure_: Figure = figure
         return self
 
@@ -159,7 +159,7 @@ class ComparisonDisplay:
             (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
             levels = (self.baselines or {}).get(name, {})
             for (label, level), style in zip(levels.items(), STYLES, strict=False):
-                ax.axhline(level, color="0.4", linestyle=style, label=plain(label, LONGEST))
+                ax.axhline(level, color="0.4", linestyle=style, label=literal(label, LONGEST))
             ax.set_title(CURVES[name])
             self.axes_[name] = ax
         if ax.get_legend_handles_labels()[0]:
@@ -167,7 +167,7 @@ class ComparisonDisplay:
 
     def _height(self) -> float:
         """Height of the scores in inches, with room for the legend of many reducers or for long names below bars."""
-        names = [plain(name, LONGEST) for name in next(iter(self.scores.values()), {})]
+        names = [literal(name, LONGEST) for name in next(iter(self.scores.values()), {})]
         return max(3.0, 0.22 * len(names) + 1.4) + 0.06 * (max(map(len, names)) if _is_crowded(names) else 0)
 
     def _draw_codes(self, axes: np.ndarray) -> None:
@@ -177,7 +177,7 @@ class ComparisonDisplay:
             legend = ax.get_legend()
             if legend is not None and len(self.axes_) < len(self.scores) + len(self.codes) - 1:
                 legend.remove()
-            name = plain(reducer, LONGEST)
+            name = literal(reducer, LONGEST)
             ax.set_title(f"Held-out codes:\n{name}" if len(name) > LONGEST // 2 else f"Held-out codes: {name}")
             self.axes_[f"codes {reducer}"] = display.ax_
         for ax in axes[len(self.codes) :]:
@@ -186,7 +186,7 @@ class ComparisonDisplay:
 
 def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", label=plain(reducer, LONGEST), color=colors[reducer])
+        ax.plot(*points.T, "o-", label=literal(reducer, LONGEST), color=colors[reducer])
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
@@ -195,7 +195,7 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
-    names = [plain(reducer, LONGEST) for reducer in curves]
+    names = [literal(reducer, LONGEST) for reducer in curves]
     for i, (reducer, points) in enumerate(curves.items()):
         bar = ax.bar(i, points[0, 1], color=colors[reducer])
         ax.bar_label(bar, fmt="%.3f", rotation=90 if len(names) > BESIDE else 0, padding=2)
@@ -211,9 +211,9 @@ def _is_crowded(names: list[str]) -> bool:
 
 def _short(names: list[Any]) -> list[str]:
     """The names as they can be drawn. They are numbered if they would otherwise be the same."""
-    short = [plain(name, LONGEST) for name in names]
+    short = [literal(name, LONGEST) for name in names]
     if len(set(short)) < len(short):
-        short = [plain(f"{i}: {name}", LONGEST) for i, name in enumerate(names)]
+        short = [literal(f"{i}: {name}", LONGEST) for i, name in enumerate(names)]
     return short
 
 
