@@ -16,8 +16,8 @@ BELOW = {"metrics", "trees", "_version"}
 """Files at the root that every folder may import, and that import nothing of ours."""
 OUTSIDE = [
     {"torch"},
-    {"torch", "numpy", "scipy", "tqdm"},
-    {"torch", "numpy", "scipy", "sklearn", "threadpoolctl", "typing_extensions"},
+    {"torch", "numpy", "scipy", "tqdm", "threadpoolctl"},
+    {"torch", "numpy", "scipy", "sklearn", "typing_extensions"},
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
