@@ -3,177 +3,172 @@
 from __future__ import annotations
 
 import argparse
-import json
+import io
+import math
 import os
+import signal
 import sys
+import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
-from . import autoencoders, boltzmann, compose
-from ._version import __version__
-from .comparison import Comparison, compare, is_classes
-from .tables import BUNDLED, Dataset, load
+from .comparison import compare
+from .options import check, parser, reducers, table_options
+from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
+from .tables import load, printable
 
 BOLD = "\033[1;32m{}\033[0m"
-
-
-def reducers(names: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
-    """The estimators that are named on the command line."""
-    from sklearn.decomposition import PCA
-
-    families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
-    ours = [*families, compose.StackedAutoencoder]
-    known = {"pca": PCA, **{short_name(estimator.__name__): estimator for estimator in ours}}
-    unknown = [name for name in names if name not in known]
-    if not names:
-        raise ValueError(f"--reducers is empty: choose from {', '.join(known)}.")
-    if unknown:
-        raise ValueError(f"There is no reducer {unknown[0]!r}: choose from {', '.join(known)}.")
-    return {known[name].__name__: configured(known[name](), options) for name in names}
-
-
-def short_name(name: str) -> str:
-    """Name of an estimator on the command line, such as "sparse" for SparseAutoencoder."""
-    return name.removesuffix("Autoencoder").lower() or "autoencoder"
-
-
-def configured(estimator: Any, options: argparse.Namespace) -> Any:
-    """The estimator with the command line's options set, as far as they are its parameters."""
-    hidden = options.hidden_layer_sizes
-    asked = {
-        "device": options.device,
-        "hidden_layer_sizes": None if hidden is None else tuple(hidden),
-        "max_iter": options.max_iter,
-    }
-    known = estimator.get_params()
-    return estimator.set_params(**{k: v for k, v in asked.items() if k in known and v is not None})
-
-
-def parser() -> argparse.ArgumentParser:
-    """Define the command line."""
-    top = argparse.ArgumentParser(prog="python -m skae", description="Compare autoencoders with PCA.")
-    top.add_argument("--version", action="version", version=f"skae {__version__}")
-    commands = top.add_subparsers(dest="command", required=True)
-    add = commands.add_parser("compare", help="cross-validate PCA and autoencoders on a table").add_argument
-    add("data", nargs="?", default="digits", metavar="DATA", help=f"{', '.join(BUNDLED)}, or a file (default: digits)")
-    add("--target", metavar="COLUMN", help="name or number of the column to predict")
-    add(
-        "--reducers",
-        default="pca,autoencoder",
-        metavar="NAMES",
-        help="reducers to compare, separated by commas (default: pca,autoencoder)",
-    )
-    add(
-        "--n-components",
-        nargs="+",
-        type=int,
-        metavar="K",
-        help="numbers of components (default: 2 8 16, as far as DATA allows)",
-    )
-    add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="widths of the encoders' hidden layers")
-    add("--max-iter", type=int, metavar="N", help="maximum number of epochs")
-    add("--cv", type=int, default=5, metavar="N", help="number of folds (default: 5)")
-    add(
-        "--standardize",
-        action="store_true",
-        help="centre the columns and divide them by their standard deviation first",
-    )
-    add("--device", default="auto", help="device of the computation: auto, cpu, cuda or mps (default: auto)")
-    add("--seed", type=int, default=0, help="seed of the folds and the models (default: 0)")
-    add("--output", type=Path, default=Path("compare"), metavar="DIR", help="folder for the results (default: compare)")
-    return top
+MISTAKE, FAILURE, INTERRUPTED, READER_GONE = 2, 1, 130, 141
+"""Exit statuses. The last two are those of programs that end at Ctrl-C, and at the end of `head`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns 0 for success, 2 for a mistake in the input, and 130 for an interruption."""
+    """Run the command line.
+
+    Returns
+    -------
+    status : int
+        0 for success, 1 if a result could not be written, 2 for a mistake in the input, 130 for an interruption, and
+        141 if the reader of the output has gone, as after ``| head -1``. The files are then written all the same.
+    """
     options = parser().parse_args(arguments)
+    out, err = Stream(sys.stdout), Stream(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        status = attempt(options)
+        out.flush()
+        if status == 0 and out.error is not None and not isinstance(out.error, BrokenPipeError):
+            return complain(options, f"Cannot write to the standard output: {out.error.strerror}.", FAILURE)
+    return READER_GONE if status == 0 and out.error is not None else status
+
+
+def attempt(options: argparse.Namespace) -> int:
+    """Run the command. Every mistake is told in one line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             run(options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"skae {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except NotWrittenError as error:
+        return complain(options, error, FAILURE)
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, OverflowError, RuntimeError) as error:
+        return complain(options, error, MISTAKE)
     except KeyboardInterrupt:
-        print(f"\nskae {options.command}: interrupted", file=sys.stderr)
-        return 130
+        print(file=sys.stderr)
+        return complain(options, "interrupted", INTERRUPTED)
     return 0
+
+
+def complain(options: argparse.Namespace, what: object, status: int) -> int:
+    """Print one line to stderr, and return the status."""
+    text = " ".join(str(what).split()) or type(what).__name__
+    print(f"skae {options.command}: {printable(text)}", file=sys.stderr)
+    return status
 
 
 def run(options: argparse.Namespace) -> None:
     """Load a table, compare the reducers, and write the result to the terminal, compare.json and compare.png."""
-    data = load(options.data, options.target)
-    models = reducers([name.strip().lower() for name in options.reducers.split(",") if name.strip()], options)
-    make_folder(options.output)
-    print(f"{data.name}: {data.X.shape[0]} rows, {data.X.shape[1]} columns, {describe_target(data)}", flush=True)
-    result = compare(
-        data.X,
-        data.y,
-        models,
-        options.n_components,
-        options.cv,
-        standardize=options.standardize,
-        random_state=options.seed,
-        verbose=1,
-    )
-    print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
-    print(legend(data))
-    for written in (write_json(result, data, options), write_picture(result, data, options)):
-        print(written)
+    check(options)
+    data = load(options.data, **table_options(options))
+    models = reducers(options)
+    with output_folder(options.output):
+        hint = None if options.standardize else scale_hint(data)
+        print("\n".join(line for line in (describe(data), *data.notes, hint) if line), flush=True)
+        result = compare(
+            data.X,
+            data.y,
+            models,
+            options.n_components,
+            options.cv,
+            standardize=options.standardize,
+            random_state=options.seed,
+            verbose=1,
+        )
+        print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
+        print(legend(result, data), flush=True)
+        print("\n".join(write(result, data, options)))
 
 
-def make_folder(path: Path) -> None:
-    """Create the output folder, so that an error comes before the computation."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"Cannot write to {str(path)!r}: {error.strerror}.") from None
+class Stream:
+    """A standard stream whose loss does not end the run.
+
+    It may have been closed before the start, its reader may go, or its disk may be full. What is written after that is
+    dropped.
+
+    Parameters
+    ----------
+    stream : file of text, or None
+        None is a stream that was closed before the start.
+
+    Attributes
+    ----------
+    error : OSError or None
+        What happened to it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = io.StringIO() if stream is None else stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write text, if the stream is still there."""
+        if self.error is None:
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                self.stream.write(text.encode("ascii", "backslashreplace").decode())
+            except OSError as error:
+                self._lose(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Empty the buffer, if the stream is still there."""
+        if self.error is None:
+            try:
+                self.stream.flush()
+            except OSError as error:
+                self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        """Keep the error, and let what is still in the buffer go nowhere when the interpreter ends."""
+        self.error = error
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
-def describe_target(data: Dataset) -> str:
-    """Describe the target in words."""
-    if data.y is None:
-        return "no target"
-    if is_classes(data.y):
-        return f"{len(set(data.y.tolist()))} classes"
-    return "a target of real numbers" if data.y.ndim == 1 else f"{data.y.shape[1]} targets of real numbers"
+class Interrupts:
+    """Ctrl-C for a process of its own: pressed again within two seconds, it does not disturb the tidying up."""
+
+    GRACE = 2.0
+
+    def __init__(self) -> None:
+        self.last = -math.inf
+
+    def __call__(self, *_: object) -> None:
+        """Raise KeyboardInterrupt, unless one was raised a moment ago."""
+        before, self.last = self.last, time.monotonic()
+        if self.last - before > self.GRACE:
+            raise KeyboardInterrupt
 
 
-def legend(data: Dataset) -> str:
-    """Explain the columns of the table."""
-    lines = ["Means over the folds, on held-out rows. The best reducer of each size is marked.", "R2: reconstruction"]
-    if data.y is not None:
-        unit = "accuracy" if is_classes(data.y) else "R2"
-        lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
-    return "\n".join(lines)
-
-
-def write_json(result: Comparison, data: Dataset, options: argparse.Namespace) -> Path:
-    """Write all numbers of the result, and the settings, to compare.json."""
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
-    content = {"skae": __version__, "data": data.name, "shape": data.X.shape, "settings": settings}
-    path: Path = options.output / "compare.json"
-    content |= {"rows": result.rows, "folds": result.folds}
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    return path
-
-
-def write_picture(result: Comparison, data: Dataset, options: argparse.Namespace) -> str:
-    """Draw the comparison to compare.png, if matplotlib is installed."""
-    from .inspection import ComparisonDisplay
-
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        return 'compare.png was not drawn, because it needs matplotlib: pip install "skae[plot]"'
-    mpl.use("Agg")
-    path = options.output / "compare.png"
-    display = ComparisonDisplay.from_comparison(result, image_shape=data.image_shape, title=data.name)
-    display.figure_.savefig(path, dpi=120)
-    return str(path)
+def occupy_standard_files() -> None:
+    """Open those of the first three files that were closed, so that no file of ours becomes one of them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    occupy_standard_files()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, Interrupts())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # while the interpreter ends
+    sys.exit(status)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array, get_tags
+from sklearn.base import clone
+from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
-from .metrics import r2_against, reconstruct
+from .evaluation import Fold, evaluate, evaluate_baselines
 
 __all__ = ["Comparison", "compare"]
 
 FEW = 20
 """Up to this many distinct whole numbers are classes. More are classes only with at least 5 rows per value."""
-
-TIMED = 0.05
-"""Duration of the timing of transform, in seconds."""
 
 
 @dataclass
@@ -44,6 +39,10 @@ class Comparison:
         The held-out rows of the first fold.
     y_test : ndarray of shape (n_test,), or None
         Their targets. None without a target.
+    baselines : list of dict
+        Two rows with the same keys as ``rows``, to judge the other rows by. "all columns" has the scores of the same
+        models on X itself, without a reduction. "majority class", or "mean of the target", has the score of that guess.
+        Without a target there are none.
     """
 
     rows: list[dict[str, Any]]
@@ -51,6 +50,7 @@ class Comparison:
     estimators: dict[tuple[str, int], Any] = field(repr=False)
     X_test: np.ndarray = field(repr=False)
     y_test: np.ndarray | None = field(repr=False)
+    baselines: list[dict[str, Any]]
 
     def to_frame(self) -> Any:
         """Return the rows as a data frame.
@@ -97,10 +97,11 @@ class Comparison:
         table : str
         """
         shown = {name: text for name, text in COLUMNS.items() if any(r[name] is not None for r in self.rows)}
-        names = max(len("reducer"), *(len(r["reducer"]) for r in self.rows))
+        everything = self.rows + self.baselines
+        names = max(len("reducer"), *(len(r["reducer"]) for r in everything))
         lines = [f"{'n_components':>12}  {'reducer':<{names}}" + "".join(f"{t[0]:>12}" for t in shown.values())]
-        for i, row in enumerate(self.rows):
-            new = i == 0 or row["n_components"] != self.rows[i - 1]["n_components"]
+        for i, row in enumerate(everything):
+            new = i == 0 or row["n_components"] != everything[i - 1]["n_components"]
             cells = [self._cell(row, name, form, mark) for name, (_, form) in shown.items()]
             lines.append(f"{row['n_components'] if new else '':>12}  {row['reducer']:<{names}}" + "".join(cells))
         return "\n".join(lines)
@@ -108,7 +109,7 @@ class Comparison:
     def _cell(self, row: dict[str, Any], column: str, form: str, mark: str) -> str:
         value = row[column]
         text = "-" if value is None else format(value, form)
-        best = self.best(column, row["n_components"])
+        best = None if row in self.baselines else self.best(column, row["n_components"])
         if value is None or best is None or text != format(best, form):
             return f"{text:>11} "
         padding = " " * (11 - len(text))
@@ -142,6 +143,8 @@ def compare(
 ) -> Comparison:
     """Cross-validate PCA and other reducers on the same folds.
 
+    The same downstream models are also scored on X itself, and beside a guess, see ``Comparison.baselines``.
+
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
@@ -174,9 +177,12 @@ def compare(
     Raises
     ------
     TypeError
-        If ``reducers`` is a single reducer.
+        If ``reducers`` is a single reducer, or if one of them is not a transformer.
     ValueError
-        If there are more components than columns or training rows, or if X, y or a parameter is not as described.
+        If there are more components than columns or training rows, or if X, y or a parameter is not as described. Or if
+        a reducer fails in a fold: the message says which and where.
+    KeyboardInterrupt
+        If the comparison is interrupted. There is then no result.
 
     Examples
     --------
@@ -196,19 +202,25 @@ def compare(
     named = _named(reducers, random_state)
     splits = _splits(X, y, cv, random_state)
     sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
-    classes = is_classes(y)
     jobs = [(k, name, fold) for k in sizes for name in named for fold in range(len(splits))]
-    folds, estimators = [], {}
-    with tqdm(jobs, "compare", unit="fit", disable=not verbose) as bar:
-        for k, name, fold in bar:
+    folds, estimators, guesses = [], {}, []
+    with tqdm(desc="compare", total=len(jobs) + len(splits) * (y is not None), unit="fit", disable=not verbose) as bar:
+        for k, name, fold in jobs:
             model = _with_components(named[name], k)
-            train, test = splits[fold]
-            row = _evaluate(model, *_fold(X, y, train, test, standardize), classes)
+            try:
+                row = evaluate(model, _fold(X, y, *splits[fold], standardize))
+            except Exception as error:
+                where = f"{name} with n_components={k} failed in fold {fold + 1} of {len(splits)}"
+                raise ValueError(f"{where}: {str(error) or type(error).__name__}") from error
             folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
             if fold == 0:
                 estimators[name, k] = model
-    *_, X_test, y_test = _fold(X, y, *splits[0], standardize)
-    return Comparison(_means(folds), folds, estimators, X_test, y_test)
+            bar.update()
+        for split in splits if y is not None else []:
+            guesses += evaluate_baselines(_fold(X, y, *split, standardize))
+            bar.update()
+    first = _fold(X, y, *splits[0], standardize)
+    return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
 
 
 def is_classes(y: np.ndarray | None) -> bool:
@@ -231,6 +243,9 @@ def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
         raise ValueError("y has values that are neither text nor numbers, such as None: drop those rows.")
     if len(y) != len(X):
         raise ValueError(f"y has {len(y)} rows, but X has {len(X)}.")
+    for column in y.reshape(len(y), -1).T:
+        if (column == column[0]).all():
+            raise ValueError(f"y is {column.tolist()[0]!r} in every row, so there is nothing to predict from X.")
     return X, y.ravel() if y.shape[1:] == (1,) else y
 
 
@@ -242,7 +257,7 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
         reducers = [Autoencoder()]
     if hasattr(reducers, "fit"):
         raise TypeError(f"reducers must be a dict or a list of transformers: pass [{type(reducers).__name__}(...)].")
-    named = {name: clone(reducer) for name, reducer in _numbered(reducers).items()}
+    named = {name: _transformer(name, reducer) for name, reducer in _numbered(reducers).items()}
     if not any(isinstance(reducer, PCA) for reducer in named.values()):
         if "PCA" in named:
             raise ValueError(
@@ -253,6 +268,17 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
         seeds = [p for p in reducer.get_params() if p == "random_state" or p.endswith("__random_state")]
         reducer.set_params(**{p: random_state for p in seeds if reducer.get_params()[p] is None})
     return named
+
+
+def _transformer(name: str, reducer: Any) -> Any:
+    """A clone of a reducer that can be fitted and can encode held-out rows."""
+    if isinstance(reducer, type):
+        raise TypeError(f"reducers has the class {reducer.__name__}: pass an instance, {reducer.__name__}().")
+    for method in ("fit", "transform", "get_params"):
+        if not hasattr(reducer, method):
+            what = repr(reducer) if isinstance(reducer, str) else name
+            raise TypeError(f"{what} is not a transformer: it has no {method}.")
+    return clone(reducer)
 
 
 def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
@@ -269,10 +295,15 @@ def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | No
     from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
     if isinstance(cv, (int, np.integer)):
+        if not 2 <= cv <= len(X):
+            raise ValueError(f"cv={cv} is not a number of folds from 2 to {len(X)}, the number of rows.")
         # Folds are not stratified if a class has too few rows to be in every fold.
         classes = y is not None and is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
         cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
-    return list(check_cv(cv, y).split(X, y))
+    splits = list(check_cv(cv, y).split(X, y))
+    if not splits:
+        raise ValueError("cv has no folds: pass at least one pair of training and held-out rows.")
+    return splits
 
 
 def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
@@ -299,85 +330,16 @@ def _with_components(reducer: Any, k: int) -> Any:
     return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
 
 
-def _fold(
-    X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: bool
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
+def _fold(X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: bool) -> Fold:
     X_train, X_test = X[train], X[test]
     if standardize:
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(X_train)
         X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
-    return X_train, None if y is None else y[train], X_test, None if y is None else y[test]
-
-
-def _evaluate(
-    model: BaseEstimator,
-    X_train: np.ndarray,
-    y_train: np.ndarray | None,
-    X_test: np.ndarray,
-    y_test: np.ndarray | None,
-    classes: bool,
-) -> dict[str, float | None]:
-    """Fit a reducer and measure all values of its row in the table."""
-    start = time.perf_counter()
-    model.fit(X_train, y_train if get_tags(model).target_tags.required else None)
-    fit_seconds = time.perf_counter() - start
-    linear, knn = _downstream(model.transform(X_train), y_train, model.transform(X_test), y_test, classes)
-    return {
-        "r2": _r2(model, X_train, X_test),
-        "linear": linear,
-        "knn": knn,
-        "fit_seconds": fit_seconds,
-        "rows_per_second": _rows_per_second(model, X_test),
-    }
-
-
-def _r2(model: Any, X_train: np.ndarray, X_test: np.ndarray) -> float | None:
-    """R2 of the held-out reconstruction, or None if the model cannot reconstruct."""
-    if not hasattr(model, "inverse_transform"):
-        return None
-    try:
-        X_hat = reconstruct(model, X_test)
-    except (
-        NotFittedError
-    ):  # KernelPCA has the method, but can use it only if it was fitted with fit_inverse_transform=True
-        return None
-    return r2_against(X_test, X_hat, X_train.mean(axis=0, dtype=float))
-
-
-def _downstream(
-    H_train: Any, y_train: Any, H_test: Any, y_test: Any, classes: bool
-) -> tuple[float | None, float | None]:
-    """Held-out scores of a linear model on the standardised code, and of 5 nearest neighbours on the code."""
-    if y_train is None or (not classes and len(y_test) < 2):  # R2 of one row is not defined
-        return None, None
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    k = min(5, len(H_train))
-    if classes:
-        several = len(np.unique(y_train)) > 1
-        models = [LogisticRegression(max_iter=1000) if several else DummyClassifier(), KNeighborsClassifier(k)]
-    else:
-        models = [Ridge(), KNeighborsRegressor(k)]
-    models[0] = make_pipeline(StandardScaler(), models[0])
-    linear, knn = (float(m.fit(H_train, y_train).score(H_test, y_test)) for m in models)
-    return linear, knn
-
-
-def _rows_per_second(model: Any, X: np.ndarray) -> float:
-    """Number of rows that transform encodes per second, in the fastest of several calls."""
-    best, start, now = np.inf, time.perf_counter(), -np.inf
-    while now - start < TIMED:
-        before = time.perf_counter()
-        model.transform(X)
-        now = time.perf_counter()
-        best = min(best, now - before)
-    return len(X) / best
+    if y is None:
+        return Fold(X_train, None, X_test, None)
+    return Fold(X_train, y[train], X_test, y[test], is_classes(y))
 
 
 def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:

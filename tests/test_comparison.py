@@ -1,7 +1,5 @@
 """compare(): every figure of the table, against loops written out by hand."""
 
-import importlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,17 +9,16 @@ from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.manifold import TSNE
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection
 from sklearn.utils.validation import check_is_fitted
 
 from skae import Autoencoder
 from skae.comparison import compare, is_classes
-
-MODULE = importlib.import_module("skae.comparison")  # skae.compare is the function
 
 IRIS = load_iris(as_frame=True)
 X, Y = IRIS.data.to_numpy(), IRIS.target.to_numpy()
@@ -64,7 +61,7 @@ class Fixed(TransformerMixin, BaseEstimator):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Time one call, not many, and forget what was recorded."""
-    monkeypatch.setattr(MODULE, "TIMED", 0.0)
+    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
     FirstColumns.seen.clear()
     Recorder.seen.clear()
 
@@ -180,6 +177,113 @@ def test_standardize_is_scaling_by_the_training_rows():
 def test_standardize_leaves_a_constant_column_at_zero():
     comparison = compare(np.c_[X, np.ones(150)], None, [], [2], cv=2, standardize=True)
     assert (comparison.X_test[:, 4] == 0).all()
+
+
+# -------------------------------------------------------------------- baselines
+
+
+def test_all_columns_are_scored_by_the_same_models_on_the_rows_themselves():
+    wide = X * [1, 10, 100, 1000]
+    for standardize in (False, True):
+        linear, knn = [], []
+        for train, test in StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y):
+            center, deviation = (wide[train].mean(0), wide[train].std(0)) if standardize else (0, 1)
+            rows, held_out = (wide[train] - center) / deviation, (wide[test] - center) / deviation
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(rows, Y[train])
+            linear.append(model.score(held_out, Y[test]))
+            knn.append(KNeighborsClassifier(5).fit(rows, Y[train]).score(held_out, Y[test]))
+        everything, _ = compare(wide, Y, [], [1], cv=2, standardize=standardize).baselines
+        assert everything == {
+            "reducer": "all columns", "n_components": 4, "r2": None, "fit_seconds": None, "rows_per_second": None,
+            "linear": pytest.approx(np.mean(linear), abs=1e-12), "knn": pytest.approx(np.mean(knn), abs=1e-12),
+        }  # fmt: skip
+
+
+def test_a_guess_is_the_majority_class_of_the_training_rows():
+    y = np.repeat(["often", "rare"], [100, 50])
+    train, test = np.r_[:40, 100:110], np.r_[40:100, 110:150]  # 60 of the 100 held-out rows are "often"
+    _, guess = compare(X, y, [], [1], cv=[(train, test)]).baselines
+    assert guess == {
+        "reducer": "majority class", "n_components": 0, "r2": None, "fit_seconds": None, "rows_per_second": None,
+        "linear": 0.6, "knn": 0.6,
+    }  # fmt: skip
+
+
+def test_a_guess_of_numbers_is_the_mean_of_the_training_rows():
+    y = np.r_[np.zeros(10), np.ones(10)] + 0.5
+    train, test = np.r_[:5, 10:20], np.r_[5:10, 10:12]
+    _, guess = compare(X[:20], y, [], [1], cv=[(train, test)]).baselines
+    mean = y[train].mean()
+    expected = 1 - ((y[test] - mean) ** 2).sum() / ((y[test] - y[test].mean()) ** 2).sum()
+    assert guess["reducer"] == "mean of the target"
+    assert guess["linear"] == guess["knn"] == pytest.approx(expected)
+
+
+def test_without_a_target_there_is_nothing_to_compare_with():
+    assert compare(X, None, [], [2], cv=2).baselines == []
+
+
+# -------------------------------------------------------------------- reducers that fail
+
+
+class Failing(FirstColumns):
+    """Does what it is told to, in the fold whose training rows do not have the first row of X."""
+
+    def __init__(self, n_components=2, error=None, value=0.0, method="transform"):
+        super().__init__(n_components)
+        self.error, self.value, self.method = error, value, method
+
+    def fit(self, X_fold, y=None):
+        self.fails_ = not (X_fold == X[0]).all(axis=1).any()
+        self._fail("fit")
+        return self
+
+    def transform(self, X):
+        return X[:, : self.n_components] + self._fail("transform")
+
+    def inverse_transform(self, H):
+        return np.zeros((len(H), 4)) + self._fail("inverse_transform")
+
+    def _fail(self, method):
+        if not (self.fails_ and method == self.method):
+            return 0.0
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+PLACE = StratifiedKFold(3, shuffle=True, random_state=0)
+FOLD = 1 + next(i for i, (train, _) in enumerate(PLACE.split(X, Y)) if 0 not in train)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize(
+    ("failing", "sentence"),
+    [
+        (Failing(error=RuntimeError("no luck"), method="fit"), "no luck"),
+        (Failing(error=OverflowError("too large"), method="transform"), "too large"),
+        (Failing(error=MemoryError(), method="inverse_transform"), "MemoryError"),
+        (Failing(value=np.nan), "its code has NaN or infinite values."),
+        (Failing(value=np.inf), "its code has NaN or infinite values."),
+        (Failing(value=np.nan, method="inverse_transform"), "its reconstruction: Input X contains NaN."),
+        (Failing(value=1e200, method="inverse_transform"), "its squared error is too large to be computed: rescale X."),
+    ],
+)
+def test_a_reducer_that_fails_in_a_fold_is_named_with_the_fold(failing, sentence):
+    with pytest.raises(ValueError, match=f"^mine with n_components=2 failed in fold {FOLD} of 3: {sentence}$"):
+        compare(X, Y, {"mine": failing}, [2], cv=3)
+
+
+def test_a_code_of_another_length_is_refused():
+    with pytest.raises(ValueError, match=r"its code has shape \(1, 4\), but X has 75 rows.$"):
+        compare(X, Y, [FunctionTransformer(lambda X: X[:1], check_inverse=False)], [2], cv=2)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "inverse_transform"])
+def test_an_interrupt_ends_the_comparison(method, capfd):
+    with pytest.raises(KeyboardInterrupt):
+        compare(X, Y, [Failing(error=KeyboardInterrupt(), method=method)], [2], cv=3, verbose=1)
+    assert "100%" not in capfd.readouterr().err
 
 
 # -------------------------------------------------------------------- folds
@@ -495,11 +599,18 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
         ({"X": np.where(X[0, 0] == X, np.nan, X)}, ValueError, "^Input X contains NaN"),
         ({"X": X[:3], "y": None}, ValueError, r"^Found array with 3 sample\(s\)"),
         ({"n_components": []}, ValueError, "^n_components is empty: pass at least one number.$"),
-        ({"cv": 1}, ValueError, "n_splits=1"),
-        ({"cv": 151}, ValueError, "n_splits=151"),
+        ({"cv": 1}, ValueError, "^cv=1 is not a number of folds from 2 to 150, the number of rows.$"),
+        ({"cv": 151}, ValueError, "^cv=151 is not a number of folds from 2 to 150, the number of rows.$"),
+        ({"cv": []}, ValueError, "^cv has no folds: pass at least one pair of training and held-out rows.$"),
         ({"reducers": TINY}, TypeError, r"^reducers must be a dict or a list .*: pass \[Autoencoder\(...\)\]\.$"),
         ({"reducers": make_pipeline(PCA())}, TypeError, r"^reducers must be .*: pass \[Pipeline\(...\)\]\.$"),
-        ({"reducers": ["autoencoder"]}, TypeError, "^Cannot clone object ''autoencoder''"),
+        ({"reducers": ["autoencoder"]}, TypeError, "^'autoencoder' is not a transformer: it has no fit.$"),
+        ({"reducers": [PCA]}, TypeError, r"^reducers has the class PCA: pass an instance, PCA\(\).$"),
+        ({"reducers": [TSNE()]}, TypeError, "^TSNE is not a transformer: it has no transform.$"),
+        ({"reducers": {"mine": Ridge()}}, TypeError, "^mine is not a transformer: it has no transform.$"),
+        ({"y": np.full(150, 0.5)}, ValueError, "^y is 0.5 in every row, so there is nothing to predict from X.$"),
+        ({"y": ["yes"] * 150}, ValueError, "^y is 'yes' in every row, so there is nothing to predict from X.$"),
+        ({"y": np.c_[X[:, 0], np.zeros(150)]}, ValueError, "^y is 0.0 in every row, so there is nothing to predict"),
         ({"reducers": {"PCA": TINY}}, ValueError, "^The name 'PCA' stands for PCA itself, which is always included"),
     ],
 )
@@ -514,6 +625,8 @@ def test_bad_input_is_told_in_a_sentence(arguments, error, sentence):
 def test_the_table_marks_the_best_of_each_block(comparison):
     for row in comparison.rows:
         row.update(r2=0.5, linear=0.25, knn=0.75, fit_seconds=1.0, rows_per_second=1000.0)
+    comparison.baselines[0].update(linear=0.875, knn=0.25)
+    comparison.baselines[1].update(linear=0.125, knn=0.125)
     find(comparison, "FirstColumns", 1).update(r2=None, linear=0.2504, fit_seconds=0.5)
     find(comparison, "FirstColumns", 3).update(r2=None, linear=0.5, knn=0.5, rows_per_second=2000.0)
     table = comparison.table().splitlines()
@@ -524,6 +637,8 @@ def test_the_table_marks_the_best_of_each_block(comparison):
         ["3", "PCA", "0.500*", "0.250", "0.750*", "1.00*", "1,000"],
         ["Autoencoder", "0.500*", "0.250", "0.750*", "1.00*", "1,000"],
         ["FirstColumns", "-", "0.500*", "0.500", "1.00*", "2,000*"],
+        ["4", "all", "columns", "-", "0.875", "0.250", "-", "-"],
+        ["0", "majority", "class", "-", "0.125", "0.125", "-", "-"],
     ]
     assert len({len(line) for line in table}) == 1
     assert str(comparison) == comparison.table()
@@ -558,7 +673,7 @@ def test_verbose_shows_a_bar_on_stderr(verbose, capfd):
     compare(X, Y, [FirstColumns()], [1, 2], cv=3, verbose=verbose)
     out, err = capfd.readouterr()
     assert out == ""
-    assert ("compare: 100%" in err and "12/12" in err) if verbose else err == ""
+    assert ("compare: 100%" in err and "15/15" in err) if verbose else err == ""
     assert err.endswith("\n") or not verbose
 
 

@@ -1,22 +1,28 @@
 """The command line: what it prints and writes, and one line for every mistake."""
 
-import importlib
+import errno
+import io
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import scipy
 from matplotlib.image import imread
 from sklearn.datasets import load_iris
+from sklearn.decomposition import FastICA
+from sklearn.exceptions import ConvergenceWarning
 
 import skae
-from skae.__main__ import main
+from skae.__main__ import Interrupts, main
 
 QUICK = ["--cv", "2", "--max-iter", "1", "--n-components", "2", "--hidden-layer-sizes", "4"]
 ESCAPE = "\033"
@@ -25,7 +31,7 @@ ESCAPE = "\033"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     """Time one call, not many, and write to a folder of the test."""
-    monkeypatch.setattr(importlib.import_module("skae.comparison"), "TIMED", 0.0)
+    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -33,7 +39,7 @@ def _quick(monkeypatch, tmp_path):
 @pytest.fixture
 def _undrawn(monkeypatch):
     """Draw no picture, where none is looked at."""
-    monkeypatch.setattr("skae.__main__.write_picture", lambda *_: "no picture")
+    monkeypatch.setattr("skae.report._draw", lambda *_: "no picture")
 
 
 @pytest.fixture
@@ -45,6 +51,44 @@ def table(tmp_path):
     ]
     (tmp_path / "table.csv").write_text("a,b,colour,bought\n" + "\n".join(rows) + "\n")
     return "table.csv"
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module with reducers of the user's own."""
+    (tmp_path / "reducers_of_mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("reducers_of_mine", None)
+
+
+MINE = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Plain(TransformerMixin, BaseEstimator):
+    def __init__(self, n_components=2):
+        self.n_components = n_components
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, : self.n_components]
+
+class PCA(Plain): pass
+
+class FastICA(Plain): pass
+
+class Failing(Plain):
+    def fit(self, X, y=None):
+        raise RuntimeError("no luck")
+
+class Interrupted(Plain):
+    def fit(self, X, y=None):
+        raise KeyboardInterrupt
+
+def function(): pass
+"""
 
 
 def run(*arguments):
@@ -60,6 +104,11 @@ def strict(path):
     return json.loads(path.read_text(), parse_constant=refuse)
 
 
+def environment():
+    """That of a process which imports this package."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(skae.__file__).parents[1])}
+
+
 def without_bar(text):
     """What is left of stderr without the progress bar."""
     return [line for line in re.split(r"[\r\n]+", text) if line and not re.match(r"compare: +\d+%", line)]
@@ -70,8 +119,7 @@ def without_bar(text):
 
 def test_a_process_writes_figures_and_a_picture(tmp_path):
     command = [sys.executable, "-m", "skae", "compare", "iris", "--cv", "2", "--max-iter", "1", "--output", "out/here"]
-    here = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(skae.__file__).parents[1])}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=here)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert done.returncode == 0
     assert without_bar(done.stderr) == []
     assert done.stdout.startswith("iris: 150 rows, 4 columns, 3 classes\n")
@@ -99,7 +147,13 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
         "command": "compare",
         "data": "table.csv",
         "target": "bought",
-        "reducers": "pca,autoencoder",
+        "drop": [],
+        "impute": False,
+        "separator": None,
+        "decimal": None,
+        "encoding": None,
+        "dates": "refuse",
+        "reducers": ["pca", "autoencoder"],
         "n_components": [2],
         "hidden_layer_sizes": [4],
         "max_iter": 1,
@@ -127,10 +181,21 @@ def test_the_table_is_printed_with_what_its_columns_mean(table, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "table: 40 rows, 4 columns, 2 classes"
     assert out[1].split() == ["n_components", "reducer", "R2", "linear", "kNN", "fit", "s", "rows/s"]
-    assert [line.split()[0] for line in out[2:4]] == ["2", "Autoencoder"]
-    assert (
-        out[5] == "R2: reconstruction; linear, kNN: accuracy of a linear model and of 5 nearest neighbours on the code"
-    )
+    assert [line.split()[0] for line in out[2:6]] == ["2", "Autoencoder", "4", "0"]
+    assert out[6:9] == [
+        "Means over the folds, on held-out rows. The best reducer of each size is marked.",
+        "R2: reconstruction; linear, kNN: accuracy of a linear model and of 5 nearest neighbours on the code",
+        "all columns: the same on the columns themselves; majority class: a guess",
+    ]
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_the_json_holds_what_all_columns_and_a_guess_get(tmp_path, table):
+    assert run(table, "--target", "bought", *QUICK) == 0
+    everything, guess = strict(tmp_path / "compare" / "compare.json")["baselines"]
+    assert (everything["reducer"], everything["n_components"]) == ("all columns", 4)
+    assert (guess["reducer"], guess["n_components"]) == ("majority class", 0)
+    assert 0.5 <= guess["linear"] == guess["knn"] < everything["linear"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -194,15 +259,52 @@ def test_every_estimator_is_a_reducer(tmp_path):
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ("pca", ["PCA"]),
-        ("autoencoder", ["PCA", "Autoencoder"]),
-        (" Autoencoder , PCA ", ["Autoencoder", "PCA"]),
-        ("pca,pca", ["PCA"]),
+        (["pca"], ["PCA"]),
+        (["autoencoder"], ["PCA", "Autoencoder"]),
+        ([" Autoencoder , PCA "], ["Autoencoder", "PCA"]),
+        (["Autoencoder", "pca"], ["Autoencoder", "PCA"]),
+        (["pca,pca", "PCA"], ["PCA"]),
+        (["skae.Autoencoder", "autoencoder", "sklearn.decomposition.PCA"], ["Autoencoder", "PCA"]),
+        (["sklearn.decomposition.FastICA", "reducers_of_mine.Plain"], ["PCA", "FastICA", "Plain"]),
+        (["reducers_of_mine.PCA", "pca"], ["reducers_of_mine.PCA", "PCA"]),
+        (
+            ["reducers_of_mine.FastICA", "sklearn.decomposition.FastICA"],
+            ["PCA", "FastICA", "sklearn.decomposition.FastICA"],
+        ),
     ],
 )
-def test_reducers_are_chosen_by_name(names, expected, table, tmp_path):
-    assert run(table, *QUICK, "--reducers", names) == 0
+def test_reducers_are_chosen_by_name(names, expected, table, tmp_path, mine):
+    assert run(table, *QUICK, "--reducers", *names) == 0
     assert [row["reducer"] for row in strict(tmp_path / "compare/compare.json")["rows"]] == expected
+
+
+def test_a_reducer_by_its_dotted_name_has_the_figures_of_compare(tmp_path):
+    assert run("iris", *QUICK, "--reducers", "sklearn.decomposition.FastICA") == 0
+    X, y = load_iris(return_X_y=True)
+    with pytest.warns(ConvergenceWarning):
+        expected = skae.compare(X, y, [FastICA(max_iter=1)], [2], cv=2)
+    for found, row in zip(strict(tmp_path / "compare/compare.json")["rows"], expected.rows, strict=True):
+        assert {k: found[k] for k in ("r2", "linear", "knn")} == {k: row[k] for k in ("r2", "linear", "knn")}
+
+
+def test_a_reducer_that_cannot_reconstruct_has_the_other_figures(tmp_path, mine, capsys):
+    assert run("iris", *QUICK, "--reducers", "reducers_of_mine.Plain", "sklearn.manifold.Isomap") == 0
+    _, *others = strict(tmp_path / "compare/compare.json")["rows"]
+    assert [row["r2"] for row in others] == [None, None]
+    assert all(0 < row["linear"] <= 1 for row in others)
+    assert "No R2, because it cannot reconstruct rows: Plain, Isomap" in capsys.readouterr().out.splitlines()
+
+
+def test_a_sparse_code_is_compared_and_drawn(tmp_path):
+    assert run("iris", *QUICK, "--reducers", "sklearn.preprocessing.KBinsDiscretizer") == 0
+    assert (tmp_path / "compare/compare.png").exists()
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_reducer_that_is_a_predictor_learns_from_the_target(tmp_path):
+    assert run("diabetes", *QUICK, "--reducers", "sklearn.cross_decomposition.PLSRegression") == 0
+    pca, pls = strict(tmp_path / "compare/compare.json")["rows"]
+    assert pls["linear"] > pca["linear"]
 
 
 def test_no_hidden_layers_may_be_asked_for(table, monkeypatch):
@@ -282,13 +384,216 @@ def test_the_picture_needs_no_display(table, monkeypatch):
     assert mpl.get_backend().lower() == "agg"
 
 
-def test_an_interruption_ends_quietly(table, capsys, monkeypatch):
-    def interrupt(*_, **__):
+def test_an_interrupt_writes_nothing(mine, tmp_path, capsys):
+    assert run("iris", *QUICK, "--reducers", "reducers_of_mine.Interrupted", "--output", "new/folder") == 130
+    captured = capsys.readouterr()
+    assert captured.err.endswith("\n\nskae compare: interrupted\n")
+    assert "R2" not in captured.out
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("where", ["_json", "_draw"])
+def test_an_interrupt_while_files_are_written_leaves_the_old_ones(where, tmp_path, monkeypatch):
+    assert run("iris", *QUICK) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "compare").iterdir()}
+    assert set(before) == {"compare.json", "compare.png"}
+
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skae.__main__.compare", interrupt)
-    assert run(table) == 130
-    assert capsys.readouterr().err == "\nskae compare: interrupted\n"
+    monkeypatch.setattr(f"skae.report.{where}", interrupt)
+    assert run("iris", *QUICK, "--seed", "7") == 130
+    assert {path.name: path.read_bytes() for path in (tmp_path / "compare").iterdir()} == before
+
+
+def test_ctrl_c_pressed_again_does_not_disturb_the_end(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("skae.__main__.time.monotonic", lambda: now[0])
+    pressed = Interrupts()
+    for time, raises in [(0.0, True), (0.5, False), (1.9, False), (5.0, True), (5.1, False)]:
+        now[0] = time
+        with pytest.raises(KeyboardInterrupt) if raises else nullcontext():
+            pressed(signal.SIGINT, None)
+
+
+SLOW = """
+import time
+
+def fit(self, X, y=None):
+    print("fitting", flush=True)
+    for _ in range(1000):
+        time.sleep(0.01)
+
+Plain.fit = fit
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_a_process(tmp_path):
+    (tmp_path / "slow.py").write_text(MINE + SLOW)
+    command = [sys.executable, "-m", "skae", "compare", "iris", "--reducers", "slow.Plain", "--n-components", "2"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert "fitting\n" in iter(process.stdout.readline, "")
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert without_bar(err) == ["skae compare: interrupted"]
+    assert not (tmp_path / "compare").exists()
+
+
+# -------------------------------------------------------------------- files and streams that fail
+
+
+@contextmanager
+def largest_file(n_bytes):
+    """A disk that is full, as far as a file can tell."""
+    resource = pytest.importorskip("resource")
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_old_files(tmp_path, capsys):
+    assert run("iris", *QUICK) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "compare").iterdir()}
+    capsys.readouterr()
+    with largest_file(100):
+        assert run("iris", *QUICK, "--seed", "7") == 1
+    line = without_bar(capsys.readouterr().err)[-1]
+    assert line == f"skae compare: Cannot write {os.path.join('compare', 'compare.json')!r}: File too large."  # noqa: PTH118
+    assert {path.name: path.read_bytes() for path in (tmp_path / "compare").iterdir()} == before
+
+
+def test_a_disk_that_is_full_for_the_picture_has_the_figures(tmp_path, capsys):
+    with largest_file(8000):
+        assert run("iris", *QUICK) == 1
+    line = without_bar(capsys.readouterr().err)[-1]
+    assert line == f"skae compare: Cannot write {os.path.join('compare', 'compare.png')!r}: File too large."  # noqa: PTH118
+    assert [path.name for path in (tmp_path / "compare").iterdir()] == ["compare.json"]
+    assert strict(tmp_path / "compare/compare.json")["rows"]
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_lose_the_figures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skae.report._draw", lambda *_: 1 / 0)
+    assert run("iris", *QUICK) == 1
+    name = os.path.join("compare", "compare.png")  # noqa: PTH118
+    assert without_bar(capsys.readouterr().err)[-1] == f"skae compare: {name!r} was not drawn: division by zero"
+    assert strict(tmp_path / "compare/compare.json")["rows"]
+
+
+@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, []),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, ["No space left on device."]),
+    ],
+)
+@pytest.mark.parametrize("method", ["write", "flush"])
+def test_an_output_that_is_lost_does_not_lose_the_files(method, error, status, said, tmp_path, monkeypatch, capsys):
+    class Lost(io.StringIO):
+        pass
+
+    def fail(*_):
+        raise error
+
+    setattr(Lost, method, fail)
+    monkeypatch.setattr(sys, "stdout", Lost())
+    assert run("iris", *QUICK) == status
+    expected = [f"skae compare: Cannot write to the standard output: {text}" for text in said]
+    assert without_bar(capsys.readouterr().err) == expected
+    assert strict(tmp_path / "compare/compare.json")["rows"]
+
+
+@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_may_be_closed(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, name, None)
+    assert run("iris", *QUICK) == 0
+    assert strict(tmp_path / "compare/compare.json")["rows"]
+    assert run("nowhere.csv") == 2
+    captured = capsys.readouterr()
+    assert (captured.out if name == "stdout" else captured.err) == ""
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_terminal_that_lacks_letters_gets_escapes(tmp_path, monkeypatch):
+    (tmp_path / "straße.csv").write_text("a,b\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(30)))
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert run("straße.csv", *QUICK) == 0
+    shown.seek(0)
+    assert shown.readline() == "stra\\xdfe: 30 rows, 2 columns, no target\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_a_reader_that_has_gone_does_not_lose_the_files(tmp_path):
+    command = f"{sys.executable} -m skae compare iris {' '.join(QUICK)} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stdout, without_bar(done.stderr)) == (
+        141,
+        "iris: 150 rows, 4 columns, 3 classes\n",
+        [],
+    )
+    assert {path.name for path in (tmp_path / "compare").iterdir()} == {"compare.json", "compare.png"}
+
+
+# -------------------------------------------------------------------- what is said of a table
+
+
+@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.parametrize(
+    ("scales", "standardize", "expected"),
+    [
+        ([1, 1, 1], [], None),
+        ([1, 30, 1], [], "1 of 3 columns ('b') has 99.8% of the variance"),
+        ([1e-170, 30e-170, 1e-170], [], "1 of 3 columns ('b') has 99.8% of the variance"),
+        ([1, 4, 1], [], None),  # 8/9
+        ([1, 30, 1], ["--standardize"], None),
+        ([30, *[1] * 18, 30], [], "2 of 20 columns ('a', 't') have 99.0% of the variance"),
+        ([30, 30, *[1] * 17, 30], [], None),
+        ([0, 0, 0], [], None),
+        ([0, 1, 0], [], "1 of 3 columns ('b') has 100.0% of the variance"),
+    ],
+)
+def test_few_columns_with_nearly_all_the_variance_get_a_hint(scales, standardize, expected, capsys):
+    signs = scipy.linalg.hadamard(32)[:, 1 : 1 + len(scales)]  # every column has mean 0 and variance 1
+    np.savetxt(
+        "t.csv", signs * scales, delimiter=",", header=",".join("abcdefghijklmnopqrst"[: len(scales)]), comments=""
+    )
+    assert run("t.csv", *QUICK, "--n-components", "1", *standardize) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "variance" in line]
+    end = ", so R2 hardly depends on the others: --standardize gives all columns the same weight."
+    assert lines == ([] if expected is None else [expected + end])
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_the_table_is_read_with_the_options_that_were_given(monkeypatch):
+    seen = []
+    monkeypatch.setattr("skae.__main__.load", lambda *given, **named: seen.append((given, named)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(
+            *["t.csv", "--target", "y", "--drop", "a", "--drop", "-1", "--impute", "--separator", ";"],
+            *["--decimal", ",", "--encoding", "latin-1", "--dates", "numbers"],
+        )
+    options = {"drop": ["a", "-1"], "impute": True, "separator": ";", "decimal": ",", "encoding": "latin-1"}
+    assert seen == [(("t.csv",), {"target": "y", **options, "dates": "numbers"})]
+
+
+def test_control_characters_of_names_are_not_printed(tmp_path, capsys):
+    rows = "".join(f"{i % 7},{i % 11},c{ESCAPE}[31m{i % 2}\n" for i in range(30))
+    (tmp_path / f"a{ESCAPE}[31m.csv").write_text(f"a{ESCAPE}[31m,b,y\n" + rows)
+    assert run(f"a{ESCAPE}[31m.csv", "--target", "y", *QUICK, "--output", f"out{ESCAPE}[31m") == 0  # and is drawn
+    captured = capsys.readouterr()
+    assert captured.out.startswith(r"a\x1b[31m: 30 rows, 2 columns, 2 classes")
+    assert run(f"none{ESCAPE}[31m.csv") == 2
+    assert ESCAPE not in captured.out + captured.err + capsys.readouterr().err
 
 
 # -------------------------------------------------------------------- mistakes
@@ -297,12 +602,14 @@ def test_an_interruption_ends_quietly(table, capsys, monkeypatch):
 def spoil(tmp_path):
     """Files with something wrong in them."""
     (tmp_path / "gaps.csv").write_text("a,b\n1,2\n3,\n5,\n7,8\n9,1\n")
-    (tmp_path / "free.csv").write_text("a,note\n" + "".join(f"{i},note {i}\n" for i in range(60)))
     (tmp_path / "few.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "broken.parquet").write_text("neither this nor that")
     (tmp_path / "broken.npz").write_text("neither this nor that")
     (tmp_path / "sheet.xlsx").write_text("")
+    (tmp_path / "constant.csv").write_text("a,b,y\n" + "".join(f"{i % 3},{i % 5},same\n" for i in range(30)))
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)")
+    (tmp_path / "taken/compare.json").mkdir(parents=True)
     np.savez(tmp_path / "uneven.npz", X=np.eye(6), y=np.arange(5))
 
 
@@ -310,37 +617,61 @@ MISTAKES = [
     (["nowhere.csv"], "There is no file 'nowhere.csv', and no bundled data set of that name: breast_cancer"),
     (["."], "There is no file '.'"),
     (["sheet.xlsx"], "Cannot read 'sheet.xlsx': its ending is none of .csv"),
-    (["empty.csv"], "Cannot read 'empty.csv' as a table: No columns to parse from file"),
+    (["empty.csv"], "'empty.csv'"),
     (["broken.parquet"], "Cannot read 'broken.parquet' as a table: "),
     (["broken.npz"], "Cannot read 'broken.npz' as arrays of numbers: "),
-    (["uneven.npz"], "y has 5 rows, but X has 6."),
+    (["uneven.npz"], "has 5 rows"),
     (["few.csv"], "Found array with 3 sample(s)"),
     (["table.csv", "--target", "price"], "There is no column 'price' in 'table', which has a, b, colour, bought."),
     (["iris", "--target", "0"], "The bundled set 'iris' has its own target: leave --target out."),
-    (["free.csv"], "Column 'note' can be read neither as numbers nor as categories (60 different texts in 60 rows"),
-    (["gaps.csv"], "Column 'b' has 2 missing values: impute or drop them."),
-    (["gaps.csv", "--target", "b"], "Column 'b' has 2 missing values: impute or drop them."),
+    (["gaps.csv"], "Column 'b' has missing values"),
+    (["gaps.csv", "--target", "b"], "Column 'b' has missing values"),
+    (["gaps.csv", "--drop", "c"], "There is no column 'c' in 'gaps', which has a, b."),
+    (["gaps.csv", "--encoding", "morse"], "There is no encoding 'morse'"),
     (
         ["iris", "--n-components", "5"],
         "n_components=5 is not a whole number from 1 to 4, the smaller of the numbers of columns and",
     ),
     (["iris", "--n-components", "0"], "n_components=0 is not a whole number from 1 to 4"),
     (["iris", "--reducers", "pca,umap"], "There is no reducer 'umap': choose from pca, autoencoder, "),
+    (["iris", "--reducers", "no_package.UMAP"], "'no_package.UMAP' cannot be imported: No module named 'no_package'."),
+    (["iris", "--reducers", "sklearn.decomposition.No"], "module 'sklearn.decomposition' has no attribute 'No'."),
+    (["iris", "--reducers", "..PCA"], "The reducer '..PCA' cannot be imported: "),
+    (["iris", "--reducers", "os.getcwd"], "'os.getcwd' is not a transformer: it is not a class."),
+    (
+        ["iris", "--reducers", "sklearn.manifold.TSNE"],
+        "'sklearn.manifold.TSNE' is not a transformer: it has no transform.",
+    ),
+    (["iris", "--reducers", "sklearn.decomposition.SparseCoder"], "cannot be made without arguments: "),
+    (["iris", "--reducers", "pca", "table.csv"], "--reducers takes every name behind it: write 'table.csv' before it."),
+    (["iris", "--reducers", "pca", "wine"], "--reducers takes every name behind it: write 'wine' before it."),
+    (["iris", "--reducers", "exits.PCA"], "The reducer 'exits.PCA' cannot be imported: 3."),
+    (["iris", "--reducers", "reducers_of_mine.Failing"], "Failing with n_components=2 failed in fold 1 of 2: no luck"),
+    (
+        ["table.csv", "--reducers", "semisupervised"],
+        "it learns from a target, and there is none: pass one.",
+    ),
+    (["constant.csv", "--target", "y"], "y is 'same' in every row, so there is nothing to predict from X."),
     (["iris", "--reducers", ""], "--reducers is empty: choose from pca, autoencoder, "),
     (["iris", "--reducers", " , "], "--reducers is empty: choose from pca, autoencoder, "),
-    (["iris", "--cv", "1"], "k-fold cross-validation requires at least one train/test split"),
-    (["iris", "--cv", "151"], "Cannot have number of splits n_splits=151 greater than the number of samples"),
+    (["iris", "--cv", "1"], "cv=1 is not a number of folds from 2 to 150, the number of rows."),
+    (["iris", "--cv", "151"], "cv=151 is not a number of folds from 2 to 150"),
     (["iris", "--output", "table.csv"], "Cannot write to 'table.csv': File exists."),
     (["iris", "--output", "table.csv/below"], "Cannot write to 'table.csv/below': Not a directory."),
     (["iris", "--device", "gpu"], "device='gpu' is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
-    (["iris", "--hidden-layer-sizes", "0"], "hidden_layer_sizes"),
-    (["iris", "--max-iter", "0"], "The 'max_iter' parameter of Autoencoder must be"),
-    (["iris", "--seed", "-1"], "Seed must be between 0 and"),
+    (["iris", "--output", "taken"], f"Cannot write to {os.path.join('taken', 'compare.json')!r}: Is a directory."),  # noqa: PTH118
+    (["iris", "--output", "a\0b"], r"Cannot write to 'a\x00b': embedded null byte."),
+    (["iris", "--output", "x" * 300], "File name too long."),
+    (["iris", "--hidden-layer-sizes", "4", "0"], "--hidden-layer-sizes takes whole numbers from 1 to 1000000."),
+    (["iris", "--max-iter", "0"], "--max-iter takes whole numbers from 1 to 1000000000."),
+    (["iris", "--max-iter", "9" * 4000], "--max-iter takes whole numbers from 1 to 1000000000."),
+    (["iris", "--seed", "-1"], "--seed takes whole numbers from 0 to 4294967295."),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES)
-def test_a_mistake_gets_one_line_and_exit_status_2(arguments, sentence, table, tmp_path, capsys):
+@pytest.mark.usefixtures("mine", "table")
+def test_a_mistake_gets_one_line_and_exit_status_2(arguments, sentence, tmp_path, capsys):
     spoil(tmp_path)
     quick = [] if "--n-components" in arguments else ["--n-components", "2"]
     assert run(*arguments, *(["--cv", "2"] if "--cv" not in arguments else []), *quick) == 2
@@ -350,7 +681,7 @@ def test_a_mistake_gets_one_line_and_exit_status_2(arguments, sentence, table, t
     assert sentence in line
     assert captured.err.endswith(line + "\n")
     assert "Traceback" not in captured.err + captured.out
-    assert not (tmp_path / "compare" / "compare.json").exists()
+    assert not (tmp_path / "compare").exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_computed(table, monkeypatch, capsys):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-__all__ = ["new_axes", "pyplot"]
+__all__ = ["literal", "new_axes", "pyplot"]
 
 
 def pyplot() -> Any:
@@ -20,3 +21,20 @@ def new_axes(width: float = 6.4, height: float = 4.8) -> Any:
     """Axes of a new figure, sized in inches, with room for labels and legends."""
     _, ax = pyplot().subplots(figsize=(width, height), layout="constrained")
     return ax
+
+
+def literal(text: object, longest: int | None = None) -> str:
+    """Text that matplotlib draws as it is, without mathematics, hidden labels and control characters.
+
+    Parameters
+    ----------
+    text : object
+        A name of the user's. Text that this function has returned is returned unchanged.
+    longest : int, default=None
+        Largest number of characters. Of a longer text the middle is left out.
+    """
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+    if longest is not None and len(shown) > longest:
+        shown = f"{shown[: longest // 2]}\N{HORIZONTAL ELLIPSIS}{shown[len(shown) - (longest - 1) // 2 :]}"
+    shown = re.sub(r"(?<!\\)\$", r"\$", shown)
+    return f" {shown}" if shown.startswith("_") else shown  # legends leave out what starts with an underscore

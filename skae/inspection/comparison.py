@@ -9,8 +9,9 @@ import numpy as np
 from typing_extensions import Self
 
 from ..metrics import reconstruct
-from ._matplotlib import pyplot
+from ._matplotlib import literal, pyplot
 from ._pictures import ImageShape, picture_shape
+from ._rows import as_array
 from ._target import MAX_CLASSES
 from .latent_space import LatentSpaceDisplay
 from .reconstruction import ReconstructionDisplay
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparisonDisplay"]
 
+LONGEST = 24
+"""Characters of a name in the figure."""
+BESIDE = 4
+"""Largest number of codes beside each other."""
+SLANTED: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+"""Style of names that are too long to stand beside each other."""
+STYLES = ("--", ":")
+"""Lines of the scores of all columns, and of a guess."""
 CURVES = {"r2": "Held-out reconstruction R2", "linear": "Linear model on the code", "knn": "Neighbours on the code"}
 
 
@@ -41,6 +50,9 @@ class ComparisonDisplay:
         Height and width of a picture.
     title : str, default=None
         Title of the figure.
+    baselines : dict of str to dict of str to float, default=None
+        For each score, the values to judge it by, such as those of all columns and of a guess. They are drawn as
+        horizontal lines.
 
     Attributes
     ----------
@@ -69,6 +81,7 @@ class ComparisonDisplay:
         pictures: dict[str, np.ndarray] | None = None,
         image_shape: tuple[int, ...] | None = None,
         title: str | None = None,
+        baselines: dict[str, dict[str, float]] | None = None,
     ) -> None:
         self.scores = scores
         self.codes = codes
@@ -76,6 +89,7 @@ class ComparisonDisplay:
         self.pictures = pictures
         self.image_shape = image_shape
         self.title = title
+        self.baselines = baselines
 
     @classmethod
     def from_comparison(
@@ -102,12 +116,13 @@ class ComparisonDisplay:
         shape = picture_shape(image_shape, comparison.X_test.shape[1])
         y = comparison.y_test
         return cls(
-            scores={name: found for name in CURVES if (found := _scores(comparison, name))},
+            scores={name: curves for name in CURVES if (curves := _scores(comparison, name))},
             codes=_codes(comparison),
             y=y if _is_drawable(y) else None,
             pictures=None if shape is None else _pictures(comparison, n_pictures),
             image_shape=shape,
             title=title,
+            baselines={name: levels for name in CURVES if (levels := _baselines(comparison, name))},
         ).plot()
 
     def plot(self) -> Self:
@@ -118,16 +133,18 @@ class ComparisonDisplay:
         self : ComparisonDisplay
             This display.
         """
-        heights = [3.0, 3.4] + ([0.45 * len(self.pictures) + 0.6] if self.pictures else [])
+        n_lines = -(-len(self.codes) // BESIDE)
+        heights = [self._height(), 3.4 * n_lines] + ([0.45 * len(self.pictures) + 0.6] if self.pictures else [])
         figure = pyplot().figure(figsize=(11, sum(heights)), layout="constrained")
         parts = figure.subfigures(len(heights), 1, height_ratios=heights)
         self.axes_: dict[str, Any] = {}
         self._draw_scores(parts[0])
-        self._draw_codes(parts[1])
+        self._draw_codes(parts[1].subplots(n_lines, min(BESIDE, len(self.codes)), squeeze=False).ravel())
         if self.pictures:
             self.axes_["pictures"] = parts[2].subplots()
-            ReconstructionDisplay(rows=self.pictures, image_shape=self.image_shape).plot(self.axes_["pictures"])
-        figure.suptitle(self.title)
+            rows = dict(zip(_short(list(self.pictures)), self.pictures.values(), strict=True))
+            ReconstructionDisplay(rows=rows, image_shape=self.image_shape).plot(self.axes_["pictures"])
+        figure.suptitle(None if self.title is None else literal(self.title, 3 * LONGEST))
         self.figure_: Figure = figure
         return self
 
@@ -140,36 +157,76 @@ class ComparisonDisplay:
         for ax, (name, curves) in zip(axes, self.scores.items(), strict=True):
             sizes = np.unique(np.concatenate([points[:, 0] for points in curves.values()]))
             (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
+            levels = (self.baselines or {}).get(name, {})
+            for (label, level), style in zip(levels.items(), STYLES, strict=False):
+                ax.axhline(level, color="0.4", linestyle=style, label=literal(label, LONGEST))
             ax.set_title(CURVES[name])
             self.axes_[name] = ax
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
-    def _draw_codes(self, figure: SubFigure) -> None:
-        axes = np.atleast_1d(figure.subplots(1, len(self.codes)))
-        for ax, (reducer, codes) in zip(axes, self.codes.items(), strict=True):
-            display = LatentSpaceDisplay(codes=codes, y=self.y).plot(ax)
+    def _height(self) -> float:
+        """Height of the scores in inches, with room for the legend of many reducers or for long names below bars."""
+        names = [literal(name, LONGEST) for name in next(iter(self.scores.values()), {})]
+        return max(3.0, 0.22 * len(names) + 1.4) + 0.06 * (max(map(len, names)) if _is_crowded(names) else 0)
+
+    def _draw_codes(self, axes: np.ndarray) -> None:
+        y = None if self.y is None else _labels(self.y)
+        for ax, (reducer, codes) in zip(axes, self.codes.items(), strict=False):
+            display = LatentSpaceDisplay(codes=codes, y=y).plot(ax)
             legend = ax.get_legend()
-            if legend is not None and ax is not axes[-1]:
+            if legend is not None and len(self.axes_) < len(self.scores) + len(self.codes) - 1:
                 legend.remove()
-            ax.set(title=f"Held-out codes: {reducer}")
+            name = literal(reducer, LONGEST)
+            ax.set_title(f"Held-out codes:\n{name}" if len(name) > LONGEST // 2 else f"Held-out codes: {name}")
             self.axes_[f"codes {reducer}"] = display.ax_
+        for ax in axes[len(self.codes) :]:
+            ax.remove()
 
 
 def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", label=reducer, color=colors[reducer])
+        ax.plot(*points.T, "o-", label=literal(reducer, LONGEST), color=colors[reducer])
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
     ax.grid(alpha=0.3)
-    ax.legend()
 
 
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
-    for reducer, points in curves.items():
-        ax.bar_label(ax.bar(reducer, points[0, 1], color=colors[reducer]), fmt="%.3f")
+    names = [literal(reducer, LONGEST) for reducer in curves]
+    for i, (reducer, points) in enumerate(curves.items()):
+        bar = ax.bar(i, points[0, 1], color=colors[reducer])
+        ax.bar_label(bar, fmt="%.3f", rotation=90 if len(names) > BESIDE else 0, padding=2)
+    ax.set_xticks(range(len(names)), names, **(SLANTED if _is_crowded(names) else {}))
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
     ax.margins(y=0.15)
+
+
+def _is_crowded(names: list[str]) -> bool:
+    """Whether names below bars would touch each other."""
+    return sum(map(len, names)) > LONGEST
+
+
+def _short(names: list[Any]) -> list[str]:
+    """The names as they can be drawn. They are numbered if they would otherwise be the same."""
+    short = [literal(name, LONGEST) for name in names]
+    if len(set(short)) < len(short):
+        short = [literal(f"{i}: {name}", LONGEST) for i, name in enumerate(names)]
+    return short
+
+
+def _labels(y: np.ndarray) -> np.ndarray:
+    """The targets as they can be drawn."""
+    if y.dtype.kind in "fiub":
+        return y
+    classes, index = np.unique(y, return_inverse=True)
+    return np.array(_short(classes.tolist()))[index]
+
+
+def _baselines(comparison: Any, name: str) -> dict[str, float]:
+    return {row["reducer"]: row[name] for row in comparison.baselines if row[name] is not None}
 
 
 def _scores(comparison: Any, name: str) -> dict[str, np.ndarray]:
@@ -185,7 +242,7 @@ def _codes(comparison: Any) -> dict[str, np.ndarray]:
     sizes = sorted({k for _, k in comparison.estimators})
     size = next((k for k in sizes if k >= 2), sizes[-1])
     models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
-    codes = {reducer: np.asarray(model.transform(comparison.X_test)) for reducer, model in models.items()}
+    codes = {reducer: as_array(model.transform(comparison.X_test)) for reducer, model in models.items()}
     return {reducer: code[:, :2] for reducer, code in codes.items()}
 
 

@@ -5,8 +5,9 @@ import importlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 from sklearn.datasets import load_iris, load_linnerud
-from sklearn.decomposition import KernelPCA
+from sklearn.decomposition import PCA, KernelPCA
 
 from skae import Autoencoder, compare
 from skae.inspection import ComparisonDisplay
@@ -18,7 +19,7 @@ TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("skae.comparison"), "TIMED", 0.0)
+        patch.setattr(importlib.import_module("skae.evaluation"), "TIMED", 0.0)
         yield
 
 
@@ -100,7 +101,7 @@ def test_there_are_axes_for_each_score_and_each_code(comparison):
 def test_curves_go_over_the_sizes(comparison):
     display = ComparisonDisplay.from_comparison(comparison)
     for name in ("r2", "linear", "knn"):
-        lines = display.axes_[name].get_lines()
+        lines = display.axes_[name].get_lines()[: len(display.scores[name])]
         assert {line.get_label() for line in lines} == set(display.scores[name])
         for line in lines:
             np.testing.assert_array_equal(line.get_xydata(), display.scores[name][line.get_label()])
@@ -113,9 +114,9 @@ def test_a_reducer_has_one_colour_everywhere(sizes):
     display = ComparisonDisplay.from_comparison(comparison)
     for name, curves in display.scores.items():
         ax = display.axes_[name]
-        drawn = [line.get_color() for line in ax.get_lines()] or [bar.get_facecolor() for bar in ax.patches]
+        drawn = [bar.get_facecolor() for bar in ax.patches] or [line.get_color() for line in ax.get_lines()]
         expected = {"PCA": "C0", "kernel": "C1", "tiny": "C2"}
-        assert [to_rgba(color) for color in drawn] == [to_rgba(expected[reducer]) for reducer in curves]
+        assert [to_rgba(color) for color in drawn[: len(curves)]] == [to_rgba(expected[reducer]) for reducer in curves]
 
 
 def test_one_size_is_drawn_as_bars_with_their_values():
@@ -123,7 +124,7 @@ def test_one_size_is_drawn_as_bars_with_their_values():
     display = ComparisonDisplay.from_comparison(comparison)
     ax = display.axes_["knn"]
     values = [row["knn"] for row in comparison.rows]
-    assert not ax.get_lines()
+    assert [line.get_label() for line in ax.get_lines()] == ["all columns", "majority class"]
     assert [bar.get_height() for bar in ax.patches] == values
     assert [text.get_text() for text in ax.texts] == [f"{value:.3f}" for value in values]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["PCA", "Autoencoder"]
@@ -142,6 +143,60 @@ def test_only_the_last_codes_have_a_legend(comparison):
 def test_a_title_stands_above(title, comparison):
     display = ComparisonDisplay.from_comparison(comparison, title=title)
     assert display.figure_.get_suptitle() == (title or "")
+
+
+def test_the_scores_of_all_columns_and_of_a_guess_are_lines_across(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    everything, guess = comparison.baselines
+    assert list(display.baselines) == ["linear", "knn"]
+    for name in ("linear", "knn"):
+        levels = {"all columns": everything[name], "majority class": guess[name]}
+        assert display.baselines[name] == levels
+        lines = display.axes_[name].get_lines()[-2:]
+        assert {line.get_label(): set(line.get_ydata()) for line in lines} == {k: {v} for k, v in levels.items()}
+    assert [text.get_text() for text in display.axes_["knn"].get_legend().get_texts()] == [
+        "PCA", "kernel", "tiny", "all columns", "majority class",
+    ]  # fmt: skip
+    assert display.axes_["linear"].get_legend() is None
+
+
+def legible(figure):
+    """All text of a figure, as matplotlib draws it: None where it would be mathematics."""
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    read = [text._preprocess_math(text.get_text()) for text in texts]
+    return [None if is_math else shown for shown, is_math in read]
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 2]])
+def test_names_are_drawn_as_they_are(sizes, digits):
+    reducers = {"$a$": PCA(), r"\$x_$y$": PCA(), "_hidden": PCA(), "line\nend\x1b[31m": PCA()}
+    rows, classes = digits[:60], np.array([r"$\frac$", "$1", "_b", "\udcff"])[np.arange(60) % 4]
+    display = ComparisonDisplay.from_comparison(
+        compare(rows, classes, reducers, sizes, cv=2), title="cost in $ or in $_$", image_shape=(8, 8)
+    )
+    drawn = legible(display.figure_)
+    assert None not in drawn
+    expected = {"$a$", "$x_$y$", " _hidden", r"line\nend\x1b[31m", "cost in $ or in $_$", "$a$, 2"}
+    assert expected | {r"$\frac$", "$1", " _b", r"\udcff"} <= {text.replace("\n", " ") for text in drawn}
+    assert "Held-out codes: $a$" in drawn
+
+
+def test_long_names_leave_room_for_the_axes():
+    reducers = {letter * 200: PCA() for letter in "ab"}
+    classes = np.array([f"{'x' * 100}{i}{'y' * 100}" for i in range(3)])[Y]
+    display = ComparisonDisplay.from_comparison(compare(X, classes, reducers, [2], cv=2), title="t" * 500)
+    display.figure_.canvas.draw()  # a warning of matplotlib would say that there is no room
+    labels = [text.get_text() for text in display.axes_["codes " + "b" * 200].get_legend().get_texts()]
+    assert len(set(labels)) == 3
+    assert all(len(label) <= 24 for label in labels)
+
+
+def test_many_reducers_are_drawn_in_several_lines():
+    codes = {f"Reducer {i}": np.eye(2) for i in range(9)}
+    display = ComparisonDisplay(scores={}, codes=codes, y=np.arange(2)).plot()
+    axes = [display.axes_[f"codes Reducer {i}"] for i in range(9)]
+    assert [ax.get_subplotspec().rowspan.start for ax in axes] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
+    assert [i for i, ax in enumerate(axes) if ax.get_legend() is not None] == [8]
 
 
 # -------------------------------------------------------------------- pictures

@@ -1,0 +1,171 @@
+"""One reducer in one fold: every figure of its row in the table of compare(), and those of doing without a reducer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+
+from .metrics import r2_against, reconstruct
+
+__all__ = ["Fold", "evaluate", "evaluate_baselines"]
+
+TIMED = 0.05
+"""Duration of the timing of transform, in seconds."""
+
+
+@dataclass
+class Fold:
+    """Training rows and held-out rows.
+
+    Attributes
+    ----------
+    X_train : ndarray of shape (n_train, n_features)
+    y_train : ndarray of shape (n_train,) or (n_train, n_targets), or None
+    X_test : ndarray of shape (n_test, n_features)
+    y_test : ndarray of shape (n_test,) or (n_test, n_targets), or None
+    classes : bool
+        Whether the targets are classes. Scores are then accuracies, and otherwise R2.
+    """
+
+    X_train: np.ndarray
+    y_train: np.ndarray | None
+    X_test: np.ndarray
+    y_test: np.ndarray | None
+    classes: bool = False
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a target, and a score of its prediction. R2 of one row is not defined."""
+        return self.y_test is not None and (self.classes or len(self.y_test) > 1)
+
+
+def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
+    """Fit a reducer to the training rows, and measure its reconstruction, its code and its speed.
+
+    Parameters
+    ----------
+    model : transformer
+        It is fitted.
+    fold : Fold
+
+    Returns
+    -------
+    row : dict
+        With the keys "r2", "linear", "knn", "fit_seconds" and "rows_per_second". A value is None if the model cannot
+        reconstruct, or if the fold has no score.
+    """
+    supervised = _learns_from_target(model)
+    if supervised and fold.y_train is None:
+        raise ValueError("it learns from a target, and there is none: pass one.")
+    start = time.perf_counter()
+    model.fit(fold.X_train, fold.y_train if supervised else None)
+    fit_seconds = time.perf_counter() - start
+    return {
+        "r2": _r2(model, fold),
+        **_downstream(_encoded(model, fold.X_train), _encoded(model, fold.X_test), fold),
+        "fit_seconds": fit_seconds,
+        "rows_per_second": _rows_per_second(model, fold.X_test),
+    }
+
+
+def evaluate_baselines(fold: Fold) -> list[dict[str, Any]]:
+    """Rows of the table for the same models on X itself, and for a guess that looks at y alone."""
+    guess = _guess_score(fold)
+    none = {"r2": None, "fit_seconds": None, "rows_per_second": None}
+    return [
+        {
+            "reducer": "all columns",
+            "n_components": fold.X_train.shape[1],
+            **none,
+            **_downstream(fold.X_train, fold.X_test, fold),
+        },
+        {
+            "reducer": "majority class" if fold.classes else "mean of the target",
+            "n_components": 0,
+            **none,
+            "linear": guess,
+            "knn": guess,
+        },
+    ]
+
+
+def _learns_from_target(model: Any) -> bool:
+    """Whether a reducer needs y. PLSRegression says that it does not."""
+    if not hasattr(model, "__sklearn_tags__"):
+        return False
+    return get_tags(model).target_tags.required or is_classifier(model) or is_regressor(model)
+
+
+def _encoded(model: Any, X: np.ndarray) -> np.ndarray:
+    H = model.transform(X)
+    H = H.toarray() if sparse.issparse(H) else np.asarray(H)
+    if H.ndim != 2 or len(H) != len(X):
+        raise ValueError(f"its code has shape {H.shape}, but X has {len(X)} rows.")
+    if not np.isfinite(H).all():
+        raise ValueError("its code has NaN or infinite values.")
+    return H
+
+
+def _r2(model: Any, fold: Fold) -> float | None:
+    """R2 of the held-out reconstruction, or None if the model cannot reconstruct."""
+    if not hasattr(model, "inverse_transform"):
+        return None
+    try:
+        X_hat = reconstruct(model, fold.X_test)
+    except NotFittedError:  # KernelPCA has the method, but can use it only with fit_inverse_transform=True
+        return None
+    except ValueError as error:
+        raise ValueError(f"its reconstruction: {error}") from error
+    r2 = r2_against(fold.X_test, X_hat, fold.X_train.mean(axis=0, dtype=float))
+    if not np.isfinite(r2):
+        raise ValueError("its squared error is too large to be computed: rescale X.")
+    return r2
+
+
+def _downstream(H_train: np.ndarray, H_test: np.ndarray, fold: Fold) -> dict[str, float | None]:
+    """Held-out scores of a linear model on the standardised code, and of 5 nearest neighbours on the code."""
+    if not fold.is_scored:
+        return {"linear": None, "knn": None}
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    k = min(5, len(H_train))
+    if fold.classes:
+        several = len(np.unique(np.asarray(fold.y_train))) > 1
+        models = [LogisticRegression(max_iter=1000) if several else DummyClassifier(), KNeighborsClassifier(k)]
+    else:
+        models = [Ridge(), KNeighborsRegressor(k)]
+    models[0] = make_pipeline(StandardScaler(), models[0])
+    linear, knn = (float(m.fit(H_train, fold.y_train).score(H_test, fold.y_test)) for m in models)
+    return {"linear": linear, "knn": knn}
+
+
+def _guess_score(fold: Fold) -> float | None:
+    """Held-out score of the most frequent class, or of the mean, of the training rows."""
+    if not fold.is_scored:
+        return None
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    guess = DummyClassifier(strategy="most_frequent") if fold.classes else DummyRegressor()
+    return float(guess.fit(fold.X_train, fold.y_train).score(fold.X_test, fold.y_test))
+
+
+def _rows_per_second(model: Any, X: np.ndarray) -> float:
+    """Number of rows that transform encodes per second, in the fastest of several calls."""
+    best, start, now = np.inf, time.perf_counter(), -np.inf
+    while now - start < TIMED:
+        before = time.perf_counter()
+        model.transform(X)
+        now = time.perf_counter()
+        best = min(best, now - before)
+    return len(X) / best

@@ -1,0 +1,170 @@
+"""The command line of ``python -m skae``: its options, and the reducers that they name."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import autoencoders, boltzmann, compose
+from ._version import __version__
+from .tables import BUNDLED
+
+__all__ = ["check", "parser", "reducers", "table_options"]
+
+LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6)}
+"""Smallest and largest value of an option."""
+NEEDED = ("fit", "transform", "get_params", "set_params")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Define the command line."""
+    top = argparse.ArgumentParser(prog="python -m skae", description="Compare autoencoders with PCA.")
+    top.add_argument("--version", action="version", version=f"skae {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    compare = commands.add_parser("compare", help="cross-validate PCA and autoencoders on a table")
+    _add_table(compare)
+    _add_reducers(compare)
+    _add_evaluation(compare)
+    return top
+
+
+def _add_table(compare: argparse.ArgumentParser) -> None:
+    add = compare.add_argument_group("the table").add_argument
+    compare.add_argument(
+        "data", nargs="?", default="digits", metavar="DATA", help=f"{', '.join(BUNDLED)}, or a file (default: digits)"
+    )
+    add("--target", metavar="COLUMN", help="name or number of the column to predict")
+    add(
+        "--drop",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="name or number of a column to leave out; may be repeated",
+    )
+    add("--impute", action="store_true", help="fill missing values")
+    add("--separator", metavar="MARK", help="character between the columns, such as ';' (default: found in the file)")
+    add("--decimal", metavar="MARK", help="decimal mark, '.' or ',' (default: found in the file)")
+    add("--encoding", metavar="NAME", help="encoding of the file, such as latin-1 (default: UTF-8)")
+    add("--dates", choices=("refuse", "numbers"), default="refuse", help="what to do with dates (default: refuse)")
+    add(
+        "--standardize",
+        action="store_true",
+        help="centre the columns and divide them by their standard deviation first",
+    )
+
+
+def _add_reducers(compare: argparse.ArgumentParser) -> None:
+    add = compare.add_argument_group("the reducers").add_argument
+    add(
+        "--reducers",
+        nargs="+",
+        default=["pca", "autoencoder"],
+        metavar="NAME",
+        help="reducers to compare: names of this package, or dotted names of classes that can be imported, such as "
+        "sklearn.decomposition.FastICA (default: pca autoencoder)",
+    )
+    add(
+        "--n-components",
+        nargs="+",
+        type=int,
+        metavar="K",
+        help="numbers of components (default: 2 8 16, as far as DATA allows)",
+    )
+    add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="widths of the encoders' hidden layers")
+    add("--max-iter", type=int, metavar="N", help="maximum number of epochs")
+    add("--device", default="auto", help="device of the computation: auto, cpu, cuda or mps (default: auto)")
+
+
+def _add_evaluation(compare: argparse.ArgumentParser) -> None:
+    add = compare.add_argument_group("the comparison").add_argument
+    add("--cv", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    add("--seed", type=int, default=0, help="seed of the folds and the models (default: 0)")
+    add("--output", type=Path, default=Path("compare"), metavar="DIR", help="folder for the results (default: compare)")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse numbers that no estimator could take."""
+    for name, (low, high) in LIMITS.items():
+        given = getattr(options, name)
+        values = given if isinstance(given, list) else [] if given is None else [given]
+        if not all(low <= value <= high for value in values):
+            raise ValueError(f"--{name.replace('_', '-')} takes whole numbers from {low} to {high}.")
+
+
+def table_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that say how the table is read."""
+    names = ("target", "drop", "impute", "separator", "decimal", "encoding", "dates")
+    return {name: getattr(options, name) for name in names}
+
+
+def reducers(options: argparse.Namespace) -> dict[str, Any]:
+    """The estimators that are named on the command line, by the names of their classes.
+
+    Raises
+    ------
+    ValueError
+        If there is no such reducer, or if it is not a transformer.
+    """
+    from sklearn.decomposition import PCA
+
+    families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
+    known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in families}}
+    known |= {"stacked": compose.StackedAutoencoder}
+    asked = [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
+    if not asked:
+        raise ValueError(f"--reducers is empty: choose from {', '.join(known)}.")
+    found: dict[str, Any] = {}
+    for name in asked:
+        cls = known.get(name.lower()) or _imported(name, known)
+        taken = cls.__name__ in found or (cls.__name__ == "PCA" and cls is not PCA)
+        if not any(type(reducer) is cls for reducer in found.values()):
+            found[name if taken else cls.__name__] = _configured(_made(cls, name), options)
+    return found
+
+
+def _short_name(name: str) -> str:
+    """Name of an estimator on the command line, such as "sparse" for SparseAutoencoder."""
+    return name.removesuffix("Autoencoder").lower() or "autoencoder"
+
+
+def _imported(name: str, known: Sequence[str] | dict[str, Any]) -> Any:
+    """The class with a dotted name, such as sklearn.decomposition.FastICA."""
+    if Path(name).is_file() or name in BUNDLED:
+        raise ValueError(f"--reducers takes every name behind it: write {name!r} before it.")
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        raise ValueError(
+            f"There is no reducer {name!r}: choose from {', '.join(known)}, or give the dotted name of a class, such "
+            "as sklearn.decomposition.FastICA."
+        )
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # a script may end the process
+        raise ValueError(f"The reducer {name!r} cannot be imported: {error}.") from None
+    missing = [method for method in NEEDED if not hasattr(cls, method)]
+    if not isinstance(cls, type) or missing:
+        why = f"it has no {missing[0]}" if isinstance(cls, type) else "it is not a class"
+        raise ValueError(f"{name!r} is not a transformer: {why}.")
+    return cls
+
+
+def _made(cls: Any, name: str) -> Any:
+    try:
+        return cls()
+    except Exception as error:
+        raise ValueError(f"The reducer {name!r} cannot be made without arguments: {error}.") from None
+
+
+def _configured(estimator: Any, options: argparse.Namespace) -> Any:
+    """The estimator with the command line's options set, as far as they are its parameters."""
+    hidden = options.hidden_layer_sizes
+    asked = {
+        "device": options.device,
+        "hidden_layer_sizes": None if hidden is None else tuple(hidden),
+        "max_iter": options.max_iter,
+    }
+    known = estimator.get_params()
+    return estimator.set_params(**{k: v for k, v in asked.items() if k in known and v is not None})

@@ -1,0 +1,161 @@
+"""What ``python -m skae compare`` says about a table and a comparison, and the files that it writes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+
+from ._version import __version__
+from .comparison import Comparison, is_classes
+from .tables import Dataset, printable
+
+__all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "write"]
+
+FILES = ("compare.json", "compare.png")
+ALMOST_ALL = 0.95
+"""A few columns with at least this share of the variance get a hint."""
+
+
+class NotWrittenError(Exception):
+    """A result could not be written."""
+
+
+def describe(data: Dataset) -> str:
+    """Describe a table in one line."""
+    return f"{printable(data.name)}: {data.X.shape[0]} rows, {data.X.shape[1]} columns, {_describe_target(data)}"
+
+
+def _describe_target(data: Dataset) -> str:
+    if data.y is None:
+        return "no target"
+    if is_classes(data.y):
+        return f"{len(np.unique(data.y))} classes"
+    return "a target of real numbers" if data.y.ndim == 1 else f"{data.y.shape[1]} targets of real numbers"
+
+
+def scale_hint(data: Dataset) -> str | None:
+    """Advice to standardize, if one column in ten, or a single one, has almost all of the variance."""
+    n_columns = data.X.shape[1]
+    largest = np.abs(data.X).max(axis=0)
+    if data.image_shape is not None or n_columns < 2 or not largest.any():
+        return None
+    variance = (data.X / largest.max()).var(axis=0)
+    order = np.argsort(-variance, kind="stable")
+    share = np.cumsum(variance[order]) / (variance.sum() or 1.0)
+    n_large = int(np.argmax(share >= ALMOST_ALL)) + 1
+    if share[-1] < ALMOST_ALL or n_large > max(1, n_columns // 10):
+        return None
+    names = ", ".join(f"'{printable(data.feature_names[i])}'" for i in order[: min(n_large, 3)])
+    names += f" and {n_large - 3} more" if n_large > 3 else ""
+    have = "has" if n_large == 1 else "have"
+    return (
+        f"{n_large} of {n_columns} columns ({names}) {have} {share[n_large - 1]:.1%} of the variance, so R2 hardly "
+        "depends on the others: --standardize gives all columns the same weight."
+    )
+
+
+def legend(result: Comparison, data: Dataset) -> str:
+    """Explain the rows and columns of the table."""
+    lines = ["Means over the folds, on held-out rows. The best reducer of each size is marked.", "R2: reconstruction"]
+    if data.y is not None:
+        unit = "accuracy" if is_classes(data.y) else "R2"
+        lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
+        lines.append(f"all columns: the same on the columns themselves; {result.baselines[1]['reducer']}: a guess")
+    without = dict.fromkeys(row["reducer"] for row in result.rows if row["r2"] is None)
+    if without:
+        lines.append(f"No R2, because it cannot reconstruct rows: {', '.join(map(printable, without))}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[None]:
+    """Make the folder before anything is computed, and remove it if nothing was written to it."""
+    new: list[Path] = []
+    try:
+        try:
+            new = [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path):
+                pass
+            taken = next((path / name for name in FILES if (path / name).is_dir()), None)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"Cannot write to {str(path)!r}: {getattr(error, 'strerror', error)}.") from None
+        if taken is not None:
+            raise ValueError(f"Cannot write to {str(taken)!r}: Is a directory.")
+        yield
+    finally:
+        for folder in new:
+            with suppress(OSError, ValueError):
+                folder.rmdir()
+
+
+def write(result: Comparison, data: Dataset, options: argparse.Namespace) -> list[str]:
+    """Write compare.json and compare.png. An interrupt leaves both as they were.
+
+    Returns
+    -------
+    written : list of str
+        The paths of the files, or why there is no picture.
+
+    Raises
+    ------
+    NotWrittenError
+        If a file could not be written. If that is the picture, the figures are written all the same.
+    """
+    figures, picture = (options.output / name for name in FILES)
+    with _replaced(figures) as part:
+        part.write_text(_json(result, data, options), encoding="utf-8")
+        try:
+            drawn, failure = _draw(result, data, picture), None
+        except NotWrittenError as error:
+            drawn, failure = "", str(error)
+        except Exception as error:
+            drawn, failure = "", f"{str(picture)!r} was not drawn: {str(error) or type(error).__name__}"
+    if failure is not None:
+        raise NotWrittenError(failure)
+    return [printable(figures), drawn]
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A path to write to. What was written takes the place of the old file when it is complete, and not before."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise NotWrittenError(f"Cannot write {str(path)!r}: {error.strerror or error}.") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _json(result: Comparison, data: Dataset, options: argparse.Namespace) -> str:
+    """All numbers of the result, and the settings."""
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}
+    content = {"skae": __version__, "data": data.name, "shape": data.X.shape, "settings": settings}
+    content |= {"rows": result.rows, "baselines": result.baselines, "folds": result.folds}
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def _draw(result: Comparison, data: Dataset, path: Path) -> str:
+    """Draw the comparison, if matplotlib is installed."""
+    from .inspection import ComparisonDisplay
+
+    try:
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return f'{path.name} was not drawn, because it needs matplotlib: pip install "skae[plot]"'
+    mpl.use("Agg")
+    display = ComparisonDisplay.from_comparison(result, image_shape=data.image_shape, title=data.name)
+    with _replaced(path) as part:
+        display.figure_.savefig(part, dpi=120, format="png")
+    plt.close(display.figure_)
+    return printable(path)
