@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..energy.units import Part
 from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import Frame
+from .machine import visible_parts
 from .rbm import RBM
 
-__all__ = ["Codes", "frame_of", "make_layers"]
+__all__ = ["Codes", "beside_labels", "frame_of", "make_layers", "require_room_for_labels", "sides_of"]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
@@ -48,7 +51,7 @@ class Codes(Source):
         return Batch(self.lift(batch.x, batch.y), batch.weight)
 
 
-def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int], n_labels: int) -> list[RBM]:
+def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int]) -> list[RBM]:
     """Make an unfitted RBM for each layer, from the rows up.
 
     Parameters
@@ -59,15 +62,14 @@ def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[i
         Parameters that all layers have in common.
     widths : sequence of int
         Hidden units of each layer.
-    n_labels : int
-        Classes of the label that is joined to the visible units of the last layer; 0 if there is none.
 
     Raises
     ------
     ValueError
         If the settings are not one dictionary for each layer, or RBM refuses a name or a value in them.
     """
-    settings = [{}] * len(widths) if settings is None else list(settings)
+    given = settings is not None
+    settings = list(settings) if given else [{}] * len(widths)
     if len(settings) != len(widths):
         raise ValueError(
             f"layers has {len(settings)} dictionaries, but there are {len(widths)} layers, those of hidden_layer_sizes "
@@ -79,10 +81,19 @@ def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[i
         below = {} if k == 0 else {"visible": VISIBLE_ABOVE[made[-1].hidden], "categories": None}
         values = {**parameters, **below, **own, "n_components": int(width)}
         made.append(RBM(**values))
-        _validate(k, made[-1])
-    _require_room_for_labels(made[-1], n_labels)
-    made[-1]._n_labels = n_labels
+        _validate(f"layers[{k}]: " if given else "", made[-1])
     return made
+
+
+def sides_of(spec: Mapping[str, Any]) -> list[tuple[list[Part], list[Part]]]:
+    """Parts of the visible and of the hidden units of each layer, from the rows up, by the spec of the network."""
+    widths = [spec["n_features"], *spec["hidden_layer_sizes"], spec["n_components"]]
+    sides = []
+    for k, (visible, hidden, _, _) in enumerate(spec["layers"]):
+        n_labels = spec["labels"] if k == len(widths) - 2 else 0
+        seen = visible_parts(visible, widths[k] + n_labels, () if k else spec["categories"], n_labels)
+        sides.append((seen, [Part(hidden, widths[k + 1])]))
+    return sides
 
 
 def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
@@ -100,35 +111,47 @@ def _require_settings(k: int, own: Any, allowed: set[str]) -> None:
             )
 
 
-def _validate(k: int, layer: RBM) -> None:
+def _validate(place: str, layer: RBM) -> None:
     try:
         layer._validate_params()
         layer._check_parameters()
     except ValueError as error:
-        raise type(error)(f"layers[{k}]: {error}") from error
+        raise type(error)(f"{place}{error}") from error
 
 
-def _require_room_for_labels(top: RBM, n_labels: int) -> None:
-    if n_labels and top.visible == "softmax" and top.categories is None:
+def require_room_for_labels(top: RBM, labels: bool) -> None:
+    """Raise an error if a label is asked for that cannot be joined to the visible units of the last layer."""
+    if labels and top.visible == "softmax" and top.categories is None:
         raise ValueError("labels=True cannot join a label to counts: have at least one layer in hidden_layer_sizes.")
-    if n_labels and top.visible == "gaussian" and top.learn_variances:
+    if labels and top.visible == "gaussian" and top.learn_variances:
         raise ValueError(
             "labels=True joins a label whose variance cannot be learnt: use learn_variances=False in the last layer."
         )
 
 
 def frame_of(layer: RBM, codes: Source) -> Frame:
-    """The frame in which a layer will see codes, measured in one pass over them; a label is left as it is."""
-    total, squares, count = 0.0, 0.0, 0.0
+    """The frame in which a layer will see codes, measured in one pass over them.
+
+    The mean of a label is that of the labelled rows. If the codes are standardised, the label is left as it is.
+    """
+    total, squares, count, labelled = 0.0, 0.0, 0.0, 0.0
     for rows in chunks(len(codes), int(layer.n_components)):
         batch = codes[rows]
         x = batch.x.double()
         w = torch.ones_like(x[:, 0]) if batch.weight is None else batch.weight.double()
         total, squares, count = total + (w @ x).cpu(), squares + (w @ x.square()).cpu(), count + float(w.sum())
+        labelled += float((w * x[:, x.shape[1] - layer._n_labels :].sum(1)).sum())
     mean: Any = total / count
+    n_units = len(mean) - layer._n_labels
     if not layer._standardizes():
+        mean[n_units:] = total[n_units:] / max(labelled, 1e-290)  # type: ignore[index]
         return Frame(mean.numpy(), 1.0, centred=False)
     variance: Any = (squares / count - mean.square()).clamp_min(0)
-    n_units = len(mean) - layer._n_labels
     mean[n_units:] = 0.0
     return Frame(mean.numpy(), float(variance[:n_units].mean().sqrt()) or 1.0)
+
+
+def beside_labels(frame: Frame, layer: RBM, codes: Source) -> Frame:
+    """The frame of rows, and beside them that of the labels, if there are any."""
+    of_labels = frame_of(layer, codes).mean[len(frame) :] if layer._n_labels else np.empty(0)
+    return Frame(np.append(frame.mean, of_labels), frame.scale, frame.centred)

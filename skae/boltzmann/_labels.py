@@ -1,4 +1,4 @@
-"""Labels of a deep belief network: read from y, and as columns of zeros and ones."""
+"""Labels of a deep belief network: whether there are any, and as columns of zeros and ones."""
 
 from __future__ import annotations
 
@@ -6,47 +6,49 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
-from torch.nn import functional as F
 
-__all__ = ["classes_of", "labels_to_hold", "one_hot", "read_labels"]
+from ..base.labels import UNLABELLED, Told, read_labels
 
+__all__ = ["SWITCHED_ON", "has_labels", "labels_to_hold", "one_hot", "require_y"]
 
-def read_labels(y: Any, n_samples: int) -> np.ndarray:
-    """Labels as an array of shape (n_samples,)."""
-    if y is None:
-        raise ValueError("labels=True needs y, a label for each row: pass it, or use labels=False.")
-    column: np.ndarray = column_or_1d(y.detach().cpu().numpy() if isinstance(y, Tensor) else y, warn=True)
-    if len(column) != n_samples:
-        raise ValueError(f"y has {len(column)} labels, but X has {n_samples} rows: pass one for each row.")
-    check_classification_targets(column)
-    return column
+SWITCHED_ON = "labels=True was set after the last fit, which learnt no labels: "
+"""Beginning of the messages for a fitted network without labels that is asked for them."""
 
 
-def classes_of(y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Labels of the rows that have a positive weight, each once and sorted."""
-    classes = np.unique(y if weight is None else y[weight > 0])
-    if len(classes) < 2:
-        raise ValueError(f"y has 1 class ({classes.tolist()[0]!r}), but labels=True needs at least 2.")
-    return classes
+def has_labels(network: Any) -> bool:
+    """Whether labels are joined. scikit-learn calls this when it looks for a method of classifiers."""
+    if not network.labels:
+        raise AttributeError("predict needs a label at the top of the network: fit with labels=True, and y.")
+    return True
 
 
-def one_hot(y: np.ndarray, classes: np.ndarray) -> Tensor:
-    """Labels as columns of zeros and ones, a column a class."""
-    place = {label: i for i, label in enumerate(classes.tolist())}
-    unknown = [label for label in np.unique(y).tolist() if label not in place]
-    if unknown:
-        raise ValueError(f"y has the label {unknown[0]!r}, but the classes are {classes.tolist()!r}.")
-    return F.one_hot(torch.tensor([place[label] for label in y.tolist()]), len(place))
+def require_y(y: Any) -> None:
+    """Raise an error if there is no y."""
+    if (y.y if isinstance(y, Told) else y) is None:
+        raise ValueError(
+            "DeepBeliefNetwork(labels=True) requires y to be passed, but the target y is None: pass a label for each "
+            f"row ({UNLABELLED} where there is none), or use labels=False."
+        )
 
 
-def labels_to_hold(y: Any, n_samples: int, classes: np.ndarray | None) -> Tensor:
+def one_hot(index: np.ndarray, n_classes: int) -> np.ndarray:
+    """Labels as columns of zeros and ones, a column a class. The row of an index that is NaN or -1 is zero."""
+    columns = np.zeros((len(index), n_classes))
+    known = np.flatnonzero(index >= 0)
+    columns[known, index[known].astype(int)] = 1.0
+    return columns
+
+
+def labels_to_hold(y: Any, n_samples: int, network: Any) -> Tensor:
     """One label, or one for each sample, as columns of zeros and ones of shape (n_samples, n_classes)."""
-    if classes is None:
+    if not network.module_.n_labels:
         raise ValueError(f"y={y!r} asks for a class, but the network has none: fit with labels=True, and y.")
-    column = np.atleast_1d(np.asarray(y))
+    column = np.atleast_1d(np.asarray(y, dtype=None if hasattr(y, "dtype") else object))
     if column.shape not in {(1,), (n_samples,)}:
         raise ValueError(f"y must be one label, or one for each of the {n_samples} samples: got {len(column)}.")
-    return one_hot(column, classes).expand(n_samples, -1)
+    index, classes = network._index(read_labels(column, "sample")), network.classes_
+    strange = np.flatnonzero(~(index >= 0))
+    if len(strange):
+        raise ValueError(f"y has {column[strange[0]]!r}, but the classes are {classes.tolist()!r}.")
+    return torch.from_numpy(one_hot(index, len(classes))).expand(n_samples, -1)

@@ -13,23 +13,26 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
+from typing_extensions import Self
 
 from ..base.checks import require_positive
 from ..base.estimator import Run
+from ..base.labels import Labels, Told
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
+from ..base.prediction import ClassPrediction
 from ..base.state import new_generator
+from ..base.transformer import is_stochastic
 from ..energy.belief import Belief
 from ..energy.harmonium import Harmonium, Held
-from ..energy.units import Part
+from ..energy.label import draw_missing
 from ..engine.data import Batch, Source, Table, resolve_device
-from ..engine.frame import Frame
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import average, spawn
-from ._greedy import Codes, frame_of, make_layers
-from ._labels import classes_of, labels_to_hold, one_hot, read_labels
+from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, sides_of
+from ._labels import SWITCHED_ON, has_labels, labels_to_hold, one_hot, require_y
 from ._unroll import Level
-from .machine import BoltzmannMachine, visible_parts
+from .machine import BoltzmannMachine
 from .rbm import RBM
 
 __all__ = ["DeepBeliefNetwork"]
@@ -40,14 +43,7 @@ N_DRAWS = 32
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
-def _has_labels(estimator: Any) -> bool:
-    """Whether labels are joined; scikit-learn calls this when it looks for the method."""
-    if not estimator.labels:
-        raise AttributeError("predict needs a label at the top of the network: fit with labels=True, and y.")
-    return True
-
-
-class DeepBeliefNetwork(BoltzmannMachine):
+class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     """Deep generative model: an RBM at the top, and directed layers from it down to the data.
 
     With layers h_1 ... h_n it is the density
@@ -63,7 +59,12 @@ class DeepBeliefNetwork(BoltzmannMachine):
     ``score_samples`` is the bound E[log p(x | h_1) + ... - F(h_(n-1)) - log Z] + H. The expectation is over states
     drawn upwards, H is their entropy, F the free energy of the top, and Z its partition function (Salakhutdinov
     and Murray, 2008). 32 draws estimate it. They are the same in every call, so that the score of a row
-    depends on that row alone. A label at the top is summed out.
+    depends on that row alone. A label at the top is summed out. ``score`` is the mean of ``score_samples``, or the
+    accuracy with ``labels=True``.
+
+    Rows whose label is -1, None or NaN are unlabelled. Of such a row, the top learns the density without the label: in
+    each step a label is drawn from p(y | z), where z are the states that the top sees of the row. On average over the
+    draws, this is the gradient of log p(z).
 
     Each layer has the parameters of ``RBM``, in common with the others or by ``layers``. Without hidden layers
     the network is an ``RBM``, and its score is log p(x) itself.
@@ -73,8 +74,9 @@ class DeepBeliefNetwork(BoltzmannMachine):
     n_components : int, default=64
         Number of units of the code, which is the uppermost layer.
     labels : bool, default=False
-        Whether ``fit`` joins y to the layer below the code, as a softmax unit. Then there are
-        ``classes_``, ``predict`` and ``predict_proba``, and ``sample`` takes a label. If False, y is not used.
+        Whether ``fit`` joins y to the layer below the code, as a softmax unit. Then the network is a classifier with
+        ``classes_``, ``predict`` and ``predict_proba``. ``score`` is its accuracy, and ``sample`` takes a label. If
+        False, y is not used.
     hidden_layer_sizes : tuple of int, or int, default=(128,)
         Numbers of units of the layers between the rows and the code. () is an RBM.
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
@@ -142,6 +144,9 @@ class DeepBeliefNetwork(BoltzmannMachine):
     Salakhutdinov and Murray (2008), "On the Quantitative Analysis of Deep Belief Networks",
     https://doi.org/10.1145/1390156.1390266
 
+    Larochelle, Mandel, Pascanu and Bengio (2012), "Learning Algorithms for the Classification Restricted Boltzmann
+    Machine", https://jmlr.org/papers/v13/larochelle12a.html
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -168,8 +173,42 @@ class DeepBeliefNetwork(BoltzmannMachine):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,), default=None
-    Labels, one for each row, of at least two classes. Required with ``labels=True``, and ignored without."""
+    Labels, and -1, None or NaN for rows without a label. At least two classes must occur. Required with
+    ``labels=True``, and ignored without."""
     }
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Update the model with one pass over a chunk of rows, and continue from the last call.
+
+        Each layer takes one pass, and so does up-down learning if ``up_down_iter`` is not 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Finite numbers. The first chunk fixes the scale and the initial weights.
+        y : array-like of shape (n_samples,), default=None
+            As in ``fit``. Later chunks may have no labels at all.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will occur, for the first call with ``labels=True``. None takes those of the first chunk.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``, and if a label is not among the classes, or if ``early_stopping=True``.
+        """
+        if classes is None:
+            return super().partial_fit(X, y, sample_weight)
+        if not self.labels:
+            raise ValueError("classes are those of labels=True, but labels is False: pass weights as sample_weight=.")
+        return super().partial_fit(X, Told(y, classes), sample_weight)
 
     # ---------------------------------------------------------------- the network
 
@@ -183,19 +222,12 @@ class DeepBeliefNetwork(BoltzmannMachine):
             "hidden_layer_sizes": tuple(widths[:-1]),
             "layers": tuple((s["visible"], s["hidden"], s["learnt_scale"], s["chain_shape"]) for s in specs),
             "categories": specs[0]["categories"],
-            "n_labels": self._n_classes(),
+            "labels": self._n_classes(),
         }
 
     def _new_module(self) -> Belief:
-        spec = self._spec
-        widths = [spec["n_features"], *spec["hidden_layer_sizes"], spec["n_components"]]
-        sides = []
-        for k, (visible, hidden, _, _) in enumerate(spec["layers"]):
-            n_labels = spec["n_labels"] if k == len(widths) - 2 else 0
-            seen = visible_parts(visible, widths[k] + n_labels, () if k else spec["categories"], n_labels)
-            sides.append((seen, [Part(hidden, widths[k + 1])]))
-        *_, learnt_scale, chain_shape = spec["layers"][-1]
-        return Belief(layers=sides, learnt_scale=learnt_scale, chain_shape=chain_shape)
+        *_, learnt_scale, chain_shape = self._spec["layers"][-1]
+        return Belief(layers=sides_of(self._spec), learnt_scale=learnt_scale, chain_shape=chain_shape)
 
     def _widths(self) -> list[int]:
         return [*sizes_of("hidden_layer_sizes", self.hidden_layer_sizes), int(self.n_components)]
@@ -203,26 +235,36 @@ class DeepBeliefNetwork(BoltzmannMachine):
     def _n_classes(self) -> int:
         return len(self.classes_) if self.labels else 0
 
+    def _check_parameters(self) -> None:
+        """Check those of each layer, since a layer may have others than the network."""
+        require_room_for_labels(self._new_layers()[-1], self.labels)
+
+    def _new_layers(self) -> list[RBM]:
+        """Unfitted layers, without labels; the first has the seed of the whole network."""
+        parameters = {name: getattr(self, name) for name in RBM().get_params()} | {"verbose": 0, "warm_start": False}
+        return make_layers(self.layers, parameters, self._widths())
+
     def _made_layers(self) -> list[RBM]:
-        """Unfitted layers; the first has the seed of the whole network."""
-        own = RBM().get_params()
-        shown = {"verbose": 0, "warm_start": False}
-        layers = make_layers(
-            self.layers, {name: getattr(self, name) for name in own} | shown, self._widths(), self._n_classes()
-        )
+        """Unfitted layers; the last has the labels."""
+        layers = self._new_layers()
+        layers[-1]._n_labels = self._n_classes()
         if not self.up_down_iter and "verbose" not in (self.layers or [{}])[-1]:
             layers[-1].verbose = self.verbose
         return layers
 
-    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> np.ndarray | None:
+    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         if reset:
             self.__dict__.pop("classes_", None)
         if not self.labels:
             return None
-        labels = read_labels(y, n_samples)
-        if reset:
-            self.classes_ = classes_of(labels, weight)
-        return one_hot(labels, self.classes_).numpy()
+        if not (reset or hasattr(self, "classes_")):
+            raise ValueError(SWITCHED_ON + "set it to False again, or call fit with warm_start=False.")
+        index = self._values(y, n_samples, weight, reset)
+        return one_hot(index[:, 0], len(self.classes_))
+
+    def _learnt(self, data: Any, run: Run) -> Any:
+        """The rows to learn from. A label counts as its row does, as both are one state of the top."""
+        return BoltzmannMachine._learnt(self, data, run)
 
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
         self._is_tuned = False
@@ -255,7 +297,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
     def _learn_layers(self, belief: Belief, data: Any, run: Run) -> None:
         """Learn one layer after the other, or go on with all of them."""
         for k, layer in enumerate(self.layers_):
-            codes = self._codes(belief, k, data)
+            codes = self._codes(belief, k, data, layer)
             if not run.resume:
                 self._prepare(layer, belief, k, codes)
             layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
@@ -283,16 +325,20 @@ class DeepBeliefNetwork(BoltzmannMachine):
         top = self.layers_[-1]
         self.history_, self.n_iter_, self.loss_ = dict(top.history_), top.n_iter_, top.loss_
 
-    def _codes(self, belief: Belief, k: int, data: Any) -> Any:
-        """What layer k learns from."""
+    def _codes(self, belief: Belief, k: int, data: Any, learner: BoltzmannMachine) -> Any:
+        """What layer k learns from. Missing labels are drawn from the learner's p(y | z), once it has a module."""
         labelled = k == len(belief.stages) and belief.n_labels > 0
         if k == 0 and not labelled:
             return data
         rng = spawn(self._rng, belief.top.weight.device)
 
         def lift(x: Tensor, y: Tensor | None) -> Tensor:
-            x = belief.states_up(x, rng, k)[-1]
-            return x if y is None or not labelled else torch.cat([x, y], 1)
+            z = belief.states_up(x, rng, k)[-1]
+            if y is None or not labelled:
+                return z
+            if hasattr(learner, "module_"):
+                y = draw_missing(learner._machine(learner.module_), z, y, rng)
+            return torch.cat([z, y], 1)
 
         width = [data.width, *self._widths()][k] + (belief.n_labels if labelled else 0)
         return Codes(data, width, lift)
@@ -304,8 +350,7 @@ class DeepBeliefNetwork(BoltzmannMachine):
             layer._frame = frame_of(layer, codes)
             belief.stages[k - 1].adopt(layer._frame)
         else:
-            of_labels = frame_of(layer, codes).mean[len(self._frame) :] if isinstance(codes, Codes) else np.empty(0)
-            layer._frame = Frame(np.append(self._frame.mean, of_labels), self._frame.scale, self._frame.centred)
+            layer._frame = beside_labels(self._frame, layer, codes)
         layer.n_features_in_ = len(layer._frame)
         layer._rng = new_generator(layer.random_state)
 
@@ -326,7 +371,9 @@ class DeepBeliefNetwork(BoltzmannMachine):
         x, top = batch.x, self.layers_[-1]
         share = x.new_full((len(x),), 1 / len(x)) if batch.weight is None else batch.weight / len(x)
         awake = module.states_up(x, rng)
-        seen = awake[-1] if not module.n_labels else torch.cat([awake[-1], batch.y], 1)  # type: ignore[list-item]
+        seen = awake[-1]
+        if batch.y is not None:
+            seen = torch.cat([seen, draw_missing(module.top, seen, batch.y, rng)], 1)
         terms = top._step(module.top, Batch(seen, batch.weight), rng)
         asleep = module.states_down(self._dream(module.top, seen, rng), rng, self._mean_totals(x))
         dreamt = x.new_full((len(asleep[0]),), float(share.sum()) / len(asleep[0]))
@@ -355,39 +402,48 @@ class DeepBeliefNetwork(BoltzmannMachine):
         self._seed = int(torch.randint(2**62, (), generator=self._rng))
         top = self.layers_[-1]
         if self._is_tuned and top._algorithm() == "cd":
-            top._start_at_data(self.module_.top, self._codes(self.module_, len(self.module_.stages), data))
+            top._start_at_data(self.module_.top, self._codes(self.module_, len(self.module_.stages), data, self))
 
     # ---------------------------------------------------------------- labels
 
-    @available_if(_has_labels)
-    def predict_proba(self, X: Any) -> Any:
-        """Probability of each label, given the states that the top of the network sees of a row.
+    predict = available_if(has_labels)(ClassPrediction.predict)
+    predict_proba = available_if(has_labels)(ClassPrediction.predict_proba)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy on the labelled rows with ``labels=True``, and otherwise the mean of ``score_samples``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            True labels. Rows without a label are ignored. Required with ``labels=True``, and not used without.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
 
         Returns
         -------
-        p : ndarray of shape (n_samples, n_classes)
-            Each row sums to one. The columns are in the order of ``classes_``.
+        score : float
+            A fraction of the labelled rows, or nats per row. Higher is better.
         """
-        return self._map(lambda module, batch: module.label_scores(module.mean_up(batch.x)).softmax(1), X, like=X)
+        kind: Any = ClassPrediction if self.labels else BoltzmannMachine
+        return float(kind.score(self, X, y, sample_weight))
 
-    @available_if(_has_labels)
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable label of each row.
+    def _output(self, module: Belief, batch: Batch) -> Tensor:
+        if not module.n_labels:
+            raise ValueError(SWITCHED_ON + "fit again, with y.")
+        return module.label_scores(batch.x)
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+    def _read(self, y: Any, n_samples: int) -> Labels:
+        require_y(y)
+        return super()._read(y, n_samples)
 
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        chosen: np.ndarray = self.classes_[np.asarray(self.predict_proba(X)).argmax(axis=1)]
-        return chosen
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if not self.labels:
+            tags.estimator_type, tags.classifier_tags, tags.target_tags.required = None, None, False
+        return tags
+
+    # ---------------------------------------------------------------- samples
 
     def sample(self, n_samples: int = 1, n_steps: int = 1000, random_state: Any = None, y: Any = None) -> np.ndarray:
         """Draw rows from the model: by Gibbs sampling at the top, and downwards from there.
@@ -418,9 +474,8 @@ class DeepBeliefNetwork(BoltzmannMachine):
         require_positive(n_samples=n_samples)
         held = None
         if y is not None:
-            label = labels_to_hold(y, n_samples, getattr(self, "classes_", None)).to(self._flat.theta)
-            width = self.module_.width
-            held = Held(slice(width, width + label.shape[1]), label)
+            labels = labels_to_hold(y, n_samples, self)
+            held = Held(slice(self.module_.width, None), labels.to(self._flat.theta))
         return self._samples(n_samples, n_steps, random_state, held)
 
     # ---------------------------------------------------------------- using

@@ -174,19 +174,19 @@ class BoltzmannMachine(Generative, TorchTransformer):
     @property
     def components_(self) -> np.ndarray:
         """Weights W, of shape (n_components, n_features)."""
-        return self._values("weight")
+        return self._parameter("weight")
 
     @property
     def intercept_hidden_(self) -> np.ndarray:
         """Biases b of the hidden units, of shape (n_components,)."""
-        return self._values("hidden_bias")
+        return self._parameter("hidden_bias")
 
     @property
     def intercept_visible_(self) -> np.ndarray:
         """Biases a of the visible units, of shape (n_features,)."""
-        return self._values("visible_bias")
+        return self._parameter("visible_bias")
 
-    def _values(self, name: str) -> np.ndarray:
+    def _parameter(self, name: str) -> np.ndarray:
         check_is_fitted(self)
         values: np.ndarray = getattr(self._ready_machine(), name).detach().cpu().numpy().copy()
         return values

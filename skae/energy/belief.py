@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..functional import gradient_of, latin_hypercube
 from .harmonium import Harmonium
+from .label import draw_missing, hidden_fields, label_scores
 from .units import Bernoulli, Gaussian, Part, Rectified, Units
 
 __all__ = ["Belief", "Stage"]
@@ -178,8 +179,8 @@ class Belief(nn.Module):
         z, hidden = self.mean_up(x), self.top.hidden
         if not self.n_labels:
             return hidden.steady_mean(self.top.hidden_field(self.top.embed(z)))
-        probability, field = self.label_scores(z).softmax(1), self._field_without_label(z)
-        means = [hidden.steady_mean(field + w) for w in self._label_weights()]
+        probability = label_scores(self.top, z).softmax(1)
+        means = [hidden.steady_mean(field) for field in hidden_fields(self.top, z)]
         return torch.stack([p[:, None] * h for p, h in zip(probability.unbind(1), means, strict=True)]).sum(0)
 
     # ---------------------------------------------------------------- downwards
@@ -209,26 +210,12 @@ class Belief(nn.Module):
         """Visible states of the top for z, with a label drawn from p(y | z) if there are labels."""
         if not self.n_labels:
             return self.top.embed(z)
-        guess = torch.multinomial(self.label_scores(z).softmax(1), 1, generator=rng)[:, 0]
-        return self.top.embed(torch.cat([z, F.one_hot(guess, self.n_labels).to(z)], 1))
+        guess = draw_missing(self.top, z, z.new_zeros((len(z), self.n_labels)), rng)
+        return self.top.embed(torch.cat([z, guess], 1))
 
-    def label_scores(self, z: Tensor) -> Tensor:
-        """Log p(z, y) + log Z for each label y, of shape (n, n_labels)."""
-        s = self._without_label(z)
-        below = s @ self.top.visible_bias + self.top.visible.log_base(s) - self.top.log_scale.sum()
-        bias = self.top.visible_bias[self.width :]
-        field = self._field_without_label(z)
-        above = [self.top.hidden.log_normaliser(field + w) for w in self._label_weights()]
-        return below[:, None] + bias + torch.stack(above, 1)
-
-    def _without_label(self, z: Tensor) -> Tensor:
-        return self.top.embed(F.pad(z, (0, self.n_labels)))
-
-    def _field_without_label(self, z: Tensor) -> Tensor:
-        return self.top.hidden_field(self._without_label(z))
-
-    def _label_weights(self) -> Sequence[Tensor]:
-        return self.top.weight[:, self.width :].unbind(1)
+    def label_scores(self, x: Tensor) -> Tensor:
+        """Log p(z, y) + log Z for each label y, given the expectations z that the top sees of rows x."""
+        return label_scores(self.top, self.mean_up(x))
 
     # ---------------------------------------------------------------- density
 
@@ -259,4 +246,4 @@ class Belief(nn.Module):
             above: Tensor = stage.state_above(field, u)
             value = value + stage.log_likelihood(z, above) + stage.entropy(field)
             z = above
-        return value + (self.label_scores(z).logsumexp(1) if self.n_labels else self.top.log_density(z))
+        return value + (label_scores(self.top, z).logsumexp(1) if self.n_labels else self.top.log_density(z))

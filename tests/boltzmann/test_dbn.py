@@ -237,14 +237,6 @@ def test_a_label_beside_real_codes_is_not_centred(X, y):
     assert not network.module_.top.log_scale[3:].any()
 
 
-def test_labels_of_rows_without_weight_are_no_classes(X, y):
-    network = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), labels=True, **SHORT)
-    with pytest.raises(ValueError, match="y has the label 'none', but the classes are"):
-        network.fit(X, y, sample_weight=y != "none")
-    network.fit(X[y != "none"], y[y != "none"], sample_weight=np.ones(30))
-    assert network.classes_.tolist() == ["even", "odd"]
-
-
 def test_classes_are_learnt(X):
     y = X[:, 0] + X[:, 1]
     options = {"visible": "bernoulli", "algorithm": "cd", "batch_size": 10, "max_iter": 200, "random_state": 0}
@@ -380,7 +372,13 @@ def test_counts_below_and_a_label_above(rng, y):
         ({"layers": [{}, {"hidden": "sigmoid"}]}, r"layers\[1\]: The 'hidden' parameter of RBM must be"),
         ({"layers": [{}, {"max_iter": 0}]}, r"layers\[1\]: The 'max_iter' parameter of RBM must be"),
         ({"hidden_layer_sizes": (3, 0)}, "has 0 in it"),
-        ({"labels": True}, "labels=True needs y"),
+        (
+            {"labels": True},
+            "requires y to be passed, but the target y is None: pass a label for each row",
+        ),
+        ({"layers": [{"algorithm": "pt"}, {}], "visible": "softmax"}, r"layers\[0\]: algorithm='pt' swaps rows"),
+        ({"layers": [{}, {"hidden": "relu", "sparsity": 0.1}]}, r"layers\[1\]: sparsity=0.1 needs hidden='bernoulli'"),
+        ({"hidden": "relu", "sparsity": 0.1}, r"^sparsity=0.1 needs hidden='bernoulli'"),
         ({"up_down_iter": -1}, "The 'up_down_iter' parameter of DeepBeliefNetwork must be"),
     ],
 )
@@ -393,35 +391,20 @@ def test_bad_parameters_are_told_before_anything_is_trained(X, options, message,
 
 
 @pytest.mark.parametrize(
-    ("options", "target", "message"),
+    ("options", "message"),
     [
-        ({}, ["a"] * 40, "y has 1 class"),
-        ({}, ["a", "b"], "y has 2 labels, but X has 40 rows"),
-        ({}, np.linspace(0, 1, 40), "Unknown label type"),
-        ({"visible": "softmax", "hidden_layer_sizes": ()}, None, "cannot join a label to counts"),
-        ({"learn_variances": True, "hidden_layer_sizes": ()}, None, "whose variance cannot be learnt"),
+        ({"visible": "softmax"}, "cannot join a label to counts"),
+        ({"learn_variances": True}, "whose variance cannot be learnt"),
     ],
 )
-def test_bad_labels_are_told(X, y, options, target, message):
-    network = DeepBeliefNetwork(2, labels=True, **({"hidden_layer_sizes": (3,)} | options), **SHORT)
+def test_a_label_that_cannot_be_joined_is_told(X, y, options, message):
     with pytest.raises(ValueError, match=message):
-        network.fit(X, y if target is None else target)
+        DeepBeliefNetwork(2, labels=True, hidden_layer_sizes=(), **options, **SHORT).fit(X, y)
 
 
-def test_unknown_classes_are_told(X, y):
-    network = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), labels=True, **SHORT).fit(X, y)
-    with pytest.raises(ValueError, match="y has the label 'new', but the classes are"):
-        network.partial_fit(X, np.where(y == "odd", "new", y))
-    with pytest.raises(ValueError, match="y has the label 'new', but the classes are"):
-        network.sample(2, y="new")
-    with pytest.raises(ValueError, match="one for each of the 2 samples: got 3"):
-        network.sample(2, y=["odd"] * 3)
-    with pytest.raises(ValueError, match="n_steps=0 must be"):
-        network.sample(2, n_steps=0)
-    with pytest.raises(ValueError, match=r"n_samples=2\.5 must be"):
-        network.sample(2.5, y="odd")
-    unlabelled = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), **SHORT).fit(X, y)
-    with pytest.raises(ValueError, match="asks for a class, but the network has none"):
-        unlabelled.sample(2, y="odd")
-    with pytest.raises(AttributeError, match="no attribute 'predict'"):
-        unlabelled.predict(X)
+def test_parameters_of_the_network_that_no_layer_has_are_not_checked(X):
+    """Counts have no parallel tempering, and rectified units no sparsity; but these layers have other values."""
+    own = [{"algorithm": "cd", "hidden": "bernoulli"}, {"sparsity": 0.0}]
+    options = {"visible": "softmax", "algorithm": "pt", "hidden": "relu", "sparsity": 0.1}
+    network = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), layers=own, **options, **SHORT).fit(X)
+    assert [layer.algorithm for layer in network.layers_] == ["cd", "pt"]

@@ -33,6 +33,7 @@ PROMISES = {
     "saving": "a copy is the same and goes on the same, on another device too",
     "scores": "a score is what it is documented to be",
     "use": "using a fitted estimator changes nothing of it",
+    "prediction": "y is read in any form, may be known in part, and is predicted",
     "going on": "partial_fit and warm_start go on, early stopping watches held-out rows",
 }
 """What every estimator promises. Each has its tests in a file of this folder."""
@@ -102,6 +103,18 @@ SETTINGS = {
             **QUICK,
         ),
         ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
+    ),
+    "DeepBeliefNetwork labels": Setting(
+        DeepBeliefNetwork(
+            2,
+            labels=True,
+            hidden_layer_sizes=(4,),
+            hidden="gaussian",
+            algorithm="cd",
+            weight_scale=0.3,
+            **{**CHAINS, "batch_size": 200},
+        ),
+        ("shapes", "input", "randomness", "saving", "use", "prediction", "going on"),
     ),
     "DenoisingAutoencoder bert": Setting(
         DenoisingAutoencoder(corruption="bert", walkback=2, **SMALL), ("rows", "randomness", "saving", "going on")

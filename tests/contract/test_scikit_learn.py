@@ -36,6 +36,9 @@ CHECKED = [
     ContractiveAutoencoder(**SHORT),
     ConvolutionalAutoencoder(image_shape="row", **SHORT),
     DeepBeliefNetwork(4, hidden_layer_sizes=(6,), **SHORT),
+    DeepBeliefNetwork(
+        16, labels=True, hidden_layer_sizes=(), algorithm="cd", learning_rate_init=0.3, momentum=0.9, max_iter=20
+    ),
     DenoisingAutoencoder(**SHORT),
     FineTunedClassifier(ENCODER, n_frozen=20, **SHORT),
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),
@@ -47,7 +50,7 @@ CHECKED = [
     StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], **SHORT),
     TopKAutoencoder(**SHORT),
 ]
-"""The first as it is, the others after few epochs: no check depends on how long an estimator was trained."""
+"""The first as it is, the others after few epochs. Only of labels that are learnt slowly, more epochs are asked for."""
 
 BY_HAND = [
     "check_dataframe_column_names_consistency",
