@@ -658,7 +658,7 @@ MISTAKES = [
     (["iris", "--cv", "151"], "cv=151 is not a number of folds from 2 to 150"),
     (["iris", "--output", "table.csv"], "Cannot write to 'table.csv': File exists."),
     (["iris", "--output", "table.csv/below"], "Cannot write to 'table.csv/below': Not a directory."),
-    (["iris", "--device", "gpu"], "device='gpu' is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."),
+    (["iris", "--device", "gpu"], "device='gpu' is not a device: use 'cuda'."),
     (["iris", "--output", "taken"], f"Cannot write to {os.path.join('taken', 'compare.json')!r}: Is a directory."),  # noqa: PTH118
     (["iris", "--output", "a\0b"], r"Cannot write to 'a\x00b': embedded null byte."),
     (["iris", "--output", "x" * 300], "File name too long."),
