@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -15,7 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
+from ..base import damage
 from ..base.checks import require_positive
+from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.labels import Labels, Told
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
@@ -41,6 +43,14 @@ N_DRAWS = 32
 """Draws from q for the bound of a row."""
 
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
+
+
+def _fit_the_widths(network: Any, layers: Any) -> bool:
+    """Whether the layers of a loaded network are as wide as its units."""
+    spec = network._spec
+    widths = [spec["n_features"], *spec["hidden_layer_sizes"], spec["n_components"]]
+    own = [(len(layer._frame) - layer._n_labels, layer._n_features_out) for layer in layers]
+    return own == list(pairwise(widths)) and layers[-1]._n_labels == spec["labels"]
 
 
 class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
@@ -175,6 +185,13 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         "fit": """y : array-like of shape (n_samples,), default=None
     Labels, and -1, None or NaN for rows without a label. At least two classes must occur. Required with
     ``labels=True``, and ignored without."""
+    }
+
+    _saved: ClassVar[dict[str, Saved]] = {
+        "layers_": Saved(damage.nested(_fit_the_widths, RBM)),
+        "classes_": Saved(damage.classes, required=False),
+        "_is_tuned": Saved(damage.truth),
+        "_seed": Saved(damage.whole()),
     }
 
     @available_if(is_stochastic)

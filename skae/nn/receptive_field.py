@@ -105,7 +105,8 @@ class LocallyConnected(nn.Module):
         self.grid = grid_of(image_shape[1:], field_size, stride)
         pixels = _pixels_of_fields(image_shape, field_size, stride)
         self.weight = nn.Parameter(torch.empty(len(pixels), n_filters, pixels.shape[1]))
-        members = pixels.flatten().bincount(minlength=math.prod(image_shape))
+        members = torch.zeros(math.prod(image_shape), dtype=torch.long)
+        members.index_add_(0, pixels.flatten(), torch.ones_like(pixels.flatten()))
         # order lists where each pixel lies in the fields, pixel after pixel: that of pixel i begins at start[i].
         tables = {
             "pixels": pixels.flatten(),
@@ -113,7 +114,7 @@ class LocallyConnected(nn.Module):
             "start": members.cumsum(0) - members,
         }
         for name, table in tables.items():
-            self.register_buffer(name, table.int())
+            self.register_buffer(name, table.int(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the filters' responses to pixels."""
