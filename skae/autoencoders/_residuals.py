@@ -1,0 +1,117 @@
+"""Residuals: second moments of what a denoising autoencoder leaves over, from which ``sample`` draws its noise."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import Self
+
+from ..base import damage
+
+__all__ = ["Residuals", "residuals_fault", "root_of"]
+
+MOST_COLUMNS = 1024
+"""Up to so many columns, the covariance itself is kept. Of wider rows, a root of it is kept."""
+N_MIXED = 500
+"""Rows of the root of wide residuals. Each of them is a sum over all residuals."""
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The covariance S of residuals x - r(x~) that were measured chunk by chunk.
+
+    Only sums over rows are kept, and no row. If X has few rows, such sums still say much about each of them.
+
+    Parameters
+    ----------
+    moments : ndarray of shape (n_features, n_features), or (n_mixed, n_features) if rows are wide
+        S, or a root R with R'R = S. R consists of random mixtures of all residuals. The R of several chunks has the
+        right S in mean over the mixtures.
+    weight : float
+        Sum of the weights of the rows that S is the mean of.
+    noise : tuple of (str, float, int)
+        The corruption, its level, and the number of steps of ``walkback``.
+    """
+
+    moments: np.ndarray
+    weight: float
+    noise: tuple[str, float, int]
+
+    @classmethod
+    def of(cls, residuals: Tensor, weight: Tensor | None, total: float, noise: tuple[str, float, int]) -> Self:
+        """Measure residuals.
+
+        Parameters
+        ----------
+        residuals : Tensor of shape (n, n_features)
+        weight : Tensor of shape (n,) or None
+        total : float
+            Sum of the weights of all rows, of which these are some.
+        noise : tuple
+            As the attribute.
+        """
+        root = residuals.cpu().double()
+        share = torch.ones(len(root), dtype=root.dtype) if weight is None else weight.cpu().double()
+        root = root * (share / share.sum().clamp_min(1e-290)).sqrt()[:, None]
+        return cls((_mixed(root) if root.shape[1] > MOST_COLUMNS else root.T @ root).numpy(), total, noise)
+
+    def after(self, before: Residuals | None) -> Residuals:
+        """The mean of these residuals and of those of the chunks before, if these had the same noise."""
+        if before is None or before.noise != self.noise:
+            return self
+        total = before.weight + self.weight
+        old, new = before.weight / total, self.weight / total
+        if self.moments.shape[1] > MOST_COLUMNS:
+            old, new = old**0.5, new**0.5
+        return Residuals(old * before.moments + new * self.moments, total, self.noise)
+
+    def root(self) -> np.ndarray:
+        """A matrix R such that R'R is the covariance."""
+        if self.moments.shape[1] > MOST_COLUMNS:
+            return self.moments
+        variances, axes = np.linalg.eigh(self.moments)
+        scaled: np.ndarray = (axes * np.sqrt(variances.clip(0))).T
+        return scaled
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return astuple(self)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        for name, value in zip(("moments", "weight", "noise"), state, strict=True):
+            object.__setattr__(self, name, value)
+
+
+def root_of(residuals: Tensor, weight: Tensor | None) -> Tensor:
+    """A matrix R such that R'R is the weighted mean of the outer products of the residuals. It is not to be kept."""
+    if weight is not None:
+        residuals = residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
+    root = residuals * len(residuals) ** -0.5
+    thin = len(root) <= root.shape[1] or root.device.type == "mps"  # MPS has no QR decomposition
+    return root if thin else torch.linalg.qr(root, mode="r").R
+
+
+def residuals_fault(model: Any, value: Residuals) -> str | None:
+    """Say what is wrong with residuals that were read from a file, or return None."""
+    n_features = len(model._frame)
+    found = damage.fault_of_numbers(value.moments, (N_MIXED if n_features > MOST_COLUMNS else n_features, n_features))
+    found = found or damage.number(0.0)(model, value.weight)
+    plain = isinstance(value.noise, tuple) and all(isinstance(part, (str, float, int)) for part in value.noise)
+    return found or (None if plain else "does not say for which noise it is")
+
+
+def _mixed(root: Tensor) -> Tensor:
+    """Random mixtures of the rows of a root of S, which are a root of S too, in mean or exactly.
+
+    The rows are those of the triangular root, which follows from S alone. So a known mixture does not give rows away.
+    """
+    triangular = torch.linalg.qr(root, mode="r").R
+    n = len(triangular)
+    rng = torch.Generator().manual_seed(zlib.crc32(triangular.numpy().tobytes()))  # another one for each chunk
+    directions = torch.randn((max(n, N_MIXED), min(n, N_MIXED)), generator=rng, dtype=root.dtype)
+    q = torch.linalg.qr(directions).Q
+    return q @ triangular if n <= N_MIXED else (n / N_MIXED) ** 0.5 * q.T @ triangular
