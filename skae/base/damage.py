@@ -28,9 +28,10 @@ __all__ = [
     "nested",
     "nothing",
     "number",
-    "numbers",
     "saved_by",
+    "scales",
     "spec",
+    "targets",
     "truth",
     "whole",
 ]
@@ -89,14 +90,14 @@ def fault_of_numbers(value: Any, shape: tuple[int | None, ...], *dtypes: Any) ->
     return found or (None if np.isfinite(value).all() else "has NaN or infinity in it")
 
 
-def numbers(positive: bool = False) -> Fault:
-    """Check an array of one dimension of finite numbers, and whether all are positive."""
+def targets(estimator: Any, value: Any) -> str | None:
+    """Check a number for each column of y. There is one for each output of the module, if it predicts at all."""
+    return fault_of_numbers(value, (estimator._spec["n_predictions"] or len(estimator.y_mean_) or 1,))
 
-    def fault(estimator: Any, value: Any) -> str | None:
-        found = fault_of_numbers(value, (None,))
-        return found or ("has numbers in it that are not positive" if positive and not (value > 0).all() else None)
 
-    return fault
+def scales(estimator: Any, value: Any) -> str | None:
+    """Check a positive number for each column of y."""
+    return targets(estimator, value) or (None if (value > 0).all() else "has numbers in it that are not positive")
 
 
 def frame(estimator: Any, value: Frame) -> str | None:

@@ -47,7 +47,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     dtype: str
     random_state: Any
     module_: Any
-    _Module: ClassVar[type[nn.Module]]
+    _Module: ClassVar[type[nn.Module]] = nn.Module
     _spec: dict[str, Any]
     _flat: Flat
     _optimizer: Optimizer
@@ -91,7 +91,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
-        return self._Module(**self._spec)
+        return type(self)._Module(**self._spec)
 
     def _validate_params(self) -> None:
         validate(self)

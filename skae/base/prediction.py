@@ -257,8 +257,8 @@ class NumberPrediction(RegressorMixin, Prediction):
     """
 
     _saved: ClassVar[dict[str, Saved]] = {
-        "y_mean_": Saved(damage.numbers()),
-        "y_scale_": Saved(damage.numbers(positive=True)),
+        "y_mean_": Saved(damage.targets),
+        "y_scale_": Saved(damage.scales),
         "_y_is_flat": Saved(damage.truth),
     }
 

@@ -139,11 +139,10 @@ def restore(estimator: Any) -> None:
         found = saved.wrong(estimator, name)
         if found:
             raise DamageError(f"{name} {found}")
-    arrays, kept, order = own["module_"], own["_optimizer"], own["_rng"]
-    module = _module(estimator, arrays)
+    module, rng = _module(estimator, own["module_"]), _generator(own.get("_rng"))
     flat = Flat(module)
-    own["_optimizer"], own["_rng"] = _optimizer(kept, flat), _generator(order)
-    own["module_"], own["_flat"] = module, flat
+    own["_optimizer"] = _optimizer(own.get("_optimizer"), flat)
+    own["module_"], own["_flat"], own["_rng"] = module, flat, rng
 
 
 def _rebuilt(cls: type, name: str, parts: Any) -> Any:
@@ -195,7 +194,7 @@ def _require_shapes(module: nn.Module, arrays: dict[str, Any], n_features: int) 
 
 def _is_unknown(array: np.ndarray, buffer: Tensor | None) -> bool:
     """Whether an array has NaN only where a new module has NaN too, which stands for what is not known yet."""
-    return buffer is not None and bool((np.isfinite(array) | buffer.isnan().numpy()).all())
+    return buffer is not None and bool((np.isfinite(array) | np.isnan(array) & buffer.isnan().numpy()).all())
 
 
 def _optimizer(kept: Any, flat: Flat) -> Optimizer:

@@ -196,6 +196,8 @@ class ReceptiveFields(nn.Module):
         self.pool_size, self.pool_stride, self.eps = pool_size, pool_stride, eps
         self.contrast_size = contrast_size
         self.code_shape = (n_components, *grid_of(self.filters.grid, pool_size, pool_stride))
+        if min(*pool_size, *pool_stride, *self.code_shape) < 1:
+            raise ValueError(f"Windows of {pool_size} positions do not fit into {self.filters.grid}.")
         identity = torch.eye(math.prod(image_shape)) if whitened else None
         self.register_buffer("whitening", identity)
         self.register_buffer("colouring", identity if identity is None else identity.clone())
