@@ -18,7 +18,7 @@ __all__ = ["Residuals", "residuals_fault", "root_of"]
 MOST_COLUMNS = 1024
 """Up to so many columns, the covariance itself is kept. Of wider rows, a root of it is kept."""
 N_MIXED = 500
-"""Rows of the root of wide residuals. Each of them is a sum over all residuals."""
+"""Largest number of rows of that root. Each of them is a mixture of all residuals."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Residuals:
     Parameters
     ----------
     moments : ndarray of shape (n_features, n_features), or (n_mixed, n_features) if rows are wide
-        S, or a root R with R'R = S. R consists of random mixtures of all residuals. The R of several chunks has the
-        right S in mean over the mixtures.
+        S, or a root R with R'R = S. The rows of R are random mixtures of all residuals. If there are more residuals
+        than mixtures, or several chunks, R'R is S in mean over the mixtures.
     weight : float
         Sum of the weights of the rows that S is the mean of.
     noise : tuple of (str, float, int)
@@ -58,7 +58,11 @@ class Residuals:
         root = residuals.cpu().double()
         share = torch.ones(len(root), dtype=root.dtype) if weight is None else weight.cpu().double()
         root = root * (share / share.sum().clamp_min(1e-290)).sqrt()[:, None]
-        return cls((_mixed(root) if root.shape[1] > MOST_COLUMNS else root.T @ root).numpy(), total, noise)
+        if root.shape[1] <= MOST_COLUMNS:
+            return cls((root.T @ root).numpy(), total, noise)
+        # The triangular root follows from S alone. So whoever knows how it is mixed does not know the rows.
+        triangular = torch.linalg.qr(root, mode="r").R.to(residuals.dtype)
+        return cls(_mixed(triangular, min(len(triangular), N_MIXED)).numpy(), total, noise)
 
     def after(self, before: Residuals | None) -> Residuals:
         """The mean of these residuals and of those of the chunks before, if these had the same noise."""
@@ -66,9 +70,14 @@ class Residuals:
             return self
         total = before.weight + self.weight
         old, new = before.weight / total, self.weight / total
-        if self.moments.shape[1] > MOST_COLUMNS:
-            old, new = old**0.5, new**0.5
-        return Residuals(old * before.moments + new * self.moments, total, self.noise)
+        if self.moments.shape[1] <= MOST_COLUMNS:
+            return Residuals(old * before.moments + new * self.moments, total, self.noise)
+        # The product of two independent mixtures is zero in mean.
+        sums = before.moments
+        if len(sums) < N_MIXED:
+            sums = _mixed(torch.from_numpy(sums), N_MIXED).numpy()
+        more = _mixed(torch.from_numpy(self.moments), N_MIXED).numpy()
+        return Residuals(old**0.5 * sums + new**0.5 * more, total, self.noise)
 
     def root(self) -> np.ndarray:
         """A matrix R such that R'R is the covariance."""
@@ -98,20 +107,15 @@ def root_of(residuals: Tensor, weight: Tensor | None) -> Tensor:
 def residuals_fault(model: Any, value: Residuals) -> str | None:
     """Say what is wrong with residuals that were read from a file, or return None."""
     n_features = len(model._frame)
-    found = damage.fault_of_numbers(value.moments, (N_MIXED if n_features > MOST_COLUMNS else n_features, n_features))
+    found = damage.fault_of_numbers(value.moments, (n_features if n_features <= MOST_COLUMNS else None, n_features))
     found = found or damage.number(0.0)(model, value.weight)
     plain = isinstance(value.noise, tuple) and all(isinstance(part, (str, float, int)) for part in value.noise)
     return found or (None if plain else "does not say for which noise it is")
 
 
-def _mixed(root: Tensor) -> Tensor:
-    """Random mixtures of the rows of a root of S, which are a root of S too, in mean or exactly.
-
-    The rows are those of the triangular root, which follows from S alone. So a known mixture does not give rows away.
-    """
-    triangular = torch.linalg.qr(root, mode="r").R
-    n = len(triangular)
-    rng = torch.Generator().manual_seed(zlib.crc32(triangular.numpy().tobytes()))  # another one for each chunk
-    directions = torch.randn((max(n, N_MIXED), min(n, N_MIXED)), generator=rng, dtype=root.dtype)
-    q = torch.linalg.qr(directions).Q
-    return q @ triangular if n <= N_MIXED else (n / N_MIXED) ** 0.5 * q.T @ triangular
+def _mixed(root: Tensor, n_mixed: int) -> Tensor:
+    """So many random mixtures of the rows of a root: a root of the same S, in mean if there are more rows."""
+    n = len(root)
+    rng = torch.Generator().manual_seed(zlib.crc32(root.numpy().tobytes()))  # others for another chunk
+    q = torch.linalg.qr(torch.randn((max(n, n_mixed), min(n, n_mixed)), generator=rng, dtype=root.dtype)).Q
+    return q @ root if n <= n_mixed else (n / n_mixed) ** 0.5 * q.T @ root
