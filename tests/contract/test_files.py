@@ -169,7 +169,7 @@ FORGED = {
         *({"n_components": 10**13}, {"n_labels": 10**13}, {"n_labels": -1}, {"visible": "numpy"}, {"hidden": "counts"}),
         *({"chain_shape": (10**8, 10**8)}, {"chain_shape": (-1, 2)}, {"n_features": 10**13}),
     ],
-    "DeepBeliefNetwork": [{"hidden_layer_sizes": (10**13,)}, {"hidden_layer_sizes": ()}, {"n_labels": 10**13}],
+    "DeepBeliefNetwork": [{"hidden_layer_sizes": (10**13,)}, {"hidden_layer_sizes": ()}, {"labels": 10**13}],
     "FineTunedClassifier": [{"n_predictions": 10**13}, {"n_components": 10**13}],
     "ReceptiveFieldAutoencoder": [
         {"image_shape": (10**7, 10**6, 1)},
