@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -15,9 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
-from ..base import damage
 from ..base.checks import require_positive
-from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.labels import Labels, Told
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
@@ -31,7 +29,8 @@ from ..engine.data import Batch, Source, Table, resolve_device
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import average, spawn
-from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, sides_of
+from ._files import SAVED
+from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
 from ._labels import SWITCHED_ON, has_labels, labels_to_hold, one_hot, require_y
 from ._unroll import Level
 from .machine import BoltzmannMachine
@@ -43,14 +42,6 @@ N_DRAWS = 32
 """Draws from q for the bound of a row."""
 
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
-
-
-def _fit_the_widths(network: Any, layers: Any) -> bool:
-    """Whether the layers of a loaded network are as wide as its units."""
-    spec = network._spec
-    widths = [spec["n_features"], *spec["hidden_layer_sizes"], spec["n_components"]]
-    own = [(len(layer._frame) - layer._n_labels, layer._n_features_out) for layer in layers]
-    return own == list(pairwise(widths)) and layers[-1]._n_labels == spec["labels"]
 
 
 class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
@@ -187,12 +178,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     ``labels=True``, and ignored without."""
     }
 
-    _saved: ClassVar[dict[str, Saved]] = {
-        "layers_": Saved(damage.nested(_fit_the_widths, RBM)),
-        "classes_": Saved(damage.classes, required=False),
-        "_is_tuned": Saved(damage.truth),
-        "_seed": Saved(damage.whole()),
-    }
+    _saved = SAVED
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -308,7 +294,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         made = self._made_layers()
         self.layers_: list[RBM] = copy.deepcopy(self.layers_) if run.resume else made
         for layer, new in zip(self.layers_, made, strict=True):
-            layer.set_params(**_settings(new))
+            layer.set_params(**settings_of(new))
         self._learn_layers(belief, self._seen(rows, dtype, device, resident=True), run)
 
     def _learn_layers(self, belief: Belief, data: Any, run: Run) -> None:
@@ -528,8 +514,3 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         first, *above = self._levels(module)
         weights = (first.up.weight[:, : len(self.mean_)], *(level.up.weight / level.sigma for level in above))
         return [W.cpu().numpy() for W in accumulate(weights, lambda below, W: W[:, : len(below)] @ below)]
-
-
-def _settings(layer: RBM) -> dict[str, Any]:
-    """Parameters that may change between one call of fit and the next."""
-    return {name: value for name, value in layer.get_params().items() if name != "random_state"}
