@@ -39,7 +39,7 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
     TypeError
         If the estimator has no ``inverse_transform``.
     ValueError
-        If the reconstruction has other columns than X, as after ``DenoisingAutoencoder().fit(X, Y)``.
+        If the reconstruction has other columns than X, as those of ``DenoisingAutoencoder(target="y")``.
     """
     if not hasattr(estimator, "inverse_transform"):
         raise TypeError(f"{type(estimator).__name__} has no inverse_transform, so nothing can be reconstructed.")

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..base import damage
 from ..engine.data import to_tensor
 from ..engine.frame import Frame
 from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 
-__all__ = ["Corruption"]
+__all__ = ["Corruption", "limits_fault"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,8 @@ class Corruption:
         changed = to_tensor(corrupted != X).to(x.device)
         seen = self.frame.apply(to_tensor(corrupted.astype(float))).to(x)
         return torch.where(changed, seen, x), changed
+
+
+def limits_fault(model: Any, value: Any) -> str | None:
+    """Say what is wrong with the ranges of the columns that were read from a file, or return None."""
+    return damage.fault_of_numbers(value, (2, len(model._frame)))

@@ -7,17 +7,20 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..base import damage
 from ..base.checks import frame_of
+from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, chunks, to_tensor
 from ..engine.modes import plain_torch
-from ._corruption import Corruption
+from ._corruption import Corruption, limits_fault
+from ._residuals import Residuals, residuals_fault, root_of
+from ._target import read_target
 from .dense import Autoencoder
 
 __all__ = ["DenoisingAutoencoder"]
@@ -36,11 +39,14 @@ class DenoisingAutoencoder(Autoencoder):
     shows where the density of the data rises. Under Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is
     approximately the gradient of log p(x).
 
-    ``fit(X, Y)`` reconstructs a second array Y from X. Y can be a clean version of X, another noisy version, or
-    different columns for the same rows.
+    With ``target="y"``, ``fit(X, Y)`` reconstructs a second array Y from X. Y can be a clean version of X, another
+    noisy version, or different columns for the same rows.
 
     Parameters
     ----------
+    target : {"X", "y"}, default="X"
+        What is reconstructed. With "X", y is ignored, as the other autoencoders do it. With "y", ``fit`` and ``score``
+        are given a second array as y, of shape (n_samples, n_targets).
     corruption : {"masking", "gaussian", "salt_and_pepper", "swap", "bert"} or callable, default="gaussian"
         Kind of noise. Columns of a one-hot group are corrupted together.
 
@@ -53,8 +59,8 @@ class DenoisingAutoencoder(Autoencoder):
         - A callable gets (X, rng): rows on the scale of X, and a ``numpy.random.Generator``. It returns a new array.
     corruption_level : float or "auto", default="auto"
         Probability that an entry is corrupted. For "gaussian" it is the standard deviation of the noise, in units of
-        ``scale_``. "auto" is 0.3 for "gaussian", 0.15 for "bert" and 0.1 for the others. If ``fit`` is given a second
-        array, "auto" is 0, because X is then corrupted already. Not used by a callable.
+        ``scale_``. "auto" is 0.3 for "gaussian", 0.15 for "bert" and 0.1 for the others. With ``target="y"`` it is 0,
+        because X is then corrupted already. Not used by a callable.
     emphasis : pair of float or "auto", default="auto"
         Weights of the loss on corrupted and on uncorrupted entries, in this order (Vincent et al., 2010). "auto" is
         (1, 0) for "bert" and (1, 1) for the others.
@@ -66,7 +72,7 @@ class DenoisingAutoencoder(Autoencoder):
     Attributes
     ----------
     target_mean_ : ndarray of shape (n_targets,)
-        Mean of the array that is reconstructed, which is X or the second array.
+        Mean of the array that is reconstructed, which is X or y.
     target_scale_ : float
         Scale of that array, as ``scale_`` is the scale of X.
     sigma_ : float
@@ -103,6 +109,7 @@ class DenoisingAutoencoder(Autoencoder):
     True
     """
 
+    target: Literal["X", "y"] = "X"
     corruption: Literal["masking", "gaussian", "salt_and_pepper", "swap", "bert"] | Callable[..., Any] = "gaussian"
     corruption_level: NonNegative | Literal["auto"] = "auto"
     emphasis: Pair | Literal["auto"] = "auto"
@@ -110,11 +117,16 @@ class DenoisingAutoencoder(Autoencoder):
 
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
-    Array to reconstruct instead of X: a clean version of X, another noisy version, or different columns for
-    the same rows. Labels, of shape (n_samples,), are ignored.""",
+    Array to reconstruct, with ``target="y"``: a clean version of X, another noisy version, or different
+    columns for the same rows. With ``target="X"`` it is ignored.""",
         "score": """y : {array-like, sparse matrix} of shape (n_samples, n_targets), default=None
-    Array to compare the reconstruction with; None compares it with X. After ``fit(X, Y)`` with another number
-    of columns in Y it is required. Labels, of shape (n_samples,), are ignored.""",
+    Array to compare the reconstruction with, with ``target="y"``. None compares it with X, if X has as many
+    columns. With ``target="X"`` y is ignored.""",
+    }
+    _saved: ClassVar[dict[str, Saved]] = {
+        "sigma_": Saved(damage.number(0.0)),
+        "_limits": Saved(limits_fault, required=False),
+        "_residuals": Saved(residuals_fault, required=False, cls=Residuals),
     }
 
     # ---------------------------------------------------------------- methods of a fitted model
@@ -129,7 +141,7 @@ class DenoisingAutoencoder(Autoencoder):
 
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) after ``fit(X, Y)``
+        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) with ``target="y"``
             Estimates of the clean rows, on the scale of the data.
         """
         restored: np.ndarray = self._map(
@@ -176,7 +188,7 @@ class DenoisingAutoencoder(Autoencoder):
         Raises
         ------
         ValueError
-            If the noise was not Gaussian, or if the model was fitted to a second array.
+            If the noise was not Gaussian, or if the model reconstructs y.
         """
         check_is_fitted(self)
         self._require_model_of_x("score_field")
@@ -193,7 +205,8 @@ class DenoisingAutoencoder(Autoencoder):
 
         Each chain starts at the mean. A step corrupts x to x~ and then draws x from p(x | x~) (Bengio et al., 2013).
         For the gaussian likelihood this distribution is N(r(x~), S). S is the covariance of the residuals x - r(x~) of
-        the training data, over all steps of ``walkback``.
+        the training data, over all steps of ``walkback``. After ``partial_fit`` it is the mean over all chunks with the
+        same noise, each measured when the model had learnt from it.
 
         Parameters
         ----------
@@ -211,11 +224,11 @@ class DenoisingAutoencoder(Autoencoder):
         Raises
         ------
         ValueError
-            If the model was fitted to a second array or without corruption, or if a number is below 1.
+            If the model reconstructs y, or was fitted without corruption, or if a number is below 1.
         """
         check_is_fitted(self)
         self._require_model_of_x("sample")
-        if self._level() == 0.0 or (self._frame.centred and self._root is None):
+        if self._level() == 0.0 or (self._frame.centred and self._residuals is None):
             raise ValueError(
                 "sample needs corruption, but the model was fitted without: fit with corruption_level > 0."
             )
@@ -225,7 +238,7 @@ class DenoisingAutoencoder(Autoencoder):
         with plain_torch(grad=False):
             rng, theta, corrupt = self._noise(random_state), self._flat.theta, self._corruption(module)
             x = to_tensor(self._frame.center).to(theta).repeat(n_samples, 1)
-            root = x[:0] if self._root is None else to_tensor(self._root).to(theta)
+            root = x[:0] if self._residuals is None else to_tensor(self._residuals.root()).to(theta)
             for _ in range(n_steps):
                 x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
             rows: np.ndarray = self._frame.undo(x).cpu().numpy()
@@ -233,7 +246,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _require_model_of_x(self, method: str) -> None:
         if self._target_frame is not None:
-            raise ValueError(f"{method} needs a model of X, but this one was fitted to a second array: call fit(X).")
+            raise ValueError(f"{method} needs a model of X, but this one reconstructs y: fit it with target='X'.")
 
     def _reconstruct(self, module: Any, batch: Batch) -> Tensor:
         return self._decode(module, self._encode(module, batch), batch)
@@ -242,7 +255,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     @property
     def target_mean_(self) -> np.ndarray:
-        """Mean of the array that is reconstructed, which is X or the second array."""
+        """Mean of the array that is reconstructed, which is X or y."""
         return self._output_frame.mean
 
     @property
@@ -251,12 +264,10 @@ class DenoisingAutoencoder(Autoencoder):
         return self._output_frame.scale
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
-        if not _is_table(y):
-            return None
-        y = y.detach().cpu().numpy() if isinstance(y, Tensor) else y
-        target = check_array(y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="Y")
-        if target.shape[0] != n_samples:
-            raise ValueError(f"Y has {target.shape[0]} rows, but X has {n_samples}: pass a target for each row of X.")
+        asked = self.target == "y" if reset is not None else self._target_frame is not None
+        if not asked:
+            return super()._targets(y, n_samples, weight, reset)
+        target = read_target(y, n_samples)
         if reset is None:
             self._require_same_width(target)
         return target
@@ -271,7 +282,7 @@ class DenoisingAutoencoder(Autoencoder):
         super()._measure(data)
         self._limits: np.ndarray | None = None
         self._target_frame = None
-        if data.y is not None:
+        if self.target == "y":
             self._target_frame = frame_of(Arrays(data.y, data.weight), "Y", self._standardizes())
             self._require_possible_target(data.width)
 
@@ -285,16 +296,14 @@ class DenoisingAutoencoder(Autoencoder):
         if self._emphasis() != (1.0, 1.0) and n_targets != n_features:
             self._refuse_emphasis("Y has columns of its own")
         if self.walkback > 1:
-            raise ValueError(
-                f"walkback={self.walkback} needs a model of X: use walkback=1, or fit without a second array."
-            )
+            raise ValueError(f"walkback={self.walkback} needs a model of X: use walkback=1, or target='X'.")
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
         check_is_fitted(self)
-        if self._target_frame is not None and not _is_table(y):
-            y = X  # without a second array, the comparison is with X
+        if self._target_frame is not None and y is None:
+            y = X
             if self.n_features_in_ != len(self._target_frame):
-                raise ValueError("The model reconstructs a second array, not X: pass the array to compare with as y.")
+                raise ValueError("The model reconstructs y, not X: pass the array to compare with as y.")
         return super()._squared_errors(X, y)
 
     # ---------------------------------------------------------------- corruption
@@ -343,6 +352,12 @@ class DenoisingAutoencoder(Autoencoder):
     def _is_noisy(self) -> bool:
         return super()._is_noisy() or self._level() > 0.0
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.target == "y":
+            tags.target_tags.required = tags.target_tags.multi_output = True
+        return tags
+
     def _rows_are_independent(self) -> bool:
         looks_elsewhere = callable(self.corruption) or self.corruption in ("swap", "bert")
         return super()._rows_are_independent() and not looks_elsewhere
@@ -368,13 +383,13 @@ class DenoisingAutoencoder(Autoencoder):
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
-            x = self._draw(module, eta, _root(batch.x - eta, batch.weight), rng)
+            x = self._draw(module, eta, root_of(batch.x - eta, batch.weight), rng)
             shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
 
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
-        """Draw rows from p(x | eta). For the gaussian likelihood this is N(eta, R'R), with R from ``_measure_root``."""
+        """Draw rows from p(x | eta). For the gaussian likelihood this is N(eta, R'R), with a root R of S."""
         if not self._frame.centred:
             return module.likelihood.sample(eta, rng)
         z = torch.empty((len(eta), len(root)), dtype=eta.dtype, device=eta.device).normal_(generator=rng)
@@ -383,18 +398,21 @@ class DenoisingAutoencoder(Autoencoder):
     # ---------------------------------------------------------------- what is measured for the corruption
 
     def _learnt(self, data: Any, run: Run) -> Source:
-        if run.resume and (data.y is not None) != (self._target_frame is not None):
-            was, now = ("X alone", "a second array") if data.y is not None else ("a second array", "X alone")
+        was = "X" if self._target_frame is None else "y"
+        if run.resume and was != self.target:
             raise ValueError(
-                f"The last fit was to {was}, so training cannot continue with {now}: use warm_start=False."
+                f"The last fit was with target={was!r}, so training cannot continue with target={self.target!r}: "
+                f"use target={was!r}, or call fit with warm_start=False."
             )
-        if run.resume and data.y is not None:
+        if run.resume and was == "y":
             self._require_same_width(data.y)
         return super()._learnt(data, run)
 
     def _train(self, data: Any, run: Run) -> None:
         if self.corruption == "salt_and_pepper":
             self._limits = self._measure_limits(data)
+        if not run.partial or not run.resume:
+            self._residuals: Residuals | None = None
         super()._train(data, run)
 
     def _measure_limits(self, data: Table) -> np.ndarray:
@@ -407,39 +425,28 @@ class DenoisingAutoencoder(Autoencoder):
     def _conclude(self, data: Table) -> None:
         # Not in _measure, because a warm start may continue with other noise.
         self.sigma_ = self._level() * self.scale_ if self.corruption == "gaussian" else 0.0
-        self._root = self._measure_root(data)
+        if self._target_frame is None and self._frame.centred and self._level() > 0.0:
+            self._residuals = self._measure_residuals(data).after(self._residuals)
+        else:
+            self._residuals = None
 
     @torch.no_grad()
-    def _measure_root(self, data: Table) -> np.ndarray | None:
-        """A root R of the covariance R'R of the residuals x - r(x~).
+    def _measure_residuals(self, data: Table) -> Residuals:
+        """Measure x - r(x~) on evenly spaced rows of the data, and in all steps of ``walkback``.
 
-        The residuals come from evenly spaced rows of the data, and from all steps of ``walkback``. The chain of
-        ``sample`` keeps the covariance of the data only if its noise comes from all pairs (x, x~) that r was trained
-        on.
+        The chain of ``sample`` keeps the covariance of the data only if its noise comes from all pairs (x, x~) that r
+        was trained on.
         """
-        if self._target_frame is not None or not self._frame.centred or self._level() == 0.0:
-            return None
         least, most = N_RESIDUALS
         n_rows = max(least, min(most, RESIDUALS // data.width) // self.walkback)
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch, rng)
         restored = self._reconstruct(self.module_, Batch(batch.shown))
-        return _root(batch.x - restored, batch.weight).cpu().numpy()
-
-
-def _is_table(y: Any) -> bool:
-    """Whether y is a second array, rather than labels or None."""
-    return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) > 1)
-
-
-def _root(residuals: Tensor, weight: Tensor | None) -> Tensor:
-    """A matrix R such that R'R is the weighted mean of the outer products of the residuals."""
-    if weight is not None:
-        residuals = residuals * (weight / weight.mean().clamp_min(1e-12)).sqrt()[:, None]
-    root = residuals * len(residuals) ** -0.5
-    thin = len(root) <= root.shape[1] or root.device.type == "mps"  # MPS has no QR decomposition
-    return root if thin else torch.linalg.qr(root, mode="r").R
+        total = len(data) if data.weight is None else float(data.weight.sum())
+        kind = "callable" if callable(self.corruption) else self.corruption
+        noise = kind, float(self._level()), int(self.walkback)
+        return Residuals.of(batch.x - restored, batch.weight, float(total), noise)
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

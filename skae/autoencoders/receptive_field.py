@@ -11,6 +11,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..base import damage
+from ..base.damage import Saved
+from ..base.estimator import Run
 from ..base.params import NonNegative, Positive, PositiveInt, Sizes, sizes_of
 from ..base.transformer import TorchTransformer
 from ..engine.data import Batch, Source, Table, chunks
@@ -24,6 +27,16 @@ __all__ = ["ReceptiveFieldAutoencoder"]
 
 MOST_WHITENED = 5_000
 """Largest number of columns whose covariance is decomposed. This takes a minute or two."""
+
+
+def _sums_fault(model: Any, value: Any) -> str | None:
+    """Say what is wrong with the sums of responses and codes that were read from a file, or return None."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return "is no pair of arrays"
+    n, spec = model._spec["n_components"], model._spec
+    positions = math.prod(grid_of(spec["image_shape"][1:], spec["field_size"], spec["stride"]))
+    shapes = ((positions, n, n + 1), (positions, n + 1, n + 1))
+    return next(filter(None, map(damage.fault_of_numbers, value, shapes)), None)
 
 
 class ReceptiveFieldAutoencoder(TorchTransformer):
@@ -156,6 +169,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     whitening: Positive | None = 0.1
 
     _Module: ClassVar[type[nn.Module]] = ReceptiveFields
+    _saved: ClassVar[dict[str, Saved]] = {"_sums": Saved(_sums_fault, required=False)}
 
     @property
     def code_shape_(self) -> tuple[int, int, int]:
@@ -231,18 +245,25 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
             "sparsity": self.sparsity * average(module.pool(h).sum((0, 1, 2)), batch.weight),
         }
 
+    def _train(self, data: Any, run: Run) -> None:
+        if not (run.partial and run.resume):
+            self._sums: tuple[np.ndarray, np.ndarray] | None = None
+        super()._train(data, run)
+
     def _conclude(self, data: Table) -> None:
         if not self.module_.is_linear:
             self._fit_estimate(self.module_, data)
 
     @torch.no_grad()
     def _fit_estimate(self, module: ReceptiveFields, data: Table) -> None:
-        """Regress the responses on the code, for ``inverse_transform``."""
-        total = [torch.zeros((), dtype=torch.float64)] * 2
+        """Regress the responses on the code, for ``inverse_transform``, over all chunks of ``partial_fit``."""
+        before = (np.zeros(()), np.zeros(())) if self._sums is None else self._sums
+        total = [torch.from_numpy(array) for array in before]
         for rows in chunks(len(data), module.widest):
             batch = data[rows]
             moments = module.moments(batch.x, batch.weight)
             total = [t + m.cpu().double() for t, m in zip(total, moments, strict=True)]
+        self._sums = total[0].numpy(), total[1].numpy()
         module.set_estimate(*total)
 
     def _encode(self, module: ReceptiveFields, batch: Batch) -> Tensor:

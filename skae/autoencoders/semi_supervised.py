@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
 
+from ..base import damage
 from ..base.compat import Interval
+from ..base.damage import Saved
 from ..base.labels import Told
 from ..base.params import NonNegative
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
@@ -52,6 +54,7 @@ class _Predicting(Prediction, Autoencoder):
     noise_level: NonNegative = 0.5
 
     _Module: ClassVar[type[nn.Module]] = PredictingAutoencoder
+    _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
 
     # ---------------------------------------------------------------- objective
 

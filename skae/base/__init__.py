@@ -8,6 +8,7 @@ from ..engine.train import backward
 from ..functional import average, spawn, standard_normal, weighted_average
 from ..nn.bottleneck import Bottleneck
 from .checks import require_positive, warn_outside
+from .damage import Saved
 from .estimator import Run, TorchEstimator
 from .params import (
     Fraction,
@@ -45,6 +46,7 @@ __all__ = [
     "Probability",
     "RandomState",
     "Run",
+    "Saved",
     "Sizes",
     "Source",
     "Subset",

@@ -19,10 +19,13 @@ from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
+from . import damage
 from .advice import validate
 from .checks import check_weight, check_x, watcher
+from .damage import Saved
 from .derivatives import jacobian_singular_values
-from .state import new_generator, portable, restore, restore_module
+from .saving import intact, portable, readable, restore
+from .state import new_generator
 
 __all__ = ["Encoding", "widest"]
 
@@ -44,7 +47,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     dtype: str
     random_state: Any
     module_: Any
-    _Module: ClassVar[type[nn.Module]]
+    _Module: ClassVar[type[nn.Module]] = nn.Module
     _spec: dict[str, Any]
     _flat: Flat
     _optimizer: Optimizer
@@ -53,6 +56,17 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """Offset and scale with which the module sees X."""
     _target_frame: Frame | None = None
     """Offset and scale with which the module sees y, if y is scaled too."""
+    _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(damage.spec),
+        "n_features_in_": Saved(damage.whole(1), required=False),
+        "feature_names_in_": Saved(damage.names, required=False),
+        "_frame": Saved(damage.frame, cls=Frame),
+        "_target_frame": Saved(damage.frame, required=False, cls=Frame),
+        "history_": Saved(damage.history),
+        "n_iter_": Saved(damage.whole()),
+        "loss_": Saved(damage.number(finite=False)),
+    }
+    """What the attributes of a fit are like in a file. A class adds its own ones."""
 
     # ---------------------------------------------------------------- hooks of a variant
 
@@ -77,7 +91,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
-        return self._Module(**self._spec)
+        return type(self)._Module(**self._spec)
 
     def _validate_params(self) -> None:
         validate(self)
@@ -211,7 +225,8 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return portable(self, dict(super().__getstate__()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(restore(self, state))
-        if "module_" in state:
-            with plain_torch():
-                restore_module(self)
+        with intact(self):
+            super().__setstate__(readable(self, state))
+            if "module_" in state:
+                with plain_torch():
+                    restore(self)

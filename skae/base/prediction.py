@@ -6,7 +6,7 @@ In a batch, y has two halves of columns: how much each value counts, and the val
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
+from . import damage
+from .damage import Saved
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 
@@ -145,6 +147,8 @@ class ClassPrediction(ClassifierMixin, Prediction):
         The labels, sorted.
     """
 
+    _saved: ClassVar[dict[str, Saved]] = {"classes_": Saved(damage.classes)}
+
     def predict(self, X: Any) -> np.ndarray:
         """Predict the most probable label of each row.
 
@@ -251,6 +255,12 @@ class NumberPrediction(RegressorMixin, Prediction):
     y_mean_, y_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation of the known y.
     """
+
+    _saved: ClassVar[dict[str, Saved]] = {
+        "y_mean_": Saved(damage.targets),
+        "y_scale_": Saved(damage.scales),
+        "_y_is_flat": Saved(damage.truth),
+    }
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the expected y of each row.

@@ -1,4 +1,4 @@
-"""State of a fitted estimator: numpy arrays in a pickle, and no change when a fit fails."""
+"""State of a fitted estimator: no change when a fit fails, and its random generator."""
 
 from __future__ import annotations
 
@@ -6,79 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import Tensor
 
-from .._version import __version__
-from ..engine.data import is_on, to_tensor
-from ..engine.frame import Frame
+from ..engine.data import is_on
 from ..engine.modes import one_thread, uninterrupted
-from ..engine.notices import warn
-from ..engine.optim import Flat, Optimizer
+from ..engine.optim import Flat
 from ..engine.train import Interrupted
 
-__all__ = ["new_generator", "portable", "restore", "restore_module", "unchanged_on_error"]
-
-FORMAT = 2
-"""Number of the format of pickles. Pickles of another format cannot be loaded."""
-
-
-def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator for a pickle, with numpy arrays instead of tensors and objects of this package."""
-    if "module_" not in state:
-        return state
-    tensors = [*estimator.module_.named_parameters(), *estimator.module_.named_buffers()]
-    optimizer = estimator._optimizer
-    frames = {name: value.__getstate__() for name, value in state.items() if isinstance(value, Frame)}
-    return {
-        **state,
-        "_skae_version": __version__,
-        "_format": FORMAT,
-        "_frames": frames,
-        **dict.fromkeys(frames),
-        "module_": {name: _to_numpy(tensor) for name, tensor in tensors},
-        "_optimizer": (optimizer.rule, {name: _to_numpy(moment) for name, moment in optimizer.moments.items()}),
-        "_rng": estimator._rng.get_state().numpy(),
-        "_flat": estimator._flat.theta.numel(),
-    }
-
-
-def restore(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Undo ``portable``, except for the module, see ``restore_module``."""
-    state = dict(state)
-    version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
-    if "module_" in state and layout != FORMAT:
-        raise ValueError(
-            f"This {type(estimator).__name__} was saved by skae {version}, whose files skae {__version__} cannot read: "
-            "fit it again, or load it with that version."
-        )
-    if version != __version__:
-        warn(
-            f"This {type(estimator).__name__} was saved by skae {version} and is loaded by {__version__}: "
-            "results may differ; fit again if they do."
-        )
-    frames = state.pop("_frames", {})
-    return {**state, **{name: Frame(*parts) for name, parts in frames.items()}}
-
-
-def restore_module(estimator: Any) -> None:
-    """Build the module, the optimizer and the random generator of an unpickled estimator from their arrays."""
-    arrays: dict[str, np.ndarray] = estimator.module_
-    module = estimator._new_module()
-    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        tensor.data = to_tensor(arrays[name].copy())
-    rule, saved = estimator._optimizer
-    order = torch.from_numpy(estimator._rng.copy())
-    estimator.module_, estimator._flat = module, Flat(module)
-    estimator._optimizer = Optimizer(rule, moments={name: to_tensor(moment.copy()) for name, moment in saved.items()})
-    estimator._rng = torch.Generator()
-    estimator._rng.set_state(order)
-
-
-def _to_numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy().copy()
+__all__ = ["new_generator", "unchanged_on_error"]
 
 
 @contextmanager

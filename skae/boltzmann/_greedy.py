@@ -15,7 +15,7 @@ from ..engine.frame import Frame
 from .machine import visible_parts
 from .rbm import RBM
 
-__all__ = ["Codes", "beside_labels", "frame_of", "make_layers", "require_room_for_labels", "sides_of"]
+__all__ = ["Codes", "beside_labels", "frame_of", "make_layers", "require_room_for_labels", "settings_of", "sides_of"]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
@@ -94,6 +94,11 @@ def sides_of(spec: Mapping[str, Any]) -> list[tuple[list[Part], list[Part]]]:
         seen = visible_parts(visible, widths[k] + n_labels, () if k else spec["categories"], n_labels)
         sides.append((seen, [Part(hidden, widths[k + 1])]))
     return sides
+
+
+def settings_of(layer: RBM) -> dict[str, Any]:
+    """Parameters that may change between one call of fit and the next."""
+    return {name: value for name, value in layer.get_params().items() if name != "random_state"}
 
 
 def _require_settings(k: int, own: Any, allowed: set[str]) -> None:

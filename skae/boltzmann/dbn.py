@@ -29,7 +29,8 @@ from ..engine.data import Batch, Source, Table, resolve_device
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import average, spawn
-from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, sides_of
+from ._files import SAVED
+from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
 from ._labels import SWITCHED_ON, has_labels, labels_to_hold, one_hot, require_y
 from ._unroll import Level
 from .machine import BoltzmannMachine
@@ -177,6 +178,8 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     ``labels=True``, and ignored without."""
     }
 
+    _saved = SAVED
+
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """Update the model with one pass over a chunk of rows, and continue from the last call.
@@ -291,7 +294,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         made = self._made_layers()
         self.layers_: list[RBM] = copy.deepcopy(self.layers_) if run.resume else made
         for layer, new in zip(self.layers_, made, strict=True):
-            layer.set_params(**_settings(new))
+            layer.set_params(**settings_of(new))
         self._learn_layers(belief, self._seen(rows, dtype, device, resident=True), run)
 
     def _learn_layers(self, belief: Belief, data: Any, run: Run) -> None:
@@ -511,8 +514,3 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         first, *above = self._levels(module)
         weights = (first.up.weight[:, : len(self.mean_)], *(level.up.weight / level.sigma for level in above))
         return [W.cpu().numpy() for W in accumulate(weights, lambda below, W: W[:, : len(below)] @ below)]
-
-
-def _settings(layer: RBM) -> dict[str, Any]:
-    """Parameters that may change between one call of fit and the next."""
-    return {name: value for name, value in layer.get_params().items() if name != "random_state"}

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..autoencoders import Autoencoder
+from ..base import damage
 from ..base.checks import require_positive, warn_outside
+from ..base.damage import Saved
 from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes
 from ..base.transformer import Generative, TorchTransformer
 from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
@@ -113,6 +115,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
     max_iter = 50
 
     _monitor: ClassVar[str | None] = None
+    _saved: ClassVar[dict[str, Saved]] = {"_partition": Saved(damage.nothing, cls=Partition)}
 
     # ---------------------------------------------------------------- hooks of a machine
 

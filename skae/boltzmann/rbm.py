@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ..base import damage
+from ..base.damage import Saved
 from ..base.params import sizes_of
 from ..energy.annealing import Anneal
 from ..energy.chains import CHAINS, shares
@@ -118,6 +120,7 @@ class RBM(BoltzmannMachine):
 
     _n_labels = 0
     """Columns of a label behind those of X, which a deep belief network joins to its uppermost layer."""
+    _saved: ClassVar[dict[str, Saved]] = {"_n_labels": Saved(damage.whole(), required=False)}
 
     # ---------------------------------------------------------------- the machine
 

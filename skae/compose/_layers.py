@@ -175,7 +175,8 @@ def _about_codes(message: str, below: str | None) -> str:
 
 def coder_of(layer: Any) -> Any:
     """The deterministic network of a fitted layer. For a Boltzmann machine it is an autoencoder."""
-    return layer.to_autoencoder() if hasattr(layer, "to_autoencoder") else layer
+    with torch.device("cpu"):  # also while the shapes of a stack are checked, on a device without numbers
+        return layer.to_autoencoder() if hasattr(layer, "to_autoencoder") else layer
 
 
 class Stage(nn.Module):

@@ -13,6 +13,8 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..base import damage
+from ..base.damage import Saved
 from ..base.encoding import widest
 from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
@@ -26,6 +28,11 @@ __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
 FEW = 4
 """Number of rows below which matrix products are rounded differently, because another kernel computes them."""
+
+
+def _fits(model: Any, encoder: Any) -> bool:
+    """Whether a loaded encoder takes the rows, and gives the code, that the network was made for."""
+    return len(encoder._frame) == len(model._frame) and encoder._n_features_out == model._spec["n_components"]
 
 
 class _FineTuned(Prediction, TorchEstimator):
@@ -51,6 +58,8 @@ class _FineTuned(Prediction, TorchEstimator):
     pretrain: bool = True
     n_frozen: NonNegativeInt = 100
     max_iter = 50
+
+    _saved: ClassVar[dict[str, Saved]] = {"encoder_": Saved(damage.nested(_fits, TorchEstimator))}
 
     # ---------------------------------------------------------------- encoder
 

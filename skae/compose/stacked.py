@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field, replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from ..base import damage
+from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.estimator import Run
 from ..base.params import PositiveInt
@@ -25,6 +27,12 @@ from ._layers import Unrolled, coder_of, described, is_width, make_layers, named
 __all__ = ["StackedAutoencoder"]
 
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
+
+
+def _fit_together(stack: Any, layers: Any) -> bool:
+    """Whether each layer of a loaded stack takes what the layer below it gives."""
+    given = [len(stack._frame), *(layer._n_features_out for layer in layers)]
+    return given[:-1] == [len(layer._frame) for layer in layers]
 
 
 class StackedAutoencoder(TorchTransformer):
@@ -124,6 +132,8 @@ class StackedAutoencoder(TorchTransformer):
     layers: Layers = field(default=(64, 16, 2), kw_only=False)
     n_components: PositiveInt | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     fine_tune: bool = True
+
+    _saved: ClassVar[dict[str, Saved]] = {"layers_": Saved(damage.nested(_fit_together, TorchTransformer))}
 
     # ---------------------------------------------------------------- parameters of the layers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,14 @@ class Partition:
     def __init__(self, lengths: tuple[float, float] = (0.0, 0.0)) -> None:
         self.lengths = lengths
         self._found: dict[float | None, Estimate] = {}
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.lengths, tuple((key, *estimate) for key, estimate in self._found.items())
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        (low, high), found = state
+        self.lengths = float(low), float(high)
+        self._found = {None if key is None else float(key): Estimate(float(z), float(e)) for key, z, e in found}
 
     def of_length(self, machine: Harmonium, length: float, noise: Callable[[], torch.Generator]) -> Estimate:
         """Log Z and its standard error for rows of a length, which only counts depend on."""

@@ -125,7 +125,7 @@ class Bernoulli(Units):
 
     def __init__(self, width: int) -> None:
         super().__init__(width)
-        self.n_states = min(2**width, MOST_STATES)
+        self.n_states = 2 ** min(width, MOST_STATES.bit_length() - 1)
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.sigmoid(field)
@@ -223,7 +223,8 @@ class Softmax(Units):
         super().__init__(sum(sizes))
         self.sizes = tuple(sizes)
         self.n_states = min(math.prod(sizes), MOST_STATES)
-        self.register_buffer("member", torch.arange(len(sizes)).repeat_interleave(torch.as_tensor(sizes)))
+        member = torch.arange(len(sizes)).repeat_interleave(torch.as_tensor(sizes), output_size=self.width)
+        self.register_buffer("member", member, persistent=False)
 
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return group_log_softmax(field, self.member, len(self.sizes)).exp()

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..functional import ACTIVATIONS
 from .likelihoods import likelihood_of
 
 __all__ = ["Coder"]
@@ -80,11 +81,19 @@ class Coder(nn.Module):
 
     def __post_init__(self) -> None:
         super().__init__()
+        self._require_possible()
         for name in ("projection", "expansion"):
             matrix = torch.zeros(self.n_components, self.n_features) if self.projected else None
             self.register_buffer(name, matrix)
         self.likelihood = likelihood_of(self.likelihood, self.n_outputs, self.categories, self.variance)
         self._make_layers()
+
+    def _require_possible(self) -> None:
+        """Refuse arguments that no estimator passes, but a damaged file may hold."""
+        if not {self.activation, self.code_activation} <= ACTIVATIONS.keys():
+            raise ValueError(f"{self.activation!r} or {self.code_activation!r} is no activation function.")
+        if self.categories and sum(self.categories) != self.n_outputs:
+            raise ValueError(f"Groups of {self.categories} columns do not fill {self.n_outputs} columns.")
 
     # ---------------------------------------------------------------- hooks of a subclass
 

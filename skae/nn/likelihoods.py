@@ -241,7 +241,8 @@ class Categorical(Likelihood):
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()
         self.n_groups = len(sizes)
-        self.register_buffer("member", torch.arange(self.n_groups).repeat_interleave(torch.as_tensor(sizes)))
+        member = torch.arange(self.n_groups).repeat_interleave(torch.as_tensor(sizes), output_size=sum(sizes))
+        self.register_buffer("member", member, persistent=False)
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.categorical_nll(eta, x, self.member, self.n_groups)

@@ -105,7 +105,8 @@ class LocallyConnected(nn.Module):
         self.grid = grid_of(image_shape[1:], field_size, stride)
         pixels = _pixels_of_fields(image_shape, field_size, stride)
         self.weight = nn.Parameter(torch.empty(len(pixels), n_filters, pixels.shape[1]))
-        members = pixels.flatten().bincount(minlength=math.prod(image_shape))
+        members = torch.zeros(math.prod(image_shape), dtype=torch.long)
+        members.index_add_(0, pixels.flatten(), torch.ones_like(pixels.flatten()))
         # order lists where each pixel lies in the fields, pixel after pixel: that of pixel i begins at start[i].
         tables = {
             "pixels": pixels.flatten(),
@@ -113,7 +114,7 @@ class LocallyConnected(nn.Module):
             "start": members.cumsum(0) - members,
         }
         for name, table in tables.items():
-            self.register_buffer(name, table.int())
+            self.register_buffer(name, table.int(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps of the filters' responses to pixels."""
@@ -195,6 +196,8 @@ class ReceptiveFields(nn.Module):
         self.pool_size, self.pool_stride, self.eps = pool_size, pool_stride, eps
         self.contrast_size = contrast_size
         self.code_shape = (n_components, *grid_of(self.filters.grid, pool_size, pool_stride))
+        if min(*pool_size, *pool_stride, *self.code_shape) < 1:
+            raise ValueError(f"Windows of {pool_size} positions do not fit into {self.filters.grid}.")
         identity = torch.eye(math.prod(image_shape)) if whitened else None
         self.register_buffer("whitening", identity)
         self.register_buffer("colouring", identity if identity is None else identity.clone())

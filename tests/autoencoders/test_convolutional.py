@@ -484,7 +484,7 @@ def test_the_exact_contraction_is_the_jacobian(digits):
 def test_grey_images_can_be_given_colours(rng):
     X = rng.random((30, 5 * 4))
     Y = np.hstack([X, 1 - X, 0.5 * X])
-    model = DenoisingConvolutional(**{**QUICK, "max_iter": 100}, image_shape=(5, 4)).fit(X, Y)
+    model = DenoisingConvolutional(**{**QUICK, "max_iter": 100}, image_shape=(5, 4), target="y").fit(X, Y)
     assert model.denoise(X).shape == (30, 60)
     assert model.score(X, Y) > 0.1
     with pytest.raises(

@@ -13,11 +13,12 @@ from nn.test_dense import GROUPS, N, fitted, real, require_same_gradient, seeded
 from scipy import sparse, stats
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
-from skae import Autoencoder, DenoisingAutoencoder
+from skae import Autoencoder, DenoisingAutoencoder, FineTunedClassifier, StackedAutoencoder
 from skae.engine.data import Batch
 
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap", "bert"]
@@ -42,6 +43,12 @@ def linear(corruption, level, X, cls=Settled, **options):
     defaults = {"hidden_layer_sizes": (), "batch_size": 200, "max_iter": 40, "learning_rate_init": 0.02}
     options = {**defaults, "dtype": "float64", "random_state": 0, **options}
     return cls(X.shape[1], corruption=corruption, corruption_level=level, **options).fit(X)
+
+
+def covariance_of_noise(model):
+    """Of the residuals that ``sample`` adds in each step, in squared units of X."""
+    R = model._residuals.root()
+    return R.T @ R * model.scale_**2
 
 
 def affine(restore, center):
@@ -123,7 +130,7 @@ def test_noisy_targets_are_as_good_as_clean_ones():
         2, hidden_layer_sizes=(32,), learning_rate_init=3e-3, batch_size=100, max_iter=25, random_state=0
     )
     errors = {
-        name: ((clone(model).fit(one, target).denoise(new) - X) ** 2).sum(1).mean()
+        name: ((clone(model).set_params(target="y").fit(one, target).denoise(new) - X) ** 2).sum(1).mean()
         for name, target in (("noisy", two), ("clean", X))
     }
     assert errors["noisy"] < 1.1 * errors["clean"]
@@ -183,7 +190,7 @@ def test_samples_are_those_of_the_chain_that_was_learnt():
     X = gaussian_rows(1000)
     model = linear("gaussian", 0.7, X, max_iter=10)
     R, _ = affine(model.denoise, X.mean(0))
-    V, D = model._root.T @ model._root * model.scale_**2, model.sigma_**2 * np.eye(3)
+    V, D = covariance_of_noise(model), model.sigma_**2 * np.eye(3)
     n = 20_000
     for n_steps in (1, 3):
         expected = chain_covariance(R, V, D, np.zeros((3, 3)), n_steps)
@@ -200,9 +207,8 @@ def test_the_noise_of_the_chain_has_the_covariance_of_the_residuals(weighted):
     model.set_params(dtype="float64").fit(X, sample_weight=weight)
     residuals = np.concatenate([X - model.denoise(model.corrupt(X, random_state=seed)) for seed in range(30)])
     expected = np.cov(residuals.T, bias=True, aweights=None if weight is None else np.tile(weight, 30))
-    found = model._root.T @ model._root * model.scale_**2
+    found = covariance_of_noise(model)
     np.testing.assert_allclose(whitened(found, expected), np.eye(3), atol=5 * (2 / 1000) ** 0.5)
-    assert len(model._root) == 3  # as small as it can be
 
 
 def fixed_point(S, D, walkback):
@@ -228,7 +234,7 @@ def test_walkback_learns_from_its_own_chain_and_still_samples_the_data(walkback)
     R, V = fixed_point(S, D, walkback)
     found, _ = affine(model.denoise, X.mean(0))
     assert np.linalg.norm(found - R) < 0.06 * np.linalg.norm(R)
-    np.testing.assert_allclose(whitened(model._root.T @ model._root * model.scale_**2, V), np.eye(3), atol=0.12)
+    np.testing.assert_allclose(whitened(covariance_of_noise(model), V), np.eye(3), atol=0.12)
     once = S @ np.linalg.inv(S + D)
     assert np.linalg.norm(found - once) > 0.15 * np.linalg.norm(once)  # it finds back from farther
     Z = model.sample(5000, n_steps=60, random_state=1)
@@ -338,7 +344,7 @@ def test_the_gradient_of_a_step_is_that_of_autograd(corruption, likelihood):
 def test_the_gradient_towards_another_target_is_that_of_autograd(width):
     X, Y = real().numpy(), real((N, width), seed=4).numpy()
     model = DenoisingAutoencoder(2, corruption="masking", corruption_level=0.3, hidden_layer_sizes=(5, 4))
-    model.set_params(dtype="float64", max_iter=1, random_state=0, input_dropout=0.2).fit(X, Y)
+    model.set_params(target="y", dtype="float64", max_iter=1, random_state=0, input_dropout=0.2).fit(X, Y)
     with torch.no_grad():
         model._flat.theta.copy_(real(model._flat.theta.shape, seed=1) * 0.5)
     for weight in (None, WEIGHT):
@@ -415,7 +421,7 @@ def halves():
 
 
 COMPLETION = DenoisingAutoencoder(
-    8, hidden_layer_sizes=(32,), learning_rate_init=0.01, batch_size=50, max_iter=15, random_state=0
+    8, target="y", hidden_layer_sizes=(32,), learning_rate_init=0.01, batch_size=50, max_iter=15, random_state=0
 )
 
 
@@ -485,9 +491,18 @@ def test_all_kinds_of_targets_are_taken(convert, halves):
 
 
 @pytest.mark.parametrize(
-    "labels", [np.arange(150) % 3, ["a", "b", "c"] * 50, pd.Series(range(150)), np.full(150, np.nan)]
+    "labels",
+    [
+        np.arange(150) % 3,
+        ["a", "b", "c"] * 50,
+        pd.Series(range(150)),
+        np.full(150, np.nan),
+        np.ones((150, 2)),
+        np.full((7, 1, 2), "b"),
+    ],
+    ids=lambda y: str(np.shape(y)),
 )
-def test_labels_are_ignored(labels, iris):
+def test_y_is_ignored_unless_it_is_the_target(labels, iris):
     expected = DenoisingAutoencoder(**QUICK).fit(iris)
     model = DenoisingAutoencoder(**QUICK).fit(iris, labels)
     np.testing.assert_array_equal(model.transform(iris), expected.transform(iris))
@@ -502,6 +517,39 @@ def test_a_classifier_may_follow(iris):
     y = np.arange(150) // 50
     pipe = make_pipeline(StandardScaler(), DenoisingAutoencoder(3, **QUICK), LogisticRegression()).fit(iris, y)
     assert pipe.score(iris, y) > 0.8
+
+
+@pytest.mark.parametrize("columns", [slice(0, 1), slice(0, 2), 0])
+def test_a_regression_of_several_targets_may_follow(columns, iris):
+    """The targets of a pipeline are those of its last step."""
+    X, Y = iris[:, :2], iris[:, 2:][:, columns]
+    reducer = DenoisingAutoencoder(2, **QUICK)
+    pipe = make_pipeline(reducer, Ridge()).fit(X, Y)
+    np.testing.assert_array_equal(pipe[0].transform(X), clone(reducer).fit(X).transform(X))
+    assert pipe[0].inverse_transform(pipe[0].transform(X)).shape == X.shape
+    assert pipe[:1].score(X, Y) == clone(reducer).fit(X).score(X)
+
+
+def test_the_target_y_must_be_passed_and_have_columns(iris):
+    model = DenoisingAutoencoder(**OF_Y)
+    assert refuses(model, "fit", iris) == (
+        "target='y' reconstructs y, but y is None: pass the array to reconstruct as y."
+    )
+    assert refuses(model, "fit", iris, np.arange(150)) == (
+        "target='y' reconstructs y, but y has one dimension: pass an array of shape (n_samples, n_targets), or use "
+        "target='X', which ignores y."
+    )
+    assert get_tags(model).target_tags.required
+    assert get_tags(model).target_tags.multi_output
+    assert not get_tags(DenoisingAutoencoder()).target_tags.required
+    for whole in (StackedAutoencoder([model]), FineTunedClassifier(model)):
+        assert "learns from y" in refuses(whole, "fit", iris, np.arange(150) // 50)
+
+
+def test_a_parameter_that_changes_after_the_fit_changes_no_score(iris):
+    model = DenoisingAutoencoder(**OF_Y).fit(iris, iris[:, :2])
+    before = model.score(iris, iris[:, :2])
+    assert model.set_params(target="X").score(iris, iris[:, :2]) == before
 
 
 def test_weights_of_rows_with_targets(halves):
@@ -521,7 +569,7 @@ def test_equal_rows_with_other_targets_are_other_rows():
     model = DenoisingAutoencoder(3, hidden_layer_sizes=(8,), solver="lbfgs", max_iter=50, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.set_params(dtype="float64").fit(X, Y)
+        model.set_params(target="y", dtype="float64").fit(X, Y)
     np.testing.assert_allclose(model.denoise(np.eye(3)).ravel(), [1.5, 5.5, 9.5], atol=0.05)
 
 
@@ -531,7 +579,7 @@ def test_targets_of_other_likelihoods(likelihood):
     X = np.hstack([Y, Y]) / 10  # wider than Y, and in [0, 1]
     options = {"categories": (3, 2)} if likelihood == "categorical" else {}
     model = DenoisingAutoencoder(3, likelihood=likelihood, hidden_layer_sizes=(16,), random_state=0, **options)
-    model.set_params(batch_size=50, max_iter=60, learning_rate_init=0.01)
+    model.set_params(target="y", batch_size=50, max_iter=60, learning_rate_init=0.01)
     if likelihood == "categorical":
         with pytest.warns(UserWarning, match="outside") if X.max() > 1 else warnings.catch_warnings():
             model.fit(X, Y)
@@ -577,7 +625,7 @@ def test_a_saved_model_restores_the_same(halves):
 def test_a_model_of_x_after_one_of_another_array_starts_anew(halves):
     X, Y = halves
     model = clone(COMPLETION).set_params(max_iter=2)
-    again = model.fit(X, Y).fit(X)
+    again = model.fit(X, Y).set_params(target="X").fit(X, Y)
     np.testing.assert_array_equal(again.denoise(X), clone(model).fit(X).denoise(X))
     assert again.target_mean_ is again.mean_
     assert again.sample(2, n_steps=2).shape == (2, 32)
@@ -591,10 +639,10 @@ def test_a_warm_start_may_lower_the_noise():
     X = gaussian_rows(500)
     model = Settled(2, corruption_level=1.0, warm_start=True, batch_size=50, **QUICK).fit(X)
     np.testing.assert_allclose(model.sigma_, model.scale_)
-    spread = np.trace(model._root.T @ model._root)
+    spread = np.trace(covariance_of_noise(model)) / model.scale_**2
     model.set_params(corruption_level=0.1).fit(X)
     np.testing.assert_allclose(model.sigma_, 0.1 * model.scale_)
-    assert np.trace(model._root.T @ model._root) < 0.9 * spread
+    assert np.trace(covariance_of_noise(model)) / model.scale_**2 < 0.9 * spread
     assert model.n_iter_ == 6
 
 
@@ -612,6 +660,7 @@ def test_a_warm_start_may_change_the_corruption(corruption):
 # ------------------------------------------------------------------ bad input
 
 SMALL = np.random.default_rng(0).standard_normal((30, 4))
+OF_Y = {"target": "y", **QUICK}
 
 
 @pytest.mark.parametrize(
@@ -662,32 +711,34 @@ def test_bad_parameters_are_named(options, sentence):
         (SMALL[:, :2], {"tied_weights": True}, "Y has 2 columns and X 4: use tied_weights=False"),
         (SMALL[:, :2], {"init": "pca"}, "init='pca' is not defined with 2 targets and 4 features"),
         (SMALL[:, :2], {"emphasis": (1.0, 0.5), "corruption": "masking"}, "but Y has columns of its own"),
-        (SMALL, {"walkback": 2}, "walkback=2 needs a model of X: use walkback=1, or fit without a second array."),
+        (SMALL, {"walkback": 2}, "walkback=2 needs a model of X: use walkback=1, or target='X'."),
     ],
 )
 def test_bad_targets_are_told_and_leave_nothing_behind(Y, options, sentence):
-    for model in (DenoisingAutoencoder(**QUICK), DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL)):
+    for model in (DenoisingAutoencoder(**OF_Y), DenoisingAutoencoder(**OF_Y).fit(SMALL, SMALL)):
         assert sentence in refuses(model.set_params(**options), "fit", SMALL, Y)
         if not options:
-            assert sentence in refuses(DenoisingAutoencoder(**QUICK), "partial_fit", SMALL, Y)
-            assert sentence in refuses(DenoisingAutoencoder(**QUICK), "fit_transform", SMALL, Y)
+            assert sentence in refuses(DenoisingAutoencoder(**OF_Y), "partial_fit", SMALL, Y)
+            assert sentence in refuses(DenoisingAutoencoder(**OF_Y), "fit_transform", SMALL, Y)
 
 
 def test_groups_are_those_of_what_is_restored():
     Y = np.eye(3)[np.arange(30) % 3]
-    model = DenoisingAutoencoder(likelihood="categorical", categories=(2, 2), **QUICK)
+    model = DenoisingAutoencoder(likelihood="categorical", categories=(2, 2), **OF_Y)
     assert "categories=(2, 2) sum to 4" in refuses(model, "fit", np.abs(SMALL[:, :2]) % 1, Y)
 
 
 def test_going_on_needs_the_same_kind_of_target():
     of_x = DenoisingAutoencoder(warm_start=True, **QUICK).fit(SMALL)
-    of_y = DenoisingAutoencoder(warm_start=True, **QUICK).fit(SMALL, SMALL[:, :2])
+    of_y = DenoisingAutoencoder(warm_start=True, **OF_Y).fit(SMALL, SMALL[:, :2])
+    of_x.set_params(target="y")
     for method in ("fit", "partial_fit"):
         assert refuses(of_x, method, SMALL, SMALL) == (
-            "The last fit was to X alone, so training cannot continue with a second array: use warm_start=False."
+            "The last fit was with target='X', so training cannot continue with target='y': use target='X', or call "
+            "fit with warm_start=False."
         )
-        assert "The last fit was to a second array, so training cannot continue with X alone" in refuses(
-            of_y, method, SMALL
+        assert "cannot continue with target='X': use target='y'" in refuses(
+            copy.deepcopy(of_y).set_params(target="X"), method, SMALL
         )
         assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, method, SMALL, SMALL[:, :3])
     assert of_y.partial_fit(SMALL, SMALL[:, :2]).n_iter_ == 4
@@ -695,22 +746,22 @@ def test_going_on_needs_the_same_kind_of_target():
 
 def test_scores_need_what_was_restored():
     of_x = DenoisingAutoencoder(**QUICK).fit(SMALL)
-    of_y = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL[:, :2])
-    assert "reconstructs a second array, not X: pass the array to compare with as y" in refuses(of_y, "score", SMALL)
-    assert "reconstructs a second array, not X" in refuses(of_y, "score_samples", SMALL)
+    of_y = DenoisingAutoencoder(**OF_Y).fit(SMALL, SMALL[:, :2])
+    assert "reconstructs y, not X: pass the array to compare with as y" in refuses(of_y, "score", SMALL)
+    assert "reconstructs y, not X" in refuses(of_y, "score_samples", SMALL)
     assert "Y has 3 columns, but the model was fitted to a Y of 2" in refuses(of_y, "score", SMALL, SMALL[:, :3])
     assert "Y has 29 rows" in refuses(of_y, "score", SMALL, SMALL[:29, :2])
-    assert "Y contains NaN" in refuses(of_x, "score", SMALL, SMALL * np.nan)
-    same = DenoisingAutoencoder(**QUICK).fit(SMALL, SMALL + 0.01)
+    assert of_x.score(SMALL, SMALL * np.nan) == of_x.score(SMALL)
+    same = DenoisingAutoencoder(**OF_Y).fit(SMALL, SMALL + 0.01)
     assert same.score(SMALL) < 1  # X itself, where it has the columns of what was restored
     assert same.score_samples(SMALL).shape == (30,)
 
 
 def test_fields_and_chains_need_a_model_of_x_under_noise():
-    of_y = DenoisingAutoencoder(corruption_level=0.3, **QUICK).fit(SMALL, SMALL)
+    of_y = DenoisingAutoencoder(corruption_level=0.3, **OF_Y).fit(SMALL, SMALL)
     masked = DenoisingAutoencoder(corruption="masking", **QUICK).fit(SMALL)
     silent = DenoisingAutoencoder(corruption_level=0.0, **QUICK).fit(SMALL)
-    sentence = "needs a model of X, but this one was fitted to a second array: call fit(X)."
+    sentence = "needs a model of X, but this one reconstructs y: fit it with target='X'."
     assert refuses(of_y, "sample") == f"sample {sentence}"
     assert refuses(of_y, "score_field", SMALL) == f"score_field {sentence}"
     for model in (masked, silent):

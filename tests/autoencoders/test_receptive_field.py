@@ -497,3 +497,19 @@ def test_wide_rows_are_refused_before_anything_of_their_size_squared_is_made(met
     assert sentence.startswith("whitening would decompose a covariance of 60000 x 60000 numbers: pass whitening=None")
     with pytest.raises(AssertionError, match="two matrices"):
         ReceptiveFieldAutoencoder(whitening=None).fit(X)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_decoder_knows_all_chunks(weighted, rng):
+    """At weights that no step moves, chunks lead to the decoder of one pass over all rows."""
+    X, weight = rng.standard_normal((60, 16)), rng.uniform(0.5, 2.0, 60) if weighted else np.ones(60)
+    options = {"image_shape": (4, 4), "field_size": 2, "pool_size": 2, "dtype": "float64", "random_state": 0}
+    model = ReceptiveFieldAutoencoder(2, learning_rate_init=1e-300, max_iter=1, warm_start=True, **options)
+    for rows in (slice(0, 40), slice(40, 58), slice(58, 60)):
+        model.partial_fit(X[rows], sample_weight=weight[rows])
+    H = model.transform(X)
+    of_chunks = model.inverse_transform(H)
+    of_all = model.fit(X, sample_weight=weight).inverse_transform(H)
+    np.testing.assert_allclose(of_chunks, of_all, rtol=1e-6, atol=1e-9)
+    alone = model.fit(X[58:]).inverse_transform(H)
+    assert np.abs(alone - of_all).max() > 0.1

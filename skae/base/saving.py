@@ -1,0 +1,227 @@
+"""Files of estimators: numpy arrays instead of tensors, and checks of what a file holds before it is used.
+
+A file is not to be trusted. The module is made from the estimator's own class, and every array of the file must have
+the shape and the dtype that this module asks for. Nothing in a file can replace what the class defines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._version import __version__
+from ..engine.data import name_of, to_tensor
+from ..engine.notices import warn
+from ..engine.optim import Flat, Optimizer
+from .damage import FLOATS, fault_of_array, fault_of_numbers, saved_by
+
+__all__ = ["intact", "portable", "readable", "restore"]
+
+FORMAT = 3
+"""Number of the format of files. Files of another format cannot be loaded."""
+ADAM, SGD = {"mean", "square", "step"}, {"velocity"}
+MOMENTS: dict[str, set[str]] = {"adam": ADAM, "adamw": ADAM, "sgd": SGD, "lbfgs": set()}
+"""What each optimizer keeps from step to step."""
+N_WORDS = 624
+"""Words in the state of torch's generator for the CPU."""
+
+
+class DamageError(Exception):
+    """What is wrong with a file."""
+
+
+class ForeignError(Exception):
+    """A file of another version."""
+
+
+# ------------------------------------------------------------------ saving
+
+
+def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an estimator for a file, with numpy arrays instead of tensors and objects of this package."""
+    if "module_" not in state:
+        return state
+    described, optimizer = saved_by(type(estimator)), estimator._optimizer
+    objects = {k: v.__getstate__() for k, v in state.items() if k in described and described[k].cls and v is not None}
+    return {
+        **{name: value for name, value in state.items() if name != "_flat"},
+        **objects,
+        "_skae_version": __version__,
+        "_format": FORMAT,
+        "module_": {name: _to_numpy(tensor) for name, tensor in _learnt(estimator.module_).items()},
+        "_optimizer": (optimizer.rule, {name: _to_numpy(moment) for name, moment in optimizer.moments.items()}),
+        "_rng": estimator._rng.get_state().numpy(),
+    }
+
+
+def _learnt(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by their names, but for the buffers that follow from the arguments of the module."""
+    saved = module.state_dict().keys()
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    return {name: tensor for name, tensor in tensors if name in saved}
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().copy()
+
+
+# ------------------------------------------------------------------ loading
+
+
+@contextmanager
+def intact(estimator: Any) -> Iterator[None]:
+    """Tell whatever is wrong with a file in one sentence, and leave the estimator as it was before."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException as error:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        if isinstance(error, ForeignError):
+            raise ValueError(str(error)) from None
+        if isinstance(error, Warning) or not isinstance(error, Exception):
+            raise
+        what = str(error) if isinstance(error, DamageError) else f"it cannot be read ({type(error).__name__})"
+        raise ValueError(
+            f"This {type(estimator).__name__}'s file is damaged: {what}: fit it again or load another copy."
+        ) from error
+
+
+def readable(estimator: Any, state: Any) -> dict[str, Any]:
+    """The attributes in a file, with a look at their names and at the version that saved them."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise DamageError("it holds no attributes by their names")
+    state, name = dict(state), type(estimator).__name__
+    version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
+    if not (isinstance(version, str) and re.fullmatch(r"[\w.+-]{1,40}", version)):
+        raise DamageError("it does not say which version of skae saved it")
+    fitted = "module_" in state
+    if fitted and layout != FORMAT:
+        raise ForeignError(
+            f"This {name} was saved by skae {version}, whose files skae {__version__} cannot read: "
+            "fit it again, or load it with that version."
+        )
+    if version != __version__:
+        warn(
+            f"This {name} was saved by skae {version} and is loaded by {__version__}: "
+            "results may differ; fit again if they do."
+        )
+    if layout is not None and not fitted:
+        raise DamageError("module_ is missing")
+    _require_names(type(estimator), state)
+    return state
+
+
+def _require_names(cls: Any, state: dict[str, Any]) -> None:
+    """Refuse attributes that would replace what the class defines, or that no fit sets."""
+    parameters, described = cls._parameter_constraints, saved_by(cls)
+    for name in state:
+        fitted = (name.startswith("_") or name.endswith("_")) and not name.startswith("__")
+        if name not in parameters and name not in described and (hasattr(cls, name) or not fitted):
+            raise DamageError(f"it has an attribute {name!r}, which no fit sets")
+    missing = [name for name in parameters if name not in state]
+    if missing:
+        raise DamageError(f"the parameter {missing[0]} is missing")
+
+
+def restore(estimator: Any) -> None:
+    """Make the objects of a fitted estimator from what a file holds in their place, and check everything before."""
+    own = vars(estimator)
+    for name, saved in saved_by(type(estimator)).items():
+        if saved.cls is not None and own.get(name) is not None:
+            own[name] = _rebuilt(saved.cls, name, own[name])
+        found = saved.wrong(estimator, name)
+        if found:
+            raise DamageError(f"{name} {found}")
+    module, rng = _module(estimator, own["module_"]), _generator(own.get("_rng"))
+    flat = Flat(module)
+    own["_optimizer"] = _optimizer(own.get("_optimizer"), flat)
+    own["module_"], own["_flat"], own["_rng"] = module, flat, rng
+
+
+def _rebuilt(cls: type, name: str, parts: Any) -> Any:
+    if not isinstance(parts, tuple):
+        raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
+    made: Any = object.__new__(cls)
+    made.__setstate__(parts)
+    return made
+
+
+# ------------------------------------------------------------------ the module
+
+
+def _module(estimator: Any, arrays: Any) -> nn.Module:
+    """A module with the arrays of a file."""
+    if not isinstance(arrays, dict):
+        raise DamageError(f"module_ is a {type(arrays).__name__} instead of a dictionary of arrays")
+    with torch.device("meta"):  # where tensors have shapes and take no memory, however large they are
+        _require_shapes(estimator._new_module(), arrays, len(estimator._frame))
+    module: nn.Module = estimator._new_module()
+    buffers = dict(module.named_buffers())
+    for name, tensor in _learnt(module).items():
+        array = arrays[name].copy()
+        if not np.isfinite(array).all() and not _is_unknown(array, buffers.get(name)):
+            raise DamageError(f"module_ {name!r} has NaN or infinity in it")
+        tensor.data = to_tensor(array)
+    return module.to(next(module.parameters()).dtype)  # for buffers that the file does not hold
+
+
+def _require_shapes(module: nn.Module, arrays: dict[str, Any], n_features: int) -> None:
+    """Require the arrays that a module asks for: of its shapes, and all of one precision."""
+    learnt = _learnt(module)
+    strange = [name for name in (*learnt, *arrays) if (name in learnt) != (name in arrays)]
+    if strange:
+        what = "is missing" if strange[0] in learnt else "belongs to no layer"
+        raise DamageError(f"module_ {strange[0]!r} {what}")
+    dtypes = FLOATS
+    for name, tensor in learnt.items():
+        own = dtypes if tensor.is_floating_point() else {np.dtype(name_of(tensor.dtype))}
+        found = fault_of_array(arrays[name], tuple(tensor.shape), *own)
+        if found:
+            raise DamageError(f"module_ {name!r} {found}")
+        if tensor.is_floating_point():
+            dtypes = {arrays[name].dtype.newbyteorder("=")}
+    held = n_features + sum(array.size for array in arrays.values())
+    if any(buffer.numel() > held for buffer in module.buffers()):
+        raise DamageError("_spec describes a larger module than its arrays are for")
+
+
+def _is_unknown(array: np.ndarray, buffer: Tensor | None) -> bool:
+    """Whether an array has NaN only where a new module has NaN too, which stands for what is not known yet."""
+    return buffer is not None and bool((np.isfinite(array) | np.isnan(array) & buffer.isnan().numpy()).all())
+
+
+def _optimizer(kept: Any, flat: Flat) -> Optimizer:
+    """An optimizer with the moments in a file, of which there is one for each parameter."""
+    if not (isinstance(kept, tuple) and len(kept) == 2 and kept[0] in [*MOMENTS] and isinstance(kept[1], dict)):
+        raise DamageError("_optimizer is no pair of a rule and its moments")
+    rule, moments = kept
+    if moments and moments.keys() != MOMENTS[rule]:
+        raise DamageError(f"_optimizer has the moments {sorted(map(str, moments))} instead of {sorted(MOMENTS[rule])}")
+    precision = np.dtype(name_of(flat.theta.dtype))
+    for name, moment in moments.items():
+        shape, dtypes = ((len(flat.groups),), FLOATS) if name == "step" else (tuple(flat.theta.shape), {precision})
+        found = fault_of_numbers(moment, shape, *dtypes)
+        if found:
+            raise DamageError(f"_optimizer {name!r} {found}")
+    return Optimizer(rule, moments={name: to_tensor(moment.copy()) for name, moment in moments.items()})
+
+
+def _generator(order: Any) -> torch.Generator:
+    """A random generator that goes on from the order in a file."""
+    rng = torch.Generator()
+    found = fault_of_array(order, tuple(rng.get_state().shape), np.uint8)
+    if found:
+        raise DamageError(f"_rng {found}")
+    # torch does not see that so many words are left, and would read past the last one.
+    left, place = int(order[8:12].view(np.int32)[0]), int(order[16:24].view(np.int64)[0])
+    if left + place != N_WORDS + 1 and (left, place) != (1, 0):
+        raise DamageError("_rng is no state of a generator")
+    rng.set_state(torch.from_numpy(order.copy()))
+    return rng
