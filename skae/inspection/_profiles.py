@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._matplotlib import new_axes
+from ._matplotlib import literal, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def draw_profiles(
 ) -> tuple[np.ndarray, Axes]:
     """Draw one panel per sample inside ``ax``, and return the panels and ``ax``."""
     n_samples, n_features = next(iter(rows.values())).shape
-    names = [] if feature_names is None or n_features > MAX_NAMES else [str(name) for name in feature_names]
+    names = [] if feature_names is None or n_features > MAX_NAMES else [literal(name) for name in feature_names]
     n_columns = _fitting_columns(ax, n_samples, n_features)
     if ax is None:
         room = 0.07 * max(map(len, names), default=0)
@@ -83,9 +83,9 @@ def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
 def _draw(ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
     """Draw the first profile as points, and the others as lines to compare with them."""
     (first, points), *others = profiles.items()
-    ax.plot(points, "o", color="black", markersize=3, label=first, zorder=3)
+    ax.plot(points, "o", color="black", markersize=3, label=literal(first), zorder=3)
     for name, values in others:
-        ax.plot(values, label=name)
+        ax.plot(values, label=literal(name))
     ax.set_xlim(-0.5, len(points) - 0.5)
     if names:
         ax.set_xticks(range(len(names)), names, rotation=90)
