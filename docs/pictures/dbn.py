@@ -55,7 +55,9 @@ def show(ax: Axes, drawn: np.ndarray, title: str) -> None:
     """Digits 0 to 9 as lines of one picture."""
     some = drawn.reshape(10, N_EACH, 8, 8)[:, :SHOWN].astype(float)
     padded = np.pad(some, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.3)
-    ax.imshow(padded.transpose(0, 2, 1, 3).reshape(100, 10 * SHOWN), cmap="gray_r", vmin=0, vmax=1)
+    ax.imshow(
+        padded.transpose(0, 2, 1, 3).reshape(100, 10 * SHOWN), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
+    )
     ax.set_title(title, fontsize=10)
     ax.set_xticks([])
     ax.set_yticks(np.arange(10) * 10 + 4.5, range(10))

@@ -46,7 +46,7 @@ def draw_parts(ax: Axes, model: SparseAutoencoder, X: np.ndarray) -> None:
     alone[np.arange(len(often)), often] = H.max(axis=0)[often]
     images = model.inverse_transform(alone).reshape(LINES, COLUMNS, 8, 8)
     tiles = np.pad(images, ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=np.nan).swapaxes(1, 2)
-    ax.imshow(tiles.reshape(9 * LINES, 9 * COLUMNS), cmap="gray_r", vmin=0, vmax=16)
+    ax.imshow(tiles.reshape(9 * LINES, 9 * COLUMNS), cmap="gray_r", vmin=0, vmax=16, interpolation="nearest")
     ax.set_axis_off()
     active = code_statistics(model, X).l0
     ax.set_title(f"What {LINES * COLUMNS} single units draw, of which {active:.0f} make up a digit", fontsize="medium")
