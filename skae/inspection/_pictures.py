@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._matplotlib import literal, new_axes
+from ._matplotlib import new_axes
 from ._shapes import as_images
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_pictures(
     # imshow has set the limits to the edges of the last picture.
     right, bottom = (GAP * (n_samples - 1) + 1) * width, (GAP * (len(rows) - 1) + 1) * height
     ax.set(xlim=(0, right), ylim=(bottom, 0))
-    ax.set_yticks((GAP * np.arange(len(rows)) + 0.5) * height, [literal(name) for name in rows])
+    ax.set_yticks((GAP * np.arange(len(rows)) + 0.5) * height, list(rows))
     _write_errors(ax, (GAP * np.arange(n_samples) + 0.5) * width, errors)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -83,9 +83,9 @@ def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
 def _draw(ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
     """Draw the first profile as points, and the others as lines to compare with them."""
     (first, points), *others = profiles.items()
-    ax.plot(points, "o", color="black", markersize=3, label=literal(first), zorder=3)
+    ax.plot(points, "o", color="black", markersize=3, label=first, zorder=3)
     for name, values in others:
-        ax.plot(values, label=literal(name))
+        ax.plot(values, label=name)
     ax.set_xlim(-0.5, len(points) - 0.5)
     if names:
         ax.set_xticks(range(len(names)), names, rotation=90)

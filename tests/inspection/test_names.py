@@ -32,12 +32,6 @@ def test_names_of_features(frame):
     assert set(NAMES) <= words(GibbsDisplay.from_estimator(machine, frame, n_steps=(0, 1), n_chains=2))
 
 
-@pytest.mark.parametrize("image_shape", [None, (2, 2)])
-def test_names_of_rows(iris, image_shape):
-    rows = dict.fromkeys(NAMES, iris[:2])
-    assert set(NAMES) <= words(ReconstructionDisplay(rows=rows, image_shape=image_shape).plot())
-
-
 @pytest.mark.parametrize("target", ["classes", "quantity", None])
 @pytest.mark.parametrize("n_components", [1, 2])
 def test_names_of_components_targets_and_classes(frame, target, n_components):
