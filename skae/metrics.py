@@ -143,10 +143,10 @@ class CodeStatistics:
         Fraction of the units that are active in no row.
     nmse : float or None
         sum_i ||x_i - x_hat_i||^2 / sum_i ||x_i - mean||^2, which is 1 - ``reconstruction_r2``. None if the estimator
-        has no ``inverse_transform``.
+        does not reconstruct X.
     nmse_by_row : float or None
         Mean over the rows of ||x_i - x_hat_i||^2 / ||x_i||^2, without centring. Rows of zeros are left out. None if the
-        estimator has no ``inverse_transform``.
+        estimator does not reconstruct X.
     frequency : ndarray of shape (n_components,)
         Fraction of the rows in which each unit is active.
     mean_activation : ndarray of shape (n_components,)
@@ -224,8 +224,8 @@ def code_statistics(estimator: Any, X: Any, *, tol: float = 0.0) -> CodeStatisti
         l0=float(sums["active"].sum() / sums["rows"]),
         density=float(frequency.mean()),
         dead_fraction=len(dead) / len(frequency),
-        nmse=None if mean is None else _ratio(sums["error"], sums["variation"]),
-        nmse_by_row=None if mean is None else _ratio(sums["relative_error"], sums["rows_with_length"]),
+        nmse=_ratio(sums["error"], sums["variation"]) if "error" in sums else None,
+        nmse_by_row=_ratio(sums["relative_error"], sums["rows_with_length"]) if "error" in sums else None,
         frequency=frequency,
         mean_activation=sums["activation"] / sums["rows"],
         dead=dead,
@@ -251,6 +251,8 @@ def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[s
     if mean is None:
         return sums
     x_hat, x = _checked(estimator.inverse_transform(code)), _checked(x)
+    if x_hat.shape != x.shape:
+        return sums
     error, length = (np.square(v, dtype=np.float64).sum(axis=1) for v in (x - x_hat, x))
     return {
         **sums,

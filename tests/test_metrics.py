@@ -282,6 +282,20 @@ def test_it_is_told_in_a_line():
     assert repr(whole) == "CodeStatistics(l0=1.333, density=0.3333, dead_fraction=0.5, nmse=0, nmse_by_row=0)"
 
 
+@pytest.mark.parametrize("n_targets", [1, 5])
+def test_a_model_of_something_else_than_x_has_no_error(digits, n_targets):
+    """As a denoising autoencoder that learnt to predict other columns."""
+
+    class Other(Fixed):
+        def inverse_transform(self, H):
+            return np.ones((len(H), n_targets))
+
+    statistics = code_statistics(Other(CODES), ROWS)
+    assert statistics.nmse is None
+    assert statistics.nmse_by_row is None
+    assert statistics.l0 == code_statistics(Fixed(CODES), ROWS).l0
+
+
 def test_top_k_has_k(digits):
     statistics = code_statistics(TopKAutoencoder(64, k=5, max_iter=3, random_state=0).fit(digits), digits)
     assert statistics.l0 == 5

@@ -1,62 +1,94 @@
-"""Noise removed from a photograph by autoencoders that were shown patches of another one."""
+"""Pages of digits that were struck through, restored by filters, PCA, a dense and a convolutional autoencoder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_sample_images
-from sklearn.feature_extraction.image import extract_patches_2d
+from matplotlib.figure import Figure
+from scipy import ndimage
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
 
 from skae import ConvolutionalAutoencoder, DenoisingAutoencoder
+from skae.inspection import ReconstructionDisplay
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SIDE, MARGIN = 24, 4
-NOISE = 0.15
+SIDE, N_LINES, SHOWN = 24, 4, 6
+PCA_SIZES = 10, 30, 60, 100, 200
 
 
 class DenoisingConvolutional(DenoisingAutoencoder, ConvolutionalAutoencoder):
     """Both, by inheritance."""
 
 
-def restored(model: DenoisingAutoencoder, image: np.ndarray) -> np.ndarray:
-    """An image whose overlapping patches were restored, the middle of each being kept."""
-    step = SIDE - 2 * MARGIN
-    height, width = image.shape
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(image, MARGIN, "reflect"), (SIDE, SIDE))[::step, ::step]
-    rows = model.denoise(windows.reshape(-1, SIDE * SIDE)).reshape(-1, SIDE, SIDE)[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
-    return rows.reshape(height // step, width // step, step, step).transpose(0, 2, 1, 3).reshape(height, width)
+def pages(digits: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Pages of four digits, one at a random place in each quarter."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((n, SIDE, SIDE))
+    for page in images:
+        for quarter in np.ndindex(2, 2):
+            y, x = 12 * np.array(quarter) + rng.integers(5, size=2)
+            page[y : y + 8, x : x + 8] = digits[rng.integers(len(digits))].reshape(8, 8) / 16
+    return images.reshape(n, -1)
 
 
-def draw(max_iter: int = 25) -> Figure:
-    china, flower = (image.mean(axis=2) / 255 for image in load_sample_images().images)
-    X = extract_patches_2d(flower, (SIDE, SIDE), max_patches=1500, random_state=0).reshape(-1, SIDE * SIDE)
-    clean = china[96:208, 160:320]
-    noisy = clean + np.random.default_rng(0).normal(0, NOISE, clean.shape)
-    options = {
-        "corruption": "gaussian",
-        "corruption_level": NOISE / X.std(axis=0).mean(),
-        "batch_size": 50,
-        "max_iter": max_iter,
-        "random_state": 0,
-    }
+def struck(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pages with lines at random places and angles, one pixel wide."""
+    images = np.array(X).reshape(-1, SIDE, SIDE)
+    steps = np.arange(-SIDE, SIDE, 0.5)[:, None]
+    for page in images:
+        for _ in range(N_LINES):
+            angle = rng.random() * np.pi
+            points = np.round(rng.random(2) * SIDE + steps * [np.sin(angle), np.cos(angle)]).astype(int)
+            y, x = points[((points >= 0) & (points < SIDE)).all(axis=1)].T
+            page[y, x] = 1
+    return images.reshape(X.shape)
+
+
+def error(X: np.ndarray, X_hat: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((X - X_hat) ** 2)))
+
+
+def by_filter(damaged: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """The best of a few blurs, medians and openings, chosen by its error on these pages."""
+    images = damaged.reshape(-1, SIDE, SIDE)
+    found = [ndimage.gaussian_filter(images, (0, s, s)) for s in (0.5, 0.7, 1.0, 1.5)]
+    found += [ndimage.median_filter(images, (1, s, s)) for s in (2, 3, 5)]
+    found += [ndimage.grey_opening(images, (1, s, s)) for s in (2, 3)]
+    return min((image.reshape(clean.shape) for image in found), key=lambda X_hat: error(clean, X_hat))
+
+
+def by_pca(X: np.ndarray, damaged: np.ndarray, clean: np.ndarray) -> np.ndarray:
+    """PCA of the best number of components, chosen by its error on these pages."""
+    found = [
+        pca.inverse_transform(pca.transform(damaged)) for pca in (PCA(k, random_state=0).fit(X) for k in PCA_SIZES)
+    ]
+    return min(found, key=lambda X_hat: error(clean, X_hat))
+
+
+def draw(max_iter: int = 20) -> Figure:
+    """Held-out pages in columns, and the ways to restore them in rows."""
+    train, test = train_test_split(load_digits().data, random_state=0)
+    X, clean = pages(train, 1000, 0), pages(test, 200, 1)
+    damaged = struck(clean, np.random.default_rng(2))
+    options = {"corruption": struck, "batch_size": 50, "max_iter": max_iter, "random_state": 0}
     dense = DenoisingAutoencoder(64, **options).fit(X)
     convolutional = DenoisingConvolutional(
         16, code="map", pooling=None, channels=(16,), learning_rate_init=0.01, **options
     ).fit(X)
-    panels = {"photograph": clean, "with noise": noisy}
-    for model, name in [(dense, "dense"), (convolutional, "convolutional")]:
-        panels[f"{name}, {model._flat.theta.numel() / 1000:.0f} 000 weights"] = restored(model, noisy)
-    figure, axes = plt.subplots(2, 2, figsize=(6.2, 5.2), layout="constrained")
-    for ax, (name, image) in zip(axes.flat, panels.items(), strict=True):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        error = np.sqrt(np.mean((image - clean) ** 2))
-        ax.set_title(f"{name}\nerror {error:.3f}", fontsize=10)
-        ax.set_axis_off()
+    ways = {
+        "with lines": damaged,
+        "best filter": by_filter(damaged, clean),
+        "PCA": by_pca(X, damaged, clean),
+        "dense": dense.denoise(damaged),
+        "convolutional": convolutional.denoise(damaged),
+    }
+    rows = {"clean": clean} | {f"{name}\nerror {error(clean, way):.3f}": way for name, way in ways.items()}
+    shown = {name: np.clip(way[:SHOWN], 0, 1) for name, way in rows.items()}
+    figure, ax = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
+    ReconstructionDisplay(rows=shown, image_shape=(SIDE, SIDE)).plot(ax, cmap="gray_r")
     return figure
 
 

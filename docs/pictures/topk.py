@@ -1,4 +1,4 @@
-"""Draw digits as sums of a few atoms, and what k numbers a row are worth."""
+"""Draw digits that are put together atom by atom, and what k numbers a row are worth."""
 
 from pathlib import Path
 
@@ -11,42 +11,35 @@ from sklearn.decomposition import PCA, SparseCoder
 from sklearn.model_selection import train_test_split
 
 from skae import TopKAutoencoder
-from skae.metrics import reconstruction_r2
+from skae.inspection import ReconstructionDisplay
+from skae.metrics import reconstruct, reconstruction_r2
 
-ATOMS, SHOWN = 128, 5
+ATOMS, SHOWN = 128, 8
 STRENGTHS = (1, 2, 4, 8, 16)
 
 
 def draw(max_iter: int = 100) -> Figure:
-    """Three held-out digits with the atoms that they use; reconstruction against k."""
+    """Held-out digits after 1, 2, 4 and 8 atoms; reconstruction against k."""
     train, test = train_test_split(load_digits().data, random_state=0)
     fitted = {k: TopKAutoencoder(ATOMS, k=k, max_iter=max_iter, random_state=0).fit(train) for k in STRENGTHS}
-    figure = plt.figure(figsize=(10.5, 4.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.35, 1])
-    left.suptitle(f"Digits made of 8 of {ATOMS} atoms, of which {SHOWN} are shown", fontsize="medium")
-    panels = left.subplots(3, 2 + SHOWN)
-    for row, digit in zip(panels, test[[0, 1, 4]], strict=True):
-        draw_sum(row, fitted[8], digit)
-    panels[0, 0].set_title("digit", fontsize="small")
-    panels[0, 1].set_title("rebuilt", fontsize="small")
-    draw_scores(right.subplots(), fitted, train, test)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.6), width_ratios=(1.35, 1), layout="constrained")
+    rows = {"held out": test[:SHOWN]}
+    for n in (1, 2, 4, 8):
+        rows[f"{n} of 8 atoms" if n > 1 else "the largest atom"] = largest(fitted[8], test[:SHOWN], n)
+    rows["PCA, 8 numbers"] = reconstruct(PCA(8).fit(train), test[:SHOWN])
+    ReconstructionDisplay(rows={k: v.clip(0, 16) for k, v in rows.items()}, image_shape=(8, 8)).plot(
+        left, cmap="gray_r"
+    )
+    left.set_title(f"Digits put together from {ATOMS} atoms, by k = 8", fontsize="medium")
+    draw_scores(right, fitted, train, test)
     return figure
 
 
-def draw_sum(panels: np.ndarray, model: TopKAutoencoder, digit: np.ndarray) -> None:
-    """A digit, its reconstruction, and its most active atoms with their activations."""
-    h = model.transform(digit[None])
-    for ax, pixels in zip(panels, (digit, model.inverse_transform(h)[0]), strict=False):
-        show(ax, pixels, "gray_r", 0, 16)
-    for ax, unit in zip(panels[2:], np.argsort(-h[0]), strict=False):
-        show(ax, model.components_[unit], "RdBu_r", -0.4, 0.4)
-        ax.set_title(f"{h[0, unit]:.1f} x", fontsize="small")
-
-
-def show(ax: Axes, pixels: np.ndarray, cmap: str, low: float, high: float) -> None:
-    """A picture of eight by eight without an axis."""
-    ax.imshow(pixels.reshape(8, 8), cmap=cmap, vmin=low, vmax=high)
-    ax.set_axis_off()
+def largest(model: TopKAutoencoder, X: np.ndarray, n: int) -> np.ndarray:
+    """Reconstructions from the n largest activations of each row."""
+    h = model.transform(X)
+    least = np.sort(h, axis=1)[:, -n, None]
+    return model.inverse_transform(np.where(h >= least, h, 0))
 
 
 def draw_scores(ax: Axes, fitted: dict[int, TopKAutoencoder], train: np.ndarray, test: np.ndarray) -> None:
@@ -71,4 +64,4 @@ def pursued(model: TopKAutoencoder, k: int, X: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    draw().savefig(Path(__file__).with_suffix(".png"), dpi=100)
+    draw().savefig(Path(__file__).with_suffix(".png"), dpi=90)

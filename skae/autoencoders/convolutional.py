@@ -13,6 +13,9 @@ from .dense import Autoencoder
 
 __all__ = ["ConvolutionalAutoencoder"]
 
+COLOURS = 1, 3, 4
+"""Numbers of channels of images in files."""
+
 ImageShape: TypeAlias = Annotated[tuple[int, ...], "array-like"]
 
 
@@ -38,9 +41,14 @@ class ConvolutionalAutoencoder(Autoencoder):
     ----------
     n_components : int, default=2
         Width of the code. With ``code="map"``, the number of its channels.
-    image_shape : (height, width), (channels, height, width), "auto" or "row", default="auto"
-        Shape of the image in a row of X, in C order and with channels first. "auto" is a square image with one
-        channel. "row" is a line of ``n_features`` pixels, for a signal or a spectrum.
+    image_shape : tuple of two or three int, "auto" or "row", default="auto"
+        Shape of the image in a row of X, in C order: (height, width), (channels, height, width), or (height, width,
+        channels) with ``channel_axis="last"``. "auto" is a square image with one channel. "row" is a line of
+        ``n_features`` pixels, for a signal or a spectrum.
+    channel_axis : {"auto", "first", "last"}, default="auto"
+        Where the channels are in an ``image_shape`` of three numbers. Images in numpy arrays often have them last, so
+        that X = images.reshape(len(images), -1) needs "last". "auto" is "first", but it refuses shapes that look like
+        an image with channels last, such as (16, 16, 3).
     channels : tuple of int, or int, default=(32, 64)
         Number of channels of each hidden map. Each of these convolutional layers halves height and width.
     kernel_size : int, default=3
@@ -77,7 +85,8 @@ class ConvolutionalAutoencoder(Autoencoder):
     Attributes
     ----------
     image_shape_ : tuple of int
-        Channels, height and width of the training images.
+        Shape of the training images: channels, height and width, or height, width and channels with
+        ``channel_axis="last"``.
     code_shape_ : tuple of int
         ``(n_components,)``, or channels, height and width of a code that is a map.
     module_, history_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
@@ -115,9 +124,19 @@ class ConvolutionalAutoencoder(Autoencoder):
     >>> second = ConvolutionalAutoencoder(8, image_shape=first.code_shape_, channels=(8,), max_iter=2, random_state=0)
     >>> second.fit_transform(first.transform(X)).shape
     (500, 8)
+
+    Photographs in colour, as they are in a numpy array:
+
+    >>> import numpy as np
+    >>> photographs = np.random.default_rng(0).random((20, 6, 8, 3))
+    >>> X = photographs.reshape(20, -1)
+    >>> colour = ConvolutionalAutoencoder(2, image_shape=(6, 8, 3), channel_axis="last", max_iter=2, random_state=0)
+    >>> colour.fit(X).inverse_transform(colour.transform(X)).reshape(photographs.shape).shape
+    (20, 6, 8, 3)
     """
 
     image_shape: ImageShape | Literal["auto", "row"] = "auto"
+    channel_axis: Literal["auto", "first", "last"] = "auto"
     channels: Sizes = (32, 64)
     kernel_size: PositiveInt = 3
     pooling: Literal["stride", "max", "average"] | None = "stride"
@@ -129,9 +148,9 @@ class ConvolutionalAutoencoder(Autoencoder):
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
-        """Channels, height and width of the training images."""
-        shape: tuple[int, int, int] = self._spec["image_shape"]
-        return shape
+        """Shape of the training images. The channels are where ``channel_axis`` says."""
+        channels, height, width = self._spec["image_shape"]
+        return (height, width, channels) if self._spec.get("channels_last") else (channels, height, width)
 
     @property
     def code_shape_(self) -> tuple[int, ...]:
@@ -165,6 +184,7 @@ class ConvolutionalAutoencoder(Autoencoder):
             "kernel_size": int(self.kernel_size),
             "pooling": self.pooling,
             "code": self.code,
+            "channels_last": self.channel_axis == "last",
         }
         _, height, width = spec["image_shape"]
         if spec["n_outputs"] % (height * width):
@@ -180,15 +200,27 @@ class ConvolutionalAutoencoder(Autoencoder):
         sizes = sizes_of("image_shape", self.image_shape)
         if len(sizes) not in (2, 3):
             raise ValueError(f"image_shape={sizes} is neither (height, width) nor (channels, height, width).")
+        if math.prod(sizes) != n_features:
+            raise ValueError(f"image_shape={sizes} has {math.prod(sizes)} pixels, but X has {n_features} columns.")
+        if self.channel_axis == "auto":
+            _require_channels_first(sizes)
+        if self.channel_axis == "last" and len(sizes) == 3:
+            sizes = sizes[2], *sizes[:2]
         channels, height, width = (1, *sizes)[-3:]
-        if channels * height * width != n_features:
-            raise ValueError(
-                f"image_shape={sizes} has {channels * height * width} pixels, but X has {n_features} columns."
-            )
         return channels, height, width
 
     def _obstacles_to_pca(self) -> list[str]:
         return [*super()._obstacles_to_pca(), *(["code='map'"] if self.code == "map" else [])]
+
+
+def _require_channels_first(sizes: tuple[int, ...]) -> None:
+    """Refuse a shape that looks like that of an image with its channels last: they are fewer than its sides."""
+    if len(sizes) == 3 and sizes[2] in COLOURS and sizes[2] < min(sizes[:2]) and sizes[0] not in COLOURS:
+        height, width, channels = sizes
+        raise ValueError(
+            f"image_shape={sizes} looks like {height} by {width} pixels with channels last, but would be read as "
+            f"{height} channels of {width} by {channels} pixels: set channel_axis to 'last' or to 'first'."
+        )
 
 
 def _square(n_features: int) -> tuple[int, int, int]:

@@ -210,6 +210,16 @@ class UnitDrive:
             (gradient,) = torch.autograd.grad(driven.sum(), x, materialize_grads=True)
         return driven.detach().numpy(), gradient.numpy() / self._frame.scale
 
+    @property
+    def reach(self) -> float:
+        """Distance of a typical training row from the mean, in units of X.
+
+        Rows that are not centred are numbers from 0 to 1 or counts, whose variances are about as large as their means.
+        """
+        scale = np.broadcast_to(self._frame.scale, self.n_features)
+        variances = np.square(scale) if self._frame.centred else np.abs(self._frame.mean)
+        return float(np.sqrt(variances.sum())) or 1.0
+
     def atoms(self, units: np.ndarray) -> np.ndarray:
         """Change of the reconstruction of the mean when a unit rises by one.
 

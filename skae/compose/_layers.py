@@ -145,7 +145,7 @@ def _take_shape(layer: Any, below: Any) -> None:
     shape = getattr(below, "code_shape_", ())
     asked = layer.get_params().get("image_shape", ())
     if len(shape) == 3 and (asked is None or (isinstance(asked, str) and asked == "auto")):
-        layer.set_params(image_shape=shape)
+        layer.set_params(image_shape=shape, **({"channel_axis": "first"} if hasattr(layer, "channel_axis") else {}))
 
 
 @contextmanager

@@ -105,6 +105,10 @@ class _FineTuned(Prediction, TorchEstimator):
         h: Tensor = self.encoder_._encode(module.encoder, batch)
         return h
 
+    def _decode(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
+        x: Tensor = self.encoder_._decode(module.encoder, h, batch)
+        return x
+
     # ---------------------------------------------------------------- training
 
     def _learnt(self, data: Any, run: Run) -> Any:

@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._matplotlib import new_axes
+from ._shapes import as_images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ImageShape", "draw_pictures", "picture_shape"]
-
-ImageShape = tuple[int, ...] | Literal["auto"] | None
+__all__ = ["draw_pictures"]
 
 GAP = 1.1
 """Distance between the left or the upper edges of neighbours, in units of the size of a picture."""
-
-
-def picture_shape(image_shape: ImageShape, n_features: int) -> tuple[int, ...] | None:
-    """Find the shape of the picture in a row, or None if rows are not pictures."""
-    if image_shape is None:
-        return None
-    if image_shape == "auto":
-        side = math.isqrt(n_features)
-        return (side, side) if side >= 4 and side**2 == n_features else None
-    shape = tuple(np.atleast_1d(image_shape).tolist())
-    lengths = all(isinstance(length, int) and length > 0 for length in shape)
-    if not lengths or len(shape) < 2 or shape[2:] not in ((), (3,)):
-        raise ValueError(
-            f"image_shape={image_shape!r} is not the shape of a picture: pass (height, width) or (height, width, 3)."
-        )
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} has {math.prod(shape)} numbers, but X has {n_features} features: "
-            "pass a shape with as many numbers as features."
-        )
-    return shape
 
 
 def draw_pictures(
     rows: Mapping[str, np.ndarray], shape: tuple[int, ...], errors: Any, cmap: str, ax: Axes | None
 ) -> Axes:
     """Draw all pictures on the same axes, in units of pixels."""
-    n_samples, (height, width) = len(next(iter(rows.values()))), shape[:2]
+    pictures = {name: as_images(values, shape) for name, values in rows.items()}
+    first = next(iter(pictures.values()))
+    n_samples, height, width = first.shape[:3]
     if ax is None:
         side = min(1.1, 14 / n_samples)
         ax = new_axes(1.2 + n_samples * side, 0.7 + len(rows) * side * height / width)
-    limits = _limits(next(iter(rows.values())))
-    for i, values in enumerate(rows.values()):
-        for j, image in enumerate(values.reshape(-1, *shape)):
+    limits = _limits(first)
+    for i, images in enumerate(pictures.values()):
+        for j, image in enumerate(images):
             left, top = j * GAP * width, i * GAP * height
             _show(ax, image, limits, cmap, extent=(left, left + width, top + height, top))
     # imshow has set the limits to the edges of the last picture.
@@ -65,9 +44,13 @@ def draw_pictures(
     return ax
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Smallest and largest value. A shade of grey then means the same number in all pictures."""
-    return float(np.nanmin(values)), float(np.nanmax(values))
+def _limits(images: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest value. A shade of grey then means the same number in all pictures.
+
+    In colour, zero stays black if no value is negative. Otherwise hues would change.
+    """
+    low, high = float(np.nanmin(images)), float(np.nanmax(images))
+    return min(low, 0.0) if images.ndim == 4 else low, high
 
 
 def _show(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._matplotlib import new_axes
+from ._matplotlib import literal, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def draw_profiles(
 ) -> tuple[np.ndarray, Axes]:
     """Draw one panel per sample inside ``ax``, and return the panels and ``ax``."""
     n_samples, n_features = next(iter(rows.values())).shape
-    names = [] if feature_names is None or n_features > MAX_NAMES else [str(name) for name in feature_names]
+    names = [] if feature_names is None or n_features > MAX_NAMES else [literal(name) for name in feature_names]
     n_columns = _fitting_columns(ax, n_samples, n_features)
     if ax is None:
         room = 0.07 * max(map(len, names), default=0)

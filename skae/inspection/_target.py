@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.labels import is_missing
-from ._matplotlib import pyplot
+from ._matplotlib import literal, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ class Target:
         """Add a legend of the classes, or a colour bar of the quantity, in opaque colours."""
         if self.labels is None:
             opaque = pyplot().cm.ScalarMappable(points.norm, points.cmap)
-            ax.figure.colorbar(opaque, ax=ax, label=name or "")
+            ax.figure.colorbar(opaque, ax=ax, label=literal(name or ""))
             return
         handles = [
             pyplot().Line2D([], [], marker="o", linestyle="none", color=color, label=label)
@@ -81,9 +81,9 @@ class Target:
         place: dict[str, Any] = (
             {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if ax.figure.get_layout_engine() else {}
         )
-        ax.legend(handles=handles, title=name, **place)
+        ax.legend(handles=handles, title=None if name is None else literal(name), **place)
 
 
 def _text(label: Any) -> str:
     """Text of a label. 3.0 is written as 3, because an integer column with missing values holds floats."""
-    return str(int(label)) if isinstance(label, np.floating) and label.is_integer() else str(label)
+    return str(int(label)) if isinstance(label, np.floating) and label.is_integer() else literal(label)

@@ -10,8 +10,8 @@ from typing_extensions import Self
 
 from ..metrics import reconstruct
 from ._matplotlib import literal, pyplot
-from ._pictures import ImageShape, picture_shape
 from ._rows import as_array
+from ._shapes import ImageShape, picture_shape
 from ._target import MAX_CLASSES
 from .latent_space import LatentSpaceDisplay
 from .reconstruction import ReconstructionDisplay

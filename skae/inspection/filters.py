@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,9 +11,9 @@ import numpy as np
 from typing_extensions import Self
 
 from ..base.derivatives import receptive_fields
-from ._matplotlib import new_axes
+from ._matplotlib import literal, new_axes
 from ._mosaic import draw_mosaic
-from ._pictures import ImageShape, picture_shape
+from ._shapes import ImageShape, as_images, picture_shape, shape_to_draw
 from .stimuli import check_units, optimal_stimulus
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ class FilterDisplay:
     ----------
     filters : array-like of shape (n_filters, n_features)
         Weights, optimal stimuli, mean differences, or other rows of positive and negative numbers.
-    image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row, in C order. "auto" takes a square grey picture if n_features is a square of at
-        least 16, and a heat map otherwise. None draws a heat map.
+    image_shape : tuple (height, width), (3, height, width) or (height, width, 3), "auto" or None, default=None
+        Shape of the picture in a row, in C order. Channels are the axis of length 3. "auto" takes a square grey picture
+        if n_features is a square of at least 16, and a heat map otherwise. None draws a heat map.
     titles : sequence of str, default=None
         Names of the filters. They are written if there are at most 40.
     n_columns : int, default=None
@@ -94,7 +95,7 @@ class FilterDisplay:
         layer: int = 1,
         units: int | Sequence[int] | None = None,
         image_shape: ImageShape = "auto",
-        norm: float = 1.0,
+        norm: float | Literal["auto"] = "auto",
         random_state: Any = None,
         n_columns: int | None = None,
         cmap: str = "RdBu_r",
@@ -117,10 +118,12 @@ class FilterDisplay:
             code.
         units : int, sequence of int or None, default=None
             Units to draw. None draws all.
-        image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
-            Shape of the pictures, see the class. "auto" first uses the ``image_shape`` of the estimator, if it has one.
-        norm : float, default=1.0
-            Largest Euclidean norm of the stimuli, in units of X. Not used by "weights".
+        image_shape : tuple, "auto" or None, default="auto"
+            Shape of the pictures, see the class. "auto" first uses the shape of the images that the estimator reads, if
+            it reads images.
+        norm : float or "auto", default="auto"
+            Largest Euclidean norm of the stimuli, in units of X. "auto" is the distance of a typical training row from
+            the mean, see ``optimal_stimulus``. Not used by "weights".
         random_state : int, RandomState instance or None, default=None
             Seed of the search for stimuli. Not used by "weights".
         n_columns : int, default=None
@@ -145,18 +148,23 @@ class FilterDisplay:
             If the code of the estimator has no derivative, or if the estimator has no weights to draw.
         ValueError
             If a unit or layer does not exist, or if a parameter is not as described.
+
+        Warns
+        -----
+        UserWarning
+            If no input within the norm drives a unit, so that its picture is blank.
         """
         if kind == "stimuli":
-            filters = optimal_stimulus(estimator, units, norm, random_state=random_state)
+            filters = np.atleast_2d(optimal_stimulus(estimator, units, norm, random_state=random_state))
+            _warn_of_silence(filters, units)
         elif kind == "weights":
             weights = receptive_fields(estimator, layer)
             filters = weights[check_units(units, len(weights))]
         else:
             raise ValueError(f'kind={kind!r} is unknown: pass "stimuli" or "weights".')
-        filters = np.atleast_2d(filters)
         return cls(
             filters=filters,
-            image_shape=_shape_of(estimator) if image_shape == "auto" else image_shape,
+            image_shape=shape_to_draw(image_shape, estimator, filters.shape[1]),
             titles=[str(unit) for unit in (range(len(filters)) if units is None else np.atleast_1d(units))],
             n_columns=n_columns,
             feature_names=getattr(estimator, "feature_names_in_", None),
@@ -191,7 +199,7 @@ class FilterDisplay:
         largest = np.abs(filters).max(axis=None if shared_scale else 1, keepdims=True)
         scaled = filters / np.where(largest > 0, largest, 1.0)
         if shape is not None:
-            self.image_ = draw_mosaic(scaled.reshape(-1, *shape), self.titles, self.n_columns, cmap, ax)
+            self.image_ = draw_mosaic(as_images(scaled, shape), self.titles, self.n_columns, cmap, ax)
         else:
             self.image_ = _draw_heat_map(scaled, self.titles, self.feature_names, cmap, ax)
         self.ax_, self.figure_ = self.image_.axes, self.image_.figure
@@ -212,25 +220,29 @@ class FilterDisplay:
         return filters
 
 
+def _warn_of_silence(stimuli: np.ndarray, units: int | Sequence[int] | None) -> None:
+    """Warn of units that no input drives. Their pictures are blank."""
+    silent = np.flatnonzero(~stimuli.any(axis=1))
+    if len(silent):
+        names = silent if units is None else np.atleast_1d(units)[silent]
+        warnings.warn(
+            f"No input within the norm drives units {names.tolist()}, so that their pictures are blank: pass a larger "
+            'norm, or draw kind="weights".',
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _require_names(name: str, names: Sequence[str] | None, n: int) -> None:
     if names is not None and len(names) != n:
         raise ValueError(f"{name} has {len(names)} names, but the filters need {n}: pass as many names, or None.")
-
-
-def _shape_of(estimator: Any) -> ImageShape:
-    """Shape of the pictures according to the estimator, if they have one channel."""
-    shape = getattr(estimator, "image_shape", None)
-    if not isinstance(shape, tuple | list) or len(shape) not in (2, 3):
-        return "auto"
-    grey = len(shape) == 2 or shape[0] == 1  # channels are first in the estimator's shape
-    return tuple(shape[-2:]) if grey else "auto"
 
 
 def _draw_heat_map(
     scaled: np.ndarray, titles: Sequence[str] | None, feature_names: Sequence[str] | None, cmap: str, ax: Axes | None
 ) -> AxesImage:
     """Draw one line per filter and one column per feature."""
-    lines, columns = _legible(titles), _legible(feature_names)
+    lines, columns = _legible(titles), [literal(name) for name in _legible(feature_names)]
     if ax is None:
         room = 0.07 * max(map(len, columns), default=0)
         width, height = 2.0 + 0.3 * scaled.shape[1], 1.0 + 0.25 * len(scaled)

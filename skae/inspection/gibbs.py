@@ -12,9 +12,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
-from ._pictures import ImageShape, draw_pictures, picture_shape
+from ._pictures import draw_pictures
 from ._profiles import draw_profiles
 from ._rows import as_array, first_rows
+from ._shapes import ImageShape, picture_shape, shape_to_draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,10 +36,10 @@ class GibbsDisplay:
     states : dict of int to array-like of shape (n_chains, n_features)
         States after each number of steps, in ascending order. The states after 0 steps are the starting points. The
         first states set the greys of all pictures. In profiles they are points, and the others are lines.
-    image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if n_features is a square of
-        at least 16, and profiles otherwise. None draws profiles with one panel per chain, which suit tables with few
-        columns.
+    image_shape : tuple (height, width), (3, height, width) or (height, width, 3), "auto" or None, default=None
+        Shape of the picture in a row of X, in C order. Channels are the axis of length 3. "auto" takes a square grey
+        picture if n_features is a square of at least 16, and profiles otherwise. None draws profiles with one panel per
+        chain, which suit tables with few columns.
     feature_names : sequence of str, default=None
         Names of the features. They are written below profiles if there are at most 30.
 
@@ -108,8 +109,9 @@ class GibbsDisplay:
         means : bool, default=False
             Whether to draw the expectation E[x | E[h | state]] instead of the state itself, which is random. The
             pictures of a binary chain are then sharper. Most papers show them.
-        image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default="auto"
-            Shape of the pictures, see the class.
+        image_shape : tuple, "auto" or None, default="auto"
+            Shape of the pictures, see the class. "auto" first uses the shape of the images that the estimator reads, if
+            it reads images.
         random_state : int, RandomState instance or None, default=None
             Seed of the chains. None uses the estimator's ``random_state``.
         cmap : str, default="gray"
@@ -130,7 +132,7 @@ class GibbsDisplay:
             If the estimator has no ``gibbs``.
         ValueError
             If ``n_steps`` or ``n_chains`` is not as described, if ``gibbs`` does not accept X, or if ``image_shape``
-            does not fit the features.
+            does not fit the features or contradicts the estimator.
         """
         if not hasattr(estimator, "gibbs"):
             raise TypeError(f"{type(estimator).__name__} has no gibbs: pass a model with a Gibbs chain, such as RBM.")
@@ -138,7 +140,8 @@ class GibbsDisplay:
         _require_choices(n_steps, n_chains)
         states = _run(estimator, X, n_steps, n_chains, means, _seed(estimator, random_state))
         names = getattr(X, "columns", None)
-        return cls(states=states, image_shape=image_shape, feature_names=names).plot(ax, cmap=cmap)
+        shape = shape_to_draw(image_shape, estimator, next(iter(states.values())).shape[1])
+        return cls(states=states, image_shape=shape, feature_names=names).plot(ax, cmap=cmap)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> Self:
         """Draw the states.

@@ -136,7 +136,7 @@ class JacobianDisplay:
         self.band_ = ax.fill_between(ranks, low, high, color=self.line_.get_color(), alpha=0.2, linewidth=0)
         ax.set(xlabel="Rank", ylabel="Singular value of the Jacobian", yscale="log" if log_scale else "linear")
         ax.locator_params(axis="x", integer=True, min_n_ticks=1)
-        if self.label is not None:
+        if self.label:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

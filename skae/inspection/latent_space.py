@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from typing_extensions import Self
 
-from ._matplotlib import new_axes
+from ._matplotlib import literal, new_axes
 from ._target import Target
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class LatentSpaceDisplay:
         else:
             ax.hist(codes[:, 0], bins=min(50, math.isqrt(len(codes)) + 1))
             ax.set_ylabel("Rows")
-        names = self.component_names or [f"Component {k}" for k in range(codes.shape[1])]
+        names = [literal(name) for name in self.component_names or map("Component {}".format, range(codes.shape[1]))]
         ax.set(**dict(zip(("xlabel", "ylabel"), names, strict=False)))
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -174,7 +174,7 @@ def _draw_plane(ax: Axes, codes: np.ndarray, target: Target | None, cmap: str, n
 
 def _draw_strips(ax: Axes, x: np.ndarray, target: Target, name: str | None) -> PathCollection:
     """Draw one strip of ticks per class, or the quantity against the code."""
-    ax.set_ylabel(name or "y")
+    ax.set_ylabel(literal(name or "y"))
     if target.labels is None:
         return ax.scatter(x, target.values, **_style(len(x)))
     ax.set_yticks(range(len(target.labels)), target.labels)

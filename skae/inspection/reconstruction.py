@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from typing_extensions import Self
 
-from ._pictures import ImageShape, draw_pictures, picture_shape
+from ._pictures import draw_pictures
 from ._profiles import draw_profiles
 from ._rows import as_array, first_rows
+from ._shapes import ImageShape, picture_shape, shape_to_draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +30,9 @@ class ReconstructionDisplay:
         reference. Its values set the greys of all pictures. In profiles it is drawn as points, and the others as lines.
     errors : array-like of shape (n_samples,), default=None
         Squared error of each sample, which is written above it.
-    image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-        Shape of the picture in a row of X, in C order. "auto" takes a square grey picture if n_features is a square of
-        at least 16, and profiles otherwise. None draws profiles.
+    image_shape : tuple (height, width), (3, height, width) or (height, width, 3), "auto" or None, default=None
+        Shape of the picture in a row of X, in C order. Channels are the axis of length 3. "auto" takes a square grey
+        picture if n_features is a square of at least 16, and profiles otherwise. None draws profiles.
     feature_names : sequence of str, default=None
         Names of the features. They are written below profiles if there are at most 30.
 
@@ -77,7 +78,7 @@ class ReconstructionDisplay:
         *,
         corrupted: Any = None,
         n_samples: int = 8,
-        image_shape: ImageShape = None,
+        image_shape: ImageShape | Literal["estimator"] = "estimator",
         random_state: Any = None,
         ax: Axes | None = None,
     ) -> Self:
@@ -94,8 +95,9 @@ class ReconstructionDisplay:
             clean rows. True uses the estimator's own corruption, ``estimator.corrupt(X)``.
         n_samples : int, default=8
             Number of rows to draw.
-        image_shape : tuple (height, width) or (height, width, 3), "auto" or None, default=None
-            Shape of the pictures, see the class.
+        image_shape : tuple, "estimator", "auto" or None, default="estimator"
+            Shape of the pictures, see the class. "estimator" and "auto" use the shape of the images that the estimator
+            reads, as a ConvolutionalAutoencoder does. If it reads no images, "estimator" draws profiles.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise with ``corrupted=True``.
         ax : matplotlib Axes, default=None
@@ -113,7 +115,7 @@ class ReconstructionDisplay:
             ``corrupt``.
         ValueError
             If ``n_samples`` is not positive, if corrupted or reconstructed rows differ from X in shape, or if
-            ``image_shape`` does not fit the features.
+            ``image_shape`` does not fit the features or contradicts the estimator.
         """
         for method in ("transform", "inverse_transform"):
             if not hasattr(estimator, method):
@@ -132,7 +134,7 @@ class ReconstructionDisplay:
         return cls(
             rows=rows,
             errors=((first - restored) ** 2).sum(axis=1),
-            image_shape=image_shape,
+            image_shape=shape_to_draw(image_shape, estimator, first.shape[1]),
             feature_names=getattr(X, "columns", None),
         ).plot(ax)
 

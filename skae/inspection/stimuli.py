@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
@@ -27,7 +27,7 @@ TIE = 1e-12
 def optimal_stimulus(
     estimator: Any,
     unit: int | Sequence[int] | None,
-    norm: float = 1.0,
+    norm: float | Literal["auto"] = "auto",
     *,
     n_starts: int = 8,
     random_state: Any = None,
@@ -39,8 +39,8 @@ def optimal_stimulus(
 
     For a single layer with an increasing activation function, d is norm * w_j / ||w_j||. For a deep encoder, d depends
     on the norm. With a small norm it has the direction of the gradient at the mean. Units that are inactive at the
-    mean, as in sparse codes, may need a norm as large as the distance of the training rows from the mean. This is about
-    scale_ * sqrt(n_features).
+    mean, as in sparse codes, need a norm as large as the distance of the training rows from the mean. This is the
+    default.
 
     The stimulus is not restricted to the range of X, such as [0, 1]. The result is the highest of ``n_starts`` local
     maxima. For a deep encoder it need not be the global maximum.
@@ -52,8 +52,10 @@ def optimal_stimulus(
         solutions.
     unit : int, sequence of int or None
         Components of the code. Several are computed at the same time. None stands for all.
-    norm : float, default=1.0
-        Largest Euclidean norm of d, in units of X.
+    norm : float or "auto", default="auto"
+        Largest Euclidean norm of d, in units of X. "auto" is the distance of a typical training row from the mean:
+        scale_ * sqrt(n_features), or sqrt(sum(mean_)) for numbers from 0 to 1 and for counts, which are not centred.
+        For PCA and its like, where d has the same direction at every norm, it is 1.
     n_starts : int, default=8
         Number of starting points of the gradient ascent. They are the mean, the direction in which the decoder moves
         when the unit rises, and random directions, which are the same for all units.
@@ -93,18 +95,20 @@ def optimal_stimulus(
     >>> bool(h_most > h_mean), round(float(np.linalg.norm(d)), 6)
     (True, 20.0)
     """
-    if not isinstance(norm, Real) or not 0 < norm < np.inf:
-        raise ValueError(f"norm={norm!r} must be a positive number, in units of X.")
+    automatic = isinstance(norm, str) and norm == "auto"
+    if not automatic and (not isinstance(norm, Real) or not 0 < norm < np.inf):
+        raise ValueError(f'norm={norm!r} must be a positive number, in units of X, or "auto".')
     if not isinstance(n_starts, Integral) or n_starts < 1:
         raise ValueError(f"n_starts={n_starts!r} must be a whole number of at least 1.")
     if isinstance(estimator, INCREASING):
         weights = first_layer_weights(estimator)
         units = check_units(unit, len(weights))
-        d = _onto_sphere(weights[units], norm)
+        d = _onto_sphere(weights[units], 1.0 if automatic else float(norm))
     else:
         drive = UnitDrive(estimator)
         units = check_units(unit, drive.n_units)
-        d = _climb_all(drive, units, float(norm), n_starts, _generator(random_state))
+        radius = drive.reach if automatic else float(norm)
+        d = _climb_all(drive, units, radius, n_starts, _generator(random_state))
     return d[0] if isinstance(unit, Integral) else d
 
 

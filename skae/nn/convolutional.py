@@ -71,10 +71,10 @@ def levels_of(image_shape: Shape, channels: Sequence[int], kernel_size: int, poo
     return found
 
 
-def as_map(rows: Tensor, shape: Shape) -> Tensor:
-    """Maps of this shape from rows, in which one channel follows the other."""
+def as_map(rows: Tensor, shape: Shape, channels_last: bool = False) -> Tensor:
+    """Maps of this shape from rows, in which one channel follows the other, or one pixel if channels are last."""
     c, h, w = shape
-    pixels = rows.reshape(-1, c, h * w).transpose(1, 2)
+    pixels = rows if channels_last else rows.reshape(-1, c, h * w).transpose(1, 2)
     # Flat in between, as a side of length 1 would hide from torch that channels come last.
     return pixels.flatten().view(-1, h, w, c).permute(0, 3, 1, 2)
 
@@ -175,16 +175,19 @@ class HiddenMap(nn.Module):
 class Encoder(nn.Module):
     """Levels of convolution, then dense layers to a vector. Without dense layers the last map is the code."""
 
-    def __init__(self, levels: Sequence[Level], maps: Sequence[HiddenMap], dense: Dense | None) -> None:
+    def __init__(
+        self, levels: Sequence[Level], maps: Sequence[HiddenMap], dense: Dense | None, channels_last: bool
+    ) -> None:
         super().__init__()
         self.levels = list(levels)
+        self.channels_last = channels_last
         self.convolutions = nn.ModuleList(Convolution(level) for level in levels)
         self.maps = nn.ModuleList(maps)
         self.dense = dense
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Code of each row, as a row; with a generator, as in training."""
-        x = as_map(x, self.levels[0].fine)
+        x = as_map(x, self.levels[0].fine, self.channels_last)
         for convolve, through in zip(self.convolutions, self.maps, strict=True):
             x = through(convolve(x), rng)
         return x.flatten(1) if self.dense is None else self.dense(x.permute(0, 2, 3, 1).flatten(1), rng)
@@ -212,15 +215,23 @@ class Decoder(nn.Module):
         Activation, normalisation and dropout of the coarse map of each level, in the same order.
     dense : Dense or None
         Layers from a vector to the last map.
+    channels_last : bool
+        Whether the channels of a pixel follow each other in the output, and not the pixels of a channel.
     tied : Encoder or None
         The encoder whose kernels are used. None stands for kernels of its own.
     """
 
     def __init__(
-        self, levels: Sequence[Level], maps: Sequence[HiddenMap], dense: Dense | None, tied: Encoder | None
+        self,
+        levels: Sequence[Level],
+        maps: Sequence[HiddenMap],
+        dense: Dense | None,
+        channels_last: bool,
+        tied: Encoder | None,
     ) -> None:
         super().__init__()
         self.levels = list(levels)
+        self.channels_last = channels_last
         shared: Any = [None] * len(levels) if tied is None else tied.convolutions
         self.convolutions = nn.ModuleList(
             TransposedConvolution(level, kernels, biased=level is not levels[0])
@@ -240,7 +251,7 @@ class Decoder(nn.Module):
         x = self._last_map(h, rng)
         for expand, through in zip(reversed(self.convolutions), reversed(self.maps), strict=True):
             x = expand(through(x, rng))
-        return x.flatten(1) + self.bias
+        return (x.permute(0, 2, 3, 1) if self.channels_last else x).flatten(1) + self.bias
 
     def _last_map(self, h: Tensor, rng: torch.Generator | None) -> Tensor:
         c, height, width = shape = self.levels[-1].coarse
@@ -273,6 +284,9 @@ class ImageAutoencoder(Coder):
     code : {"vector", "map"}
         With a map, ``n_components`` counts its channels, and ``hidden_layer_sizes`` are not used. With a
         vector, these are the widths of the dense layers between the last hidden map and the code.
+    channels_last : bool, default=False
+        Whether rows hold height, width and channels, in this order, and not channels, height and width. In a code that
+        is a map, channels are always first.
 
     Attributes
     ----------
@@ -285,6 +299,7 @@ class ImageAutoencoder(Coder):
     kernel_size: int
     pooling: str | None
     code: str
+    channels_last: bool = False
     encoder: Encoder = field(init=False)
     decoder: Decoder = field(init=False)
 
@@ -297,9 +312,10 @@ class ImageAutoencoder(Coder):
         inward = outward = None
         if self.code == "vector":
             inward, outward = self._dense_layers([math.prod(levels[-1].coarse), *self.hidden_layer_sizes])
-        self.encoder = Encoder(levels, self._maps(n_code, self.code_activation), inward)
+        self.encoder = Encoder(levels, self._maps(n_code, self.code_activation), inward, self.channels_last)
         maps = self._maps(self.n_components, "identity")
-        self.decoder = Decoder(mirrored, maps, outward, self.encoder if self.tied_weights else None)
+        tied = self.encoder if self.tied_weights else None
+        self.decoder = Decoder(mirrored, maps, outward, self.channels_last, tied)
 
     def _levels(self, image_shape: Shape, n_code: int) -> list[Level]:
         channels = [*self.channels, n_code] if self.code == "map" else self.channels

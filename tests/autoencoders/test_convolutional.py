@@ -18,6 +18,7 @@ from skae import (
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
+    StackedAutoencoder,
 )
 from skae.autoencoders.dense import has_closed_gradient
 from skae.base.estimator import threads_of
@@ -353,6 +354,80 @@ def test_ways_to_tell_the_shape(shape, digits):
     assert all(type(size) is int for size in model.image_shape_)
 
 
+# ------------------------------------------------------------------ channels last
+
+
+def last(rows, shape):
+    """Rows with channels first as rows with channels last."""
+    return rows.reshape(len(rows), *shape).transpose(0, 2, 3, 1).reshape(len(rows), -1)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize(("code", "tied_weights"), [("vector", False), ("vector", True), ("map", False)])
+def test_channels_last_are_a_permutation_of_the_columns(rng, pooling, code, tied_weights):
+    shape, options = SPEC["image_shape"], {"pooling": pooling, "code": code, "tied_weights": tied_weights}
+    first, after = make(**options), make(**options, channels_last=True)
+    with torch.no_grad():
+        after.decoder.bias.copy_(torch.from_numpy(last(first.decoder.bias.detach().numpy()[None], shape)[0]))
+    x = rng.standard_normal((6, 40))
+    h = first.encode(torch.from_numpy(x))
+    assert torch.equal(after.encode(torch.from_numpy(last(x, shape))), h)
+    x_hat = first.decode(h).detach().numpy()
+    np.testing.assert_array_equal(after.decode(h).detach().numpy(), last(x_hat, shape))
+
+
+def test_fits_with_channels_last_are_those_with_channels_first(rng):
+    X = rng.random((30, 60))
+    options = {**QUICK, "init": "random", "dtype": "float64"}
+    first = ConvolutionalAutoencoder(**options, image_shape=(3, 5, 4), channel_axis="first").fit(X)
+    after = ConvolutionalAutoencoder(**options, image_shape=(5, 4, 3), channel_axis="last").fit(last(X, (3, 5, 4)))
+    assert after.image_shape_ == (5, 4, 3)
+    H = first.transform(X)
+    np.testing.assert_allclose(after.transform(last(X, (3, 5, 4))), H, rtol=1e-9)
+    np.testing.assert_allclose(after.inverse_transform(H), last(first.inverse_transform(H), (3, 5, 4)), rtol=1e-9)
+    copied = pickle.loads(pickle.dumps(after))
+    assert copied.image_shape_ == (5, 4, 3)
+    np.testing.assert_array_equal(copied.inverse_transform(H), after.inverse_transform(H))
+
+
+@pytest.mark.parametrize("shape", [(8, 6, 3), (8, 6, 4), (8, 6, 1), (6, 8, 3)])
+def test_shapes_that_look_like_channels_last_need_a_word(rng, shape):
+    X = rng.random((10, math.prod(shape)))
+    model = ConvolutionalAutoencoder(**QUICK, image_shape=shape)
+    with pytest.raises(ValueError, match=r"with channels last, but .* set channel_axis to 'last' or to 'first'\.$"):
+        model.fit(X)
+    assert not hasattr(model, "module_")
+    assert model.set_params(channel_axis="first").fit(X)._spec["image_shape"] == shape
+    assert model.set_params(channel_axis="last").fit(X)._spec["image_shape"] == (shape[2], *shape[:2])
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 8, 6), (1, 8, 3), (8, 3, 3), (8, 4, 4), (8, 1, 6), (6, 1, 1), (16, 2, 2), (8, 6, 2)]
+)
+def test_other_shapes_have_channels_first(rng, shape):
+    model = ConvolutionalAutoencoder(**QUICK, image_shape=shape).fit(rng.random((10, math.prod(shape))))
+    assert model.image_shape_ == shape
+
+
+@pytest.mark.parametrize("shape", [(8, 8), "auto"])
+def test_one_channel_is_at_either_end(digits, shape):
+    default = ConvolutionalAutoencoder(**QUICK, image_shape=shape).fit(digits)
+    model = ConvolutionalAutoencoder(**QUICK, image_shape=shape, channel_axis="last").fit(digits)
+    assert model.image_shape_ == (8, 8, 1)
+    np.testing.assert_array_equal(model.transform(digits), default.transform(digits))
+
+
+def test_maps_between_layers_have_channels_first(rng):
+    X = rng.random((20, 16 * 6))
+    layers = [ConvolutionalAutoencoder(8, image_shape=(16, 6), code="map", channels=(), max_iter=1) for _ in range(2)]
+    layers[1].set_params(image_shape="auto", channel_axis="last")
+    stack = StackedAutoencoder(layers, max_iter=1, random_state=0).fit(X)
+    assert [layer.code_shape_ for layer in stack.layers_] == [
+        (8, 8, 3),
+        (8, 4, 2),
+    ]  # the first looks like channels last
+
+
 def test_a_row_is_a_signal(digits):
     model = ConvolutionalAutoencoder(**QUICK, image_shape="row", kernel_size=9).fit(digits[:50])
     assert model.image_shape_ == (1, 1, 64)
@@ -510,6 +585,7 @@ def test_grey_images_can_be_given_colours(rng):
         ({"image_shape": (3, 4.0)}, "has 3.0 in it"),
         ({"image_shape": 12}, "'image_shape' parameter of ConvolutionalAutoencoder must be"),
         ({"image_shape": "square"}, "'image_shape' parameter of ConvolutionalAutoencoder must be"),
+        ({"image_shape": (3, 4), "channel_axis": -1}, "'channel_axis' parameter"),
         ({"image_shape": (3, 4), "channels": ()}, r"channels=\(\) leaves no convolution"),
         ({"image_shape": (3, 4), "channels": (4, 0)}, "has 0 in it"),
         ({"image_shape": (3, 4), "channels": (4, "b")}, "has '4' in it"),

@@ -1,14 +1,30 @@
 """FilterDisplay: which filters are drawn, of which layer, as pictures and as heat maps, and what is refused."""
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import RBM, Autoencoder, ConvolutionalAutoencoder, DeepBeliefNetwork, StackedAutoencoder
+import skae
+from skae import (
+    RBM,
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DeepBeliefNetwork,
+    FineTunedClassifier,
+    FineTunedRegressor,
+    ReceptiveFieldAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+    TopKAutoencoder,
+)
 from skae.base.derivatives import first_layer_weights
 from skae.inspection import FilterDisplay, optimal_stimulus
 
@@ -38,6 +54,49 @@ def test_weights_are_those_of_the_first_layer(autoencoder, units, titles):
 def test_weights_and_stimuli_of_pca_are_its_components(pca):
     for kind in ("weights", "stimuli"):
         np.testing.assert_allclose(FilterDisplay.from_estimator(pca, kind=kind).filters, pca.components_)
+
+
+# -------------------------------------------------------------------- nothing is blank
+
+ESTIMATORS = {name for name in skae.__all__ if hasattr(getattr(skae, name), "fit")}
+NEED_ENCODERS = {"StackedAutoencoder", "FineTunedClassifier", "FineTunedRegressor"}
+DEFAULTS = {
+    **{name: getattr(skae, name)() for name in skae.__all__ if name in ESTIMATORS - NEED_ENCODERS},
+    "SparseAutoencoder, 100 units": SparseAutoencoder(100),
+    "binary RBM": RBM(visible="bernoulli"),
+    "ReceptiveFieldAutoencoder, pooled": ReceptiveFieldAutoencoder(4, image_shape=(8, 8), field_size=4, pool_size=2),
+    "StackedAutoencoder": StackedAutoencoder([16, SparseAutoencoder(8)]),
+    "FineTunedClassifier": FineTunedClassifier(SparseAutoencoder(20, max_iter=4)),
+    "FineTunedRegressor": FineTunedRegressor(TopKAutoencoder(20, k=2, max_iter=4)),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_no_stimulus_is_blank_by_default(digits, name):
+    """Only sparse units fall silent as training goes on."""
+    X = digits[:150] / 16 if "binary" in name else digits[:150]
+    model = DEFAULTS[name].set_params(max_iter=100 if name.startswith(("Sparse", "TopK")) else 4, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, np.arange(150) % 10)
+    display = FilterDisplay.from_estimator(model, random_state=0)
+    assert (np.ptp(display.filters, axis=1) > 0).all()
+
+
+def test_every_estimator_is_drawn():
+    assert {type(model).__name__ for model in DEFAULTS.values()} == ESTIMATORS
+
+
+def test_silent_units_are_told(digits):
+    model = SparseAutoencoder(3, sparsity=0.0, max_iter=1, random_state=0).fit(digits)
+    with torch.no_grad():
+        model.module_.encoder.biases[0].copy_(torch.tensor([0.0, -1e9, -1e9]))
+    with pytest.warns(UserWarning, match=r"drives units \[1, 2\], so that their pictures are blank"):
+        FilterDisplay.from_estimator(model, random_state=0)
+    with pytest.warns(UserWarning, match=r"drives units \[2\]"):
+        FilterDisplay.from_estimator(model, units=[0, 2], random_state=0)
+    with pytest.warns(UserWarning, match=r"drives units \[1\]"):
+        FilterDisplay.from_estimator(model, units=1, random_state=0)
 
 
 # -------------------------------------------------------------------- weights of higher layers
@@ -231,7 +290,7 @@ def test_colours_are_grey_at_zero(rng):
 
 @pytest.mark.parametrize(
     ("told", "drawn"),
-    [((16, 4), (16, 4)), ((1, 4, 16), (4, 16)), ((4, 4, 4), "auto"), (None, "auto"), ("auto", "auto"), (64, "auto")],
+    [((16, 4), (16, 4)), ((1, 4, 16), (4, 16)), ((4, 4, 4), None), (None, "auto"), ("auto", "auto"), (64, "auto")],
 )
 def test_auto_asks_the_estimator_for_the_shape(digits, told, drawn):
     estimator = PCA(2).fit(digits)

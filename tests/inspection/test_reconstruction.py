@@ -133,7 +133,8 @@ def test_an_estimator_that_cannot_reconstruct_is_refused(estimator, message):
     [
         ({"image_shape": (3, 2)}, r"image_shape=\(3, 2\) has 6 numbers, but X has 4 features"),
         ({"image_shape": (4,)}, r"image_shape=\(4,\) is not the shape of a picture"),
-        ({"image_shape": (1, 2, 2)}, r"image_shape=\(1, 2, 2\) is not the shape of a picture"),
+        ({"image_shape": (2, 1, 2)}, r"image_shape=\(2, 1, 2\) is not the shape of a picture"),
+        ({"image_shape": (1, 4, 1)}, r"image_shape=\(1, 4, 1\) may have its channels first or last"),
         ({"image_shape": (1, 1, 1, 4)}, "is not the shape of a picture"),
         ({"image_shape": "square"}, "image_shape='square' is not the shape of a picture"),
         ({"image_shape": (-2, -2)}, "is not the shape of a picture"),

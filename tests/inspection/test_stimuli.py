@@ -1,5 +1,7 @@
 """What drives a unit most: closed forms, stationarity, and searches at random."""
 
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skae import Autoencoder
+from skae import Autoencoder, FineTunedClassifier, SparseAutoencoder
 from skae.base.derivatives import UnitDrive, code_jacobian, first_layer_weights
 from skae.inspection import optimal_stimulus, stimuli, top_stimuli
 from skae.inspection._ascent import climb
@@ -43,7 +45,7 @@ def deep(digits):
 def test_stimulus_of_a_linear_unit_is_its_weights_at_unit_length(iris):
     model = single_layer(iris, dtype="float64")
     expected = unit_rows(first_layer_weights(model))
-    np.testing.assert_allclose(optimal_stimulus(model, None), expected, rtol=1e-12)
+    np.testing.assert_allclose(optimal_stimulus(model, None, norm=1.0), expected, rtol=1e-12)
     np.testing.assert_allclose(optimal_stimulus(model, 1, norm=7.5), 7.5 * expected[1], rtol=1e-12)
 
 
@@ -59,7 +61,7 @@ def test_stimulus_of_an_increasing_layer_is_that_of_cs294a(digits, activation, n
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_stimulus_does_not_depend_on_whether_x_is_centred_inside(digits, likelihood):
     model = single_layer(digits / 16, "logistic", likelihood=likelihood, dtype="float64", init="random")
-    np.testing.assert_allclose(optimal_stimulus(model, None), unit_rows(first_layer_weights(model)), atol=1e-9)
+    np.testing.assert_allclose(optimal_stimulus(model, None, 1.0), unit_rows(first_layer_weights(model)), atol=1e-9)
 
 
 def test_saturated_units_keep_their_direction(digits):
@@ -144,7 +146,7 @@ def test_a_unit_that_nothing_drives_has_no_stimulus(digits):
     model = single_layer(digits, "relu", init="random")
     with torch.no_grad():
         model.module_.encoder.biases[0].copy_(torch.tensor([1e3, -1e9, 1e3]))
-    d = optimal_stimulus(model, None)
+    d = optimal_stimulus(model, None, norm=1.0)
     assert (d[1] == 0).all()
     np.testing.assert_allclose(np.linalg.norm(d[[0, 2]], axis=1), 1.0)
 
@@ -162,6 +164,38 @@ def test_silent_units_are_woken_by_their_atoms(digits):
     assert (optimal_stimulus(model, None, norm=40.0, n_starts=1) == 0).all()
     expected = unit_rows(first_layer_weights(model))
     np.testing.assert_allclose(optimal_stimulus(model, None, norm=40.0, n_starts=2) / 40, expected, atol=1e-9)
+
+
+# -------------------------------------------------------------------- the norm, and fine-tuned encoders
+
+
+def norms(model):
+    return np.linalg.norm(optimal_stimulus(model, None, random_state=0), axis=1)
+
+
+def test_the_norm_is_by_default_the_distance_of_a_typical_row(digits):
+    distance = np.sqrt(((digits - digits.mean(axis=0)) ** 2).sum(axis=1).mean())
+    np.testing.assert_allclose(norms(single_layer(digits)), distance, rtol=1e-6)
+    np.testing.assert_allclose(norms(PCA(3).fit(digits)), 1.0)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_the_norm_of_binary_rows_and_counts_is_that_of_their_variances(likelihood, rng):
+    X = (rng.random((4000, 9)) < 0.02).astype(float)
+    model = single_layer(X, likelihood=likelihood, code_activation="logistic")
+    np.testing.assert_allclose(norms(model), np.sqrt(X.var(axis=0).sum()), rtol=0.02)
+
+
+@pytest.mark.parametrize("norm", ["auto", 5.0])
+def test_stimuli_of_a_fine_tuned_encoder_are_those_of_its_code(digits, norm):
+    encoder = SparseAutoencoder(6, max_iter=3, random_state=0)
+    model = FineTunedClassifier(encoder, max_iter=3, random_state=0).fit(digits, np.arange(400) % 2)
+    tuned = deepcopy(model.encoder_)
+    tuned.module_.load_state_dict(model.module_.encoder.state_dict())
+    expected = optimal_stimulus(tuned, None, norm, random_state=0)
+    np.testing.assert_array_equal(optimal_stimulus(model, None, norm, random_state=0), expected)
+    before = optimal_stimulus(model.encoder_, None, norm, random_state=0)
+    assert not np.allclose(before, expected)
 
 
 # -------------------------------------------------------------------- the ascent
@@ -274,7 +308,7 @@ def test_units_that_are_not_there_are_refused(iris, unit):
 
 @pytest.mark.parametrize("norm", [0, -1.0, np.inf, np.nan, "1", None])
 def test_a_norm_that_bounds_nothing_is_refused(iris, norm):
-    with pytest.raises(ValueError, match=r"norm=.* must be a positive number"):
+    with pytest.raises(ValueError, match=r'norm=.* must be a positive number, in units of X, or "auto"'):
         optimal_stimulus(PCA(2).fit(iris), 0, norm)
 
 
