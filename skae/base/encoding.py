@@ -93,9 +93,6 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """A new module with the arguments in ``_spec``, not yet initialised."""
         return type(self)._Module(**self._spec)
 
-    def _validate_params(self) -> None:
-        validate(self)
-
     # ---------------------------------------------------------------- for users
 
     @property
@@ -195,6 +192,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     @property
     def _n_features_out(self) -> int:
         return int(self._spec["n_components"])
+
+    def _validate_params(self) -> None:
+        validate(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "module_")

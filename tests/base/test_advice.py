@@ -74,7 +74,7 @@ ALL = "PCA then keeps all components; here choose a whole number, for example wi
         (Autoencoder(device=torch.device("cpu")), "Use its name, such as 'cpu' or 'cuda:1'."),
         (FineTunedClassifier(PCA()), "Use an estimator of skae, such as Autoencoder(16)."),
     ],
-    ids=repr,
+    ids=lambda value: repr(value).partition(" at 0x")[0],
 )
 def test_what_to_write_instead(estimator, advice):
     sentence = refuses(estimator, "fit", X)
