@@ -221,7 +221,7 @@ def test_a_model_of_another_array_says_so(rng):
     from skae import DenoisingAutoencoder
 
     X = rng.random((30, 5))
-    model = DenoisingAutoencoder(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(X, X[:, :3])
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(), max_iter=1, target="y", random_state=0).fit(X, X[:, :3])
     for metric in (reconstruction_r2, neg_reconstruction_mse):
         with pytest.raises(ValueError, match="reconstructs 3 columns, but X has 5"):
             metric(model, X)

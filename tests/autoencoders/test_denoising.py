@@ -18,7 +18,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
-from skae import Autoencoder, DenoisingAutoencoder, FineTunedClassifier, StackedAutoencoder
+from skae import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    FineTunedClassifier,
+    SemiSupervisedAutoencoder,
+    StackedAutoencoder,
+)
 from skae.engine.data import Batch
 
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap", "bert"]
@@ -544,6 +550,17 @@ def test_the_target_y_must_be_passed_and_have_columns(iris):
     assert not get_tags(DenoisingAutoencoder()).target_tags.required
     for whole in (StackedAutoencoder([model]), FineTunedClassifier(model)):
         assert "learns from y" in refuses(whole, "fit", iris, np.arange(150) // 50)
+
+
+class Both(DenoisingAutoencoder, SemiSupervisedAutoencoder):
+    """Learns labels from corrupted rows."""
+
+
+def test_a_recipe_leaves_y_to_the_class_that_predicts_it(iris, few):
+    model = Both(2, **QUICK).fit(iris, few)
+    assert {"reconstruction", "prediction"} < set(model.history_)
+    assert model.score(iris, np.arange(150) // 50) > 0.8
+    assert model.sample(2, n_steps=2).shape == (2, 4)
 
 
 def test_a_parameter_that_changes_after_the_fit_changes_no_score(iris):

@@ -545,5 +545,5 @@ def test_a_decoder_that_is_not_linear_has_no_components(options):
 
 
 def test_components_of_targets_have_their_width(iris):
-    model = DenoisingAutoencoder(2, **LINEAR).fit(iris[:, :3], iris)
+    model = DenoisingAutoencoder(2, target="y", **LINEAR).fit(iris[:, :3], iris)
     assert model.components_.shape == (2, 4)

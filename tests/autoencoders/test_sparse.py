@@ -166,7 +166,7 @@ def test_a_recipe_has_both_terms_both_parameters_and_the_defaults_of_both(digits
     model = SparseDenoising(12, corruption="masking", corruption_level=0.3, batch_size=100, **QUICK).fit(digits)
     assert set(model.history_) == {"loss", "reconstruction", "sparsity"}
     defaults = {**SparseAutoencoder().get_params(), "corruption": DenoisingAutoencoder().corruption}
-    defaults |= {"corruption_level": "auto", "emphasis": "auto", "walkback": 1}
+    defaults |= {"target": "X", "corruption_level": "auto", "emphasis": "auto", "walkback": 1}
     assert SparseDenoising().get_params() == defaults
     for entry in ("sparsity : float", "corruption_level : float", "learning_rate_init : float"):
         assert entry in SparseDenoising.__doc__

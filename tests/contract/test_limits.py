@@ -144,7 +144,7 @@ def test_without_curvature_the_second_order_is_the_first(n_probes, X):
 
 def test_a_second_array_that_is_x_is_x_itself(X):
     options = {**COMMON, **SILENT}
-    one, two = DenoisingAutoencoder(**options).fit(X, X), DenoisingAutoencoder(**options).fit(X)
+    one, two = DenoisingAutoencoder(target="y", **options).fit(X, X), DenoisingAutoencoder(**options).fit(X)
     require_the_same(one, two, X)
     np.testing.assert_array_equal(one.target_mean_, one.mean_)
     assert one.target_scale_ == one.scale_

@@ -235,7 +235,7 @@ def test_corrupted_rows_that_do_not_fit_are_refused(pca, corrupted, message):
 
 
 def test_reconstructions_of_something_else_than_x_are_refused():
-    model = DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, random_state=0).fit(X, X[:, :2])
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=8, max_iter=3, target="y", random_state=0).fit(X, X[:, :2])
     with pytest.raises(
         ValueError, match=r"The reconstruction rows have shape \(8, 2\), but the input rows have shape \(8, 4\)"
     ):
