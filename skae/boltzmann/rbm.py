@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..base import damage
 from ..base.damage import Saved
-from ..base.params import sizes_of
 from ..energy.annealing import Anneal
 from ..energy.chains import CHAINS, shares
 from ..energy.harmonium import Harmonium, Statistics
@@ -17,7 +16,7 @@ from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseud
 from ..energy.units import Part
 from ..engine.data import Batch, Source, Table
 from ..engine.optim import Terms, total
-from ..functional import average, bernoulli_divergence, spawn
+from ..functional import Support, average, bernoulli_divergence, spawn, support_of
 from ._rows import counting, root_mean_squares
 from ._unroll import Level
 from .machine import BoltzmannMachine, visible_parts
@@ -139,10 +138,8 @@ class RBM(BoltzmannMachine):
         }
 
     def _groups(self, n_features: int) -> tuple[int, ...]:
-        if self.visible != "softmax" or self.categories is None:
-            return ()
-        groups = sizes_of("categories", self.categories)
-        if sum(groups) != n_features:
+        groups = self._sizes()
+        if (self.visible == "softmax" and not self._sees_counts()) and sum(groups) != n_features:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
         return groups
 
@@ -247,6 +244,9 @@ class RBM(BoltzmannMachine):
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
         s = machine.embed(data[some].x)
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
+
+    def _support(self) -> Support | None:
+        return support_of("visible", self._spec["visible"], self._spec["categories"])
 
     def _machine(self, module: Harmonium) -> Harmonium:
         return module

@@ -188,11 +188,26 @@ def test_values_outside_the_support_warn_with_the_column_and_the_cure(options, m
     import pandas as pd
 
     X = pd.DataFrame(rng.random((20, 3)), columns=["a", "b", "c"])
-    clone(QUICK).set_params(**options).fit(X)  # silent
-    X.loc[3, "b"] = -2.0
-    with pytest.warns(UserWarning, match=rf"outside \[0, {most}\] in column 'b' \(-2 to .*use likelihood='gaussian'"):
+    X["a"], X["c"] = 1.0, 1.0 - X["b"]
+    model = clone(QUICK).set_params(**options).fit(X)  # silent
+    expected, r2 = model.score_samples(X), model.score(X)
+    X.loc[3, ["b", "c"]] = [-2.0, 3.0]
+    told = rf"outside \[0, {most}\].* in row 3, column.* 'b'.* \(.*, or use likelihood='gaussian'"
+    with pytest.warns(UserWarning, match=told):
+        scores = model.score_samples(X)
+    assert np.flatnonzero(scores == -np.inf).tolist() == [3]
+    np.testing.assert_allclose(np.delete(scores, 3), np.delete(expected, 3), rtol=1e-6)
+    assert model.score(X) < r2  # a ratio of distances, in which every row counts
+    with pytest.warns(UserWarning, match=told):
         model = clone(QUICK).set_params(**options).fit(X)
     assert np.isfinite(model.transform(X)).all()
+
+
+def test_unseen_categories_are_outside_a_categorical_likelihood():
+    X = np.eye(3)[np.arange(30) % 3]
+    model = clone(QUICK).set_params(likelihood="categorical", categories=(3,)).fit(X)
+    with pytest.warns(UserWarning, match=r"row 1, columns 0 to 2 \(the sum is 0\)"):
+        assert model.score_samples(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.2, 0.3, 0.5]])).tolist()[1] == -np.inf
 
 
 # ------------------------------------------------------------------ architecture

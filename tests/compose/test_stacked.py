@@ -442,7 +442,7 @@ def test_rows_of_another_width_are_refused(X):
 
 
 def test_codes_that_a_likelihood_cannot_describe_warn_once(X):
-    told_once = r"layer2: the code of layer1 has values outside \[0, 1\] in column 0 .*: give layer1 a code within it"
+    told_once = r"layer2: the code of layer1 has values outside \[0, 1\] in row \d+, .*: give layer1 a code within it"
     with pytest.warns(UserWarning, match=told_once) as told:
         stack([dense(5), dense(2, likelihood="bernoulli")]).fit(X)
     assert len(told) == 1
