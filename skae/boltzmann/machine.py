@@ -153,8 +153,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
     def _sizes(self) -> tuple[int, ...]:
         """Columns of each group of one-hot columns."""
-        has_groups = self.visible == "softmax" and self.categories is not None
-        return sizes_of("categories", self.categories) if has_groups else ()
+        groups = self.categories if self.visible == "softmax" else None
+        return () if groups is None else sizes_of("categories", groups)
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
