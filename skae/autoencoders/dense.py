@@ -14,7 +14,7 @@ from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
-from ..engine.data import Batch, Source, Table
+from ..engine.data import Batch, Source, Table, chunks
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
@@ -219,8 +219,10 @@ class Autoencoder(TorchTransformer):
         return size
 
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
-        center = torch.from_numpy(self._output_frame.center)
-        module.initialise(center.to(module.decoder.biases[-1]), rng)
+        center = torch.from_numpy(self._output_frame.center).to(module.decoder.biases[-1])
+        batches = (data[rows] for rows in chunks(len(data), data.width))
+        module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
+        module.initialise(center, rng)
         if module.projection is not None:
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             module.start_at_projection(axes.to(module.projection), variances.to(module.projection))

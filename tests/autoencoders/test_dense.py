@@ -169,6 +169,15 @@ def test_poisson_beats_the_mean_in_nats_and_stays_positive(rng):
     assert model.history_["reconstruction"][-1] < 0.8 * nats_of_the_mean
 
 
+@pytest.mark.parametrize("level", [10.0, 1e3, 1e5, 1e7])
+def test_poisson_learns_counts_of_any_size_from_few_rows(level, rng):
+    rate = level * np.exp(0.2 * rng.normal(size=(100, 1)) @ rng.normal(size=(1, 5)))
+    X = rng.poisson(rate)
+    options = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "random_state": 0}
+    model = Autoencoder(1, likelihood="poisson", **options).fit(X)
+    assert model.score(X) > pca_r2(PCA(1).fit(X), X, X.mean(0)) - 0.01
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
 def test_the_untrained_decoder_says_the_mean(likelihood, rng):
     X = rng.random((50, 4)) ** np.arange(1, 5)

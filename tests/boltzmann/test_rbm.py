@@ -641,7 +641,7 @@ def test_a_label_beside_the_units_does_not_hide_what_is_outside(labels):
 
 def test_a_named_column_is_named():
     pd = pytest.importorskip("pandas")
-    X = pd.DataFrame(table("bernoulli") + [0, 2, 0, 0], columns=["a", "b", "c", "d"])
+    X = pd.DataFrame(table("bernoulli") + 2 * np.eye(4)[1], columns=["a", "b", "c", "d"])
     with pytest.warns(UserWarning, match="column 'b'"):
         model = RBM(2, visible="bernoulli", **QUICK).fit(X)
     with pytest.warns(UserWarning, match="column 'b'"):

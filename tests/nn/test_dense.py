@@ -224,7 +224,7 @@ def fitted(cls=Autoencoder, likelihood="gaussian", **options):
         "categorical": lambda: rows.random((N, D)),  # groups that do not sum to one
         "poisson": lambda: rows.poisson(2.0, (N, D)).astype(float),
     }[likelihood]()
-    valid = np.eye(D)[[0]].repeat(N, 0) + np.eye(D)[2] + np.eye(D)[5] if likelihood == "categorical" else X
+    valid = X / np.add.reduceat(X, [0, 2, 3], axis=1)[:, [0, 0, 1, 2, 2, 2]] if likelihood == "categorical" else X
     model = cls(2, likelihood=likelihood, **{**defaults, **options}).fit(valid)
     with torch.no_grad():
         model._flat.theta.copy_(real(model._flat.theta.shape, seed=1) * 0.5)
