@@ -175,7 +175,7 @@ def test_poisson_learns_counts_of_any_size_from_few_rows(level, rng):
     X = rng.poisson(rate)
     options = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "random_state": 0}
     model = Autoencoder(1, likelihood="poisson", **options).fit(X)
-    assert model.score(X) > pca_r2(PCA(1).fit(X), X, X.mean(0)) - 0.01
+    assert model.score(X) > pca_r2(PCA(1).fit(X), X, X.mean(0)) - 0.02
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
