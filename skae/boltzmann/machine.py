@@ -286,8 +286,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
             return lower, reverse_annealed_importance(path, betas, s, rng)
 
     def _mean_length(self) -> float:
-        """Draws of a row of counts of mean length; units of other kinds do not look at it."""
-        return float(round(self.mean_.clip(0).sum()))
+        """Draws of a row of counts of mean length, and 0 for units of other kinds."""
+        return float(round(self.mean_.clip(0).sum())) if self._sees_counts() else 0.0
 
     def _mean_totals(self, like: Tensor) -> Tensor:
         """The mean length for each row of a tensor."""
