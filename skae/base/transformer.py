@@ -28,6 +28,9 @@ from .support import inside, log_density_inside, warn_of_rows
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
+BLOCK = 32
+"""Rows that a matrix product takes at a time, or a multiple of them."""
+
 
 def is_stochastic(estimator: Any) -> bool:
     """Whether the estimator has partial_fit. scikit-learn calls this when it looks for the method."""
@@ -190,14 +193,30 @@ class TorchTransformer(TorchEstimator):
         frame, support = self._output_frame, self._support()
         center = torch.tensor(frame.center)
 
-        def pair(module: Any, batch: Any) -> Tensor:
+        def distances(module: Any, batch: Any) -> Tensor:
+            n, batch = len(batch.x), _filled_up(batch)
             target = self._target(batch)
             x_hat = self._decode(module, self._encode(module, batch), batch)
-            distances = [frame.squared_distance(target, x) for x in (x_hat, center.to(target))]
-            return torch.stack([*distances, inside(support, target).to(distances[0])], 1)
+            error, total = (frame.squared_distance(target, x) for x in (x_hat, center.to(target)))
+            return torch.stack([error, total, inside(support, target).to(error)], 1)[:n]
 
-        errors: np.ndarray = self._map(pair, X, y)
+        errors: np.ndarray = self._map(distances, X, y)
         return errors.T
+
+
+def _filled_up(batch: Batch) -> Batch:
+    """The rows, some of them twice, so that their number is a multiple of ``BLOCK``.
+
+    Products with the rows that are left over from whole blocks are rounded in another way. Without them, the score of a
+    row depends on that row alone, to the last bit.
+    """
+    n = len(batch.x)
+    if n % BLOCK == 0:
+        return batch
+    rows = torch.arange(n + -n % BLOCK, device=batch.x.device) % n
+    x, *others = (None if part is None else part[rows] for part in batch)
+    assert x is not None
+    return Batch(x, *others)
 
 
 class Generative:
