@@ -141,9 +141,10 @@ class DenoisingAutoencoder(Autoencoder):
 
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) with ``target="y"``
-            Estimates of the clean rows, on the scale of the data.
+        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) with ``target="y"``, float64
+            Estimates of the clean rows, in units of the data.
         """
+        check_is_fitted(self)
         restored: np.ndarray = self._map(self._reconstruct, X, undo=self._output_frame)
         return restored
 

@@ -15,6 +15,7 @@ from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, chunks
+from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
@@ -267,13 +268,13 @@ class Autoencoder(TorchTransformer):
 
     @property
     def components_(self) -> np.ndarray:
-        """Rows D, in units of X, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
+        """Rows D, in units of X and in float64, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
         check_is_fitted(self)
         with plain_torch(grad=False):
             directions = getattr(self._ready_module(), "directions", None)
             if directions is None or self._spec["likelihood"] != "gaussian":
                 return super().components_
-            return (directions * self._output_frame.scale).cpu().numpy()
+            return (in_double(directions) * self._output_frame.scale).cpu().numpy()
 
     def _receptive_fields(self) -> list[np.ndarray]:
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]

@@ -359,7 +359,10 @@ def test_every_parameter_is_reached_by_a_gradient(likelihood, tied, batch_norm):
     options = {"tied_weights": tied, "batch_norm": batch_norm, "max_iter": 2, "learning_rate_init": 0.01}
     if likelihood == "categorical":
         options["categories"] = GROUPS
-    X = np.random.default_rng(0).integers(0, 2, (30, D)).astype(float)
+    rows = np.random.default_rng(0)
+    X = rows.integers(0, 2, (30, D)).astype(float)
+    if likelihood == "categorical":
+        X = np.hstack([np.eye(size)[rows.integers(0, size, 30)] for size in GROUPS])
     model = Autoencoder(hidden_layer_sizes=(5, 4), likelihood=likelihood, dtype="float64", random_state=0, **options)
     model.fit(X)
     model._flat.grad.zero_()
