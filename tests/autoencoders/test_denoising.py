@@ -654,7 +654,7 @@ def test_a_warm_start_may_change_the_corruption(corruption):
     assert (model.sigma_ > 0) == (corruption == "gaussian")
     assert model.corrupt(X).shape == X.shape
     fresh = DenoisingAutoencoder(2, corruption=corruption, **QUICK).fit(X)
-    np.testing.assert_allclose(model.corrupt(X), fresh.corrupt(X), rtol=1e-12)  # equal rows were merged for "masking"
+    np.testing.assert_allclose(model.corrupt(X), fresh.corrupt(X), rtol=1e-9)  # equal rows were merged for "masking"
 
 
 # ------------------------------------------------------------------ bad input
