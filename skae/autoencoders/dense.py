@@ -268,13 +268,13 @@ class Autoencoder(TorchTransformer):
 
     @property
     def components_(self) -> np.ndarray:
-        """Rows D, in units of X and in float64, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
+        """Rows D, in units of X, of a linear decoder: inverse_transform(h) = h D + inverse_transform(0)."""
         check_is_fitted(self)
         with plain_torch(grad=False):
             directions = getattr(self._ready_module(), "directions", None)
             if directions is None or self._spec["likelihood"] != "gaussian":
                 return super().components_
-            return (in_double(directions) * self._output_frame.scale).cpu().numpy()
+            return in_double(directions).cpu().numpy() * self._output_frame.scale
 
     def _receptive_fields(self) -> list[np.ndarray]:
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]
