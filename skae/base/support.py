@@ -69,6 +69,8 @@ def inside(support: Support | None, x: Tensor) -> Tensor:
 
 def log_density_inside(support: Support | None, function: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
     """Apply a log-density to the rows of a batch that are in the support. The others get -inf."""
+    if support is None:
+        return function(batch)
     is_inside = inside(support, batch.x)
     if bool(is_inside.all()):
         return function(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -194,29 +195,26 @@ class TorchTransformer(TorchEstimator):
         center = torch.tensor(frame.center)
 
         def distances(module: Any, batch: Any) -> Tensor:
-            n, batch = len(batch.x), _filled_up(batch)
             target = self._target(batch)
             x_hat = self._decode(module, self._encode(module, batch), batch)
             error, total = (frame.squared_distance(target, x) for x in (x_hat, center.to(target)))
-            return torch.stack([error, total, inside(support, target).to(error)], 1)[:n]
+            return torch.stack([error, total, inside(support, target).to(error)], 1)
 
-        errors: np.ndarray = self._map(distances, X, y)
+        errors: np.ndarray = self._map(lambda module, batch: _row_by_row(partial(distances, module), batch), X, y)
         return errors.T
 
 
-def _filled_up(batch: Batch) -> Batch:
-    """The rows, some of them twice, so that their number is a multiple of ``BLOCK``.
+def _row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:
+    """Apply a function of rows to a batch, so that a row's result depends on that row alone, to the last bit.
 
-    Products with the rows that are left over from whole blocks are rounded in another way. Without them, the score of a
-    row depends on that row alone, to the last bit.
+    Matrix products round the rows that are left over from whole blocks in another way. So some rows are there twice if
+    their number is not a multiple of ``BLOCK``.
     """
-    n = len(batch.x)
+    n = len(batch.x) if isinstance(batch, Batch) else 0
     if n % BLOCK == 0:
-        return batch
+        return function(batch)
     rows = torch.arange(n + -n % BLOCK, device=batch.x.device) % n
-    x, *others = (None if part is None else part[rows] for part in batch)
-    assert x is not None
-    return Batch(x, *others)
+    return function(Batch(*(None if part is None else part[rows] for part in batch)))[:n]  # type: ignore[arg-type]
 
 
 class Generative:
@@ -251,7 +249,8 @@ class Generative:
         support = self._support()
 
         def log_density(module: Any, batch: Any) -> Tensor:
-            return in_double(log_density_inside(support, lambda rows: function(module, rows), batch))
+            of_rows = partial(_row_by_row, partial(function, module))
+            return in_double(log_density_inside(support, of_rows, batch))
 
         densities: np.ndarray = self._map(log_density, X)
         if support is not None:

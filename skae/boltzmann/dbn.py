@@ -28,7 +28,7 @@ from ..energy.label import draw_missing
 from ..engine.data import Batch, Source, Table, resolve_device
 from ..engine.optim import Terms
 from ..engine.train import Plan
-from ..functional import Support, average, spawn, support_of
+from ..functional import average, spawn
 from ._files import SAVED
 from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
 from ._labels import SWITCHED_ON, has_labels, labels_to_hold, one_hot, require_y
@@ -482,9 +482,6 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         return self._samples(n_samples, n_steps, random_state, held)
 
     # ---------------------------------------------------------------- using
-
-    def _support(self) -> Support | None:
-        return support_of("visible", self._spec["layers"][0][0], self._spec["categories"])
 
     def _machine(self, module: Belief) -> Harmonium:
         return module.top

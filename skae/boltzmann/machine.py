@@ -20,16 +20,24 @@ from ..base.transformer import Generative, TorchTransformer
 from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
 from ..energy.harmonium import Harmonium, Held
 from ..energy.partition import N_BETAS, N_CHAINS, Partition
-from ..energy.units import Part
+from ..energy.units import Bernoulli, Counts, Gaussian, Part, Softmax, Units
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
-from ..functional import support_of
+from ..functional import Support, support_of
 from ._rows import range_of_lengths
 from ._unroll import Level, unroll
 
 __all__ = ["BoltzmannMachine", "visible_parts"]
+
+VISIBLE: dict[type[Units], str] = {
+    Bernoulli: "bernoulli",
+    Counts: "softmax",
+    Gaussian: "gaussian",
+    Softmax: "softmax",
+}
+"""The value of ``visible`` that leads to these units."""
 
 
 class BoltzmannMachine(Generative, TorchTransformer):
@@ -204,6 +212,10 @@ class BoltzmannMachine(Generative, TorchTransformer):
         return self._machine(self._ready_module())
 
     # ---------------------------------------------------------------- density
+
+    def _support(self) -> Support | None:
+        units, _ = self._levels(self.module_)[0].up.visible.kinds()[0]  # a label may be beside them
+        return support_of("visible", VISIBLE[type(units)], getattr(units, "sizes", ()))
 
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.

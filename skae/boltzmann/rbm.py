@@ -16,7 +16,7 @@ from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseud
 from ..energy.units import Part
 from ..engine.data import Batch, Source, Table
 from ..engine.optim import Terms, total
-from ..functional import Support, average, bernoulli_divergence, spawn, support_of
+from ..functional import average, bernoulli_divergence, spawn
 from ._rows import counting, root_mean_squares
 from ._unroll import Level
 from .machine import BoltzmannMachine, visible_parts
@@ -244,9 +244,6 @@ class RBM(BoltzmannMachine):
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
         s = machine.embed(data[some].x)
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
-
-    def _support(self) -> Support | None:
-        return support_of("visible", self._spec["visible"], self._spec["categories"])
 
     def _machine(self, module: Harmonium) -> Harmonium:
         return module
