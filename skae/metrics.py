@@ -1,6 +1,7 @@
 """Scores of reconstructions and statistics of codes, for PCA, pipelines and the estimators of this package.
 
-The scores have the signature of a scorer, so ``GridSearchCV(..., scoring=reconstruction_r2)`` works.
+They are computed in float64, whatever the dtype of X. The scores have the signature of a scorer, so
+``GridSearchCV(..., scoring=reconstruction_r2)`` works.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def reconstruct(estimator: Any, X: Any) -> np.ndarray:
 
     Returns
     -------
-    X_hat : ndarray of shape (n_samples, n_features)
+    X_hat : ndarray of shape (n_samples, n_features), float64
         Reconstructions of the rows.
 
     Raises
@@ -247,17 +248,17 @@ def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[s
     """Sums over the rows of a chunk."""
     code = estimator.transform(x)
     h = _checked(code)
-    sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0, dtype=np.float64)}
+    sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0)}
     if mean is None:
         return sums
     x_hat, x = _checked(estimator.inverse_transform(code)), _checked(x)
     if x_hat.shape != x.shape:
         return sums
-    error, length = (np.square(v, dtype=np.float64).sum(axis=1) for v in (x - x_hat, x))
+    error, length = (np.square(v).sum(axis=1) for v in (x - x_hat, x))
     return {
         **sums,
         "error": error.sum(),
-        "variation": np.square(x - mean, dtype=np.float64).sum(),
+        "variation": np.square(x - mean).sum(),
         "relative_error": (error[length > 0.0] / length[length > 0.0]).sum(),
         "rows_with_length": np.sum(length > 0.0),
     }
@@ -270,8 +271,9 @@ def _ratio(error: float, total: float) -> float:
 
 def r2_against(X: np.ndarray, X_hat: np.ndarray, mean: np.ndarray) -> float:
     """1 - sum ||x - x_hat||^2 / sum ||x - mean||^2. If the denominator is zero, 1 for X_hat = X and otherwise 0."""
-    error = float(np.sum((X - X_hat) ** 2))
-    total = float(np.sum((X - mean) ** 2))
+    around = X - mean
+    _, exponent = np.frexp(np.abs(around).max(initial=0.0))  # a power of two, so that nothing is rounded
+    error, total = (float(np.square(np.ldexp(v, -exponent)).sum()) for v in (X - X_hat, around))
     return 1.0 - error / total if total > 0.0 else float(error == 0.0)
 
 
@@ -291,4 +293,4 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
 def _checked(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         X = X.toarray()
-    return check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    return check_array(X, dtype=np.float64, input_name="X")

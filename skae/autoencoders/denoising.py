@@ -141,12 +141,11 @@ class DenoisingAutoencoder(Autoencoder):
 
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) with ``target="y"``
-            Estimates of the clean rows, on the scale of the data.
+        X_hat : ndarray of shape (n_samples, n_features), or (n_samples, n_targets) with ``target="y"``, float64
+            Estimates of the clean rows, in units of the data.
         """
-        restored: np.ndarray = self._map(
-            lambda module, batch: self._output_frame.undo(self._reconstruct(module, batch)), X
-        )
+        check_is_fitted(self)
+        restored: np.ndarray = self._map(self._reconstruct, X, undo=self._output_frame)
         return restored
 
     def corrupt(self, X: Any, random_state: Any = None) -> np.ndarray:
@@ -166,7 +165,7 @@ class DenoisingAutoencoder(Autoencoder):
         check_is_fitted(self)
         rng = self._noise(random_state)
         corrupted: np.ndarray = self._map(
-            lambda module, batch: self._frame.undo(self._corruption(module)(batch.x, rng)[0]), X
+            lambda module, batch: self._corruption(module)(batch.x, rng)[0], X, undo=self._frame
         )
         return corrupted
 
@@ -196,9 +195,8 @@ class DenoisingAutoencoder(Autoencoder):
             raise ValueError(
                 "score_field needs Gaussian noise: fit with corruption='gaussian' and corruption_level > 0."
             )
-        factor = self.scale_ / self.sigma_**2
-        field: np.ndarray = self._map(lambda module, batch: (self._reconstruct(module, batch) - batch.x) * factor, X)
-        return field
+        field: np.ndarray = self._map(lambda module, batch: self._reconstruct(module, batch) - batch.x, X)
+        return field.astype(np.float64) * (self.scale_ / self.sigma_) / self.sigma_
 
     def sample(self, n_samples: int = 1, n_steps: int = 100, random_state: Any = None) -> np.ndarray:
         """Draw new rows with the Markov chain that alternates corruption and reconstruction.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,15 +9,17 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..base.checks import warn_outside
 from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
+from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
-from ..engine.data import Batch, Source, Table
+from ..engine.arrays import Arrays
+from ..engine.data import Batch, Source, Table, chunks
+from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
-from ..functional import dropout_mask
+from ..functional import Support, dropout_mask, support_of
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
@@ -61,7 +62,8 @@ class Autoencoder(TorchTransformer):
     likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
         Distribution of X given the code, which sets the loss. "gaussian" is for real numbers and gives the squared
         error. "bernoulli" is for numbers in [0, 1] and gives the cross-entropy. "categorical" is for groups of
-        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts.
+        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts, or means of counts. Of a
+        row that the likelihood cannot describe, ``fit`` warns, and ``score_samples`` is -inf.
     categories : tuple of int, or None, default=None
         Sizes of the groups of adjacent columns for the categorical likelihood. For the output of
         ``OneHotEncoder`` they are ``[len(c) for c in encoder.categories_]``.
@@ -187,12 +189,13 @@ class Autoencoder(TorchTransformer):
         return [reason for reason, holds in obstacles.items() if holds]
 
     def _groups(self, n_outputs: int) -> tuple[int, ...]:
-        if self.likelihood != "categorical":
-            return ()
-        groups = sizes_of("categories", self.categories or ())
-        if sum(groups) != n_outputs:
+        groups = self._sizes()
+        if groups and sum(groups) != n_outputs:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_outputs} columns.")
         return groups
+
+    def _sizes(self) -> tuple[int, ...]:
+        return sizes_of("categories", self.categories or ()) if self.likelihood == "categorical" else ()
 
     def _standardizes(self) -> bool:
         return self.likelihood == "gaussian"
@@ -205,12 +208,8 @@ class Autoencoder(TorchTransformer):
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
-        if reset and self.likelihood != "gaussian":
-            most, cure = 1.0, "scale X with MinMaxScaler(clip=True)"
-            if self.likelihood == "poisson":
-                most, cure = math.inf, "pass counts"
-            what = f"likelihood={self.likelihood!r}"
-            warn_outside(self, data, most, what, f"{cure}, or use likelihood='gaussian'")
+        if reset and isinstance(data, Arrays):
+            warn_outside(self, Arrays(data.X), support_of("likelihood", self.likelihood, self._sizes()))
         return data
 
     def _batch_size(self, n_samples: int) -> int:
@@ -221,8 +220,10 @@ class Autoencoder(TorchTransformer):
         return size
 
     def _initialise(self, module: DenseAutoencoder, data: Table, rng: torch.Generator) -> None:
-        center = torch.from_numpy(self._output_frame.center)
-        module.initialise(center.to(module.decoder.biases[-1]), rng)
+        center = torch.from_numpy(self._output_frame.center).to(module.decoder.biases[-1])
+        batches = (data[rows] for rows in chunks(len(data), data.width))
+        module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
+        module.initialise(center, rng)
         if module.projection is not None:
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
@@ -273,10 +274,13 @@ class Autoencoder(TorchTransformer):
             directions = getattr(self._ready_module(), "directions", None)
             if directions is None or self._spec["likelihood"] != "gaussian":
                 return super().components_
-            return (directions * self._output_frame.scale).cpu().numpy()
+            return in_double(directions).cpu().numpy() * self._output_frame.scale
 
     def _receptive_fields(self) -> list[np.ndarray]:
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]
+
+    def _support(self) -> Support | None:
+        return support_of("likelihood", self._spec["likelihood"], self._spec["categories"])
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
         return module.encode(batch.x)

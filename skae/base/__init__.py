@@ -5,9 +5,9 @@ from ..engine.data import Batch, Source, Subset, Table
 from ..engine.frame import Frame
 from ..engine.optim import Move, Terms
 from ..engine.train import backward
-from ..functional import average, spawn, standard_normal, weighted_average
+from ..functional import Support, average, spawn, standard_normal, support_of, weighted_average
 from ..nn.bottleneck import Bottleneck
-from .checks import require_positive, warn_outside
+from .checks import require_positive
 from .damage import Saved
 from .estimator import Run, TorchEstimator
 from .params import (
@@ -24,6 +24,7 @@ from .params import (
     sizes_of,
 )
 from .prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
+from .support import warn_outside
 from .transformer import Generative, TorchTransformer
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Sizes",
     "Source",
     "Subset",
+    "Support",
     "Table",
     "Terms",
     "TorchEstimator",
@@ -61,6 +63,7 @@ __all__ = [
     "sizes_of",
     "spawn",
     "standard_normal",
+    "support_of",
     "warn_outside",
     "weighted_average",
     "with_labels_in_every_batch",

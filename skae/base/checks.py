@@ -16,11 +16,10 @@ from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, Source, find_nonfinite, name_of
 from ..engine.frame import Frame
-from ..engine.notices import warn
 from .compat import check_sample_weight
 from .complaints import as_numbers
 
-__all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "warn_outside", "watcher"]
+__all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "watcher"]
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
@@ -90,37 +89,13 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     return weight.copy()
 
 
-def warn_outside(estimator: Any, data: Any, most: float, what: str, cure: str) -> None:
-    """Warn of the first column that has values outside [0, most].
-
-    Parameters
-    ----------
-    estimator : object
-        The estimator that is fitted. It may know the names of the columns.
-    data : Arrays
-        The rows of X.
-    most : float
-        Upper end of the allowed range, which may be infinite.
-    what : str
-        The choice that cannot describe such values, for the message, such as "likelihood='bernoulli'".
-    cure : str
-        What to do about it, for the message.
-    """
-    low, high = data.column_range()
-    outside = np.flatnonzero((low < 0.0) | (high > most))
-    if len(outside):
-        column = int(outside[0])
-        warn(
-            f"X has values outside [0, {most:g}] in column {_column(estimator, column)} ({low[column]:g} to "
-            f"{high[column]:g}), which {what} cannot describe: {cure}."
-        )
-
-
 def frame_of(data: Source, name: str, standardize: bool) -> Frame:
     """The frame of data of that name: with their mean and scale, or one that leaves rows as they are."""
     mean, scale = data.moments()
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
         raise ValueError(f"{name} has values so large that their variance is infinite: rescale {name}.")
+    if not np.all(scale):
+        raise ValueError(f"{name} has values so close together that their variance is rounded to 0: rescale {name}.")
     return Frame(mean, scale) if standardize else Frame(mean, 1.0, centred=False)
 
 

@@ -43,9 +43,8 @@ def code_jacobian(estimator: Any, X: Any) -> np.ndarray:
 
     Returns
     -------
-    J : ndarray of shape (n_samples, n_components, n_features)
-        Derivatives of each component of the code in each feature, in units of the code per unit of X. The dtype is that
-        of the estimator.
+    J : ndarray of shape (n_samples, n_components, n_features), float64
+        Derivatives of each component of the code in each feature, in units of the code per unit of X.
 
     Raises
     ------
@@ -81,8 +80,8 @@ def jacobian_singular_values(estimator: Any, X: Any) -> np.ndarray:
 
     Returns
     -------
-    s : ndarray of shape (n_samples, min(n_components, n_features))
-        Singular values in descending order, in units of the code per unit of X. The dtype is that of the estimator.
+    s : ndarray of shape (n_samples, min(n_components, n_features)), float64
+        Singular values in descending order, in units of the code per unit of X.
 
     Raises
     ------
@@ -264,10 +263,10 @@ def _jacobians(estimator: Any, module: Any, batch: Batch) -> Tensor:
 def _singular_values(estimator: Any, module: Any, batch: Batch) -> Tensor:
     """Singular values of the Jacobians at the rows of a batch, computed in double precision."""
     found = [
-        np.linalg.svd(estimator._frame.pull_back(J).cpu().numpy().astype(np.float64), compute_uv=False)
+        np.linalg.svd(estimator._frame.pull_back(J).cpu().numpy(), compute_uv=False)
         for J in _blocks(estimator, module, batch)
     ]
-    return torch.from_numpy(np.concatenate(found)).to(batch.x.dtype)
+    return torch.from_numpy(np.concatenate(found))
 
 
 def _blocks(estimator: Any, module: Any, batch: Batch) -> Iterator[Tensor]:

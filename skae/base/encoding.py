@@ -141,23 +141,30 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        values : ndarray of shape (n_samples, min(n_components, n_features))
+        values : ndarray of shape (n_samples, min(n_components, n_features)), float64
             Singular values in descending order, in units of the code per unit of X.
         """
         return jacobian_singular_values(self, X)
 
     # ---------------------------------------------------------------- rows through the module
 
-    def _map(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None, like: Any = None) -> Any:
+    def _map(
+        self,
+        function: Callable[[Any, Any], Tensor],
+        X: Any,
+        y: Any = None,
+        like: Any = None,
+        undo: Frame | None = None,
+    ) -> Any:
         """Apply ``function(module, batch)`` to all rows and return the results as one array.
 
         The result is a tensor on the device of ``like``, if ``like`` is a tensor and scikit-learn's array API dispatch
-        is on.
+        is on. With ``undo``, the results are rows in this frame, and are returned on the scale of the data, in float64.
         """
         data = self._ready_source(X, y)
         if isinstance(like, Tensor) and get_config()["array_api_dispatch"]:
-            return self._collect(function, data, like.device)
-        return self._collect(function, data).numpy()
+            return self._collect(function, data, like.device, undo)
+        return self._collect(function, data, undo=undo).numpy()
 
     def _ready_source(self, X: Any, y: Any = None) -> Source:
         """Check X and y, and return them as the module sees them, after moving the module to its device."""
@@ -166,16 +173,26 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._ready_module()
         return self._seen(data, self._flat.theta.dtype, self._flat.theta.device)
 
-    def _collect(self, function: Callable[[Any, Any], Tensor], data: Source, place: torch.device = CPU) -> Tensor:
-        """Apply ``function(module, batch)`` to all rows of a source, chunk by chunk, and return one tensor."""
+    def _collect(
+        self, function: Callable[[Any, Any], Tensor], data: Source, place: torch.device = CPU, undo: Frame | None = None
+    ) -> Tensor:
+        """Apply ``function(module, batch)`` to all rows of a source, chunk by chunk, and return one tensor.
+
+        With ``undo``, the results are rows in this frame, and are returned on the scale of the data, in float64.
+        """
         out: Tensor | None = None
         itemsize = self._flat.theta.dtype.itemsize
         with plain_torch(grad=False):
             for rows in chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // itemsize):
                 values = function(self.module_, data[rows])
                 if out is None:
-                    out = torch.empty((len(data), *values.shape[1:]), dtype=values.dtype, device=place)
-                out[rows] = values
+                    dtype = values.dtype if undo is None else torch.float64
+                    place = CPU if dtype == torch.float64 and place.type == "mps" else place
+                    out = torch.empty((len(data), *values.shape[1:]), dtype=dtype, device=place)
+                if undo is None:
+                    out[rows] = values
+                else:
+                    undo.undo(values, out[rows])
         assert out is not None
         return out
 

@@ -109,7 +109,8 @@ class TorchEstimator(Encoding):
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" or "mps". "auto" is an accelerator if there is one, and otherwise the CPU.
     dtype : {"float32", "float64"}, default="float32"
-        Precision of all computations and results.
+        Precision of the weights, of training and of what the module returns, such as codes and probabilities. All that
+        is in units of X or y, such as reconstructions, samples and scores, is returned in float64.
     """
 
     solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,21 @@ from torch import Tensor
 from typing_extensions import Self
 
 from ..engine.arrays import Arrays
-from ..engine.data import Batch, name_of
-from ..engine.frame import Frame
+from ..engine.data import Batch
+from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
+from ..functional import Support
 from .checks import check_codes, check_weight
 from .compat import fit_context
 from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
+from .support import inside, log_density_inside, warn_of_rows
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
+
+BLOCK = 32
+"""Rows that a matrix product takes at a time, or a multiple of them."""
 
 
 def is_stochastic(estimator: Any) -> bool:
@@ -49,6 +56,10 @@ class TorchTransformer(TorchEstimator):
     def _decode(self, module: Any, h: Tensor, batch: Any) -> Tensor:
         """Mean of x given the code h, on the scale of the module. The batch may hold more, such as a condition."""
         raise NotImplementedError
+
+    def _support(self) -> Support | None:
+        """The rows that a fitted model can describe. None if it describes all. Other rows have the score -inf."""
+        return None
 
     # ---------------------------------------------------------------- what is reconstructed
 
@@ -107,8 +118,9 @@ class TorchTransformer(TorchEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The mean of a row given its code, on the scale of the training data.
+        X : ndarray of shape (n_samples, n_features), float64
+            The mean of a row given its code, in units of the training data. It is a tensor if the codes are a tensor
+            and scikit-learn's ``array_api_dispatch`` is on.
         """
         return self._decoded(X)
 
@@ -118,15 +130,15 @@ class TorchTransformer(TorchEstimator):
         codes = check_codes(X, self._n_features_out, type(self).__name__)
         targets = None if y is None else self._targets(y, codes.shape[0], None, None)
         self._ready_module()
-        theta, undo = self._flat.theta, self._output_frame.undo
+        theta, frame = self._flat.theta, self._output_frame
         data = Arrays(codes, y=targets).seen(None, None, theta.dtype, theta.device)
 
         def decode(module: Any, batch: Batch) -> Tensor:
-            return undo(self._decode(module, batch.x, batch))
+            return self._decode(module, batch.x, batch)
 
         if isinstance(X, Tensor) and get_config()["array_api_dispatch"]:
-            return self._collect(decode, data, X.device)
-        return self._collect(decode, data).numpy()
+            return self._collect(decode, data, X.device, frame)
+        return self._collect(decode, data, undo=frame).numpy()
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Minus the squared reconstruction error of each row, in squared units of X.
@@ -137,17 +149,20 @@ class TorchTransformer(TorchEstimator):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
-            Zero is perfect. Rows with the lowest scores are the most unusual.
+        scores : ndarray of shape (n_samples,), float64
+            Zero is perfect. Rows with the lowest scores are the most unusual. Rows that the likelihood cannot describe
+            have -inf, and a warning names the first of them.
         """
-        error, _ = self._squared_errors(X, None)
-        return (-error * self._output_frame.unit**2).astype(name_of(self._flat.theta.dtype))
+        error, _, is_inside = self._squared_errors(X, None)
+        warn_of_rows(self, self._support(), lambda: self._ready_source(X, X), np.flatnonzero(is_inside == 0.0))
+        return np.where(is_inside, -error * self._output_frame.unit**2, -np.inf)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Reconstruction R2: 1 - sum ||x - x_hat||^2 / sum ||x - mean_||^2.
 
         For a PCA and its training data this is the explained variance ratio. For other rows it is measured on the same
-        scale. All columns share one denominator, so columns that vary more count more, as in PCA.
+        scale. All columns share one denominator, so columns that vary more count more, as in PCA. It is a ratio of
+        distances, and so defined for all rows, even for those that the likelihood cannot describe.
 
         Parameters
         ----------
@@ -162,7 +177,7 @@ class TorchTransformer(TorchEstimator):
         r2 : float
             1 is perfect. 0 is no better than the mean of the training data.
         """
-        error, total = self._squared_errors(X, y)
+        error, total, _ = self._squared_errors(X, y)
         weight = check_weight(sample_weight, len(error))
         if weight is not None:
             error, total = error * weight, total * weight
@@ -171,25 +186,43 @@ class TorchTransformer(TorchEstimator):
         return float(1.0 - error.sum() / total.sum())
 
     def _squared_errors(self, X: Any, y: Any) -> np.ndarray:
-        """Squared distances of each row to its reconstruction and to the training mean, as two arrays.
+        """Squared distances of each row to its reconstruction and to the training mean, and 1 for rows in the support.
 
-        They are in squares of ``unit`` of the output frame.
+        They are three arrays. The distances are in squares of ``unit`` of the output frame.
         """
         check_is_fitted(self)
-        frame = self._output_frame
+        frame, support = self._output_frame, self._support()
         center = torch.tensor(frame.center)
 
-        def pair(module: Any, batch: Any) -> Tensor:
+        def distances(module: Any, batch: Any) -> Tensor:
             target = self._target(batch)
             x_hat = self._decode(module, self._encode(module, batch), batch)
-            return torch.stack([frame.squared_distance(target, x) for x in (x_hat, center.to(target))], 1)
+            error, total = (frame.squared_distance(target, x) for x in (x_hat, center.to(target)))
+            return torch.stack([error, total, inside(support, target).to(error)], 1)
 
-        errors: np.ndarray = self._map(pair, X, y)
-        return errors.astype(np.float64).T
+        errors: np.ndarray = self._map(lambda module, batch: _row_by_row(partial(distances, module), batch), X, y)
+        return errors.T
+
+
+def _row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:
+    """Apply a function of rows to a batch, so that a row's result depends on that row alone, to the last bit.
+
+    Matrix products round the rows that are left over from whole blocks in another way. So some rows are there twice if
+    their number is not a multiple of ``BLOCK``.
+    """
+    n = len(batch.x) if isinstance(batch, Batch) else 0
+    if n % BLOCK == 0:
+        return function(batch)
+    rows = torch.arange(n + -n % BLOCK, device=batch.x.device) % n
+    return function(Batch(*(None if part is None else part[rows] for part in batch)))[:n]  # type: ignore[arg-type]
 
 
 class Generative:
     """Scores of a density model: log-likelihoods, or bounds of them."""
+
+    _support: Callable[[], Support | None]
+    _ready_source: Callable[..., Any]
+    _map: Callable[..., Any]
 
     def _log_likelihood(self, module: Any, batch: Any) -> Tensor:
         """Log-density of each row of X in nats, or a bound of it."""
@@ -204,11 +237,25 @@ class Generative:
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
-            Rows with the lowest scores are the most unusual.
+        scores : ndarray of shape (n_samples,), float64
+            Rows with the lowest scores are the most unusual. Rows that the model cannot describe have -inf, and a
+            warning names the first of them.
         """
-        scores: np.ndarray = self._map(self._log_likelihood, X)  # type: ignore[attr-defined]
-        return scores
+        return self._log_densities(self._log_likelihood, X)
+
+    def _log_densities(self, function: Callable[[Any, Any], Tensor], X: Any) -> np.ndarray:
+        """Apply a log-density to all rows. Those outside the support get -inf, and a warning names the first."""
+        check_is_fitted(self)
+        support = self._support()
+
+        def log_density(module: Any, batch: Any) -> Tensor:
+            of_rows = partial(_row_by_row, partial(function, module))
+            return in_double(log_density_inside(support, of_rows, batch))
+
+        densities: np.ndarray = self._map(log_density, X)
+        if support is not None:
+            warn_of_rows(self, support, lambda: self._ready_source(X), np.flatnonzero(densities == -np.inf))
+        return densities
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean of ``score_samples`` over the rows, in nats per row.
@@ -224,7 +271,10 @@ class Generative:
         Returns
         -------
         score : float
-            Higher is better.
+            Higher is better. It is -inf if the model cannot describe a row that counts.
         """
         scores = self.score_samples(X)
-        return float(np.average(scores.astype(np.float64), weights=check_weight(sample_weight, len(scores))))
+        weight = check_weight(sample_weight, len(scores))
+        if weight is None:
+            return float(scores.mean())
+        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -13,20 +12,32 @@ from torch import Tensor
 
 from ..autoencoders import Autoencoder
 from ..base import damage
-from ..base.checks import require_positive, warn_outside
+from ..base.checks import require_positive
 from ..base.damage import Saved
-from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes
+from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes, sizes_of
+from ..base.support import warn_outside
 from ..base.transformer import Generative, TorchTransformer
 from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
 from ..energy.harmonium import Harmonium, Held
 from ..energy.partition import N_BETAS, N_CHAINS, Partition
-from ..energy.units import Part
+from ..energy.units import Bernoulli, Counts, Gaussian, Part, Softmax, Units
+from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table
+from ..engine.frame import in_double
 from ..engine.modes import plain_torch
+from ..functional import Support, support_of
 from ._rows import range_of_lengths
 from ._unroll import Level, unroll
 
 __all__ = ["BoltzmannMachine", "visible_parts"]
+
+VISIBLE: dict[type[Units], str] = {
+    Bernoulli: "bernoulli",
+    Counts: "softmax",
+    Gaussian: "gaussian",
+    Softmax: "softmax",
+}
+"""The value of ``visible`` that leads to these units."""
 
 
 class BoltzmannMachine(Generative, TorchTransformer):
@@ -41,8 +52,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Number of hidden units.
     visible : {"gaussian", "bernoulli", "softmax"}, default="gaussian"
         Kind of the columns of X. "gaussian": real numbers, which are standardised inside. "bernoulli": numbers in
-        [0, 1]. "softmax" with ``categories``: groups of one-hot columns. "softmax" without ``categories``: counts,
-        such as the word counts of documents (the replicated softmax).
+        [0, 1]. "softmax" with ``categories``: groups of columns that are one-hot or sum to one. "softmax" without
+        ``categories``: counts, such as the word counts of documents (the replicated softmax). Of a row of another kind,
+        ``fit`` warns, and ``score_samples`` is -inf.
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
         Kind of the hidden units. "bernoulli": features that are present or not, with codes in (0, 1).
         "gaussian": linear codes. "relu": codes >= 0 of noisy rectified linear units.
@@ -147,13 +159,15 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def _sees_counts(self) -> bool:
         return self.visible == "softmax" and self.categories is None
 
+    def _sizes(self) -> tuple[int, ...]:
+        """Columns of each group of one-hot columns."""
+        groups = self.categories if self.visible == "softmax" else None
+        return () if groups is None else sizes_of("categories", groups)
+
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
-        if reset and self.visible != "gaussian":
-            counts = self._sees_counts()
-            cure = "pass counts" if counts else "scale X with MinMaxScaler(clip=True)"
-            most, what = math.inf if counts else 1.0, f"visible={self.visible!r}"
-            warn_outside(self, data, most, what, f"{cure}, or use 'gaussian'")
+        if reset and isinstance(data, Arrays):
+            warn_outside(self, Arrays(data.X), support_of("visible", self.visible, self._sizes()))
         return data
 
     def _check_parameters(self) -> None:
@@ -199,6 +213,10 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
     # ---------------------------------------------------------------- density
 
+    def _support(self) -> Support | None:
+        units, _ = self._levels(self.module_)[0].up.visible.kinds()[0]  # a label may be beside them
+        return support_of("visible", VISIBLE[type(units)], getattr(units, "sizes", ()))
+
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.
 
@@ -211,17 +229,16 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
         Returns
         -------
-        F : ndarray of shape (n_samples,)
-            Lower for likelier rows. If the visible units are gaussian, p is the density of X after it has been
-            centred and scaled.
+        F : ndarray of shape (n_samples,), float64
+            Lower for likelier rows, and inf for rows that the model cannot describe. If the visible units are gaussian,
+            p is the density of X after it has been centred and scaled.
         """
-        F: np.ndarray = self._map(lambda module, batch: -self._log_density(module, batch.x), X)
-        return F
+        return -self._log_densities(lambda module, batch: self._log_density(module, batch.x), X)
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         machine = self._machine(module)
         log_z = self._partition.of_rows(machine, machine.total(batch.x), self._noise)
-        return self._log_density(module, batch.x) - log_z - self._frame.log_volume
+        return in_double(self._log_density(module, batch.x)) - log_z - self._frame.log_volume
 
     @property
     def log_partition_(self) -> float:
@@ -281,8 +298,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
             return lower, reverse_annealed_importance(path, betas, s, rng)
 
     def _mean_length(self) -> float:
-        """Draws of a row of counts of mean length; units of other kinds do not look at it."""
-        return float(round(self.mean_.clip(0).sum()))
+        """Draws of a row of counts of mean length, and 0 for units of other kinds."""
+        return float(round(self.mean_.clip(0).sum())) if self._sees_counts() else 0.0
 
     def _mean_totals(self, like: Tensor) -> Tensor:
         """The mean length for each row of a tensor."""
@@ -353,9 +370,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
         rng = self._noise(random_state)
 
         def walk(module: Any, batch: Batch) -> Tensor:
-            return self._frame.undo(self._walked(module, batch.x, n_steps, rng))
+            return self._walked(module, batch.x, n_steps, rng)
 
-        states: np.ndarray = self._map(walk, X)
+        states: np.ndarray = self._map(walk, X, undo=self._frame)
         return states
 
     def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:

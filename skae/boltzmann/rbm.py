@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..base import damage
 from ..base.damage import Saved
-from ..base.params import sizes_of
 from ..energy.annealing import Anneal
 from ..energy.chains import CHAINS, shares
 from ..energy.harmonium import Harmonium, Statistics
@@ -139,10 +138,8 @@ class RBM(BoltzmannMachine):
         }
 
     def _groups(self, n_features: int) -> tuple[int, ...]:
-        if self.visible != "softmax" or self.categories is None:
-            return ()
-        groups = sizes_of("categories", self.categories)
-        if sum(groups) != n_features:
+        groups = self._sizes()
+        if (self.visible == "softmax" and not self._sees_counts()) and sum(groups) != n_features:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_features} columns.")
         return groups
 

@@ -22,6 +22,7 @@ from ..base.transformer import TorchTransformer, is_stochastic
 from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
+from ..functional import Support
 from ._layers import Unrolled, coder_of, described, is_width, make_layers, named_layers, pretrain
 
 __all__ = ["StackedAutoencoder"]
@@ -275,6 +276,10 @@ class StackedAutoencoder(TorchTransformer):
             self.n_iter_, self.loss_ = len(self.history_.get("loss", ())), self._mean_loss(data)
 
     # ---------------------------------------------------------------- using
+
+    def _support(self) -> Support | None:
+        found: Support | None = self.layers_[0]._support()
+        return found
 
     def _encode(self, module: Unrolled, batch: Batch) -> Tensor:
         return module.encode(batch.x)

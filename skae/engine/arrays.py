@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from .data import Array, Batch, Index, Rows, Source, Table, to_tensor
@@ -43,13 +42,6 @@ class Arrays(Source):
     def moments(self) -> tuple[np.ndarray, float]:
         """Return the mean of each column, and the square root of the mean variance of the columns."""
         return moments(self.X, self.weight)
-
-    def column_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and the largest value of each column."""
-        if isinstance(self.X, Tensor):
-            return self.X.amin(0).cpu().numpy(), self.X.amax(0).cpu().numpy()
-        low, high = self.X.min(axis=0), self.X.max(axis=0)
-        return (low.toarray()[0], high.toarray()[0]) if sparse.issparse(low) else (low, high)
 
     def with_y(self, y: Any) -> Arrays:
         """The same rows with another y."""

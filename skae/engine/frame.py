@@ -1,4 +1,8 @@
-"""Frame: offset and scale with which a module sees the columns of a table."""
+"""Frame: offset and scale with which a module sees the columns of a table.
+
+A module computes in float32 or float64. What goes back to the units of the data is in float64, because float32 holds
+neither small variation around a large mean nor squares of numbers beyond 1e-19 or 1e19.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "in_double"]
+
+EXACT = 1e-30, 1e30
+"""Scales between which float32 holds deviations from the mean and their ratios to the scale."""
+BLOCK = 2**16
+"""Differences of rows that are squared at a time. They fit into the processor's cache, in float64 too."""
+FAR = 1e3
+"""A mean that is so many scales from zero must be subtracted in float64, or rounding it would shift the rows."""
 
 
 class Frame:
@@ -27,13 +38,17 @@ class Frame:
 
     def __init__(self, mean: np.ndarray, scale: float | np.ndarray = 1.0, centred: bool = True) -> None:
         self.mean, self.scale, self.centred = mean, scale, centred
+        least, most = np.min(scale), np.max(scale)
+        self._fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(mean) <= FAR * scale).all())
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Any]] = {}
 
     def __len__(self) -> int:
         return len(self.mean)
 
     def apply(self, x: Tensor) -> Tensor:
-        """Convert rows from the scale of the data to the scale of the module, in their precision.
+        """Convert rows from the scale of the data to the scale of the module.
+
+        This is done in the precision of the rows, and in float64 where float32 would lose more than its rounding error.
 
         Parameters
         ----------
@@ -47,29 +62,38 @@ class Frame:
         """
         if not self.centred:
             return x
+        x = x if self._fits_float32 else in_double(x)
         mean, scale = self._like(x)
         return x.sub(mean).mul_(1.0 / scale)
 
-    def undo(self, x: Tensor) -> Tensor:
+    def undo(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Convert rows from the scale of the module to the scale of the data.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_features)
             Rows on the scale of the module.
+        out : Tensor of shape (n, n_features), float64, or None, default=None
+            Where to write the result, on any device. None makes a new tensor on the device of x, or on the CPU if that
+            device has no float64.
 
         Returns
         -------
-        x : Tensor of shape (n, n_features)
-            Rows on the scale of the data: a new tensor if ``centred``, and otherwise x itself.
+        out : Tensor of shape (n, n_features), float64
+            Rows on the scale of the data.
         """
+        if out is None:
+            out = torch.empty_like(_where_double_is(x), dtype=torch.float64)
         if not self.centred:
-            return x
-        mean, scale = self._like(x)
-        return x * scale + mean
+            return out.copy_(x)
+        mean, scale = self._like(out)
+        x = x.to(out.device)
+        if isinstance(scale, Tensor):
+            return torch.addcmul(mean, x, scale, out=out)
+        return torch.add(mean, x, alpha=scale, out=out)
 
     def pull_back(self, g: Tensor) -> Tensor:
-        """Convert gradients from the scale of the module to the scale of the data, in place.
+        """Convert gradients from the scale of the module to the scale of the data.
 
         Parameters
         ----------
@@ -78,10 +102,11 @@ class Frame:
 
         Returns
         -------
-        g : Tensor of shape (..., n_features)
-            Derivatives with respect to rows on the scale of the data. It is the tensor that was given.
+        g : Tensor of shape (..., n_features), float64
+            Derivatives with respect to rows on the scale of the data.
         """
-        return g.div_(self._like(g)[1]) if self.centred else g
+        g = in_double(g)
+        return g / self._like(g)[1] if self.centred else g
 
     @property
     def center(self) -> np.ndarray:
@@ -105,13 +130,20 @@ class Frame:
 
         Returns
         -------
-        distance : Tensor of shape (n,)
+        distance : Tensor of shape (n,), float64
             In units of ``unit`` squared.
         """
-        difference = x - other
+        x, other = _where_double_is(x), _where_double_is(other).expand_as(x)
+        size = max(1, BLOCK // x.shape[1])
+        pairs = zip(x.split(size), other.split(size), strict=True)
+        return torch.cat([self._norm(one - two) for one, two in pairs]).square_()
+
+    def _norm(self, difference: Tensor) -> Tensor:
+        """Length of each difference of two rows, in units of ``unit``."""
         if isinstance(self.scale, np.ndarray):
-            difference = difference * self._like(x)[1]
-        return difference.square_().sum(-1)  # difference is a new tensor
+            difference = in_double(difference)
+            difference *= self._like(difference)[1]
+        return torch.linalg.vector_norm(difference, dim=-1, dtype=torch.float64)
 
     @property
     def log_volume(self) -> float:
@@ -136,3 +168,13 @@ class Frame:
 
     def __setstate__(self, state: tuple[np.ndarray, float | np.ndarray, bool]) -> None:
         self.__init__(*state)  # type: ignore[misc]
+
+
+def in_double(x: Tensor) -> Tensor:
+    """A tensor in float64, on the CPU if its device has no float64."""
+    return _where_double_is(x).double()
+
+
+def _where_double_is(x: Tensor) -> Tensor:
+    """A tensor on its own device, or on the CPU if that device has no float64."""
+    return x.cpu() if x.device.type == "mps" else x

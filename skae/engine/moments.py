@@ -29,15 +29,26 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
     -------
     mean : ndarray of shape (n_features,), float64
     scale : float
-        1.0 if all columns are constant.
+        1.0 if all columns are constant. It is infinite or 0.0 if the variance is beyond the range of float64.
     """
     mean, variance = _mean_and_variance(X, weight, _dtype(X))
     spread = float(variance.sum())
-    if _dtype(X) == torch.float32 and (spread == 0.0 or not math.isfinite(spread)):
+    if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
         mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
+    if not variance.any() and not _is_constant(X, weight):
+        return mean.numpy(), 0.0
     variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
     scale = math.sqrt(float(variance.mean()))
     return mean.numpy(), 1.0 if scale == 0.0 else scale
+
+
+def _is_constant(X: Array, weight: np.ndarray | None) -> bool:
+    """Whether all rows that count are equal."""
+    source = Rows(X, dtype=_dtype(X), device=torch.device("cpu"))
+    counts = torch.ones(X.shape[0], dtype=torch.bool) if weight is None else torch.from_numpy(weight > 0)
+    start = int(counts.int().argmax())
+    first = source[start : start + 1]
+    return all(bool((source[rows][counts[rows]] == first).all()) for rows in chunks(*X.shape))
 
 
 def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

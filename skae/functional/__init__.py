@@ -1,4 +1,4 @@
-"""Functions of tensors without state: losses, activations, penalties, divergences, corruptions and noise."""
+"""Functions of tensors without state: losses, activations, penalties, divergences, supports, corruptions and noise."""
 
 from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, slope
 from .divergences import bernoulli_divergence
@@ -16,6 +16,7 @@ from .losses import (
 from .noise import dropout_mask, latin_hypercube, spawn, standard_normal
 from .parameters import gradient_of, uniform_weights
 from .penalties import PENALTIES
+from .supports import Support, support_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,6 +24,7 @@ __all__ = [
     "PENALTIES",
     "SLOPES",
     "SLOPE_FROM_OUTPUT",
+    "Support",
     "average",
     "batch_norm",
     "bernoulli_divergence",
@@ -41,6 +43,7 @@ __all__ = [
     "spawn",
     "squared_error",
     "standard_normal",
+    "support_of",
     "uniform_weights",
     "weighted_average",
 ]

@@ -85,7 +85,9 @@ class Coder(nn.Module):
         for name in ("projection", "expansion"):
             matrix = torch.zeros(self.n_components, self.n_features) if self.projected else None
             self.register_buffer(name, matrix)
-        self.likelihood = likelihood_of(self.likelihood, self.n_outputs, self.categories, self.variance)
+        self.likelihood = likelihood_of(
+            self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
+        )
         self._make_layers()
 
     def _require_possible(self) -> None:

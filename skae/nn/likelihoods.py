@@ -6,7 +6,7 @@ their negative mean ``nll`` with its gradient. The two differ for ``Gaussian``, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,17 @@ class Likelihood(nn.Module):
     def gradient(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """Gradient of ``loss`` in eta: a multiple of E[x | eta] - x, as eta is the natural parameter."""
         return _weighted((self.mean(eta) - x).mul_(self.slope / len(x)), weight)
+
+    def start(self, mean: Tensor, batches: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> None:
+        """Measure what the likelihood needs to know of the rows before the weights are set.
+
+        Parameters
+        ----------
+        mean : Tensor of shape (n_features,)
+            Mean of the rows that are described.
+        batches : iterable of (Tensor, Tensor, Tensor or None)
+            What the encoder will see, the rows that are described, and their weights.
+        """
 
     # ---------------------------------------------------------------- nats
 
@@ -201,27 +212,69 @@ class Bernoulli(Likelihood):
 
 
 class Poisson(Likelihood):
-    """Counts with the log rate eta. The encoder sees log(1 + x)."""
+    """Counts with the log rate m_j + s eta_j. The encoder sees (log(1 + x_j) - c_j) / r.
+
+    ``start`` sets m to the logarithms of the means, and c to the means of log(1 + x). The factors s and r are root mean
+    variances of logarithms. So eta and what the encoder sees are of the order of 1, however large the counts are.
+    Without it, a network whose output changes by 1 would change counts near 1e5 by a factor of e, where their noise is
+    0.3 percent.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns of the counts that are described.
+    n_inputs : int
+        Columns of what the encoder sees.
+    """
 
     embeds = True
+    log_mean: Tensor
+    spread: Tensor
+    center: Tensor
+    input_spread: Tensor
+
+    def __init__(self, n_features: int, n_inputs: int) -> None:
+        super().__init__()
+        self.register_buffer("log_mean", torch.zeros(n_features))
+        self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("center", torch.zeros(n_inputs))
+        self.register_buffer("input_spread", torch.ones(()))
+
+    @property
+    def slope(self) -> Any:  # type: ignore[override]
+        return self.spread
+
+    @torch.no_grad()
+    def start(self, mean: Tensor, batches: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> None:
+        of_inputs, of_counts = _Moments(len(self.center)), _Moments(len(self.log_mean))
+        for inputs, counts, weight in batches:
+            of_inputs.add(_log(inputs), weight)
+            of_counts.add(_log(counts), weight)
+        self.log_mean.copy_(mean.clamp_min(1e-3).log())
+        self.center.copy_(of_inputs.mean)
+        self.spread.fill_(of_counts.spread)
+        self.input_spread.fill_(of_inputs.spread)
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
-        return functional.poisson_nll(eta, x)
+        return functional.poisson_nll(self._log_rate(eta), x)
 
     def mean(self, eta: Tensor) -> Tensor:
-        return eta.exp()
+        return self._log_rate(eta).exp()
 
     def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
         return torch.poisson(self.mean(eta), generator=rng)
 
     def link(self, mean: Tensor) -> Tensor:
-        return mean.clamp_min(1e-3).log()
+        return (mean.clamp_min(1e-3).log() - self.log_mean) / self.spread
 
     def embed(self, x: Tensor) -> Tensor:
-        return torch.log1p(x.clamp_min(0))
+        return (_log(x) - self.center) / self.input_spread
 
     def embed_slope(self, x: Tensor, g: Tensor) -> Tensor:
-        return g * torch.where(x >= 0, 1 / (1 + x), 0.0)[:, None]
+        return g * torch.where(x >= 0, 1 / ((1 + x) * self.input_spread), 0.0)[:, None]
+
+    def _log_rate(self, eta: Tensor) -> Tensor:
+        return self.log_mean + self.spread * eta
 
 
 class Categorical(Likelihood):
@@ -264,7 +317,11 @@ class Categorical(Likelihood):
 
 
 def likelihood_of(
-    name: str, n_features: int, categories: Sequence[int] = (), variance: float | str = 1.0
+    name: str,
+    n_features: int,
+    categories: Sequence[int] = (),
+    variance: float | str = 1.0,
+    n_inputs: int | None = None,
 ) -> Likelihood:
     """A likelihood by its name.
 
@@ -277,12 +334,48 @@ def likelihood_of(
         Group sizes, for "categorical" alone.
     variance : float or {"global", "column"}
         For "gaussian" alone.
+    n_inputs : int or None, default=None
+        Columns of what the encoder sees, for "poisson" alone. None stands for ``n_features``.
     """
-    if name == "gaussian":
-        return Gaussian(n_features, variance)
-    if name == "categorical":
-        return Categorical(categories)
-    return {"bernoulli": Bernoulli, "poisson": Poisson}[name]()
+    made: dict[str, Callable[[], Likelihood]] = {
+        "gaussian": lambda: Gaussian(n_features, variance),
+        "bernoulli": Bernoulli,
+        "categorical": lambda: Categorical(categories),
+        "poisson": lambda: Poisson(n_features, n_features if n_inputs is None else n_inputs),
+    }
+    return made[name]()
+
+
+class _Moments:
+    """Mean of each column, and the root of the mean variance of the columns, from parts of the rows."""
+
+    def __init__(self, n_features: int) -> None:
+        self._count = 0.0
+        self._sums, self._squares = torch.zeros((2, n_features), dtype=torch.float64)
+
+    def add(self, x: Tensor, weight: Tensor | None) -> None:
+        """Add rows with their weights."""
+        x = x.cpu().double()
+        w = torch.ones_like(x[:, 0]) if weight is None else weight.cpu().double()
+        self._count += float(w.sum())
+        self._sums += w @ x
+        self._squares += w @ x.square()
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of each column."""
+        return self._sums / self._count
+
+    @property
+    def spread(self) -> float:
+        """Root of the mean variance of the columns; 1 if they are constant."""
+        variance = float((self._squares / self._count - self.mean.square()).clamp_min(0).mean())
+        return variance**0.5 if variance > 1e-12 else 1.0
+
+
+def _log(x: Tensor) -> Tensor:
+    """Log(1 + x) of counts. Below zero it stays zero."""
+    return torch.log1p(x.clamp_min(0))
 
 
 def _weighted(gradient: Tensor, weight: Tensor | None) -> Tensor:

@@ -321,7 +321,7 @@ def test_samples_repeat_by_their_seed(digits):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).sample(3, n_steps=5), one)
     np.testing.assert_array_equal(copy.deepcopy(model).sample(3, n_steps=5), one)
     assert one.shape == (3, 64)
-    assert one.dtype == np.float32
+    assert one.dtype == np.float64
     np.testing.assert_array_equal(np.random.get_state()[1], states[0])
     assert torch.equal(torch.get_rng_state(), states[1])
 
@@ -671,7 +671,7 @@ def test_a_warm_start_may_change_the_corruption(corruption):
     assert (model.sigma_ > 0) == (corruption == "gaussian")
     assert model.corrupt(X).shape == X.shape
     fresh = DenoisingAutoencoder(2, corruption=corruption, **QUICK).fit(X)
-    np.testing.assert_array_equal(model.corrupt(X), fresh.corrupt(X))
+    np.testing.assert_allclose(model.corrupt(X), fresh.corrupt(X), rtol=1e-9)  # equal rows were merged for "masking"
 
 
 # ------------------------------------------------------------------ bad input

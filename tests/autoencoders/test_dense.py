@@ -169,6 +169,15 @@ def test_poisson_beats_the_mean_in_nats_and_stays_positive(rng):
     assert model.history_["reconstruction"][-1] < 0.8 * nats_of_the_mean
 
 
+@pytest.mark.parametrize("level", [10.0, 1e3, 1e5, 1e7])
+def test_poisson_learns_counts_of_any_size_from_few_rows(level, rng):
+    rate = level * np.exp(0.2 * rng.normal(size=(100, 1)) @ rng.normal(size=(1, 5)))
+    X = rng.poisson(rate)
+    options = {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01, "random_state": 0}
+    model = Autoencoder(1, likelihood="poisson", **options).fit(X)
+    assert model.score(X) > pca_r2(PCA(1).fit(X), X, X.mean(0)) - 0.02
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
 def test_the_untrained_decoder_says_the_mean(likelihood, rng):
     X = rng.random((50, 4)) ** np.arange(1, 5)
@@ -188,11 +197,26 @@ def test_values_outside_the_support_warn_with_the_column_and_the_cure(options, m
     import pandas as pd
 
     X = pd.DataFrame(rng.random((20, 3)), columns=["a", "b", "c"])
-    clone(QUICK).set_params(**options).fit(X)  # silent
-    X.loc[3, "b"] = -2.0
-    with pytest.warns(UserWarning, match=rf"outside \[0, {most}\] in column 'b' \(-2 to .*use likelihood='gaussian'"):
+    X["a"], X["c"] = 1.0, 1.0 - X["b"]
+    model = clone(QUICK).set_params(**options).fit(X)  # silent
+    expected, r2 = model.score_samples(X), model.score(X)
+    X.loc[3, ["b", "c"]] = [-2.0, 3.0]
+    told = rf"outside \[0, {most}\].* in row 3, column.* 'b'.* \(.*, or use likelihood='gaussian'"
+    with pytest.warns(UserWarning, match=told):
+        scores = model.score_samples(X)
+    assert np.flatnonzero(scores == -np.inf).tolist() == [3]
+    np.testing.assert_allclose(np.delete(scores, 3), np.delete(expected, 3), rtol=1e-6)
+    assert model.score(X) < r2  # a ratio of distances, in which every row counts
+    with pytest.warns(UserWarning, match=told):
         model = clone(QUICK).set_params(**options).fit(X)
     assert np.isfinite(model.transform(X)).all()
+
+
+def test_unseen_categories_are_outside_a_categorical_likelihood():
+    X = np.eye(3)[np.arange(30) % 3]
+    model = clone(QUICK).set_params(likelihood="categorical", categories=(3,)).fit(X)
+    with pytest.warns(UserWarning, match=r"row 1, columns 0 to 2 \(the sum is 0\)"):
+        assert model.score_samples(np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.2, 0.3, 0.5]])).tolist()[1] == -np.inf
 
 
 # ------------------------------------------------------------------ architecture

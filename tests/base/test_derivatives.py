@@ -82,7 +82,7 @@ def test_jacobian_of_a_linear_code_is_its_weights_everywhere(iris):
 def test_shape_and_precision_are_those_of_the_code(iris):
     model = Autoencoder(2, hidden_layer_sizes=4, max_iter=2, random_state=0).fit(iris)
     assert code_jacobian(model, iris).shape == (150, 2, 4)
-    assert code_jacobian(model, iris).dtype == jacobian_singular_values(model, iris).dtype == np.float32
+    assert code_jacobian(model, iris).dtype == jacobian_singular_values(model, iris).dtype == np.float64
 
 
 @pytest.mark.parametrize("container", [np.ndarray.tolist, sparse.csr_array, torch.as_tensor])

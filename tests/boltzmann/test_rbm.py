@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import OneHotEncoder
 
-from skae import RBM
+from skae import RBM, DeepBeliefNetwork
 from skae.boltzmann import _rows
 from skae.energy import partition
 from skae.energy.harmonium import Harmonium
@@ -582,27 +582,70 @@ def test_x_with_nan_is_refused_and_nothing_is_left():
     refuses(RBM(2, **QUICK), "fit", np.array([[0.0, np.nan], [1.0, 1.0]]))
 
 
-@pytest.mark.parametrize("kind", ["bernoulli", "softmax"])
-@pytest.mark.parametrize("spoil", [-0.5, 7.0])
-def test_values_outside_the_units_warn_of_column_and_cure(kind, spoil):
-    X = table(kind)
-    X[3, 2] = spoil
-    with pytest.warns(UserWarning, match=r"column 2 .*visible=.*MinMaxScaler\(clip=True\), or use 'gaussian'"):
-        RBM(2, **KINDS[kind], **QUICK).fit(X)
+OUTSIDE = {
+    "bernoulli": ([-0.5, 7.0], r"row 3, column 2 \(.*MinMaxScaler\(clip=True\), or use visible='gaussian'"),
+    "softmax": ([-1.0, 2.0, 0.0], r"row 3, columns 2 to 4 \(the sum is .*OneHotEncoder"),
+    "counts": ([-1.0, 0.5], r"row 3, column 2 \(.*pass counts, or use visible='gaussian'"),
+}
+"""What is put into column 2 of a row, with zeros in the next two columns, and what the warning says."""
 
 
-def test_negative_counts_warn_of_the_column():
-    X = table("counts")
-    X[3, 1] = -1.0
-    with pytest.warns(UserWarning, match=r"column 1 \(-1 to .*pass counts, or use 'gaussian'"):
-        RBM(2, **KINDS["counts"], **QUICK).fit(X)
+def spoilt(kind, value):
+    """Rows of a kind, and the same with one row that its units cannot describe."""
+    good, bad = table(kind), table(kind)
+    bad[3, 2:5] = 0.0
+    bad[3, 2] = value
+    return good, bad
+
+
+every_outside = pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, (values, _) in OUTSIDE.items() for value in values]
+)
+
+
+@every_outside
+def test_fit_warns_of_a_row_outside_the_units_with_column_and_cure(kind, value):
+    with pytest.warns(UserWarning, match=OUTSIDE[kind][1]):
+        RBM(2, **KINDS[kind], **QUICK).fit(spoilt(kind, value)[1])
+
+
+@every_outside
+@pytest.mark.parametrize(
+    ("cls", "sizes"), [(RBM, {}), (DeepBeliefNetwork, {"hidden_layer_sizes": ()}), (DeepBeliefNetwork, {})]
+)
+def test_a_row_outside_the_units_has_the_probability_zero(kind, value, cls, sizes):
+    good, bad = spoilt(kind, value)
+    model = cls(2, **sizes, **KINDS[kind], **QUICK).fit(good)
+    expected, others = model.score_samples(good), np.arange(len(good)) != 3
+    with pytest.warns(UserWarning, match=OUTSIDE[kind][1] + r".*The probability of 1 of \d+ rows is 0"):
+        scores = model.score_samples(bad)
+    assert scores[3] == -np.inf
+    np.testing.assert_allclose(scores[others], expected[others], rtol=1e-5)
+    with pytest.warns(UserWarning, match=OUTSIDE[kind][1]):
+        assert model.free_energy(bad)[3] == np.inf
+    with pytest.warns(UserWarning, match=OUTSIDE[kind][1]):
+        assert model.score(bad) == -np.inf
+    with pytest.warns(UserWarning, match=OUTSIDE[kind][1]):
+        assert model.score(bad, sample_weight=others) == pytest.approx(expected[others].mean(), rel=1e-5)
+    assert np.isfinite(model.transform(bad)).all()
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_a_label_beside_the_units_does_not_hide_what_is_outside(labels):
+    X = table("bernoulli")
+    y = np.arange(len(X)) % 2
+    model = DeepBeliefNetwork(2, labels=labels, hidden_layer_sizes=(), **KINDS["bernoulli"], **QUICK).fit(X, y)
+    with pytest.warns(UserWarning, match="row 0, column 0"):
+        assert (model.free_energy(-X - 1) == np.inf).all()
 
 
 def test_a_named_column_is_named():
     pd = pytest.importorskip("pandas")
-    X = pd.DataFrame(table("bernoulli") * 2, columns=["a", "b", "c", "d"])
-    with pytest.warns(UserWarning, match="column 'a'"):
-        RBM(2, visible="bernoulli", **QUICK).fit(X)
+    X = pd.DataFrame(table("bernoulli") + 2 * np.eye(4)[1], columns=["a", "b", "c", "d"])
+    with pytest.warns(UserWarning, match="column 'b'"):
+        model = RBM(2, visible="bernoulli", **QUICK).fit(X)
+    with pytest.warns(UserWarning, match="column 'b'"):
+        model.score_samples(X)
 
 
 @every_kind

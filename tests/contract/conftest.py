@@ -1,7 +1,7 @@
 """What the tests of the contract share: an estimator, rows for it, and what is known of y."""
 
 import pytest
-from contract.tables import EVERY, target_of
+from contract.tables import EVERY, rows_for, target_of
 from sklearn.base import clone
 
 
@@ -11,9 +11,10 @@ def estimator(request):
 
 
 @pytest.fixture
-def X(rng):
-    """30 rows of 5 columns in [0, 1], which suits every likelihood."""
-    return rng.random((30, 5))
+def X(rng, request):
+    """30 rows of 5 columns in [0, 1], which suits every likelihood but counts, and whole numbers for these."""
+    name = request.node.callspec.params.get("estimator") if hasattr(request.node, "callspec") else None
+    return rows_for(EVERY.get(name), rng.random((30, 5)))
 
 
 @pytest.fixture

@@ -184,6 +184,12 @@ def needs_no_y(estimator: Any) -> bool:
     return not needs_y(estimator)
 
 
+def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:
+    """Rows in [0, 1], or counts made of them for a machine of counts."""
+    is_of_counts = getattr(estimator, "visible", None) == "softmax" and estimator.categories is None
+    return (5 * rows).round() if is_of_counts else rows
+
+
 def target_of(estimator: Any, n: int) -> Any:
     """Labels or numbers for n rows, a third of them unknown; None for an estimator that needs none."""
     if not needs_y(estimator):

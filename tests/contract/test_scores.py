@@ -26,6 +26,13 @@ def test_score_is_r2_against_the_training_mean(estimator, X):
     np.testing.assert_allclose(estimator.score_samples(test), -errors, rtol=1e-3, atol=1e-5)
 
 
+@entering("scores", needs_no_y)
+def test_the_score_of_a_row_depends_on_that_row_alone(estimator, X):
+    whole = estimator.fit(X).score_samples(X)
+    for rows in (slice(0, 1), slice(3, 10), slice(11, 30)):
+        np.testing.assert_allclose(estimator.score_samples(X[rows]), whole[rows], rtol=1e-12)
+
+
 @entering("scores", is_density)
 def test_score_is_the_mean_log_likelihood(estimator, X):
     estimator.fit(X)

@@ -90,10 +90,3 @@ def test_every_batch_is_looked_at(X):
     table = Arrays(X).seen(None, None, torch.float64, CPU, look=lambda index, x: seen.append((index, x.shape)))
     table[slice(0, 7)]
     assert seen == [(slice(0, 7), (7, 3))]
-
-
-@pytest.mark.parametrize("hold", [np.asarray, sparse.csr_matrix, torch.from_numpy])
-def test_ends_of_columns(hold, X):
-    low, high = Arrays(hold(X * [1.0, -2.0, 3.0])).column_range()
-    assert np.array_equal(low, [0.0, -2.0, 0.0])
-    assert np.array_equal(high, [1.0, 0.0, 3.0])

@@ -96,10 +96,10 @@ def copied():
 
 
 WARNINGS = {
-    beyond_the_likelihood: r"values outside \[0, 1\] in column 0",
-    beyond_the_likelihood_of_a_chunk: r"values outside \[0, 1\] in column 0",
+    beyond_the_likelihood: r"values outside \[0, 1\] in row 0, column 0",
+    beyond_the_likelihood_of_a_chunk: r"values outside \[0, 1\] in row 0, column 0",
     beyond_the_likelihood_of_a_layer: "layer2: the code of layer1 has values outside",
-    beyond_the_units: r"values outside \[0, 1\] in column 0",
+    beyond_the_units: r"values outside \[0, 1\] in row 0, column 0",
     still_falling: "still falling",
     still_falling_in_fit_transform: "still falling",
     still_falling_in_a_pipeline: "still falling",

@@ -224,7 +224,8 @@ def fitted(cls=Autoencoder, likelihood="gaussian", **options):
         "categorical": lambda: rows.random((N, D)),  # groups that do not sum to one
         "poisson": lambda: rows.poisson(2.0, (N, D)).astype(float),
     }[likelihood]()
-    model = cls(2, likelihood=likelihood, **{**defaults, **options}).fit(X)
+    valid = X / np.add.reduceat(X, [0, 2, 3], axis=1)[:, [0, 0, 1, 2, 2, 2]] if likelihood == "categorical" else X
+    model = cls(2, likelihood=likelihood, **{**defaults, **options}).fit(valid)
     with torch.no_grad():
         model._flat.theta.copy_(real(model._flat.theta.shape, seed=1) * 0.5)
     return model, Batch(torch.from_numpy(X))
@@ -358,7 +359,10 @@ def test_every_parameter_is_reached_by_a_gradient(likelihood, tied, batch_norm):
     options = {"tied_weights": tied, "batch_norm": batch_norm, "max_iter": 2, "learning_rate_init": 0.01}
     if likelihood == "categorical":
         options["categories"] = GROUPS
-    X = np.random.default_rng(0).integers(0, 2, (30, D)).astype(float)
+    rows = np.random.default_rng(0)
+    X = rows.integers(0, 2, (30, D)).astype(float)
+    if likelihood == "categorical":
+        X = np.hstack([np.eye(size)[rows.integers(0, size, 30)] for size in GROUPS])
     model = Autoencoder(hidden_layer_sizes=(5, 4), likelihood=likelihood, dtype="float64", random_state=0, **options)
     model.fit(X)
     model._flat.grad.zero_()

@@ -52,13 +52,24 @@ def of_column():
     return learnt("column", real((D,), seed=7))
 
 
+def plain_poisson():
+    return Poisson(D, D).double()
+
+
+def started_poisson():
+    likelihood = Poisson(D, D).double()
+    likelihood.start(counts().mean(0), [(counts(), counts(), None)])
+    return likelihood
+
+
 LIKELIHOODS = {
     "gaussian": (lambda: Gaussian(D), lambda: real(seed=1)),
     "gaussian, fixed": (lambda: Gaussian(D, 0.3), lambda: real(seed=1)),
     "gaussian, global": (lambda: learnt("global", torch.tensor(-0.7)), lambda: real(seed=1)),
     "gaussian, column": (of_column, lambda: real(seed=1)),
     "bernoulli": (Bernoulli, soft),
-    "poisson": (Poisson, counts),
+    "poisson": (plain_poisson, counts),
+    "poisson, started": (started_poisson, counts),
     # groups that sum to anything
     "categorical": (lambda: Categorical(GROUPS), soft),
 }
@@ -155,7 +166,12 @@ DENSITIES = {
         gaussian_oracle(LEAST_VARIANCE + np.exp(real((D,), seed=7).numpy())),
     ),
     "bernoulli": (Bernoulli, bits, bernoulli_oracle),
-    "poisson": (Poisson, counts, poisson_oracle),
+    "poisson": (plain_poisson, counts, poisson_oracle),
+    "poisson, started": (
+        started_poisson,
+        counts,
+        lambda eta, x: poisson_oracle(started_poisson().log_mean + started_poisson().spread * eta, x),
+    ),
     "categorical": (lambda: Categorical(GROUPS), one_hot, categorical_oracle),
 }
 
@@ -234,7 +250,8 @@ SAMPLED = {
     "gaussian, fixed": (lambda: Gaussian(D, 0.3), lambda mean: np.full(D, 0.3)),
     "gaussian, column": (of_column, lambda mean: LEAST_VARIANCE + np.exp(real((D,), seed=7).numpy())),
     "bernoulli": (Bernoulli, lambda mean: mean * (1 - mean)),
-    "poisson": (Poisson, lambda mean: mean),
+    "poisson": (plain_poisson, lambda mean: mean),
+    "poisson, started": (started_poisson, lambda mean: mean),
     "categorical": (lambda: Categorical(GROUPS), lambda mean: mean * (1 - mean)),
 }
 
@@ -264,12 +281,45 @@ def test_samples_of_a_gaussian_are_normal_and_those_of_a_category_are_one_hot():
         assert torch.equal(part.sum(-1), torch.ones(3, 50, dtype=torch.float64))
 
 
+# ---------------------------------------------------------------- the frame of counts
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_counts_are_seen_and_described_on_a_scale_of_their_own(weighted):
+    rows = np.random.default_rng(0)
+    inputs, x = rows.poisson(1e5, (50, 3)), rows.poisson([1.0, 30.0, 1e4, 2.0], (50, 4))
+    weight = rows.integers(0, 3, 50) if weighted else np.ones(50, dtype=int)
+    tensors = [torch.from_numpy(array.astype(float)) for array in (inputs, x, weight)]
+    likelihood, mean = Poisson(4, 3).double(), np.average(x, axis=0, weights=weight)
+    likelihood.start(torch.from_numpy(mean), zip(*(t.split(20) for t in tensors), strict=True))
+    inputs, x = (np.log1p(np.repeat(array, weight, axis=0)) for array in (inputs, x))
+    np.testing.assert_allclose(likelihood.mean(torch.zeros(4)), mean, rtol=1e-12)
+    np.testing.assert_allclose(likelihood.spread, np.sqrt(x.var(0).mean()), rtol=1e-6)
+    seen = likelihood.embed(torch.from_numpy(np.expm1(inputs))).numpy()
+    np.testing.assert_allclose(seen.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(seen.var(0).mean(), 1, rtol=1e-6)
+
+
+def test_the_slope_of_what_the_encoder_sees_of_counts_is_that_of_autograd():
+    likelihood, x = started_poisson(), counts().requires_grad_()
+    slope = likelihood.embed_slope(x.detach(), torch.ones((N, 1, D), dtype=torch.float64))[:, 0]
+    torch.testing.assert_close(slope, torch.autograd.grad(likelihood.embed(x).sum(), x)[0])
+
+
+def test_constant_counts_are_left_in_their_units():
+    likelihood, x = Poisson(2, 2).double(), torch.full((5, 2), 7.0, dtype=torch.float64)
+    likelihood.start(x[0], [(x, x, None)])
+    assert likelihood.spread == likelihood.input_spread == 1.0
+    assert torch.equal(likelihood.embed(x), torch.zeros_like(x))
+
+
 # ---------------------------------------------------------------- by name
 
 
 def test_likelihoods_have_the_names_of_their_distributions():
     for name, cls in [("gaussian", Gaussian), ("bernoulli", Bernoulli), ("poisson", Poisson)]:
         assert type(likelihood_of(name, D)) is cls
+    assert len(likelihood_of("poisson", D, n_inputs=2).center) == 2
     assert likelihood_of("categorical", D, GROUPS).member.bincount().tolist() == list(GROUPS)
     assert likelihood_of("gaussian", D, variance="column").log_variance.shape == (D,)
     assert likelihood_of("gaussian", D, variance=0.5).variance == 0.5
