@@ -291,4 +291,6 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
 def _checked(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         X = X.toarray()
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.where(np.ma.getmaskarray(X), np.nan, X.data)
     return check_array(X, dtype=[np.float64, np.float32], input_name="X")

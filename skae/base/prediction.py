@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
 from . import damage
+from .checks import check_weight
 from .damage import Saved
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
@@ -106,6 +107,29 @@ class Prediction:
         """Predictions for all rows."""
         through = self._link if link is None else link
         return self._map(lambda module, batch: through(self._output(module, batch)), X, like=like)
+
+
+def _in_one_unit(classes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and labels, of which dates and durations have the same unit, such as days."""
+    if classes.dtype.kind not in "mM" or values.dtype.kind != classes.dtype.kind:
+        return classes, values
+    unit = np.promote_types(classes.dtype, values.dtype)
+    return classes.astype(unit), values.astype(unit)
+
+
+def _weight_of(known: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+    """The weights of the rows whose y is known."""
+    if weight is None:
+        return None
+    if not weight[known].any():
+        raise ValueError("The sample weights of all rows with known y are zero: at least one of these must count.")
+    return weight[known]
+
+
+def _r2(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+    if not len(truth):
+        raise ValueError("y has a column without a number to compare with: pass at least one that is not NaN.")
+    return float(r2_score(truth, predicted, sample_weight=weight))
 
 
 def with_labels_in_every_batch(data: Table, rows: Tensor) -> Subset:
@@ -199,7 +223,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         known = ~np.isnan(index)
         if not known.any():
             raise ValueError(f"y has no label to compare with: pass at least one that is not {UNLABELLED}.")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        weight = _weight_of(known, check_weight(sample_weight, len(known)))
         return float(np.average(predicted[known] == index[known], weights=weight))
 
     def _read(self, y: Any, n_samples: int) -> Labels:
@@ -228,8 +252,9 @@ class ClassPrediction(ClassifierMixin, Prediction):
 
     def _index(self, labels: Labels) -> np.ndarray:
         """Index of each label in ``classes_``. It is NaN without a label, and -1 for a label that is not a class."""
-        place = {label: i for i, label in enumerate(self.classes_.tolist())}
-        distinct, inverse = np.unique(labels.values, return_inverse=True)
+        classes, values = _in_one_unit(self.classes_, labels.values)
+        place = {label: i for i, label in enumerate(classes.tolist())}
+        distinct, inverse = np.unique(values, return_inverse=True)
         places = [place.get(label, np.nan if label == -1 else -1) for label in distinct.tolist()]
         index = np.full(len(labels.present), np.nan)
         index[labels.present] = np.array(places, dtype=float)[inverse]
@@ -295,9 +320,9 @@ class NumberPrediction(RegressorMixin, Prediction):
         """
         predicted = self.predict(X)
         truth = self._read(y, len(predicted))
-        weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+        weight = check_weight(sample_weight, len(truth))
         columns = zip(truth.T, predicted.reshape(len(truth), -1).T, ~np.isnan(truth).T, strict=True)
-        return float(np.mean([r2_score(t[known], p[known], sample_weight=weight[known]) for t, p, known in columns]))
+        return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
 
     def _read(self, y: Any, n_samples: int, reset: bool | None = None, weight: np.ndarray | None = None) -> np.ndarray:
         """Check y and return it as a table with the number of columns that was fitted."""

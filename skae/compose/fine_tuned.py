@@ -178,9 +178,9 @@ class FineTunedClassifier(ClassPrediction, _FineTuned):
     code. Third, the layers of f, W and b are trained together by back-propagation. They minimise the mean cross-entropy
     -log p_y(x) of the labelled rows.
 
-    Rows whose label is -1, None or NaN are unlabelled. To mix -1 with string labels, use an array of dtype object. If
-    y contains only -1 and 1, they are two classes, as elsewhere in scikit-learn, and a warning is issued.
-    ``early_stopping`` holds out labelled rows.
+    Rows whose label is -1, None or NaN are unlabelled, and so are those of NA, NaT and of a masked label. To mix -1
+    with string labels, use an array of dtype object. If y contains only -1 and 1, they are two classes, as elsewhere in
+    scikit-learn, and a warning is issued. ``early_stopping`` holds out labelled rows.
 
     Attributes
     ----------
@@ -256,8 +256,8 @@ class FineTunedRegressor(NumberPrediction, _FineTuned):
     the layers of f, W and b are trained together by back-propagation. They minimise the mean of ||y - y_hat(x)||^2 over
     the rows with known y.
 
-    Internally each column of y is centred and scaled. NaN is unknown. If y has several columns, each may be unknown for
-    other rows. ``early_stopping`` holds out rows with known y.
+    Internally each column of y is centred and scaled. NaN, None, NA and masked entries are unknown. If y has several
+    columns, each may be unknown for other rows. ``early_stopping`` holds out rows with known y.
 
     Attributes
     ----------
