@@ -22,7 +22,8 @@ from ..base.transformer import TorchTransformer, is_stochastic
 from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
-from ._layers import Unrolled, coder_of, described, is_width, make_layers, named_layers, pretrain
+from ._description import described
+from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain
 
 __all__ = ["StackedAutoencoder"]
 
@@ -254,7 +255,7 @@ class StackedAutoencoder(TorchTransformer):
             made[-1][1].set_params(
                 n_components=1
             )  # its change is reported as n_components, not as a change of the layers
-        layers = described(made, ignore={"device", "dtype"})
+        layers = tuple((name, described(layer, ignore={"device", "dtype"})) for name, layer in made)
         return {"n_features": n_features, "n_components": width, "layers": layers}
 
     def _new_module(self) -> nn.Module:
