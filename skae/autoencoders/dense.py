@@ -189,7 +189,7 @@ class Autoencoder(TorchTransformer):
     def _groups(self, n_outputs: int) -> tuple[int, ...]:
         if self.likelihood != "categorical":
             return ()
-        groups = sizes_of("categories", self.categories or ())
+        groups = sizes_of("categories", () if self.categories is None else self.categories)
         if sum(groups) != n_outputs:
             raise ValueError(f"categories={groups} sum to {sum(groups)}, but X has {n_outputs} columns.")
         return groups

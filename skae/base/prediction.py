@@ -22,6 +22,7 @@ from .checks import check_weight
 from .damage import Saved
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
+from .verdict import constant_prediction, one_class, some_rows
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
 
@@ -62,6 +63,9 @@ class Prediction:
     """What classifiers and regressors have in common."""
 
     _map: Callable[..., Any]
+    _cure: Callable[[], str]
+    history_: dict[str, list[float]]
+    module_: Any
 
     # ---------------------------------------------------------------- hooks of the two
 
@@ -79,6 +83,10 @@ class Prediction:
 
     def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean loss of the predictions of a batch, over the known values."""
+        raise NotImplementedError
+
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        """What is wrong with the predictions of a batch, as a sentence, or None."""
         raise NotImplementedError
 
     def _output(self, module: Any, batch: Any) -> Tensor:
@@ -102,6 +110,16 @@ class Prediction:
         counted = known * weight
         counts = counted * (weight.sum() / np.maximum(counted.sum(axis=0), 1e-290))
         return data.with_y(np.hstack([counts, values]))
+
+    def _failure(self, data: Any) -> str | None:
+        return super()._failure(data) or self._failure_to_predict(data)  # type: ignore[misc]
+
+    def _failure_to_predict(self, data: Any) -> str | None:
+        """Look at the predictions of rows with known y, if y was learnt from."""
+        batch = None
+        if "prediction" in self.history_:
+            batch = some_rows(self, data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
+        return None if batch is None else self._verdict(self._output(self.module_, batch), batch.y)
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
         """Predictions for all rows."""
@@ -271,6 +289,10 @@ class ClassPrediction(ClassifierMixin, Prediction):
         count, value = Known.of(y)
         return average(F.cross_entropy(output, value[:, 0].long(), reduction="none"), count[:, 0])
 
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        count, value = Known.of(y)
+        return one_class(output.argmax(1), value[:, 0].long(), count[:, 0], self.classes_, self._cure())
+
 
 class NumberPrediction(RegressorMixin, Prediction):
     """Predictions and R2 of a regressor. ``_predicted`` returns standardised targets.
@@ -351,6 +373,10 @@ class NumberPrediction(RegressorMixin, Prediction):
         """Mean squared error of a batch."""
         count, value = Known.of(y)
         return weighted_average((output - value).square(), count)
+
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        count, value = Known.of(y)
+        return constant_prediction(output, value, count, self._cure())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from ..engine.arrays import Arrays
-from ..engine.data import Batch, name_of
+from ..engine.data import Batch, Table, name_of
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from .checks import check_codes, check_weight
@@ -22,6 +22,7 @@ from .compat import fit_context
 from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
+from .verdict import poor_reconstruction, some_rows
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
@@ -60,6 +61,22 @@ class TorchTransformer(TorchEstimator):
     def _output_frame(self) -> Frame:
         """The frame of what the decoder reconstructs."""
         return self._frame if self._target_frame is None else self._target_frame
+
+    def _failure(self, data: Any) -> str | None:
+        return super()._failure(data) or self._failure_to_reconstruct(data)
+
+    def _failure_to_reconstruct(self, data: Any) -> str | None:
+        """Compare the reconstruction of a table with its mean, if the objective has a reconstruction error."""
+        asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
+        batch = some_rows(self, data) if asked and isinstance(data, Table) else None
+        if batch is None:
+            return None
+        error, total = self._error_and_variation(self.module_, batch).cpu().double().T
+        weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
+        stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
+        return poor_reconstruction(
+            float(weight @ error), float(weight @ total), stopped if self.n_iter_ < self.max_iter else self._cure()
+        )
 
     # ---------------------------------------------------------------- for users
 
@@ -176,16 +193,16 @@ class TorchTransformer(TorchEstimator):
         They are in squares of ``unit`` of the output frame.
         """
         check_is_fitted(self)
-        frame = self._output_frame
-        center = torch.tensor(frame.center)
-
-        def pair(module: Any, batch: Any) -> Tensor:
-            target = self._target(batch)
-            x_hat = self._decode(module, self._encode(module, batch), batch)
-            return torch.stack([frame.squared_distance(target, x) for x in (x_hat, center.to(target))], 1)
-
-        errors: np.ndarray = self._map(pair, X, y)
+        errors: np.ndarray = self._map(self._error_and_variation, X, y)
         return errors.astype(np.float64).T
+
+    def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
+        """These two distances for a batch, as columns."""
+        target, frame = self._target(batch), self._output_frame
+        x_hat = self._decode(module, self._encode(module, batch), batch)
+        return torch.stack(
+            [frame.squared_distance(target, x) for x in (x_hat, torch.tensor(frame.center).to(target))], 1
+        )
 
 
 class Generative:

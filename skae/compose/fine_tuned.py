@@ -144,6 +144,9 @@ class _FineTuned(Prediction, TorchEstimator):
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         return {"prediction": self._misfit(module.head(self._encode(module, batch)), batch.y)}
 
+    def _cure(self) -> str:
+        return f"change the encoder ({_inner(self.encoder_)._cure()}), or raise max_iter"
+
     # ---------------------------------------------------------------- using
 
     def _output(self, module: Any, batch: Batch) -> Tensor:

@@ -275,6 +275,10 @@ class StackedAutoencoder(TorchTransformer):
         if not self.fine_tune:
             self.n_iter_, self.loss_ = len(self.history_.get("loss", ())), self._mean_loss(data)
 
+    def _cure(self) -> str:
+        cures = dict.fromkeys(layer._cure() for layer in self.layers_)
+        return f"change the layers ({'; '.join(cures)}), or raise max_iter"
+
     # ---------------------------------------------------------------- using
 
     def _encode(self, module: Unrolled, batch: Batch) -> Tensor:
