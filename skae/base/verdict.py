@@ -69,13 +69,20 @@ def tell(estimator: Any, data: Any) -> None:
     data : Source
         The training rows as the module sees them.
     """
-    steps = estimator.n_iter_ * -(-len(data) // estimator._batch_size(len(data)))
-    is_trial = steps < LEAST_STEPS and estimator.n_iter_ >= estimator.max_iter
-    if _is_withheld.get() or is_trial:
+    if _is_withheld.get() or len(data) < 2:
         return
-    failure = estimator._failure(data)
+    stopped_early = 0 < estimator.n_iter_ < estimator.max_iter
+    enough = stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS
+    failure = estimator._failure(data) if enough else None
     if failure is not None:
         warn(failure, ConvergenceWarning)
+
+
+def _n_steps(estimator: Any, n_samples: int) -> int:
+    """Steps of a fit to so many rows, with those of its layers or its encoder."""
+    parts = [*getattr(estimator, "layers_", ()), *([estimator.encoder_] if hasattr(estimator, "encoder_") else ())]
+    own = int(estimator.n_iter_) * -(-n_samples // estimator._batch_size(n_samples))
+    return own + sum(_n_steps(part, n_samples) for part in parts)
 
 
 def some_rows(estimator: Any, data: Any, among: Tensor | None = None) -> Any:

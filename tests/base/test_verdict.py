@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from seen import seen
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import MinMaxScaler
@@ -17,6 +18,7 @@ from skae import (
     FineTunedClassifier,
     FineTunedRegressor,
     SemiSupervisedAutoencoder,
+    SparseAutoencoder,
     StackedAutoencoder,
 )
 from skae.base import verdict
@@ -137,6 +139,7 @@ def test_bernoulli_units_learn_where_rows_vary_more_than_they_do(unit):
 def test_the_whole_is_told_of_and_not_its_parts(unit, few):
     for model in (
         StackedAutoencoder([clone(LOGISTIC), clone(LOGISTIC)], learning_rate_init=1e-9, max_iter=30),
+        StackedAutoencoder([clone(LOGISTIC), clone(LOGISTIC)], fine_tune=False),
         DeepBeliefNetwork(4, hidden_layer_sizes=(4,), visible="bernoulli", max_iter=30, random_state=0),
         FineTunedClassifier(clone(LOGISTIC), learning_rate_init=1e-9, n_frozen=2, max_iter=30, random_state=0),
     ):
@@ -176,6 +179,17 @@ def test_a_fit_that_ends_at_the_mean_is_told(rng):
     assert model.score(counts) > 0.1
 
 
+def test_penalties_are_named_as_a_cause(iris, monkeypatch):
+    for model, cure in (
+        (SparseAutoencoder(3, max_iter=2), "lower the weight of the term 'sparsity', or raise max_iter"),
+        (Autoencoder(3, max_iter=2, **QUICK), "raise max_iter"),
+    ):
+        data = seen(model.fit(iris), iris)
+        assert model._failure(data) is None
+        monkeypatch.setattr(model, "_error_and_variation", lambda module, batch: torch.ones(len(batch.x), 2))
+        assert f"than their mean (R2 0): {cure}" in model._failure(data)
+
+
 @pytest.mark.parametrize("options", [{"alpha": 1.0}, {"alpha": 0.0}])
 def test_what_was_not_to_be_learnt_is_not_missed(iris, few, options):
     assert told(SemiSupervisedAutoencoder(2, init="random", max_iter=30, **options, **QUICK), iris, few) == []
@@ -186,6 +200,7 @@ def test_there_is_no_verdict_on_a_start_on_a_trial_and_on_a_chunk(unit):
         warnings.simplefilter("error")
         clone(LOGISTIC)._fit(unit, None, None, train=False)
         clone(LOGISTIC).set_params(max_iter=9).fit(unit)
+        StackedAutoencoder([clone(LOGISTIC).set_params(max_iter=9)], fine_tune=False).fit(unit)
         model = clone(LOGISTIC)
         for _ in range(30):
             model.partial_fit(unit)
