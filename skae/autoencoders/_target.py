@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.utils import check_array
 from torch import Tensor
 
+from ..base.checks import unmasked
+
 __all__ = ["read_target"]
 
 

@@ -40,7 +40,7 @@ from .params import (
     sign_plainly,
 )
 from .state import new_generator, unchanged_on_error
-from .verdict import constant_code, some_rows, tell, withheld
+from .verdict import tell, withheld
 
 __all__ = ["Run", "TorchEstimator", "threads_of"]
 
@@ -198,18 +198,6 @@ class TorchEstimator(Encoding):
     def _conclude(self, data: Any) -> None:
         """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
-    def _failure(self, data: Any) -> str | None:
-        """What a finished fit has not learnt from these rows and what to do about it, as a sentence, or None."""
-        batch = some_rows(self, data)
-        if batch is None:
-            return None
-        h = self._encode(self.module_, batch)
-        return constant_code(h, getattr(batch, "x", None), getattr(batch, "weight", None), self._cure())
-
-    def _cure(self) -> str:
-        """What to do about a fit that has learnt nothing, for the message."""
-        return "raise max_iter or learning_rate_init, or lower batch_size"
-
     def _rows_are_independent(self) -> bool:
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
@@ -308,8 +296,7 @@ class TorchEstimator(Encoding):
                 interrupt.kept = self
                 raise
             self._conclude(data)
-            if run.train and not run.partial:
-                tell(self, data)
+            tell(self, data, run)
 
     def _learnt(self, data: Source, run: Run) -> Source:
         """The rows to learn from. Equal rows are merged where their order does not matter, and the mean weight is 1."""

@@ -22,7 +22,7 @@ from .checks import check_weight
 from .damage import Saved
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
-from .verdict import constant_prediction, one_class, some_rows
+from .verdict import constant_prediction, one_class
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
 
@@ -64,6 +64,7 @@ class Prediction:
 
     _map: Callable[..., Any]
     _cure: Callable[[], str]
+    _judged: Callable[..., Any]
     history_: dict[str, list[float]]
     module_: Any
 
@@ -118,7 +119,7 @@ class Prediction:
         """Look at the predictions of rows with known y, if y was learnt from."""
         batch = None
         if "prediction" in self.history_:
-            batch = some_rows(self, data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
+            batch = self._judged(data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
         return None if batch is None else self._verdict(self._output(self.module_, batch), batch.y)
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:

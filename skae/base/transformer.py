@@ -22,7 +22,7 @@ from .compat import fit_context
 from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
-from .verdict import poor_reconstruction, some_rows
+from .verdict import poor_reconstruction
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
@@ -68,7 +68,7 @@ class TorchTransformer(TorchEstimator):
     def _failure_to_reconstruct(self, data: Any) -> str | None:
         """Compare the reconstruction of a table with its mean, if the objective has a reconstruction error."""
         asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
-        batch = some_rows(self, data) if asked and isinstance(data, Table) else None
+        batch = self._judged(data) if asked and isinstance(data, Table) else None
         if batch is None:
             return None
         error, total = self._error_and_variation(self.module_, batch).cpu().double().T

@@ -12,7 +12,6 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..engine.notices import warn
-from .encoding import widest
 
 __all__ = [
     "constant_code",
@@ -29,7 +28,7 @@ N_ROWS = 500
 """Largest number of training rows that are looked at. A verdict then takes less time than a few steps."""
 N_VALUES = 2**20
 """Largest number of values in a layer for these rows. At least ten rows are looked at."""
-LEAST_STEPS = 20
+LEAST_STEPS = 50
 """A fit of fewer steps, and of as many epochs as it was asked for, is a trial, on which there is no verdict."""
 LEAST_SPREAD = 0.01
 """Smallest spread of a code, as a fraction of that of X, that counts as variation.
@@ -59,8 +58,8 @@ def withheld() -> Iterator[None]:
 
 
 @torch.no_grad()
-def tell(estimator: Any, data: Any) -> None:
-    """Warn of what a fit has not learnt.
+def tell(estimator: Any, data: Any, run: Any) -> None:
+    """Warn of what a fit has not learnt. Nothing is told of a start, of a chunk, of a part, and of a trial.
 
     Parameters
     ----------
@@ -68,8 +67,9 @@ def tell(estimator: Any, data: Any) -> None:
         ``estimator._failure(data)`` is the sentence to tell, or None.
     data : Source
         The training rows as the module sees them.
+    run : Run
     """
-    if _is_withheld.get() or len(data) < 2:
+    if run.partial or not run.train or _is_withheld.get() or len(data) < 2:
         return
     stopped_early = 0 < estimator.n_iter_ < estimator.max_iter
     enough = stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS
@@ -85,20 +85,21 @@ def _n_steps(estimator: Any, n_samples: int) -> int:
     return own + sum(_n_steps(part, n_samples) for part in parts)
 
 
-def some_rows(estimator: Any, data: Any, among: Tensor | None = None) -> Any:
+def some_rows(data: Any, width: int, among: Tensor | None = None) -> Any:
     """A batch of evenly spaced training rows of positive weight; None if there are fewer than two.
 
     Parameters
     ----------
-    estimator : fitted estimator
     data : Source
+    width : int
+        Width of the widest layer that they go through.
     among : LongTensor or None, default=None
         Row numbers to choose from.
     """
     rows = torch.arange(len(data), device=data.device) if among is None else among
     if data.weight is not None:
         rows = rows[data.weight[rows] > 0]
-    n = min(len(rows), N_ROWS, max(10, N_VALUES // max(data.width, widest(estimator.module_))))
+    n = min(len(rows), N_ROWS, max(10, N_VALUES // max(data.width, width)))
     return None if n < 2 else data[rows[torch.linspace(0, len(rows) - 1, n).long().to(rows.device)]]
 
 
