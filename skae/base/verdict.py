@@ -71,7 +71,7 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     """
     if run.partial or not run.train or _is_withheld.get() or len(data) < 2:
         return
-    stopped_early = 0 < estimator.n_iter_ < estimator.max_iter
+    stopped_early = estimator._monitor is not None and 0 < estimator.n_iter_ < estimator.max_iter
     enough = stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS
     failure = estimator._failure(data) if enough else None
     if failure is not None:

@@ -47,7 +47,7 @@ def test_a_masked_entry_is_missing_everywhere():
     weight = np.ma.array(np.ones(8), mask=np.arange(8) == 2)
     assert "sample_weight contains NaN" in refuses(QUICK, "fit", ROWS, sample_weight=weight)
     assert "sample_weight contains NaN" in refuses(QUICK, "score", ROWS, sample_weight=weight)
-    assert "NaN" in refuses(DenoisingAutoencoder(2, max_iter=1), "fit", ROWS, masked(ROWS))
+    assert "NaN" in refuses(DenoisingAutoencoder(2, target="y", max_iter=1), "fit", ROWS, masked(ROWS))
     for scorer in (reconstruction_r2, neg_reconstruction_mse, code_statistics):
         with pytest.raises(ValueError, match="NaN"):
             scorer(QUICK, masked(ROWS))

@@ -159,6 +159,16 @@ def test_a_head_that_predicts_one_class_is_told(iris):
     assert told(model, iris, np.where(iris[:, 2] < 2.0, "rare", "usual")) == []
 
 
+def test_labels_of_a_network_that_predicts_one_are_told(iris):
+    """Again of a fifth of the rows X says nothing. Of rows without a label nothing is missed."""
+    y = np.where(np.arange(150) % 5, 1, 0)
+    model = DeepBeliefNetwork(8, hidden_layer_sizes=(), labels=True, max_iter=40, random_state=0)
+    (sentence,) = told(model, iris, y)
+    assert sentence.startswith("All rows are predicted to be of class 1, but 20% are not: raise max_iter")
+    assert told(model.set_params(batch_size=10), iris, np.where(y == 0, -1, iris[:, 2] < 2.0)) == []
+    assert told(model.set_params(labels=False), iris) == []
+
+
 def test_a_prediction_that_is_one_number_is_told(iris, widths):
     encoder = Autoencoder(2, max_iter=5, **QUICK)
     model = FineTunedRegressor(encoder, n_frozen=0, learning_rate_init=1e-9, max_iter=60, random_state=0)
