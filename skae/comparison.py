@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
+from .base.checks import unmasked
 from .evaluation import Fold, evaluate, evaluate_baselines
 
 __all__ = ["Comparison", "compare"]
@@ -233,10 +234,10 @@ def is_classes(y: np.ndarray | None) -> bool:
 
 
 def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    X = check_array(X, dtype=[np.float64, np.float32], ensure_min_samples=4, input_name="X")
+    X = check_array(unmasked(X), dtype=[np.float64, np.float32], ensure_min_samples=4, input_name="X")
     if y is None:
         return X, None
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y")
     if y.dtype == object:
         y = np.array(y.tolist())
     if y.dtype == object:

@@ -293,4 +293,6 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
 def _checked(X: Any) -> np.ndarray:
     if sparse.issparse(X):
         X = X.toarray()
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.where(np.ma.getmaskarray(X), np.nan, X.data)
     return check_array(X, dtype=np.float64, input_name="X")

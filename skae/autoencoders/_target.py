@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.utils import check_array
 from torch import Tensor
 
+from ..base.checks import unmasked
+
 __all__ = ["read_target"]
 
 
@@ -21,7 +23,7 @@ def read_target(y: Any, n_samples: int) -> Any:
             "target='y' reconstructs y, but y has one dimension: pass an array of shape (n_samples, n_targets), or use "
             "target='X', which ignores y."
         )
-    target = check_array(y, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="Y")
+    target = check_array(unmasked(y), accept_sparse="csr", dtype=[np.float64, np.float32], input_name="Y")
     if target.shape[0] != n_samples:
         raise ValueError(f"Y has {target.shape[0]} rows, but X has {n_samples}: pass a target for each row of X.")
     return target

@@ -195,7 +195,9 @@ class Autoencoder(TorchTransformer):
         return groups
 
     def _sizes(self) -> tuple[int, ...]:
-        return sizes_of("categories", self.categories or ()) if self.likelihood == "categorical" else ()
+        if self.likelihood != "categorical":
+            return ()
+        return sizes_of("categories", () if self.categories is None else self.categories)
 
     def _standardizes(self) -> bool:
         return self.likelihood == "gaussian"

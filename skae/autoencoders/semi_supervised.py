@@ -149,8 +149,9 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
 
     Training starts at a logistic regression that is fitted to the labelled rows, with W = 0.
 
-    Rows whose label is -1, None or NaN are unlabelled. To mix -1 with string labels, use an array of dtype object. If
-    y contains only -1 and 1, they are two classes, as elsewhere in scikit-learn, and a warning is issued.
+    Rows whose label is -1, None, NaN, NA, NaT or masked are unlabelled. To mix -1 with string labels, use an array of
+    dtype object. If y contains only -1 and 1, they are two classes, as elsewhere in
+    scikit-learn, and a warning is issued.
 
     Attributes
     ----------
@@ -239,8 +240,8 @@ class SemiSupervisedAutoencoderRegressor(NumberPrediction, _Predicting):
       ||y_hat(x) - y_hat(x + e)||^2 over these rows, divided by the number of all rows. The noise e is Gaussian, and no
       gradient flows through y_hat(x).
 
-    Internally each column of y is centred and scaled. Training starts at a ridge regression that is fitted to the
-    rows with known y, with W = 0.
+    Internally each column of y is centred and scaled. NaN, None, NA and masked entries are unknown. Training starts at
+    a ridge regression that is fitted to the rows with known y, with W = 0.
 
     Parameters
     ----------

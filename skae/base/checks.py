@@ -19,7 +19,15 @@ from ..engine.frame import Frame
 from .compat import check_sample_weight
 from .complaints import as_numbers
 
-__all__ = ["check_codes", "check_weight", "check_x", "frame_of", "require_positive", "watcher"]
+__all__ = [
+    "check_codes",
+    "check_weight",
+    "check_x",
+    "frame_of",
+    "require_positive",
+    "unmasked",
+    "watcher",
+]
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
@@ -36,7 +44,7 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         X = _real(X)
         as_numbers(_stand_in(X), check)
     else:
-        X = as_numbers(X, check)
+        X = as_numbers(unmasked(X), check)
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
@@ -58,10 +66,20 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
     return look
 
 
+def unmasked(array: Any) -> Any:
+    """Return an array with NaN, NaT or None where a masked array hides an entry. Other objects are returned as is."""
+    if not (isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array)):
+        return array
+    kind = array.dtype.kind
+    values = array.data.astype(array.dtype if kind in "fcmM" else object)
+    values[array.mask] = "NaT" if kind in "mM" else np.nan if kind in "fc" else None
+    return values
+
+
 def check_codes(X: Any, n_columns: int, name: str) -> Array:
     """Check codes for ``inverse_transform``: finite numbers in ``n_columns`` columns. ``name`` is the estimator's."""
     check = partial(check_array, dtype=[np.float64, np.float32], ensure_all_finite=False)
-    codes = _real(X) if isinstance(X, Tensor) else as_numbers(X, check)
+    codes = _real(X) if isinstance(X, Tensor) else as_numbers(unmasked(X), check)
     if isinstance(X, Tensor):
         as_numbers(_stand_in(codes), check)
     if (found := find_nonfinite(codes)) is not None:
@@ -83,7 +101,7 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
         sample_weight = sample_weight.detach().cpu().double().numpy()
     rows = np.broadcast_to(np.float32(0), (n_samples, 1))
     check = partial(check_sample_weight, X=rows, dtype=np.float64, ensure_non_negative=True)
-    weight: np.ndarray = as_numbers(sample_weight, check, "sample_weight", n_dims=1)
+    weight: np.ndarray = as_numbers(unmasked(sample_weight), check, "sample_weight", n_dims=1)
     if not weight.any():
         raise ValueError("All sample weights are zero: at least one row must count.")
     return weight.copy()

@@ -26,6 +26,7 @@ from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .saving import intact, portable, readable, restore
 from .state import new_generator
+from .verdict import constant_code, some_rows
 
 __all__ = ["Encoding", "widest"]
 
@@ -92,6 +93,22 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
         return type(self)._Module(**self._spec)
+
+    def _failure(self, data: Source) -> str | None:
+        """What a finished fit has not learnt from these rows and what to do about it, as a sentence, or None."""
+        batch = self._judged(data)
+        if batch is None:
+            return None
+        h = self._encode(self.module_, batch)
+        return constant_code(h, getattr(batch, "x", None), getattr(batch, "weight", None), self._cure())
+
+    def _cure(self) -> str:
+        """What to do about a fit that has learnt nothing, for the message."""
+        return "raise max_iter or learning_rate_init, or lower batch_size"
+
+    def _judged(self, data: Source, among: Tensor | None = None) -> Any:
+        """The rows that a verdict looks at, as a batch, or None if they are too few."""
+        return some_rows(data, widest(self.module_), among)
 
     # ---------------------------------------------------------------- for users
 

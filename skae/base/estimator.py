@@ -40,6 +40,7 @@ from .params import (
     sign_plainly,
 )
 from .state import new_generator, unchanged_on_error
+from .verdict import tell, withheld
 
 __all__ = ["Run", "TorchEstimator", "threads_of"]
 
@@ -273,7 +274,8 @@ class TorchEstimator(Encoding):
     def _pretrained(self, data: Source, run: Run) -> Interrupted | None:
         """Pretrain. Returns the interrupt of the last stage, if the fit can be completed without more training."""
         try:
-            self._pretrain(data, run)
+            with withheld():
+                self._pretrain(data, run)
         except Interrupted as interrupt:
             if interrupt.kept is not self._last_stage():
                 raise
@@ -295,6 +297,7 @@ class TorchEstimator(Encoding):
                 interrupt.kept = self
                 raise
             self._conclude(data)
+            tell(self, data, run)
 
     def _learnt(self, data: Source, run: Run) -> Source:
         """The rows to learn from. Equal rows are merged where their order does not matter, and the mean weight is 1."""

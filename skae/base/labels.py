@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
 from ..engine import notices
+from .checks import unmasked
 
 __all__ = ["UNLABELLED", "Labels", "Told", "is_missing", "moments_of_known", "numbers", "read_classes", "read_labels"]
 
@@ -57,6 +58,11 @@ def read_labels(y: Any, name: str) -> Labels:
     values = column[present]
     if values.dtype.kind == "O":
         values = _of_one_kind(values)
+    if values.dtype.kind == "O":
+        raise ValueError(
+            f"y has the label {values[0]!r}, a {type(values[0]).__name__}: pass numbers, text or datetime64, for "
+            "example y.astype(str)."
+        )
     if values.dtype.kind in "US" and (values == np.array("-1", values.dtype)).any():
         raise ValueError(
             "y holds the text '-1', which numpy makes of the number -1 among strings: use an array of dtype=object to "
@@ -77,9 +83,12 @@ def numbers(y: Any, name: str) -> np.ndarray:
     """Check the targets of a regression, which are NaN where unknown."""
     _require_y(y, name)
     try:
-        array = np.asarray(_array(y), dtype=np.float64)
+        array = _floats(np.asarray(_array(y)))
     except (TypeError, ValueError):
-        raise ValueError("y must hold numbers, with NaN where they are unknown, but it holds something else.") from None
+        raise ValueError(
+            "y must hold numbers, with NaN where they are unknown, but it holds something else: "
+            "turn text, dates and durations into numbers first."
+        ) from None
     if array.ndim not in (1, 2):
         raise ValueError(f"y must have one or two dimensions, but its shape is {array.shape}.")
     values: np.ndarray = check_array(array, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y")
@@ -108,20 +117,39 @@ def _require_y(y: Any, name: str) -> None:
 
 
 def _array(y: Any) -> Any:
-    return y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+    """What can be read as an array: without a device, a mask, or numpy's own strings, which scikit-learn refuses."""
+    if isinstance(y, Tensor):
+        return y.detach().cpu().numpy()
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":
+        return y.astype(object)
+    return unmasked(y)
 
 
-def _missing(column: np.ndarray) -> np.ndarray:
-    if column.dtype.kind == "f":
-        return np.isnan(column)
-    if column.dtype.kind == "O":
-        return np.frompyfunc(is_missing, 1, 1)(column).astype(bool)
-    return np.zeros(len(column), dtype=bool)
+def _floats(array: np.ndarray) -> np.ndarray:
+    """Numbers as floats. Dates, durations and complex numbers are refused, although numpy would convert them."""
+    kinds = {array.dtype.kind}
+    if array.dtype.kind == "O":
+        array = np.where(_missing(array), np.nan, array)
+        kinds = {value.dtype.kind for value in array.flat if isinstance(value, np.generic)}
+    if kinds & set("cmM"):
+        raise TypeError
+    return array.astype(np.float64)
+
+
+def _missing(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f":
+        return np.isnan(array)
+    if array.dtype.kind in "mM":
+        return np.isnat(array)
+    if array.dtype.kind == "O":
+        return np.asarray(np.frompyfunc(is_missing, 1, 1)(array), dtype=bool)
+    return np.zeros(array.shape, dtype=bool)
 
 
 def is_missing(label: Any) -> bool:
-    """Whether a label is None, NaN or pandas' NA. NA cannot be compared, not even with itself."""
-    return label is None or type(label).__name__ == "NAType" or bool(label != label)
+    """Whether a label is None, NaN, NaT, masked, or pandas' NA, which cannot be compared, not even with itself."""
+    unequal = label is None or label is np.ma.masked or type(label).__name__ == "NAType"
+    return unequal or bool(label != label)
 
 
 def _of_one_kind(values: np.ndarray) -> np.ndarray:

@@ -18,9 +18,11 @@ from torch.nn import functional as F
 from ..engine.data import Subset, Table
 from ..functional import average, weighted_average
 from . import damage
+from .checks import check_weight
 from .damage import Saved
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
+from .verdict import constant_prediction, one_class
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
 
@@ -61,6 +63,10 @@ class Prediction:
     """What classifiers and regressors have in common."""
 
     _map: Callable[..., Any]
+    _cure: Callable[[], str]
+    _judged: Callable[..., Any]
+    history_: dict[str, list[float]]
+    module_: Any
 
     # ---------------------------------------------------------------- hooks of the two
 
@@ -78,6 +84,10 @@ class Prediction:
 
     def _misfit(self, output: Tensor, y: Any) -> Tensor:
         """Mean loss of the predictions of a batch, over the known values."""
+        raise NotImplementedError
+
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        """What is wrong with the predictions of a batch, as a sentence, or None."""
         raise NotImplementedError
 
     def _output(self, module: Any, batch: Any) -> Tensor:
@@ -102,10 +112,43 @@ class Prediction:
         counts = counted * (weight.sum() / np.maximum(counted.sum(axis=0), 1e-290))
         return data.with_y(np.hstack([counts, values]))
 
+    def _failure(self, data: Any) -> str | None:
+        return super()._failure(data) or self._failure_to_predict(data)  # type: ignore[misc]
+
+    def _failure_to_predict(self, data: Any) -> str | None:
+        """Look at the predictions of rows with known y, if y was learnt from."""
+        batch = None
+        if "prediction" in self.history_:
+            batch = self._judged(data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
+        return None if batch is None else self._verdict(self._output(self.module_, batch), batch.y)
+
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:
         """Predictions for all rows."""
         through = self._link if link is None else link
         return self._map(lambda module, batch: through(self._output(module, batch)), X, like=like)
+
+
+def _in_one_unit(classes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and labels, of which dates and durations have the same unit, such as days."""
+    if classes.dtype.kind not in "mM" or values.dtype.kind != classes.dtype.kind:
+        return classes, values
+    unit = np.promote_types(classes.dtype, values.dtype)
+    return classes.astype(unit), values.astype(unit)
+
+
+def _weight_of(known: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+    """The weights of the rows whose y is known."""
+    if weight is None:
+        return None
+    if not weight[known].any():
+        raise ValueError("The sample weights of all rows with known y are zero: at least one of these must count.")
+    return weight[known]
+
+
+def _r2(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+    if not len(truth):
+        raise ValueError("y has a column without a number to compare with: pass at least one that is not NaN.")
+    return float(r2_score(truth, predicted, sample_weight=weight))
 
 
 def with_labels_in_every_batch(data: Table, rows: Tensor) -> Subset:
@@ -199,7 +242,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         known = ~np.isnan(index)
         if not known.any():
             raise ValueError(f"y has no label to compare with: pass at least one that is not {UNLABELLED}.")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        weight = _weight_of(known, check_weight(sample_weight, len(known)))
         return float(np.average(predicted[known] == index[known], weights=weight))
 
     def _read(self, y: Any, n_samples: int) -> Labels:
@@ -228,8 +271,9 @@ class ClassPrediction(ClassifierMixin, Prediction):
 
     def _index(self, labels: Labels) -> np.ndarray:
         """Index of each label in ``classes_``. It is NaN without a label, and -1 for a label that is not a class."""
-        place = {label: i for i, label in enumerate(self.classes_.tolist())}
-        distinct, inverse = np.unique(labels.values, return_inverse=True)
+        classes, values = _in_one_unit(self.classes_, labels.values)
+        place = {label: i for i, label in enumerate(classes.tolist())}
+        distinct, inverse = np.unique(values, return_inverse=True)
         places = [place.get(label, np.nan if label == -1 else -1) for label in distinct.tolist()]
         index = np.full(len(labels.present), np.nan)
         index[labels.present] = np.array(places, dtype=float)[inverse]
@@ -245,6 +289,10 @@ class ClassPrediction(ClassifierMixin, Prediction):
         """Mean cross-entropy of a batch, in nats."""
         count, value = Known.of(y)
         return average(F.cross_entropy(output, value[:, 0].long(), reduction="none"), count[:, 0])
+
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        count, value = Known.of(y)
+        return one_class(output.argmax(1), value[:, 0].long(), count[:, 0], self.classes_, self._cure())
 
 
 class NumberPrediction(RegressorMixin, Prediction):
@@ -295,9 +343,9 @@ class NumberPrediction(RegressorMixin, Prediction):
         """
         predicted = self.predict(X)
         truth = self._read(y, len(predicted))
-        weight = np.ones(len(truth)) if sample_weight is None else np.asarray(sample_weight)
+        weight = check_weight(sample_weight, len(truth))
         columns = zip(truth.T, predicted.reshape(len(truth), -1).T, ~np.isnan(truth).T, strict=True)
-        return float(np.mean([r2_score(t[known], p[known], sample_weight=weight[known]) for t, p, known in columns]))
+        return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
 
     def _read(self, y: Any, n_samples: int, reset: bool | None = None, weight: np.ndarray | None = None) -> np.ndarray:
         """Check y and return it as a table with the number of columns that was fitted."""
@@ -326,6 +374,10 @@ class NumberPrediction(RegressorMixin, Prediction):
         """Mean squared error of a batch."""
         count, value = Known.of(y)
         return weighted_average((output - value).square(), count)
+
+    def _verdict(self, output: Tensor, y: Any) -> str | None:
+        count, value = Known.of(y)
+        return constant_prediction(output, value, count, self._cure())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

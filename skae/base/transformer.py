@@ -16,7 +16,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from ..engine.arrays import Arrays
-from ..engine.data import Batch
+from ..engine.data import Batch, Table
 from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
 from ..functional import Support
@@ -26,6 +26,7 @@ from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
 from .support import inside, log_density_inside, warn_of_rows
+from .verdict import poor_reconstruction
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic"]
 
@@ -71,6 +72,24 @@ class TorchTransformer(TorchEstimator):
     def _output_frame(self) -> Frame:
         """The frame of what the decoder reconstructs."""
         return self._frame if self._target_frame is None else self._target_frame
+
+    def _failure(self, data: Any) -> str | None:
+        return super()._failure(data) or self._failure_to_reconstruct(data)
+
+    def _failure_to_reconstruct(self, data: Any) -> str | None:
+        """Compare the reconstruction of a table with its mean, if the objective has a reconstruction error."""
+        asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
+        batch = self._judged(data) if asked and isinstance(data, Table) else None
+        if batch is None:
+            return None
+        error, total = self._error_and_variation(self.module_, batch).cpu().double().T
+        weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
+        stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
+        cure = stopped if self.n_iter_ < self.max_iter else self._cure()
+        penalties = sorted(set(self.history_) - {"loss", "reconstruction", "validation_loss"})
+        if penalties:
+            cure = f"lower the weight of the term {' or '.join(map(repr, penalties))}, or {cure}"
+        return poor_reconstruction(float(weight @ error), float(weight @ total), cure)
 
     # ---------------------------------------------------------------- for users
 
@@ -191,17 +210,20 @@ class TorchTransformer(TorchEstimator):
         They are three arrays. The distances are in squares of ``unit`` of the output frame.
         """
         check_is_fitted(self)
-        frame, support = self._output_frame, self._support()
-        center = torch.tensor(frame.center)
+        support = self._support()
 
-        def distances(module: Any, batch: Any) -> Tensor:
-            target = self._target(batch)
-            x_hat = self._decode(module, self._encode(module, batch), batch)
-            error, total = (frame.squared_distance(target, x) for x in (x_hat, center.to(target)))
-            return torch.stack([error, total, inside(support, target).to(error)], 1)
+        def errors(module: Any, batch: Any) -> Tensor:
+            distances = self._error_and_variation(module, batch)
+            return torch.cat([distances, inside(support, self._target(batch)).to(distances)[:, None]], 1)
 
-        errors: np.ndarray = self._map(lambda module, batch: _row_by_row(partial(distances, module), batch), X, y)
-        return errors.T
+        found: np.ndarray = self._map(lambda module, batch: _row_by_row(partial(errors, module), batch), X, y)
+        return found.T
+
+    def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
+        """Squared distances of each row to its reconstruction and to the training mean, as columns."""
+        target, frame = self._target(batch), self._output_frame
+        others = self._decode(module, self._encode(module, batch), batch), torch.tensor(frame.center).to(target)
+        return torch.stack([frame.squared_distance(target, x) for x in others], 1)
 
 
 def _row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:

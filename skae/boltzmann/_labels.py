@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..base.labels import UNLABELLED, Told, read_labels
+from ..base.verdict import one_class
 
-__all__ = ["SWITCHED_ON", "has_labels", "labels_to_hold", "one_hot", "require_y"]
+__all__ = ["SWITCHED_ON", "has_labels", "judge_labels", "labels_to_hold", "one_hot", "require_y"]
 
 SWITCHED_ON = "labels=True was set after the last fit, which learnt no labels: "
 """Beginning of the messages for a fitted network without labels that is asked for them."""
@@ -23,13 +24,14 @@ def has_labels(network: Any) -> bool:
     return True
 
 
-def require_y(y: Any) -> None:
-    """Raise an error if there is no y."""
+def require_y(y: Any) -> Any:
+    """Return y. Raise an error if there is none."""
     if (y.y if isinstance(y, Told) else y) is None:
         raise ValueError(
             "DeepBeliefNetwork(labels=True) requires y to be passed, but the target y is None: pass a label for each "
             f"row ({UNLABELLED} where there is none), or use labels=False."
         )
+    return y
 
 
 def one_hot(index: np.ndarray, n_classes: int) -> np.ndarray:
@@ -52,3 +54,15 @@ def labels_to_hold(y: Any, n_samples: int, network: Any) -> Tensor:
     if len(strange):
         raise ValueError(f"y has {column[strange[0]]!r}, but the classes are {classes.tolist()!r}.")
     return torch.from_numpy(one_hot(index, len(classes))).expand(n_samples, -1)
+
+
+def judge_labels(network: Any, data: Any) -> str | None:
+    """What is wrong with the predicted labels of the training rows, as a sentence, or None."""
+    if not network.labels:
+        return None
+    batch = network._judged(data, torch.nonzero(data.y.sum(1)).squeeze(1))
+    if batch is None:
+        return None
+    count = torch.ones_like(batch.y[:, 0]) if batch.weight is None else batch.weight
+    predicted = network._output(network.module_, batch).argmax(1)
+    return one_class(predicted, batch.y.argmax(1), count, network.classes_, network._cure())

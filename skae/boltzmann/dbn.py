@@ -31,7 +31,7 @@ from ..engine.train import Plan
 from ..functional import average, spawn
 from ._files import SAVED
 from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
-from ._labels import SWITCHED_ON, has_labels, labels_to_hold, one_hot, require_y
+from ._labels import SWITCHED_ON, has_labels, judge_labels, labels_to_hold, one_hot, require_y
 from ._unroll import Level
 from .machine import BoltzmannMachine
 from .rbm import RBM
@@ -436,9 +436,10 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
             raise ValueError(SWITCHED_ON + "fit again, with y.")
         return module.label_scores(batch.x)
 
+    _failure_to_predict = judge_labels
+
     def _read(self, y: Any, n_samples: int) -> Labels:
-        require_y(y)
-        return super()._read(y, n_samples)
+        return super()._read(require_y(y), n_samples)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

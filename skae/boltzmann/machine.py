@@ -182,6 +182,12 @@ class BoltzmannMachine(Generative, TorchTransformer):
                 f"sparsity={self.sparsity} needs hidden='bernoulli', whose means are probabilities: set it to 0.0."
             )
 
+    def _cure(self) -> str:
+        more = super()._cure()
+        if self.visible != "bernoulli":
+            return more
+        return f"use visible='gaussian', or binary X (values between 0 and 1 vary less than bernoulli units), or {more}"
+
     def _conclude(self, data: Table) -> None:
         machine = self._machine(self.module_)
         self._partition = Partition(range_of_lengths(machine, data))

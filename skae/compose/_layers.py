@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,11 @@ from ..autoencoders.dense import Autoencoder
 from ..base.encoding import widest
 from ..base.transformer import TorchTransformer
 from ..engine.data import RESIDENT_BYTES, Array, Batch, to_tensor
-from ..engine.notices import warn
+from ..engine.notices import reworded
 from ..functional import squared_error, weighted_average
 from ..nn.coder import Coder
 
-__all__ = ["Unrolled", "coder_of", "described", "is_width", "make_layers", "named_layers", "pretrain"]
+__all__ = ["Unrolled", "coder_of", "is_width", "make_layers", "named_layers", "pretrain"]
 
 Named = list[tuple[str, Any]]
 
@@ -101,16 +99,6 @@ def _require_stackable(name: str, layer: Any) -> None:
         )
 
 
-def described(named: Named, ignore: set[str]) -> tuple[tuple[str, str, str], ...]:
-    """Name, class and parameters of each layer as text. A change of this text shows that the layers changed."""
-    plain = (str, Number, list, tuple, type(None))
-    parameters = [
-        sorted((k, v) for k, v in layer.get_params().items() if k not in ignore and isinstance(v, plain))
-        for _, layer in named
-    ]
-    return tuple((name, type(layer).__name__, repr(p)) for (name, layer), p in zip(named, parameters, strict=True))
-
-
 # ------------------------------------------------------------------ pretraining
 
 
@@ -150,15 +138,19 @@ def _take_shape(layer: Any, below: Any) -> None:
 
 @contextmanager
 def _telling(name: str, below: str | None = None) -> Iterator[None]:
-    """Put the name of a layer in front of its errors and warnings."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+    """Put the name of a layer in front of its warnings and errors.
+
+    An error of another kind than ``ValueError`` keeps its message, because its class may need more than a message. It
+    has the name in a note, where Python has notes.
+    """
+    with reworded(lambda message: f"{name}: {_about_codes(message, below)}"):
         try:
             yield
-        except ValueError as error:
-            raise type(error)(f"{name}: {error}") from error
-    for warning in told:
-        warn(f"{name}: {_about_codes(str(warning.message), below)}", warning.category)
+        except Exception as error:
+            if isinstance(error, ValueError) and type(error).__init__ is ValueError.__init__:
+                raise type(error)(f"{name}: {error}") from error
+            getattr(error, "add_note", str)(f"This happened in {name}.")
+            raise
 
 
 def _about_codes(message: str, below: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import field
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from ..base import damage
@@ -19,10 +20,11 @@ from ..base.encoding import widest
 from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction
-from ..engine.data import Batch, Rows, Table, chunks
+from ..engine.data import Batch, Rows, Source, Table, chunks
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
+from ._description import described
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
@@ -43,7 +45,8 @@ class _FineTuned(Prediction, TorchEstimator):
     encoder : estimator of this package, or FrozenEstimator
         An estimator that is not fitted. A clone of it is fitted to all rows without y, with its own ``dtype`` and
         ``device``. If it has no ``random_state``, its seed is drawn from this one. To use an encoder that is fitted
-        already, pass ``sklearn.frozen.FrozenEstimator(encoder)``. Then a copy of its network is trained.
+        already, pass ``sklearn.frozen.FrozenEstimator(encoder)``. Then a copy of it is kept and trained, and X must
+        have the columns that it was fitted to.
     pretrain : bool, default=True
         Whether the encoder is trained before the head. False only initialises it, which shows how much of the result
         pretraining contributes. An ``Autoencoder`` is initialised to PCA unless ``init="random"``.
@@ -68,16 +71,20 @@ class _FineTuned(Prediction, TorchEstimator):
         if isinstance(_usable(self.encoder), FrozenEstimator) and not self.pretrain:
             raise ValueError("pretrain=False needs an encoder that is not fitted: pass it without FrozenEstimator.")
 
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        data = super()._source(X, y, weight, reset)
+        if reset and isinstance(self.encoder, FrozenEstimator):
+            validate_data(_inner(self.encoder), X, reset=False, skip_check_array=True)
+        return data
+
     def _pretrain(self, data: Any, run: Run) -> None:
         if run.resume:
             return
         encoder = _usable(self.encoder)
-        if not isinstance(encoder, FrozenEstimator):
+        if isinstance(encoder, FrozenEstimator):
+            encoder = copy.deepcopy(encoder)  # the user's may be fitted again
+        else:
             self._learn_code(encoder, data)
-        elif encoder.n_features_in_ != data.width:
-            raise ValueError(
-                f"X has {data.width} features, but the encoder has {encoder.n_features_in_}: pass the same features."
-            )
         self.encoder_ = encoder
 
     def _learn_code(self, encoder: Any, data: Any) -> None:
@@ -92,7 +99,7 @@ class _FineTuned(Prediction, TorchEstimator):
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
-            "encoder": _description(self.encoder),
+            "encoder": described(self.encoder, ignore={"random_state"}),
             "pretrain": bool(self.pretrain),
             "n_components": int(self.encoder_._n_features_out),
             "n_predictions": self._n_predictions(),
@@ -137,6 +144,9 @@ class _FineTuned(Prediction, TorchEstimator):
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         return {"prediction": self._misfit(module.head(self._encode(module, batch)), batch.y)}
 
+    def _cure(self) -> str:
+        return f"change the encoder ({_inner(self.encoder_)._cure()}), or raise max_iter"
+
     # ---------------------------------------------------------------- using
 
     def _output(self, module: Any, batch: Batch) -> Tensor:
@@ -163,11 +173,11 @@ def _usable(encoder: Any) -> Any:
     return encoder
 
 
-def _description(encoder: Any) -> str:
-    """An encoder and its parameters as text. A change of this text shows that the encoder changed."""
-    parameters = encoder.get_params().items()
-    told = [f"{name}={value!r}" for name, value in sorted(parameters) if not name.endswith("random_state")]
-    return f"{type(encoder).__name__}({', '.join(told)})"
+def _inner(encoder: Any) -> Any:
+    """The estimator that is frozen."""
+    while isinstance(encoder, FrozenEstimator):
+        encoder = encoder.estimator
+    return encoder
 
 
 class FineTunedClassifier(ClassPrediction, _FineTuned):
@@ -178,16 +188,16 @@ class FineTunedClassifier(ClassPrediction, _FineTuned):
     code. Third, the layers of f, W and b are trained together by back-propagation. They minimise the mean cross-entropy
     -log p_y(x) of the labelled rows.
 
-    Rows whose label is -1, None or NaN are unlabelled. To mix -1 with string labels, use an array of dtype object. If
-    y contains only -1 and 1, they are two classes, as elsewhere in scikit-learn, and a warning is issued.
-    ``early_stopping`` holds out labelled rows.
+    Rows whose label is -1, None, NaN, NA, NaT or masked are unlabelled. To mix -1 with string labels, use an array of
+    dtype object. If y contains only -1 and 1, they are two classes, as elsewhere in
+    scikit-learn, and a warning is issued. ``early_stopping`` holds out labelled rows.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     encoder_ : estimator
-        The pretrained encoder. Fine-tuning does not change it.
+        The pretrained encoder. Fine-tuning does not change it. If it was fitted already, this is a copy of it.
     module_ : torch.nn.Module
         The fine-tuned copy of the encoder's network, and the head.
     history_ : dict of str to list of float
@@ -256,15 +266,15 @@ class FineTunedRegressor(NumberPrediction, _FineTuned):
     the layers of f, W and b are trained together by back-propagation. They minimise the mean of ||y - y_hat(x)||^2 over
     the rows with known y.
 
-    Internally each column of y is centred and scaled. NaN is unknown. If y has several columns, each may be unknown for
-    other rows. ``early_stopping`` holds out rows with known y.
+    Internally each column of y is centred and scaled. NaN, None, NA and masked entries are unknown. If y has several
+    columns, each may be unknown for other rows. ``early_stopping`` holds out rows with known y.
 
     Attributes
     ----------
     y_mean_, y_scale_ : ndarray of shape (n_targets,)
         Mean and standard deviation of the known y.
     encoder_ : estimator
-        The pretrained encoder. Fine-tuning does not change it.
+        The pretrained encoder. Fine-tuning does not change it. If it was fitted already, this is a copy of it.
     module_ : torch.nn.Module
         The fine-tuned copy of the encoder's network, and the head.
     history_ : dict of str to list of float

@@ -23,7 +23,8 @@ from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import Support
-from ._layers import Unrolled, coder_of, described, is_width, make_layers, named_layers, pretrain
+from ._description import described
+from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain
 
 __all__ = ["StackedAutoencoder"]
 
@@ -255,7 +256,7 @@ class StackedAutoencoder(TorchTransformer):
             made[-1][1].set_params(
                 n_components=1
             )  # its change is reported as n_components, not as a change of the layers
-        layers = described(made, ignore={"device", "dtype"})
+        layers = tuple((name, described(layer, ignore={"device", "dtype"})) for name, layer in made)
         return {"n_features": n_features, "n_components": width, "layers": layers}
 
     def _new_module(self) -> nn.Module:
@@ -274,6 +275,10 @@ class StackedAutoencoder(TorchTransformer):
     def _conclude(self, data: Table) -> None:
         if not self.fine_tune:
             self.n_iter_, self.loss_ = len(self.history_.get("loss", ())), self._mean_loss(data)
+
+    def _cure(self) -> str:
+        cures = dict.fromkeys(layer._cure() for layer in self.layers_)
+        return f"change the layers ({'; '.join(cures)}), or raise max_iter"
 
     # ---------------------------------------------------------------- using
 

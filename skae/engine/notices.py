@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
-__all__ = ["warn"]
+__all__ = ["reworded", "warn"]
 
 BETWEEN = {
     __name__.partition(".")[0],
@@ -20,6 +23,28 @@ BETWEEN = {
     "torch",
 }
 """Packages whose code may be between a user's line and ours, such as pipelines, searches and loaders of pickles."""
+
+_reword: ContextVar[Callable[[str], str]] = ContextVar("_reword", default=str)
+"""What is made of a message before it is issued. Threads do not see one another's."""
+
+
+@contextmanager
+def reworded(reword: Callable[[str], str]) -> Iterator[None]:
+    """Change the messages of all warnings of this package that are issued in the context.
+
+    Contexts may be nested. The innermost is the first to change a message.
+
+    Parameters
+    ----------
+    reword : callable
+        Maps a message to the message that the user reads.
+    """
+    outer = _reword.get()
+    token = _reword.set(lambda message: outer(reword(message)))
+    try:
+        yield
+    finally:
+        _reword.reset(token)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -36,7 +61,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     frame = _users_frame()
     place = frame.f_globals
     warnings.warn_explicit(
-        message,
+        _reword.get()(message),
         category,
         filename=frame.f_code.co_filename,
         lineno=frame.f_lineno,

@@ -36,8 +36,9 @@ class Target:
     """
 
     def __init__(self, y: Any) -> None:
-        self.values = np.asarray(y)
-        self.missing = np.array([is_missing(value) for value in self.values], dtype=bool)
+        values, hidden = np.asarray(y), np.ma.getmaskarray(y)
+        self.values = np.where(hidden, np.nan, values) if hidden.any() and values.dtype.kind in "iuf" else values
+        self.missing = np.array([is_missing(value) for value in self.values], dtype=bool) | hidden
         labels, index = np.unique(self.values[~self.missing], return_inverse=True)
         if len(labels) <= MAX_CLASSES:
             self.labels: list[str] | None = [_text(label) for label in labels]

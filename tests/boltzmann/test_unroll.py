@@ -42,6 +42,7 @@ def test_an_autoencoder_has_the_same_codes_and_means(rng, options, hidden, sizes
     np.testing.assert_allclose(autoencoder.inverse_transform(H), model.inverse_transform(H), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")
 def test_the_autoencoder_is_fitted_and_trains_on(X):
     network = DeepBeliefNetwork(2, hidden_layer_sizes=(5,), visible="bernoulli", **SHORT).fit(X)
     autoencoder = pickle.loads(pickle.dumps(network.to_autoencoder()))

@@ -1,5 +1,6 @@
 """Fine-tuning: where it starts, what it trains, what it leaves alone, and which encoders it takes."""
 
+import contextlib
 import pickle
 import warnings
 
@@ -98,11 +99,67 @@ def test_a_fitted_encoder_is_taken_as_it_is(iris, few):
     fitted = clone(ENCODER).fit(iris)
     before = weights(fitted.module_)
     model = clone(CLASSIFIER).set_params(encoder=FrozenEstimator(fitted)).fit(iris[:60], few[:60])
-    assert model.encoder_.estimator is fitted
     assert all(torch.equal(one, two) for one, two in zip(weights(fitted.module_), before, strict=True))
+    np.testing.assert_array_equal(model.encoder_.transform(iris), fitted.transform(iris))
     assert not np.array_equal(model.transform(iris), fitted.transform(iris))
     np.testing.assert_array_equal(model.mean_, fitted.mean_)
     assert clone(model).encoder.estimator is fitted
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda fitted: FrozenEstimator(FrozenEstimator(fitted))])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fitted, X: fitted.set_params(n_components=3, hidden_layer_sizes=(5, 4)).fit(X[:, :2]),
+        lambda fitted, X: fitted.set_params(k=1, device="nowhere"),
+        lambda fitted, X: [p.data.zero_() for p in fitted.module_.parameters()],
+        lambda fitted, X: fitted.mean_.fill(100.0),
+        lambda fitted, X: vars(fitted).clear(),
+    ],
+)
+def test_what_becomes_of_a_fitted_encoder_later_makes_no_difference(iris, few, change, wrap):
+    fitted = TopKAutoencoder(4, k=2, max_iter=2, random_state=0).fit(iris)
+    params = fitted.get_params()
+    model = FineTunedClassifier(wrap(fitted), max_iter=3, random_state=0).fit(iris, few)
+    expected, H = model.predict_proba(iris), model.encoder_.transform(iris)
+    with contextlib.suppress(ValueError):
+        change(fitted, iris)
+    for found in (model, pickle.loads(pickle.dumps(model)) if vars(fitted) else model):
+        np.testing.assert_array_equal(found.predict_proba(iris), expected)
+        np.testing.assert_array_equal(found.encoder_.transform(iris), H)
+        assert found.encoder_.get_params()["estimator"].get_params() == params or wrap is not FrozenEstimator
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("dcba", "Feature names must be in the same order as they were in fit"),
+        ("abcz", "Feature names unseen at fit time:\n- z"),
+        ("abc", "Feature names seen at fit time, yet now missing:\n- d"),
+        ("abcde", "Feature names unseen at fit time:\n- e"),
+    ],
+)
+def test_a_fitted_encoder_asks_for_its_own_columns(iris, few, columns, message):
+    rows = pd.DataFrame(np.c_[iris, iris[:, 0], iris[:, 1]], columns=list("abcdez"))
+    fitted = clone(ENCODER).fit(rows[list("abcd")])
+    for encoder in (FrozenEstimator(fitted), FrozenEstimator(FrozenEstimator(fitted))):
+        model = clone(CLASSIFIER).set_params(encoder=encoder)
+        told = refuses(model, "fit", rows[list(columns)], few)
+        assert message in told
+        assert told == refuses(fitted, "transform", rows[list(columns)])
+        model.fit(rows[list("abcd")], few)
+
+
+def test_names_that_one_side_lacks_are_told_as_by_transform(iris, few):
+    frame = pd.DataFrame(iris, columns=list("abcd"))
+    for rows, others, sentence in (
+        (frame, iris, "X does not have valid feature names, but Autoencoder was fitted with feature names"),
+        (iris, frame, "X has feature names, but Autoencoder was fitted without feature names"),
+    ):
+        model = clone(CLASSIFIER).set_params(encoder=FrozenEstimator(clone(ENCODER).fit(rows)))
+        with pytest.warns(UserWarning, match=sentence) as told:
+            model.fit(others, few)
+        assert len(told) == 1
 
 
 @pytest.mark.parametrize("init", ["auto", "random"])
@@ -238,6 +295,38 @@ def test_warm_start_keeps_the_encoder_and_refuses_another(iris, few):
     assert "pretrain changed since the last fit" in refuses(model, "fit", iris, few)
 
 
+def blanked(X, rng):
+    return np.where(rng.random(X.shape) < 0.2, 0.0, X)
+
+
+class Blank:
+    """A corruption that remembers something."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def __call__(self, X, rng):
+        return np.where(rng.random(X.shape) < self.share, 0.0, X)
+
+
+@pytest.mark.parametrize("corruption", [blanked, Blank(0.2)])
+def test_training_goes_on_after_a_pickle_with_a_callable(iris, few, corruption):
+    encoder = DenoisingAutoencoder(2, hidden_layer_sizes=(6,), max_iter=2, corruption=corruption)
+    model = FineTunedClassifier(encoder, max_iter=2, warm_start=True, random_state=0).fit(iris, few)
+    again = pickle.loads(pickle.dumps(model)).fit(iris, few)
+    assert len(again.history_["loss"]) == 4
+    np.testing.assert_array_equal(model.fit(iris, few).predict_proba(iris), again.predict_proba(iris))
+
+
+def test_another_callable_is_another_encoder(iris, few):
+    encoder = DenoisingAutoencoder(2, hidden_layer_sizes=(6,), max_iter=2, corruption=Blank(0.2))
+    model = FineTunedClassifier(encoder, max_iter=2, warm_start=True, random_state=0).fit(iris, few)
+    for other in (Blank(0.3), blanked):
+        model.set_params(encoder__corruption=other)
+        assert "encoder changed since the last fit" in refuses(model, "fit", iris, few)
+    model.set_params(encoder__corruption=Blank(0.2)).fit(iris, few)
+
+
 def test_early_stopping_holds_out_labelled_rows(iris, few):
     model = clone(CLASSIFIER).set_params(early_stopping=True).fit(iris, few)
     train, held_out = model._split(seen(model, iris, few))
@@ -276,7 +365,7 @@ def test_encoders_that_do_not_fit_are_refused(iris, few, encoder, sentence, pret
 def test_a_fitted_encoder_must_fit_x_and_cannot_be_left_untrained(iris, few):
     frozen = FrozenEstimator(clone(ENCODER).fit(iris[:, :3]))
     model = clone(CLASSIFIER).set_params(encoder=frozen)
-    assert "X has 4 features, but the encoder has 3: pass the same features" in refuses(model, "fit", iris, few)
+    assert "X has 4 features, but Autoencoder is expecting 3 features" in refuses(model, "fit", iris, few)
     model.set_params(pretrain=False)
     assert "pretrain=False needs an encoder that is not fitted" in refuses(model, "fit", iris[:, :3], few)
 

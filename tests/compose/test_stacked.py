@@ -1,6 +1,8 @@
 """StackedAutoencoder: against its layers one by one, a pipeline, and PCA."""
 
+import json
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -456,6 +458,40 @@ def test_warnings_of_a_layer_bear_its_name_and_the_users_line(X):
     with pytest.warns(ConvergenceWarning, match="layer2: The loss was still falling after max_iter=3") as told:
         stack([dense(5), dense(2, learning_rate="constant")]).fit(X)
     assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        json.JSONDecodeError("no JSON", "abc", 1),
+        UnicodeDecodeError("utf-8", b"abc", 0, 1, "no text"),
+        KeyError("absent"),
+        TypeError("no number"),
+    ],
+)
+def test_an_error_that_needs_more_than_a_message_stays_as_it_is(X, error):
+    def fail(rows, rng):
+        raise error
+
+    model = stack([dense(5), ("noisy", DenoisingAutoencoder(2, corruption=fail, max_iter=1))])
+    with pytest.raises(type(error)) as caught:
+        model.fit(X)
+    assert caught.value is error
+    assert getattr(error, "__notes__", ["This happened in noisy."]) == ["This happened in noisy."]
+
+
+def test_while_layers_learn_the_filters_of_the_process_stay_in_force(X):
+    """They are not of one thread only, so that a thread that puts them back later would undo another's."""
+    seen = []
+
+    def look(rows, rng):
+        seen.append((warnings.filters, warnings.showwarning))
+        return rows
+
+    before = (warnings.filters, warnings.showwarning)
+    stack([DenoisingAutoencoder(2, corruption=look, max_iter=1)], random_state=0).fit(X)
+    assert seen
+    assert all(now is then for pair in seen for now, then in zip(pair, before, strict=True))
 
 
 def test_a_start_trains_no_layer(iris):

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 SPECIES = datasets.load_iris().target
 WORDS = np.array(["setosa", "versicolor", "virginica"])
+DAYS = np.array(["2020-01-01", "2020-06-01", "2021-01-01"], "M8[D]")
 CLASSIFIER = CLASSES["SemiSupervisedAutoencoder"]
 REGRESSOR = CLASSES["SemiSupervisedAutoencoderRegressor"]
 
@@ -101,6 +102,15 @@ def test_data_frames_of_both(estimator, iris, y):
         (lambda y: pd.Series(np.where(y == -1, None, y), dtype="Int64"), [0, 1, 2]),
         (lambda y: pd.Series(np.where(y == -1, None, y), dtype="Int64").to_numpy(dtype=object), [0, 1, 2]),
         (lambda y: pl.Series(with_none(y).tolist()), WORDS),
+        (lambda y: with_none(y).astype(np.dtypes.StringDType(na_object=None)), WORDS),
+        (lambda y: np.ma.array(np.where(y == -1, 7, y), mask=y == -1), [0, 1, 2]),
+        (lambda y: np.ma.array(np.where(y == -1, np.inf, y), mask=y == -1), [0.0, 1.0, 2.0]),
+        (lambda y: np.ma.array(np.where(y == -1, "hidden", WORDS[y]), mask=y == -1), WORDS),
+        (lambda y: np.ma.array(DAYS[y], mask=y == -1), DAYS),
+        (lambda y: np.array([np.ma.masked if label == -1 else label for label in y], dtype=object), [0, 1, 2]),
+        (lambda y: np.where(y == -1, np.datetime64("NaT"), DAYS[y]), DAYS),
+        (lambda y: np.where(y == -1, np.timedelta64("NaT"), DAYS[y] - DAYS[0]), DAYS - DAYS[0]),
+        (lambda y: pd.Series(np.where(y == -1, np.datetime64("NaT"), DAYS[y])), DAYS),
     ],
 )
 def test_unlabelled_rows_are_told_in_many_ways(iris, few, convert, classes):
@@ -110,6 +120,15 @@ def test_unlabelled_rows_are_told_in_many_ways(iris, few, convert, classes):
     np.testing.assert_array_equal(model.predict_proba(iris), expected.predict_proba(iris))
     np.testing.assert_array_equal(model.predict(iris), np.asarray(classes)[expected.predict(iris)])
     assert model.score(iris, convert(few)) == expected.score(iris, few)
+
+
+@every_classifier
+def test_dates_are_the_same_labels_in_another_unit(estimator, iris):
+    estimator.fit(iris, DAYS[SPECIES])
+    expected = accuracy_score(DAYS[SPECIES], estimator.predict(iris))
+    assert expected > 0.3
+    assert estimator.score(iris, DAYS[SPECIES].astype("M8[ns]")) == expected
+    assert estimator.score(iris, DAYS[SPECIES].astype("M8[ns]") + np.timedelta64(1, "ns")) == 0.0
 
 
 @every_classifier
@@ -193,6 +212,24 @@ def test_targets_may_have_several_columns_each_with_gaps(estimator, iris, rng):
     assert expected > 0.7
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda y: np.ma.array(np.where(np.isnan(y), 1e6, y), mask=np.isnan(y)),
+        lambda y: np.ma.array(np.where(np.isnan(y), 1e6, y).astype(int), mask=np.isnan(y)),
+        lambda y: np.where(np.isnan(y), None, y),
+        lambda y: np.where(np.isnan(y), pd.NA, y.astype(object)),
+        lambda y: np.where(np.isnan(y), pd.NaT, y.astype(object)),
+        lambda y: pd.DataFrame({"y": pd.Series(y).convert_dtypes()}),
+    ],
+)
+def test_unknown_numbers_are_told_in_many_ways(iris, widths, convert):
+    y = np.round(10 * widths)
+    expected, model = clone(REGRESSOR).fit(iris, y), clone(REGRESSOR).fit(iris, convert(y))
+    np.testing.assert_array_equal(model.predict(iris).ravel(), expected.predict(iris))
+    assert model.score(iris, convert(y)) == expected.score(iris, y)
+
+
 @every_regressor
 def test_r2_leaves_out_what_is_unknown(estimator, iris, widths, rng):
     weight, known = rng.random(150), ~np.isnan(widths)
@@ -236,6 +273,9 @@ BAD_LABELS = [
     (np.where(np.arange(150) < 5, 3, -1), "labels of 1 class (3)"),
     (np.full(150, "a"), "labels of 1 class ('a')"),
     (np.linspace(0, 1, 150), "Unknown label type: continuous"),
+    (pd.Series(pd.to_datetime(DAYS).tz_localize("UTC")[SPECIES]), "a Timestamp: pass numbers, text or datetime64"),
+    (np.where(SPECIES == 0, np.datetime64("NaT"), DAYS[0]), "labels of 1 class"),
+    (np.ma.array(SPECIES, mask=SPECIES > 0), "labels of 1 class (0)"),
     (np.where(np.arange(150) < 5, np.inf, SPECIES), "y has an infinite label"),
     (SPECIES[:149], "y has 149 labels, but X has 150 rows"),
     (np.stack([SPECIES, SPECIES], 1), "y should be a 1d array, got an array of shape (150, 2) instead"),
@@ -252,6 +292,11 @@ BAD_NUMBERS = [
     (np.full(150, np.nan), "y has no number in column 0"),
     (np.stack([SPECIES, np.full(150, np.nan)], 1), "y has no number in column 1"),
     (WORDS[SPECIES], "y must hold numbers, with NaN where they are unknown"),
+    (DAYS[SPECIES], "turn text, dates and durations into numbers first"),
+    (DAYS[SPECIES] - DAYS[0], "y must hold numbers"),
+    (np.array([*DAYS] * 50, dtype=object), "y must hold numbers"),
+    (SPECIES + 0j, "y must hold numbers"),
+    (np.ma.array(SPECIES, mask=True), "y has no number in column 0"),
     (np.where(np.arange(150) < 5, np.inf, 0.0), "Input y contains infinity"),
     (np.where(np.arange(150) < 5, 1e300, 0.0), "y has values so large that their variance is infinite"),
     (SPECIES[:149], "y has 149 numbers, but X has 150 rows"),
@@ -313,6 +358,34 @@ def test_only_one_class_that_counts_is_refused(estimator, iris):
 def test_a_score_needs_a_label(estimator, iris, few):
     estimator.fit(iris, few)
     assert "y has no label to compare with" in refuses(estimator, "score", iris, np.full(150, -1))
+
+
+BAD_WEIGHTS = [
+    (np.r_[-1.0, np.ones(149)], "Negative values"),
+    (np.r_[np.nan, np.ones(149)], "contains NaN"),
+    (np.ma.array(np.ones(150), mask=np.arange(150) == 3), "contains NaN"),
+    (np.r_[np.inf, np.ones(149)], "contains infinity"),
+    (np.ones(149), "(149,), expected (150,)"),
+    (np.ones((150, 2)), "must be 1D"),
+    (np.zeros(150), "at least one"),
+    ((np.arange(150) % 3 != 0) * 1.0, "The sample weights of all rows with known y are zero"),
+]
+
+
+@pytest.mark.parametrize(("weight", "sentence"), BAD_WEIGHTS)
+@every_predictor
+def test_weights_of_a_score_are_those_of_a_fit(estimator, iris, y, weight, sentence):
+    estimator.fit(iris, y)
+    assert sentence in refuses(estimator, "score", iris, y, sample_weight=weight)
+    assert estimator.score(iris, y, sample_weight=2.0) == pytest.approx(estimator.score(iris, y))
+
+
+@every_regressor
+def test_a_score_needs_a_number_in_each_column(estimator, iris):
+    Y = iris[:, 2:].copy()
+    estimator.fit(iris, Y)
+    Y[:, 1] = np.nan
+    assert "y has a column without a number to compare with" in refuses(estimator, "score", iris, Y)
 
 
 @every_predictor

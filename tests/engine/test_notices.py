@@ -4,6 +4,7 @@ import _thread
 import copy
 import linecache
 import pickle
+import threading
 import time
 import warnings
 
@@ -151,6 +152,25 @@ def test_a_filter_counts_lines_of_the_user():
         notices.warn("once a place")
     assert [w.lineno - told[0].lineno for w in told] == [0, 1]
     assert {w.category for w in told} == {UserWarning}
+
+
+def test_messages_are_reworded_from_the_inside_out_and_in_this_thread_alone():
+    with (
+        warnings.catch_warnings(record=True) as told,
+        notices.reworded(lambda message: f"outer: {message}"),
+        notices.reworded(str.upper),
+    ):
+        warnings.simplefilter("always")
+        notices.warn("said")
+        thread = threading.Thread(target=notices.warn, args=("elsewhere",))
+        thread.start()
+        thread.join()
+        with pytest.raises(ZeroDivisionError), notices.reworded(str.title):
+            raise ZeroDivisionError
+        notices.warn("said again")
+    with pytest.warns(UserWarning, match="^after$"):
+        notices.warn("after")
+    assert [str(w.message) for w in told] == ["outer: SAID", "elsewhere", "outer: SAID AGAIN"]
 
 
 def test_a_warning_with_no_user_above_it_is_told_all_the_same():

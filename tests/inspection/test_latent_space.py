@@ -81,7 +81,12 @@ def test_a_quantity_has_a_colour_bar(pca):
 
 
 @pytest.mark.parametrize(
-    "y", [np.r_[np.nan, np.arange(30.0)], *(np.array([na, *"abcabc"], dtype=object) for na in (None, np.nan, pd.NA))]
+    "y",
+    [
+        np.r_[np.nan, np.arange(30.0)],
+        *(np.array([na, *"abcabc"], dtype=object) for na in (None, np.nan, pd.NA)),
+        *(np.ma.array(values, mask=np.arange(len(values)) == 0) for values in (np.arange(30), list("zabcabc"))),
+    ],
 )
 def test_rows_without_a_target_are_grey_and_lie_below(y):
     codes = np.column_stack([np.arange(len(y)), np.arange(len(y))])
