@@ -235,8 +235,9 @@ def _row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:
     n = len(batch.x) if isinstance(batch, Batch) else 0
     if n % BLOCK == 0:
         return function(batch)
-    rows = torch.arange(n + -n % BLOCK, device=batch.x.device) % n
-    return function(Batch(*(None if part is None else part[rows] for part in batch)))[:n]  # type: ignore[arg-type]
+    again = torch.arange(-n % BLOCK, device=batch.x.device) % n
+    parts = (None if part is None else torch.cat([part, part[again]]) for part in batch)
+    return function(Batch(*parts))[:n]  # type: ignore[arg-type]
 
 
 class Generative:
