@@ -25,6 +25,7 @@ def files_of(page):
     return [(page.parent / target).resolve() for target in targets if not target.startswith(("http:", "https:"))]
 
 
+@pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")  # after as few epochs as here
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 def test_a_picture_is_drawn_and_is_in_the_documentation(path):
     spec = importlib.util.spec_from_file_location(f"pictures_{path.stem}", path)

@@ -28,7 +28,7 @@ from .saving import intact, portable, readable, restore
 from .state import new_generator
 from .verdict import constant_code, some_rows
 
-__all__ = ["Encoding", "widest"]
+__all__ = ["Encoding", "judged", "widest"]
 
 CPU = torch.device("cpu")
 CHUNK_BYTES = 2**22
@@ -39,6 +39,11 @@ def widest(module: Any) -> int:
     """Largest number of values that any layer of a module has per row. A module may give it as ``widest``."""
     outputs = (p.shape[0] for p in module.parameters() if p.ndim > 1)
     return int(module.widest) if hasattr(module, "widest") else max(outputs, default=1)
+
+
+def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
+    """The rows that a verdict looks at, as a batch, or None if they are too few. See ``some_rows``."""
+    return some_rows(data, widest(estimator.module_), among)
 
 
 class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -96,7 +101,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _failure(self, data: Source) -> str | None:
         """What a finished fit has not learnt from these rows and what to do about it, as a sentence, or None."""
-        batch = self._judged(data)
+        batch = judged(self, data)
         if batch is None:
             return None
         h = self._encode(self.module_, batch)
@@ -105,10 +110,6 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _cure(self) -> str:
         """What to do about a fit that has learnt nothing, for the message."""
         return "raise max_iter or learning_rate_init, or lower batch_size"
-
-    def _judged(self, data: Source, among: Tensor | None = None) -> Any:
-        """The rows that a verdict looks at, as a batch, or None if they are too few."""
-        return some_rows(data, widest(self.module_), among)
 
     # ---------------------------------------------------------------- for users
 

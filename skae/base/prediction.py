@@ -20,6 +20,7 @@ from ..functional import average, weighted_average
 from . import damage
 from .checks import check_weight
 from .damage import Saved
+from .encoding import judged
 from .estimator import Run
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from .verdict import constant_prediction, one_class
@@ -64,7 +65,6 @@ class Prediction:
 
     _map: Callable[..., Any]
     _cure: Callable[[], str]
-    _judged: Callable[..., Any]
     history_: dict[str, list[float]]
     module_: Any
 
@@ -119,7 +119,7 @@ class Prediction:
         """Look at the predictions of rows with known y, if y was learnt from."""
         batch = None
         if "prediction" in self.history_:
-            batch = self._judged(data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
+            batch = judged(self, data, torch.nonzero(Known.of(data.y).rows).squeeze(1))
         return None if batch is None else self._verdict(self._output(self.module_, batch), batch.y)
 
     def _predicted(self, X: Any, like: Any = None, link: Callable[[Tensor], Tensor] | None = None) -> Any:

@@ -22,6 +22,7 @@ from ..engine.modes import plain_torch
 from ..functional import Support
 from .checks import check_codes, check_weight
 from .compat import fit_context
+from .encoding import judged
 from .estimator import TorchEstimator
 from .params import PositiveInt
 from .state import unchanged_on_error
@@ -79,7 +80,7 @@ class TorchTransformer(TorchEstimator):
     def _failure_to_reconstruct(self, data: Any) -> str | None:
         """Compare the reconstruction of a table with its mean, if the objective has a reconstruction error."""
         asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
-        batch = self._judged(data) if asked and isinstance(data, Table) else None
+        batch = judged(self, data) if asked and isinstance(data, Table) else None
         if batch is None:
             return None
         error, total = self._error_and_variation(self.module_, batch).cpu().double().T

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..base.encoding import judged
 from ..base.labels import UNLABELLED, Told, read_labels
 from ..base.verdict import one_class
 
@@ -60,7 +61,7 @@ def judge_labels(network: Any, data: Any) -> str | None:
     """What is wrong with the predicted labels of the training rows, as a sentence, or None."""
     if not network.labels:
         return None
-    batch = network._judged(data, torch.nonzero(data.y.sum(1)).squeeze(1))
+    batch = judged(network, data, torch.nonzero(data.y.sum(1)).squeeze(1))
     if batch is None:
         return None
     count = torch.ones_like(batch.y[:, 0]) if batch.weight is None else batch.weight

@@ -82,7 +82,7 @@ class _FineTuned(Prediction, TorchEstimator):
             return
         encoder = _usable(self.encoder)
         if isinstance(encoder, FrozenEstimator):
-            encoder = copy.deepcopy(encoder)  # the user's may be fitted again
+            encoder = FrozenEstimator(copy.deepcopy(_inner(encoder)))  # the user's may be fitted again
         else:
             self._learn_code(encoder, data)
         self.encoder_ = encoder

@@ -11,7 +11,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The loss was still falling"),  # lbfgs in three epochs
+    pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows"),  # several layers in three epochs
+]
 
 
 @entering("randomness")
