@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..engine.notices import warn
+from ..engine.train import NonFiniteLossError
 
 __all__ = [
     "constant_code",
@@ -71,10 +72,9 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     """
     if run.partial or not run.train or _is_withheld.get() or len(data) < 2:
         return
+    failure = estimator._failure(data)
     stopped_early = estimator._monitor is not None and 0 < estimator.n_iter_ < estimator.max_iter
-    enough = stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS
-    failure = estimator._failure(data) if enough else None
-    if failure is not None:
+    if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
         warn(failure, ConvergenceWarning)
 
 
@@ -121,6 +121,8 @@ def relative_spread(x: Tensor, weight: Tensor | None) -> float:
 def constant_code(h: Tensor, x: Any, weight: Tensor | None, cure: str) -> str | None:
     """What is wrong with a code that is nearly the same for all rows, although the rows differ.
 
+    A code that is not finite is an error: the last step diverged, and the loss is that of the weights before it.
+
     Parameters
     ----------
     h : Tensor of shape (n, n_components)
@@ -131,6 +133,11 @@ def constant_code(h: Tensor, x: Any, weight: Tensor | None, cure: str) -> str | 
     cure : str
         What to do about it.
     """
+    if not bool(h.isfinite().all()):
+        raise NonFiniteLossError(
+            "The code of the training rows became NaN or infinite in the last epoch: lower learning_rate_init, set "
+            "max_grad_norm=1.0, or look for extreme values in X."
+        )
     of_rows = relative_spread(x, weight) if isinstance(x, Tensor) else 1.0
     of_code = relative_spread(h, weight)
     if of_code >= LEAST_SPREAD * of_rows or of_rows < ROUNDING:

@@ -214,6 +214,18 @@ def test_a_last_step_that_diverges_is_an_error(estimator, X, y, monkeypatch):
     assert not hasattr(estimator, "module_")
 
 
+def test_a_code_that_overflows_is_an_error_although_the_weights_are_finite(X):
+    estimator = Autoencoder(hidden_layer_sizes=(8,), early_stopping=True, max_iter=1, random_state=0)
+
+    def huge(self, *args):
+        self._flat.theta.fill_(1e38)
+
+    estimator._train = huge.__get__(estimator)
+    estimator.n_iter_ = 1
+    with pytest.raises(NonFiniteLossError, match="code of the training rows became NaN or infinite"):
+        estimator.fit(X)
+
+
 # ------------------------------------------------------------------ modes of torch
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import skops.io
 import torch
-from contract.tables import CLASSES, entering, every_class, target_of
+from contract.tables import CLASSES, entering, every_class, rows_for, target_of
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -21,7 +21,7 @@ ROWS = np.random.default_rng(0).random((30, 5))
 
 
 def state_of(estimator):
-    return estimator.fit(ROWS, target_of(estimator, 30)).__getstate__()
+    return estimator.fit(rows_for(estimator, ROWS), target_of(estimator, 30)).__getstate__()
 
 
 def complaint(estimator, state):
