@@ -99,6 +99,10 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
         return None
     if isinstance(sample_weight, Tensor):
         sample_weight = sample_weight.detach().cpu().double().numpy()
+    known = isinstance(sample_weight, np.ndarray)
+    shape = sample_weight.shape if known else np.asarray(sample_weight, dtype=object).shape
+    if len(shape) == 1 and shape[0] != n_samples:
+        raise ValueError(f"sample_weight has {shape[0]} weights, but X has {n_samples} rows: pass one for each row.")
     rows = np.broadcast_to(np.float32(0), (n_samples, 1))
     check = partial(check_sample_weight, X=rows, dtype=np.float64, ensure_non_negative=True)
     weight: np.ndarray = as_numbers(unmasked(sample_weight), check, "sample_weight", n_dims=1)

@@ -366,7 +366,7 @@ BAD_WEIGHTS = [
     (np.r_[np.nan, np.ones(149)], "contains NaN"),
     (np.ma.array(np.ones(150), mask=np.arange(150) == 3), "contains NaN"),
     (np.r_[np.inf, np.ones(149)], "contains infinity"),
-    (np.ones(149), "(149,), expected (150,)"),
+    (np.ones(149), "sample_weight has 149 weights, but X has 150 rows: pass one for each row"),
     (np.ones((150, 2)), "must be 1D"),
     (np.zeros(150), "at least one"),
     ((np.arange(150) % 3 != 0) * 1.0, "The sample weights of all rows with known y are zero"),
