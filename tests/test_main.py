@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -432,9 +433,9 @@ Plain.fit = fit
 def test_ctrl_c_ends_a_process(tmp_path):
     (tmp_path / "slow.py").write_text(MINE + SLOW)
     command = [sys.executable, "-m", "skae", "compare", "iris", "--reducers", "slow.Plain", "--n-components", "2"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell lets jobs in the background ignore Ctrl-C
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), preexec_fn=listen, **pipes) as process:
         assert "fitting\n" in iter(process.stdout.readline, "")
         for _ in range(3):
             process.send_signal(signal.SIGINT)

@@ -13,9 +13,16 @@ from skae.engine import modes
 from skae.engine.modes import one_thread, plain_torch, uninterrupted
 
 
-def test_an_interrupt_waits_for_the_end_of_the_context():
+@pytest.fixture
+def handler():
+    """Python's handler of Ctrl-C, even if the tests run in the background of a shell, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_context(handler):
     done = []
-    handler = signal.getsignal(signal.SIGINT)
 
     def work():
         with uninterrupted():
@@ -29,7 +36,7 @@ def test_an_interrupt_waits_for_the_end_of_the_context():
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_without_an_interrupt_and_in_another_thread_nothing_happens():
+def test_without_an_interrupt_and_in_another_thread_nothing_happens(handler):
     handlers = []
 
     def work():
@@ -39,7 +46,6 @@ def test_without_an_interrupt_and_in_another_thread_nothing_happens():
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    handler = signal.getsignal(signal.SIGINT)
     with uninterrupted():
         pass
     assert handlers == [handler]
