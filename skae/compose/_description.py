@@ -63,8 +63,8 @@ def _object(value: Any) -> str:
         return _with_arguments("partial", {"": (value.func, *value.args), **value.keywords})
     if isinstance(value, FunctionType):
         return _function(value)
-    if hasattr(value, "__qualname__") or not hasattr(value, "__dict__"):
-        return _name(value if hasattr(value, "__qualname__") else type(value))
+    if hasattr(value, "__name__") or not hasattr(value, "__dict__"):
+        return _name(value if hasattr(value, "__name__") else type(value))
     held = {name: item if _is_plain(item) else type(item) for name, item in vars(value).items()}
     return _with_arguments(_name(type(value)), held)
 
@@ -85,4 +85,4 @@ def _function(function: FunctionType) -> str:
 
 
 def _name(value: Any) -> str:
-    return f"{getattr(value, '__module__', None)}.{value.__qualname__}"
+    return f"{getattr(value, '__module__', None)}.{getattr(value, '__qualname__', value.__name__)}"

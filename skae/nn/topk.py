@@ -93,7 +93,7 @@ class Entries:
         """
         with torch.enable_grad():
             ones = torch.ones_like(self.value).requires_grad_()
-            product = self.like(ones).product(right.detach())
+            product = self.like(ones).product(right.detach().requires_grad_())  # torch 2.4 asks for it
         return torch.autograd.grad(product, ones, left)[0]
 
 

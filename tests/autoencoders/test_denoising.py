@@ -720,7 +720,7 @@ def test_bad_parameters_are_named(options, sentence):
         (np.where(SMALL > 2, np.nan, SMALL), {}, "Input Y contains NaN"),
         (np.where(SMALL > 2, np.inf, SMALL), {}, "Input Y contains infinity"),
         (sparse.csr_array(np.where(SMALL > 2, np.nan, SMALL)), {}, "Input Y contains NaN"),
-        (SMALL.astype(str) + "x", {}, "could not convert string to float"),
+        (np.char.add(SMALL.astype(str), "x"), {}, "could not convert string to float"),
         (SMALL + 1j, {}, "Complex data not supported"),
         (SMALL[:, :, None], {}, "dim 3"),
         (SMALL[:, :0], {}, "0 feature"),

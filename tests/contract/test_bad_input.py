@@ -40,7 +40,9 @@ BAD_X = st.one_of(
     spoilt(np.nan).map(torch.from_numpy),
     spoilt(np.inf).map(lambda X: pd.DataFrame(X, columns=["a", "b", "c"])),
     st.sampled_from([(0, 3), (3, 0), (0, 0), (4,), (), (2, 2, 2)]).map(np.ones),
-    st.sampled_from(["text", 3, None, {"a": 1}, [[1, 2], [3]], object(), GOOD.astype(str) + "x", torch.ones(3), b"x"]),
+    st.sampled_from(
+        ["text", 3, None, {"a": 1}, [[1, 2], [3]], object(), np.char.add(GOOD.astype(str), "x"), torch.ones(3), b"x"]
+    ),
 )
 BAD_WEIGHT = st.one_of(
     st.sampled_from([np.zeros(12), -np.ones(12), np.ones(11), np.ones((12, 2)), ["a"] * 12, torch.zeros(12)]),

@@ -102,7 +102,11 @@ def test_data_frames_of_both(estimator, iris, y):
         (lambda y: pd.Series(np.where(y == -1, None, y), dtype="Int64"), [0, 1, 2]),
         (lambda y: pd.Series(np.where(y == -1, None, y), dtype="Int64").to_numpy(dtype=object), [0, 1, 2]),
         (lambda y: pl.Series(with_none(y).tolist()), WORDS),
-        (lambda y: with_none(y).astype(np.dtypes.StringDType(na_object=None)), WORDS),
+        pytest.param(
+            lambda y: with_none(y).astype(np.dtypes.StringDType(na_object=None)),
+            WORDS,
+            marks=pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="numpy 2 has this dtype"),
+        ),
         (lambda y: np.ma.array(np.where(y == -1, 7, y), mask=y == -1), [0, 1, 2]),
         (lambda y: np.ma.array(np.where(y == -1, np.inf, y), mask=y == -1), [0.0, 1.0, 2.0]),
         (lambda y: np.ma.array(np.where(y == -1, "hidden", WORDS[y]), mask=y == -1), WORDS),
