@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
+from ..engine.notices import warn
 from ..functional import average, weighted_average
 from . import damage
 from .checks import check_weight
@@ -242,6 +243,13 @@ class ClassPrediction(ClassifierMixin, Prediction):
         known = ~np.isnan(index)
         if not known.any():
             raise ValueError(f"y has no label to compare with: pass at least one that is not {UNLABELLED}.")
+        if (index[known] == -1).any():
+            share = f"{np.mean(index[known] == -1):.0%}"
+            warn(
+                f"{share} of the labels are of classes that the fit did not see, and count as wrong. In a search or a "
+                "cross-validation, shuffle the rows, or mark unlabelled rows with -1 among whole numbers, so that "
+                "folds are stratified."
+            )
         weight = _weight_of(known, check_weight(sample_weight, len(known)))
         return float(np.average(predicted[known] == index[known], weights=weight))
 

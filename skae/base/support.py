@@ -52,13 +52,17 @@ def warn_of_rows(estimator: Any, support: Support | None, data: Callable[[], Any
     data : callable
         Returns the source of all rows.
     rows : ndarray of int
-        Numbers of the rows that are outside.
+        Numbers of the rows that have the probability 0.
     """
     if support is None or len(rows) == 0:
         return
-    source, first = data(), int(rows[0])
-    complaint = _complaint(estimator, support, source[slice(first, first + 1)].x[0], first)
-    warn(f"{complaint} The probability of {len(rows)} of {len(source)} rows is 0.")
+    source = data()
+    for row in rows.tolist():  # the density of a row inside may be rounded to 0 too
+        x = source[slice(row, row + 1)].x
+        if support.outside(x) is not None:
+            complaint = _complaint(estimator, support, x[0], row)
+            warn(f"{complaint} The probability of {len(rows)} of {len(source)} rows is 0.")
+            return
 
 
 def inside(support: Support | None, x: Tensor) -> Tensor:

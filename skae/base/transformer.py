@@ -174,7 +174,7 @@ class TorchTransformer(TorchEstimator):
             have -inf, and a warning names the first of them.
         """
         error, _, is_inside = self._squared_errors(X, None)
-        warn_of_rows(self, self._support(), lambda: self._ready_source(X, X), np.flatnonzero(is_inside == 0.0))
+        warn_of_rows(self, self._support(), lambda: self._ready_source(X), np.flatnonzero(is_inside == 0.0))
         return np.where(is_inside, -error * self._output_frame.unit**2, -np.inf)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -45,6 +45,11 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
         "have numbers with units",
         "take the units out, or leave the column out with --drop COLUMN",
     ),
+    "digits": (
+        "has texts that may be numbers",
+        "have texts that may be numbers",
+        "write them as plain numbers, or leave the column out with --drop COLUMN",
+    ),
     "empty": ("has no value", "have no value", "leave the column out with --drop COLUMN"),
     "infinite": (
         "has infinite values",

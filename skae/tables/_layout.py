@@ -185,7 +185,7 @@ def _is_header(first: list[str], body: list[list[str]]) -> bool:
     Words above columns of numbers speak for it, and more than numbers there speak against it. Texts of the first row
     that come again below it speak against it, too. Numbers in regular steps are names.
     """
-    if _count(first) or (_are_steps(first) and not any(map(_are_steps, body[:1]))):
+    if _count(first) or (_are_steps(first) and not any(map(_are_steps, body[:1]))) or _number_fractions(first, body):
         return True
     votes = 0
     for j, word in enumerate(first):
@@ -209,6 +209,15 @@ def _count(first: list[str]) -> bool:
     """Whether the cells are 0, 1, 2, ..., as pandas names columns, with or without an empty one for the index."""
     names = first[1:] if first[0] == "" else first
     return names == [str(i) for i in range(len(names))] and len(names) >= (1 if first[0] == "" else 3)
+
+
+def _number_fractions(first: list[str], body: list[list[str]]) -> bool:
+    """Whether the first row counts columns of fractions, such as 1, 2, 3 or 2019, 2020, 2021 above 0.37, 1.52, 0.81."""
+    if len(first) < 3 or not body or not all(re.fullmatch(r"\d{1,9}", cell) for cell in first):
+        return False
+    steps = {int(b) - int(a) for a, b in pairwise(first)}
+    cells = [cell for row in body for cell in row]
+    return steps == {1} and sum("." in cell or "," in cell for cell in cells) > 0.8 * len(cells)
 
 
 def _are_steps(first: list[str]) -> bool:

@@ -42,11 +42,11 @@ def with_commas(words: Sequence[str]) -> np.ndarray | None:
 def _grammar(decimal: str) -> re.Pattern[str]:
     """Numbers with this decimal mark. Groups of three digits are separated by one and the same mark."""
     group = "[ '\u2019\u00a0\u2009\u202f" + ("," if decimal == "." else ".") + "]"
-    mark = re.escape(decimal)
+    mark, blanks = re.escape(decimal), "[ \u00a0\u2009\u202f]*"
     whole = rf"[1-9]\d{{0,2}}(?P<mark>{group})\d{{3}}(?:(?P=mark)\d{{3}})*|\d+"
     digits = rf"(?:(?:{whole})(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
-    signs = rf"(?P<open>\()?(?P<sign>[-\u2212+]?)\s*(?P<front>{UNIT})?\s*(?P<inner>[-\u2212+]?)"
-    return re.compile(rf"{signs}(?P<digits>{digits})\s*(?P<back>{UNIT}|%)?(?(open)\))", re.ASCII)
+    signs = rf"(?P<open>\()?(?P<sign>[-\u2212+]?){blanks}(?P<front>{UNIT})?{blanks}(?P<inner>[-\u2212+]?)"
+    return re.compile(rf"{signs}(?P<digits>{digits}){blanks}(?P<back>{UNIT}|%)?(?(open)\))", re.ASCII)
 
 
 def parse(word: str, decimal: str) -> tuple[float, str] | None:

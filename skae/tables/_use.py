@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from ._column import Column
+from ._numbers import parse
 from ._words import plural, quoted
 
 __all__ = ["remark", "too_many", "useless"]
@@ -20,6 +21,9 @@ SHORT = 10
 IDENTIFIER = re.compile(r"(?:.*[ _.-])?(?:id|ids|idx|index|uid|uuid|guid|unnamed: 0)", re.IGNORECASE | re.DOTALL)
 CAMEL_CASE = re.compile(r".*[a-z](?:Id|ID)", re.DOTALL)
 WITH_UNIT = re.compile(r"[-+]?\d+(?:[.,]\d+)? ?[^\W\d]{1,4}(?:/[^\W\d]{1,4})?")
+CODE = re.compile(r"[^\W\d]+[-_. ]?\d+")
+OF_DIGITS = 0.6
+"""A text of which a larger share of the letters and digits are digits may be a number or a time in some notation."""
 
 
 def useless(column: Column, *, has_header: bool) -> str:
@@ -35,7 +39,7 @@ def useless(column: Column, *, has_header: bool) -> str:
     is_first = column.unnamed and column.name == "0"
     is_long = len(column.values) > SHORT
     if column.is_text:
-        is_identifier = (is_long or (is_first and has_header)) and not _has_units(column)
+        is_identifier = (is_long or (is_first and has_header)) and not (_has_units(column) or _is_of_digits(column))
         return f"its {len(column.values)} texts are all different, as in an identifier" if is_identifier else ""
     if is_first and (has_header or (is_long and _counts(column))):
         return "it numbers the rows"
@@ -49,6 +53,9 @@ def too_many(column: Column) -> tuple[str, str, str] | None:
     example = quoted(column.values[~column.missing][0])
     if len(texts) > SHORT and _has_units(column):
         return "unit", column.name, f"such as {example}"
+    if len(texts) > SHORT and _is_of_digits(column):
+        odd = next((text for text in column.values[~column.missing] if not parse(text, ".")), example)
+        return "digits", column.name, f"such as {quoted(odd)}"
     if len(texts) > MANY_TEXTS and (2 * len(texts) > len(column.values) or len(texts) > MOST_TEXTS):
         return "text", column.name, f"{len(texts)} in {plural(len(column.values), 'row')}, such as {example}"
     return None
@@ -81,3 +88,11 @@ def _has_units(column: Column) -> bool:
     """Whether most of the texts are numbers with a unit, such as 5 kg."""
     texts = set(column.values[~column.missing])
     return 2 * sum(1 for text in texts if WITH_UNIT.fullmatch(text)) > len(texts)
+
+
+def _is_of_digits(column: Column) -> bool:
+    """Whether most of the texts consist of digits for the most part, such as 12:30 or R$ 12,50, and not A12."""
+    texts = set(column.values[~column.missing])
+    words = [text for text in texts if not CODE.fullmatch(text)]
+    shares = [sum(map(str.isdigit, word)) / max(sum(map(str.isalnum, word)), 1) for word in words]
+    return 2 * sum(share > OF_DIGITS for share in shares) > len(texts)

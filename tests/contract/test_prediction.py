@@ -132,7 +132,8 @@ def test_dates_are_the_same_labels_in_another_unit(estimator, iris):
     expected = accuracy_score(DAYS[SPECIES], estimator.predict(iris))
     assert expected > 0.0
     assert estimator.score(iris, DAYS[SPECIES].astype("M8[ns]")) == expected
-    assert estimator.score(iris, DAYS[SPECIES].astype("M8[ns]") + np.timedelta64(1, "ns")) == 0.0
+    with pytest.warns(UserWarning, match="100% of the labels are of classes that the fit did not see"):
+        assert estimator.score(iris, DAYS[SPECIES].astype("M8[ns]") + np.timedelta64(1, "ns")) == 0.0
 
 
 @every_classifier
@@ -198,7 +199,6 @@ def test_accuracy_leaves_out_what_is_unknown(estimator, iris, few, rng):
         estimator.score(iris, few, sample_weight=weight),
         accuracy_score(few[known], predicted, sample_weight=weight[known]),
     )
-    assert estimator.fit(iris[:100], SPECIES[:100]).score(iris[100:], SPECIES[100:]) == 0.0  # an unseen class
 
 
 # ------------------------------------------------------------------ numbers
@@ -403,3 +403,20 @@ def test_bad_rows_are_refused(estimator, iris, y):
             assert "NaN in row 3, column 2" in refuses(estimator, method, spoilt)
             assert "3 features" in refuses(estimator, method, iris[:, :3])
     assert "NaN in row 3, column 2" in refuses(estimator, "fit", spoilt, y)
+
+
+@every_classifier
+def test_labels_that_the_fit_did_not_see_are_told(estimator, iris):
+    y = np.repeat([0, 1, 2], 50)
+    estimator.fit(iris[:100], y[:100])
+    with pytest.warns(UserWarning, match="33% of the labels are of classes that the fit did not see"):
+        assert estimator.score(iris, y) == (estimator.predict(iris) == y).mean()
+
+
+@entering("prediction", lambda estimator: type(estimator).__name__.startswith("SemiSupervised"))
+def test_rows_that_the_likelihood_cannot_describe_have_no_score_whatever_y_is(estimator, y, iris):
+    X = (iris > iris.mean(axis=0)).astype(float)
+    estimator.set_params(likelihood="bernoulli").fit(X, y)
+    with pytest.warns(UserWarning, match="in row 2, column 0"):
+        scores = estimator.score_samples(np.r_[X[:2], [[2.0] * 4]])
+    np.testing.assert_array_equal(np.isneginf(scores), [False, False, True])

@@ -306,3 +306,20 @@ def test_columns_of_bundled_sets_are_dropped():
 def test_options_of_text_are_refused_for_arrays(option, save):
     with pytest.raises(ValueError, match=r"^--separator, --decimal and --encoding are for files of text, unlike '"):
         load(save("a.npy", np.eye(3)), **option)
+
+
+@pytest.mark.parametrize(
+    "cell", ["R$ {}2,50", "1,{:02d},456", "{}2.3*", "0{}:30:00", "0 days 00:{:02d}:37", "{}:0.5", "12.{}-"]
+)
+def test_different_texts_of_digits_are_no_identifier(cell, write):
+    """They may be numbers or times in a notation that is not read, and would be lost."""
+    rows = "\n".join(f"{i * 0.37};{cell.format(i)}" for i in range(1, 60))
+    with pytest.raises(ValueError, match=r"Column 'b' has texts that may be numbers \(such as .*--drop COLUMN"):
+        load(write("t.csv", "a;b\n" + rows))
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\u202f"])
+def test_a_blank_of_any_kind_before_a_sign(blank, write):
+    rows = "\n".join(f"{i}{blank}234,50{blank}\u20ac;{i},5{blank}%" for i in range(1, 60))
+    data = load(write("t.csv", "a;b\n" + rows))
+    np.testing.assert_array_equal(data.X, [[1000 * i + 234.5, i + 0.5] for i in range(1, 60)])

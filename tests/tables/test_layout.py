@@ -266,3 +266,11 @@ def test_frames_are_read_to_the_last_bit(decimal, write):
     table = pd.DataFrame(np.random.default_rng(1).normal(size=(300, 4)) * [1, 1e-9, 1e9, 1e200], columns=list("abcd"))
     path = write("a.csv", table.to_csv(sep=";", decimal=decimal, index=False))
     np.testing.assert_array_equal(load(path).X, table.to_numpy())
+
+
+@pytest.mark.parametrize("header", ["2019,2020,2021", "1,2,3"])
+def test_whole_numbers_that_count_columns_of_fractions_are_names(header, write):
+    rows = "\n".join(f"{i}.5,{i}.25,{i}.125" for i in range(30))
+    data = load(write("t.csv", header + "\n" + rows))
+    assert data.feature_names == header.split(",")
+    assert data.X.shape == (30, 3)
