@@ -256,8 +256,9 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
 
     if reducers is None:
         reducers = [Autoencoder()]
-    if hasattr(reducers, "fit"):
-        raise TypeError(f"reducers must be a dict or a list of transformers: pass [{type(reducers).__name__}(...)].")
+    if hasattr(reducers, "fit") or isinstance(reducers, str):
+        one = "Autoencoder" if isinstance(reducers, str) else type(reducers).__name__
+        raise TypeError(f"reducers must be a dict or a list of transformers: pass [{one}(...)].")
     named = {name: _transformer(name, reducer) for name, reducer in _numbered(reducers).items()}
     if not any(isinstance(reducer, PCA) for reducer in named.values()):
         if "PCA" in named:
@@ -275,10 +276,11 @@ def _transformer(name: str, reducer: Any) -> Any:
     """A clone of a reducer that can be fitted and can encode held-out rows."""
     if isinstance(reducer, type):
         raise TypeError(f"reducers has the class {reducer.__name__}: pass an instance, {reducer.__name__}().")
+    if isinstance(reducer, str):
+        raise TypeError(f"reducers has the text {reducer!r}: pass an estimator, such as Autoencoder().")
     for method in ("fit", "transform", "get_params"):
         if not hasattr(reducer, method):
-            what = repr(reducer) if isinstance(reducer, str) else name
-            raise TypeError(f"{what} is not a transformer: it has no {method}.")
+            raise TypeError(f"{name} is not a transformer: it has no {method}.")
     return clone(reducer)
 
 
