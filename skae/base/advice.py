@@ -18,8 +18,13 @@ IDIOMS: list[tuple[str, Callable[[Any], bool], str]] = [
     ("n_components", lambda value: value is None, f"PCA then keeps all components; here {CHOOSE}."),
     (
         "n_components",
-        lambda value: value == "mle" or (isinstance(value, float) and 0.0 < value < 1.0),
+        lambda value: (isinstance(value, str) and value == "mle") or (isinstance(value, float) and 0.0 < value < 1.0),
         f"PCA then chooses by the variance, but components that are learnt together are not ordered by it: {CHOOSE}.",
+    ),
+    (
+        "n_components",
+        lambda value: isinstance(value, (list, tuple)),
+        "It is the width of the code alone. The widths of other layers are in hidden_layer_sizes.",
     ),
     ("learning_rate", lambda value: isinstance(value, Real), "The rate itself is learning_rate_init."),
     ("hidden_layer_sizes", lambda value: value is None, "Use () for no hidden layers."),

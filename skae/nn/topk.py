@@ -137,7 +137,7 @@ class TopKEncoder(Dense):
         super().__init__(sizes, activation, output_activation, **options)
         if not 1 <= k <= sizes[-1]:
             raise ValueError(f"{k} of {sizes[-1]} units cannot be active.")
-        self.k, self.over_batch, self.gathered = k, over_batch and k < sizes[-1], gathered
+        self.k, self.over_batch, self.gathered = int(k), over_batch and k < sizes[-1], gathered
         self.register_buffer("idle", torch.zeros(sizes[-1], dtype=torch.long))
         self.register_buffer("threshold", torch.tensor(torch.nan))
 

@@ -65,6 +65,11 @@ ALL = "PCA then keeps all components; here choose a whole number, for example wi
         (Autoencoder(0.95), BY_VARIANCE),
         (Autoencoder("mle"), BY_VARIANCE),
         (RBM(None), ALL),
+        (
+            Autoencoder([8, 4]),
+            "It is the width of the code alone. The widths of other layers are in hidden_layer_sizes.",
+        ),
+        (Autoencoder(np.array([8, 4])), None),
         (Autoencoder(4.0), "Use the whole number 4."),
         (Autoencoder(max_iter=1e3), "Use the whole number 1000."),
         (Autoencoder(2.5), None),
