@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
+from .base.verdict import NothingLearntWarning
 from .comparison import compare
 from .options import check, parser, reducers, table_options
 from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
@@ -74,18 +75,22 @@ def run(options: argparse.Namespace) -> None:
     with output_folder(options.output):
         hint = None if options.standardize else scale_hint(data)
         print("\n".join(line for line in (describe(data), *data.notes, hint) if line), flush=True)
-        result = compare(
-            data.X,
-            data.y,
-            models,
-            options.n_components,
-            options.cv,
-            standardize=options.standardize,
-            random_state=options.seed,
-            verbose=1,
-        )
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", NothingLearntWarning)
+            result = compare(
+                data.X,
+                data.y,
+                models,
+                options.n_components,
+                options.cv,
+                standardize=options.standardize,
+                random_state=options.seed,
+                verbose=1,
+            )
         print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
         print(legend(result, data), flush=True)
+        of_fits = {text.partition(":")[0]: text for text in (str(warning.message) for warning in told)}
+        print("".join(f"{printable(text)}\n" for text in of_fits.values()), end="")  # one of each reducer and size
         print("\n".join(write(result, data, options)))
 
 

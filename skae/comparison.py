@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
 from .base.checks import unmasked
+from .engine.notices import reworded
 from .evaluation import Fold, evaluate, evaluate_baselines
 
 __all__ = ["Comparison", "compare"]
@@ -207,11 +208,12 @@ def compare(
     folds, estimators, guesses = [], {}, []
     with tqdm(desc="compare", total=len(jobs) + len(splits) * (y is not None), unit="fit", disable=not verbose) as bar:
         for k, name, fold in jobs:
-            model = _with_components(named[name], k)
+            model, who = _with_components(named[name], k), f"{name} with n_components={k}"
             try:
-                row = evaluate(model, _fold(X, y, *splits[fold], standardize))
+                with reworded(f"{who}: {{}}".format):
+                    row = evaluate(model, _fold(X, y, *splits[fold], standardize))
             except Exception as error:
-                where = f"{name} with n_components={k} failed in fold {fold + 1} of {len(splits)}"
+                where = f"{who} failed in fold {fold + 1} of {len(splits)}"
                 raise ValueError(f"{where}: {str(error) or type(error).__name__}") from error
             folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
             if fold == 0:

@@ -445,6 +445,15 @@ def test_ctrl_c_ends_a_process(tmp_path):
     assert not (tmp_path / "compare").exists()
 
 
+@pytest.mark.usefixtures("_undrawn")
+def test_a_reducer_that_has_learnt_nothing_is_told(monkeypatch, capsys):
+    """Once for each size, although the fits of both folds have learnt nothing."""
+    monkeypatch.setattr(skae.Autoencoder, "_failure", lambda self, data: "The code is the same for all rows: do this.")
+    assert run("iris", *QUICK, "--n-components", "1", "2", "--max-iter", "60") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "do this" in line]
+    assert lines == [f"Autoencoder with n_components={k}: The code is the same for all rows: do this." for k in (1, 2)]
+
+
 # -------------------------------------------------------------------- files and streams that fail
 
 

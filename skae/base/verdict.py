@@ -15,6 +15,7 @@ from ..engine.notices import warn
 from ..engine.train import NonFiniteLossError
 
 __all__ = [
+    "NothingLearntWarning",
     "constant_code",
     "constant_prediction",
     "one_class",
@@ -44,6 +45,11 @@ LARGEST_MAJORITY = 0.9
 """Share of the most frequent class up to which a classifier that predicts no other class has learnt nothing."""
 LEAST_DEVIATION = 0.01
 """Smallest standard deviation of the predictions, in those of y, that counts as variation."""
+
+
+class NothingLearntWarning(ConvergenceWarning):
+    """A fit has ended with a result that says nothing about the rows."""
+
 
 _is_withheld: ContextVar[bool] = ContextVar("_is_withheld", default=False)
 
@@ -75,7 +81,7 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     failure = estimator._failure(data)
     stopped_early = estimator._monitor is not None and 0 < estimator.n_iter_ < estimator.max_iter
     if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
-        warn(failure, ConvergenceWarning)
+        warn(failure, NothingLearntWarning)
 
 
 def _n_steps(estimator: Any, n_samples: int) -> int:
