@@ -29,7 +29,7 @@ class Move(NamedTuple):
     """Name or names of the parts that move. None moves all parts."""
 
 
-class Saved(NamedTuple):
+class OptimizerState(NamedTuple):
     """A copy of the state of an optimizer."""
 
     moments: dict[str, Tensor]
@@ -159,13 +159,13 @@ class Optimizer:
     _views: dict[Group, list[Tensor]] = field(default_factory=dict, repr=False)
     """The moments of each group, as views of ``_viewed``. They are kept because slicing takes time in every step."""
 
-    def save(self) -> Saved:
+    def save(self) -> OptimizerState:
         """Copy everything that training changes."""
         moments = {name: moment.clone() for name, moment in self.moments.items()}
         curvature = None if self._solver is None else deepcopy(self._solver.state_dict())
-        return Saved(moments, self._bound_to, self._solver, curvature)
+        return OptimizerState(moments, self._bound_to, self._solver, curvature)
 
-    def load(self, saved: Saved) -> None:
+    def load(self, saved: OptimizerState) -> None:
         """Restore a copy that ``save`` made."""
         self.moments, self._bound_to, self._solver, curvature = saved
         if self._solver is not None and curvature is not None:
