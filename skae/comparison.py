@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,7 @@ def compare(
         for k, name, fold in jobs:
             model, who = _with_components(named[name], k), f"{name} with n_components={k}"
             try:
-                with reworded(f"{who}: {{}}".format):
+                with reworded(partial("{}: {}".format, who)):
                     row = evaluate(model, _fold(X, y, *splits[fold], standardize))
             except Exception as error:
                 where = f"{who} failed in fold {fold + 1} of {len(splits)}"

@@ -299,6 +299,12 @@ def test_all_reducers_get_the_same_folds():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_warning_names_the_reducer_whatever_its_name_is(monkeypatch):
+    monkeypatch.setattr(Autoencoder, "_failure", lambda self, data: "It has learnt nothing.")
+    with pytest.warns(UserWarning, match=r"^\{a\} %s \{\} with n_components=1: It has learnt nothing\.$"):
+        compare(X, None, {"{a} %s {}": Autoencoder(hidden_layer_sizes=(4,), max_iter=60)}, [1], cv=2)
+
+
 def test_a_reducer_sees_nothing_of_the_held_out_rows_before_it_is_fitted():
     rows = np.arange(30.0)[:, None] * np.ones(3)
     compare(rows, None, [FirstColumns()], [1], cv=5)
