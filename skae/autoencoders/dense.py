@@ -257,13 +257,12 @@ class Autoencoder(TorchTransformer):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             batch = self._corrupt(module, batch, rng)
-            target, weight = self._target(batch), batch.entry_weight
             e, encoder_tape = module.encode_forward(batch.shown, rng)
             neck = self._bottleneck(module, batch, e, rng)
             eta, decoder_tape = module.decode_forward(neck.h, rng)
-            reconstruction = module.likelihood.loss(eta, target, weight)
-            gradient = module.decode_backward(decoder_tape, module.likelihood.gradient(eta, target, weight))
-            module.encode_backward(encoder_tape, neck.backward(gradient))
+            loss_and_gradient = module.likelihood.loss_and_gradient
+            reconstruction, slope = loss_and_gradient(eta, self._target(batch), batch.entry_weight)
+            module.encode_backward(encoder_tape, neck.backward(module.decode_backward(decoder_tape, slope)))
         return {"reconstruction": reconstruction, **neck.terms}
 
     # ---------------------------------------------------------------- using

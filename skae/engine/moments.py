@@ -85,8 +85,8 @@ def principal_axes(
 ) -> tuple[Tensor, Tensor]:
     """Leading eigenvectors and eigenvalues of the second moment of centred rows.
 
-    If the second moment is small, it is computed as a whole. Otherwise subspace iteration from a random start (Halko,
-    Martinsson and Tropp, 2011) needs only its product with a few columns.
+    If the second moment M is small, it is computed as a whole. Otherwise block Krylov iteration (Musco and Musco, 2015)
+    needs only its products with a few columns: the axes are in the span of B, M B, M^2 B and M^3 B for a random B.
 
     Parameters
     ----------
@@ -114,11 +114,13 @@ def principal_axes(
         basis = torch.eye(n_features, dtype=torch.float64)
         product = _second_moment(x, weight)
     else:
-        start = torch.randn(n_features, width, dtype=torch.float64, generator=rng)
-        basis = torch.linalg.qr(start)[0]
-        for _ in range(7):
-            basis = torch.linalg.qr(_second_moment(x, weight, basis))[0]
-        product = basis.T @ _second_moment(x, weight, basis)
+        block = torch.randn(n_features, width, dtype=torch.float64, generator=rng)
+        basis = image = block[:, :0]
+        for _ in range(4):
+            basis = torch.linalg.qr(torch.cat([basis, block], 1))[0]
+            block = _second_moment(x, weight, basis[:, image.shape[1] :])
+            image = torch.cat([image, block], 1)
+        product = basis.T @ image
     variances, vectors = torch.linalg.eigh((product + product.T) / 2)
     leading = slice(len(variances) - n_components, None)
     axes = (basis @ vectors[:, leading]).T.flip(0)

@@ -11,11 +11,13 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 from .modes import uninterrupted
 
 __all__ = ["Flat", "Group", "Move", "Optimizer", "Terms", "total"]
+
+EPS = 1e-8
+"""What keeps the steps of Adam finite where the gradient is zero."""
 
 Terms: TypeAlias = dict[str, Tensor]
 """Named scalars whose sum is the objective."""
@@ -249,23 +251,32 @@ class Optimizer:
         if self.weight_decay and self.rule == "adamw":
             group.decayed.mul_(1 - rate * self.weight_decay)
         mean, square, step = self._own_moments(flat, group)
-        adam(
+        step.add_(1)
+        if not flat.has_fused_adam:
+            self._plain_adam(group, mean, square, float(step), rate)
+            return
+        torch._fused_adam_(
             [group.theta],
             [group.grad],
             [mean],
             [square],
             [],
             [step],
-            fused=flat.has_fused_adam,
-            foreach=False,
-            amsgrad=False,
+            lr=rate,
             beta1=self.beta1,
             beta2=self.beta2,
-            lr=rate,
             weight_decay=0.0,
-            eps=1e-8,
+            eps=EPS,
+            amsgrad=False,
             maximize=False,
         )
+
+    def _plain_adam(self, group: Group, mean: Tensor, square: Tensor, step: float, rate: float) -> None:
+        """The same on devices for which torch has no kernel."""
+        mean.lerp_(group.grad, 1 - self.beta1)
+        square.mul_(self.beta2).addcmul_(group.grad, group.grad, value=1 - self.beta2)
+        root = (square / (1 - self.beta2**step)).sqrt_().add_(EPS)
+        group.theta.addcdiv_(mean, root, value=-rate / (1 - self.beta1**step))
 
     def _sgd(self, flat: Flat, group: Group, rate: float) -> None:
         (velocity,) = self._own_moments(flat, group)

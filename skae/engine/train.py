@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
@@ -136,12 +137,13 @@ class Outcome:
     """Whether training with a constant learning rate ended while the watched value was still falling."""
 
 
-def batches(n: int, size: int, order: Tensor) -> Iterator[Tensor]:
-    """Split an order of rows into batches. If the last batch would have a single row, it joins the one before."""
-    sizes = [size] * (n // size) + [n % size] * (n % size > 0)
-    if len(sizes) > 1 and sizes[-1] == 1 and size > 1:
-        sizes[-2:] = [sizes[-2] + 1]
-    yield from order.split(sizes)
+def batches(n: int, size: int) -> Iterator[slice]:
+    """Split rows into batches. If the last batch would have a single row, it joins the one before."""
+    starts = [*range(0, n, size)]
+    if len(starts) > 1 and n % size == 1 and size > 1:
+        del starts[-1]
+    for start, stop in pairwise([*starts, n]):
+        yield slice(start, stop)
 
 
 def minimise(
@@ -224,19 +226,19 @@ def _epoch(
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
     n = len(data)
     order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
+    order = order.to(flat.theta.device)
+    ordered = data.in_order(order) if isinstance(data, Source) else Subset(data, order)
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
     seen: dict[str, int] = {}
-    done = 0
-    for index in batches(n, plan.batch_size, order.to(flat.theta.device)):
-        size, batch = len(index), data[index]
-        rate = plan.rate * factor((epoch + done / n) / plan.max_iter)
+    for rows in batches(n, plan.batch_size):
+        batch, size = ordered[rows], rows.stop - rows.start
+        rate = plan.rate * factor((epoch + rows.start / n) / plan.max_iter)
         for name, value in optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
             if name not in sums:
                 sums[name], seen[name] = torch.zeros_like(value), 0
             sums[name].add_(value.detach(), alpha=size / n)
             seen[name] += size
-        done += size
     means = torch.stack(list(sums.values())).tolist() if sums else []
     return {name: mean * (n / seen[name]) for name, mean in zip(sums, means, strict=True)}
 

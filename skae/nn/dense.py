@@ -147,11 +147,12 @@ class Dense(nn.Module):
         into = self.gradients()
         for i in range(len(tape) - 1, -1, -1):
             weight, x, z, a, mask = tape[i]
+            into_weight, into_bias = into[i]
             g = functional.SLOPES[self.activations[i]](g if mask is None else g * mask, z, a)
-            into[i][0].addmm_(g.t(), x)
-            into[i][1].add_(g.sum(0))
+            into_weight.addmm_(g.t(), x)
+            into_bias.add_(g.sum(0))
             if i or to_input:
-                g = g @ weight
+                g = g.mm(weight)
         return g if to_input else None
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
