@@ -347,6 +347,7 @@ class Subset(Source):
         return self.data[self.rows[index]]
 
     def in_order(self, order: Tensor) -> Source:
+        """See ``Source``."""
         rows = self.rows[order.to(self.device)]
         return self.data.in_order(rows) if isinstance(self.data, Source) else Subset(self.data, rows)
 
