@@ -62,6 +62,8 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """Offset and scale with which the module sees X."""
     _target_frame: Frame | None = None
     """Offset and scale with which the module sees y, if y is scaled too."""
+    _stopped_early: bool = False
+    """Whether the last training ended because the watched value stopped falling."""
     _saved: ClassVar[dict[str, Saved]] = {
         "_spec": Saved(damage.spec),
         "n_features_in_": Saved(damage.whole(1), required=False),
@@ -71,6 +73,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         "history_": Saved(damage.history),
         "n_iter_": Saved(damage.whole()),
         "loss_": Saved(damage.number(finite=False)),
+        "_stopped_early": Saved(damage.truth, required=False),
     }
     """What the attributes of a fit are like in a file. A class adds its own ones."""
 

@@ -7,7 +7,6 @@ training loop are handled here and in the folders below.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -17,11 +16,12 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.modes import one_thread, plain_torch
+from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
+from .budget import MOST_EPOCHS, epochs_of, rows_a_step, steps_worthwhile, threads_of
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -42,10 +42,8 @@ from .params import (
 from .state import new_generator, unchanged_on_error
 from .verdict import tell, withheld
 
-__all__ = ["Run", "TorchEstimator", "threads_of"]
+__all__ = ["Run", "TorchEstimator"]
 
-SMALL_STEP = 2**25
-"""Multiplications per step below which a second thread does not help, and costs time if it is busy."""
 SMALL_TABLE = 2**20
 """Largest number of entries for which rows are sorted to find equal ones. This takes less than a second."""
 
@@ -68,25 +66,29 @@ class TorchEstimator(Encoding):
 
     Parameters
     ----------
-    solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adam"
+    solver : {"adam", "adamw", "sgd", "lbfgs"}, default="adamw"
         Optimisation algorithm. "lbfgs" takes all rows in one batch and finds its own step length. It is meant for small
         data.
-    learning_rate_init : float, default=0.001
-        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
-    learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
-        Schedule of the learning rate over ``max_iter`` epochs. ``partial_fit`` keeps it constant. Not used by "lbfgs".
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
+        otherwise. Not used by "lbfgs".
+    learning_rate : {"constant", "cosine", "one_cycle"}, default="one_cycle"
+        Schedule of the learning rate over the epochs of a fit. "one_cycle" rises to its peak in the first three tenths
+        of the steps, and then falls to zero like "cosine" (Smith and Topin, 2019). ``partial_fit`` keeps the rate
+        constant. Not used by "lbfgs".
     momentum : float, default=0.9
         Momentum. Only used by "sgd".
-    weight_decay : float, default=0.0
+    weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient.
+        it to the gradient. "auto" is 0.2 for "adamw", and 0 for the others.
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit. Not
         used by "lbfgs".
     batch_size : int or "auto", default="auto"
-        Number of rows per step. "auto" is min(200, n_samples). "lbfgs" takes all rows.
-    max_iter : int, default=100
-        Maximum number of epochs.
+        Number of rows per step. "auto" is n_samples / 15, but at least 32 and at most 100. "lbfgs" takes all rows.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as n_samples / 2 steps take, but at least 300 steps, at most 4000
+        steps, and at most 100 epochs. For "lbfgs" it is 100.
     tol : float, default=0.0001
         Training stops after ``n_iter_no_change`` epochs in a row without improvement. An epoch is an improvement if it
         lowers the loss by at least this fraction of the lowest loss before. A training loss with noise, such as
@@ -114,14 +116,14 @@ class TorchEstimator(Encoding):
         is in units of X or y, such as reconstructions, samples and scores, is returned in float64.
     """
 
-    solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam"
-    learning_rate_init: Positive = 1e-3
-    learning_rate: Literal["constant", "cosine", "one_cycle"] = "cosine"
+    solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adamw"
+    learning_rate_init: Positive | Literal["auto"] = "auto"
+    learning_rate: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     momentum: Probability = 0.9
-    weight_decay: NonNegative = 0.0
+    weight_decay: NonNegative | Literal["auto"] = "auto"
     max_grad_norm: Positive | None = None
     batch_size: PositiveInt | Literal["auto"] = "auto"
-    max_iter: PositiveInt = 100
+    max_iter: PositiveInt | Literal["auto"] = "auto"
     tol: NonNegative = 1e-4
     n_iter_no_change: PositiveInt = 10
     early_stopping: bool = False
@@ -207,8 +209,14 @@ class TorchEstimator(Encoding):
         """Whether the training loss contains noise. Then the epoch of the lowest loss need not be the best."""
         return False
 
-    def _rate(self) -> float:
-        """Learning rate at the start."""
+    def _n_steps(self, n_samples: int) -> int:
+        """Number of steps that so many rows are worth, with ``max_iter="auto"``."""
+        return steps_worthwhile(n_samples)
+
+    def _rate(self, schedule: str) -> float:
+        """Learning rate at the start of a schedule, or its peak."""
+        if self.learning_rate_init == "auto":
+            return 3e-3 if schedule == "one_cycle" else 1e-3
         return float(self.learning_rate_init)
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
@@ -311,7 +319,15 @@ class TorchEstimator(Encoding):
     def _batch_size(self, n_samples: int) -> int:
         if self.solver == "lbfgs":
             return n_samples
-        return min(200, n_samples) if self.batch_size == "auto" else int(self.batch_size)
+        return rows_a_step(n_samples) if self.batch_size == "auto" else int(self.batch_size)
+
+    def _n_epochs(self, n_samples: int) -> int:
+        """Largest number of epochs of a fit to so many rows."""
+        if self.max_iter != "auto":
+            return int(self.max_iter)
+        if self.solver == "lbfgs":
+            return MOST_EPOCHS
+        return epochs_of(self._n_steps(n_samples), n_samples, self._batch_size(n_samples))
 
     def _measure(self, data: Source) -> None:
         """Measure the frame in which the module sees the data, and what else a fit needs to know about them."""
@@ -346,7 +362,7 @@ class TorchEstimator(Encoding):
         if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
             settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which lowers the rate to zero"
             warn(
-                f"The loss was still falling after max_iter={self.max_iter} epochs: raise max_iter{settle}.",
+                f"The loss was still falling after max_iter={plan.max_iter} epochs: raise max_iter{settle}.",
                 ConvergenceWarning,
             )
 
@@ -354,6 +370,7 @@ class TorchEstimator(Encoding):
         self.history_ = joined(self.history_, outcome.history)
         self.n_iter_ = max([1, *map(len, self.history_.values())])
         self.loss_ = outcome.loss
+        self._stopped_early = outcome.stopped_early
 
     def _split(self, data: Source) -> tuple[Source, Subset | None]:
         """Rows to train on, and held-out rows if ``early_stopping``."""
@@ -375,11 +392,12 @@ class TorchEstimator(Encoding):
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         watched = "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
+        schedule = "constant" if run.partial or self.solver == "lbfgs" else self.learning_rate
         return Plan(
             batch_size=self._batch_size(n_samples),
-            max_iter=0 if not run.train else 1 if run.partial else int(self.max_iter),
-            rate=self._rate(),
-            schedule="constant" if run.partial or self.solver == "lbfgs" else self.learning_rate,
+            max_iter=0 if not run.train else 1 if run.partial else self._n_epochs(n_samples),
+            rate=self._rate(schedule),
+            schedule=schedule,
             tol=float(self.tol),
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=self.shuffle and self.solver != "lbfgs",
@@ -411,15 +429,9 @@ def optimizer_of(estimator: Any) -> Optimizer:
     if estimator._optimizer.rule != estimator.solver:
         estimator._optimizer = Optimizer(estimator.solver)
     optimizer: Optimizer = estimator._optimizer
-    optimizer.weight_decay = float(estimator.weight_decay)
+    decay = estimator.weight_decay
+    optimizer.weight_decay = float(decay) if decay != "auto" else 0.2 if estimator.solver == "adamw" else 0.0
     optimizer.momentum = float(estimator.momentum)
     optimizer.max_grad_norm = estimator.max_grad_norm
     optimizer.beta1, optimizer.beta2 = estimator._betas
     return optimizer
-
-
-def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
-    """A limit of one thread where the steps are small."""
-    of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
-    work = of_row * estimator._batch_size(n_samples)
-    return one_thread() if device.type == "cpu" and work < SMALL_STEP else nullcontext()

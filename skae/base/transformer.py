@@ -86,7 +86,7 @@ class TorchTransformer(TorchEstimator):
         error, total = self._error_and_variation(self.module_, batch).cpu().double().T
         weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
         stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
-        cure = stopped if self.n_iter_ < self.max_iter else self._cure()
+        cure = stopped if self._stopped_early else self._cure()
         penalties = sorted(set(self.history_) - {"loss", "reconstruction", "validation_loss"})
         if penalties:
             cure = f"lower the weight of the term {' or '.join(map(repr, penalties))}, or {cure}"

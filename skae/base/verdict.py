@@ -79,8 +79,7 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     if run.partial or not run.train or _is_withheld.get() or len(data) < 2:
         return
     failure = estimator._failure(data)
-    stopped_early = estimator._monitor is not None and 0 < estimator.n_iter_ < estimator.max_iter
-    if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
+    if failure is not None and (estimator._stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
         warn(failure, NothingLearntWarning)
 
 

@@ -361,7 +361,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         plan = super()._plan(n_samples, run)
         return replace(plan, max_iter=min(1, plan.max_iter) if run.partial else int(self.up_down_iter) * run.train)
 
-    def _rate(self) -> float:
+    def _rate(self, schedule: str) -> float:
         return float(self.up_down_rate)
 
     @torch.no_grad()

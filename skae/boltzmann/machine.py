@@ -92,6 +92,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Learning rate at the start. "auto" depends on the kinds of units: from 0.2 for binary ones to 0.005 for
         rectified units above gaussian ones. For counts it is 15, 3 or 1 (binary, gaussian or rectified
         hidden units) over the squared mean length of the rows, where a mean length below 25 counts as 25.
+    learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
+        Schedule of the learning rate over ``max_iter`` epochs. ``partial_fit`` keeps it constant.
     momentum : float, default=0.5
         Momentum of "sgd". A higher momentum needs a lower learning rate.
     batch_size : int or "auto", default=100
@@ -122,7 +124,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
     weight_scale: Positive = 0.01
     solver: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum = 0.5
-    learning_rate_init: Positive | Literal["auto"] = "auto"  # type: ignore[assignment]
+    learning_rate_init: Positive | Literal["auto"] = "auto"
+    learning_rate = "cosine"
     batch_size = 100
     max_iter = 50
 

@@ -163,7 +163,7 @@ class RBM(BoltzmannMachine):
 
     # ---------------------------------------------------------------- learning
 
-    def _rate(self) -> float:
+    def _rate(self, schedule: str) -> float:
         if self.learning_rate_init != "auto":
             return float(self.learning_rate_init)
         if not self._sees_counts():

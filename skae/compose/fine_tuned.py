@@ -53,14 +53,13 @@ class _FineTuned(Prediction, TorchEstimator):
     n_frozen : int, default=100
         Maximum number of iterations of L-BFGS that first train the head alone, on the code of the frozen encoder. With
         0 the head starts at zero. Not used when ``warm_start`` continues a fit.
-    max_iter : int, default=50
+    max_iter : int or "auto", default="auto"
         Maximum number of epochs in which encoder and head are trained together, on the rows with known y.
     """
 
     encoder: TorchEstimator | FrozenEstimator = field(kw_only=False)
     pretrain: bool = True
     n_frozen: NonNegativeInt = 100
-    max_iter = 50
 
     _saved: ClassVar[dict[str, Saved]] = {"encoder_": Saved(damage.nested(_fits, TorchEstimator))}
 

@@ -135,6 +135,8 @@ class Outcome:
     """The watched value of the weights that were kept. If nothing is watched, the last "loss", or NaN without one."""
     still_falling: bool
     """Whether training with a constant learning rate ended while the watched value was still falling."""
+    stopped_early: bool = False
+    """Whether the watched value stopped falling before the end of the plan."""
 
 
 def batches(n: int, size: int) -> Iterator[slice]:
@@ -312,7 +314,8 @@ class _Watch:
             self._keep_pending(self.at_least)
         self.flat.load(self.best)
         known = self.best_value if math.isfinite(self.best_value) else math.nan
-        return Outcome(history, known, self.plan.schedule == "constant" and self.n_stale == 0)
+        still_falling = self.plan.schedule == "constant" and self.n_stale == 0
+        return Outcome(history, known, still_falling, self.finished and len(self.rows) < self.plan.max_iter)
 
     @property
     def cure(self) -> str:

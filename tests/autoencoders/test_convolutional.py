@@ -21,7 +21,7 @@ from skae import (
     StackedAutoencoder,
 )
 from skae.autoencoders.dense import has_closed_gradient
-from skae.base.estimator import threads_of
+from skae.base.budget import threads_of
 from skae.engine.optim import Flat, Optimizer
 from skae.engine.train import backward
 from skae.nn.convolutional import (
