@@ -21,7 +21,7 @@ from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
-from .budget import MOST_EPOCHS, epochs_of, rows_a_step, steps_worthwhile, threads_of
+from .budget import MOST_EPOCHS, epochs_of, optimizer_of, rows_a_step, steps_worthwhile, threads_of
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -80,7 +80,7 @@ class TorchEstimator(Encoding):
         Momentum. Only used by "sgd".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.2 for "adamw", and 0 for the others.
+        it to the gradient. "auto" is 0.5 for "adamw", and 0 for the others.
     max_grad_norm : float or None, default=None
         Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit. Not
         used by "lbfgs".
@@ -422,16 +422,3 @@ class TorchEstimator(Encoding):
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
-
-
-def optimizer_of(estimator: Any) -> Optimizer:
-    """The optimizer of an estimator with its parameters as they are now. Another solver has no moments yet."""
-    if estimator._optimizer.rule != estimator.solver:
-        estimator._optimizer = Optimizer(estimator.solver)
-    optimizer: Optimizer = estimator._optimizer
-    decay = estimator.weight_decay
-    optimizer.weight_decay = float(decay) if decay != "auto" else 0.2 if estimator.solver == "adamw" else 0.0
-    optimizer.momentum = float(estimator.momentum)
-    optimizer.max_grad_norm = estimator.max_grad_norm
-    optimizer.beta1, optimizer.beta2 = estimator._betas
-    return optimizer

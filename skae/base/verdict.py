@@ -79,7 +79,8 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     if run.partial or not run.train or _is_withheld.get() or len(data) < 2:
         return
     failure = estimator._failure(data)
-    if failure is not None and (estimator._stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
+    stopped_early = estimator._monitor is not None and estimator._stopped_early
+    if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
         warn(failure, NothingLearntWarning)
 
 

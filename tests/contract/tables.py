@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.utils import get_tags
 
 from skae import (
@@ -38,11 +38,11 @@ PROMISES = {
 }
 """What every estimator promises. Each has its tests in a file of this folder."""
 
-QUICK = {"max_iter": 3, "random_state": 0}
-SMALL = {"hidden_layer_sizes": (8,), **QUICK}
+QUICK = {"max_iter": 3, "batch_size": 200, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8,), "learning_rate": "cosine", **QUICK}
 IMAGE = {"image_shape": "row", "channels": (4,), **QUICK}
-CHAINS = {"n_chains": 5, **QUICK}
-ENCODER = Autoencoder(2, hidden_layer_sizes=(8,), max_iter=3)
+CHAINS = {"n_chains": 5, **QUICK, "batch_size": 100}
+ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
 
 CLASSES = {
     "Autoencoder": Autoencoder(**SMALL),
@@ -50,15 +50,15 @@ CLASSES = {
     "ConvolutionalAutoencoder": ConvolutionalAutoencoder(**{**IMAGE, "channels": (3, 4), "init": "random"}),
     "DeepBeliefNetwork": DeepBeliefNetwork(2, hidden_layer_sizes=(4,), **CHAINS),
     "DenoisingAutoencoder": DenoisingAutoencoder(**SMALL),
-    "FineTunedClassifier": FineTunedClassifier(ENCODER, **QUICK),
-    "FineTunedRegressor": FineTunedRegressor(ENCODER, **QUICK),
+    "FineTunedClassifier": FineTunedClassifier(ENCODER, learning_rate="cosine", **QUICK),
+    "FineTunedRegressor": FineTunedRegressor(ENCODER, learning_rate="cosine", **QUICK),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
     "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(2, **SMALL),
     "SparseAutoencoder": SparseAutoencoder(2, **QUICK),
     "StackedAutoencoder": StackedAutoencoder(
-        [Autoencoder(4, hidden_layer_sizes=(8,), max_iter=3), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
+        [clone(ENCODER).set_params(n_components=4), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
     ),
     "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
 }

@@ -472,6 +472,7 @@ def test_an_interrupt_that_finds_weights_that_are_no_numbers_is_a_plain_one():
 def test_an_estimator_can_be_trained_on_after_an_error_as_if_it_had_not_been(method):
     X = load_iris().data
     options = {"hidden_layer_sizes": (4,), "max_iter": 2, "batch_size": 20, "warm_start": True, "random_state": 0}
+    options["learning_rate_init"] = 1e-3
     disturbed, calm = (Autoencoder(2, **options).fit(X) for _ in range(2))
     disturbed.set_params(learning_rate_init=1e30)
     with pytest.raises(NonFiniteLossError), warnings.catch_warnings():

@@ -356,7 +356,7 @@ def test_functions_may_look_at_other_rows(X):
         lengths.append(len(rows))
         return np.roll(rows, 1, axis=0)
 
-    estimator(roll).fit(np.repeat(X[:20], 2, axis=0))
+    estimator(roll).set_params(batch_size=40).fit(np.repeat(X[:20], 2, axis=0))
     assert set(lengths) == {40}
 
 
