@@ -1,0 +1,54 @@
+"""What a fit takes: rows a step, steps, epochs, the optimizer and threads."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from ..engine.modes import one_thread
+from ..engine.optim import Optimizer
+
+__all__ = ["MOST_EPOCHS", "epochs_of", "optimizer_of", "rows_a_step", "steps_worthwhile", "threads_of"]
+
+MOST_EPOCHS = 100
+"""Largest number of epochs with max_iter="auto"."""
+SMALL_STEP = 2**25
+"""Multiplications per step below which a second thread does not help, and costs time if it is busy."""
+
+
+def rows_a_step(n_samples: int) -> int:
+    """Batch size with batch_size="auto": a fifteenth of the rows, but at least 32 and at most 100."""
+    return min(n_samples, max(32, min(n_samples // 15, 100)))
+
+
+def steps_worthwhile(n_samples: int) -> int:
+    """Number of steps with max_iter="auto": one for two rows, but at least 300 and at most 4000."""
+    return max(300, min(n_samples // 2, 4000))
+
+
+def epochs_of(n_steps: int, n_samples: int, batch_size: int) -> int:
+    """Number of epochs that have at least so many steps, but at most 100."""
+    return min(MOST_EPOCHS, math.ceil(n_steps / math.ceil(n_samples / batch_size)))
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimizer of an estimator with its parameters as they are now. Another solver has no moments yet."""
+    if estimator._optimizer.rule != estimator.solver:
+        estimator._optimizer = Optimizer(estimator.solver)
+    optimizer: Optimizer = estimator._optimizer
+    decay = estimator.weight_decay
+    optimizer.weight_decay = float(decay) if decay != "auto" else 0.5 if estimator.solver == "adamw" else 0.0
+    optimizer.momentum = float(estimator.momentum)
+    optimizer.max_grad_norm = estimator.max_grad_norm
+    optimizer.beta1, optimizer.beta2 = estimator._betas
+    return optimizer
+
+
+def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
+    """A limit of one thread where the steps are small."""
+    of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
+    work = of_row * estimator._batch_size(n_samples)
+    return one_thread() if device.type == "cpu" and work < SMALL_STEP else nullcontext()
