@@ -207,6 +207,22 @@ def test_a_subset_has_its_rows_in_its_order():
     assert Subset(Table(Rows(X, dtype=torch.float64, device=CPU)), picked).weight is None
 
 
+@pytest.mark.parametrize("weight", [None, torch.arange(N)], ids=["plain", "weights"])
+@pytest.mark.parametrize("size", [0, 2**24], ids=["in place", "copied"])
+def test_rows_in_another_order_are_those_that_the_order_names(size, weight, monkeypatch):
+    monkeypatch.setattr(_data, "SMALL_BYTES", size)
+    X = torch.from_numpy(table())
+    whole = Table(Rows(X, dtype=torch.float64, device=CPU), weight, y=2 * X)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    some = Subset(whole, torch.arange(0, N, 2))
+    for source, rows in ((whole, order), (some, 2 * order[order < len(some)])):
+        found = source.in_order(order[order < len(source)])[3:8]
+        assert torch.equal(found.x, X[rows[3:8]])
+        assert torch.equal(found.y, 2 * X[rows[3:8]])
+        assert found.weight is None if weight is None else torch.equal(found.weight, rows[3:8])
+    assert isinstance(whole.in_order(order), Subset) == (size == 0)
+
+
 @settings(max_examples=50, deadline=None)
 @given(n=st.integers(0, 50), d=st.integers(0, 12), elements=st.integers(1, 60))
 def test_chunks_cover_the_rows_once_and_stay_small(n, d, elements):

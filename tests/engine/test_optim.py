@@ -78,11 +78,14 @@ RULES = {
 
 @pytest.mark.parametrize(("head_rate", "schedule"), [(None, "constant"), (None, "cosine"), (0.3, "cosine")])
 @pytest.mark.parametrize(("ours", "theirs"), RULES.values(), ids=RULES)
-def test_twenty_steps_are_those_of_torch(ours, theirs, head_rate, schedule):
+@pytest.mark.parametrize("fused", [True, False])
+def test_twenty_steps_are_those_of_torch(ours, theirs, fused, head_rate, schedule):
     module, reference = network(head_rate), network()
+    flat = Flat(module)
+    flat.has_fused_adam = fused
     ours = replace(ours, moments={})  # the table stays fresh
     plan = Plan(batch_size=6, max_iter=20, rate=0.02, schedule=schedule, monitor=None)
-    outcome = minimise(lambda batch: backward(residual(module)), Rows(6), Flat(module), ours, plan, seeded())
+    outcome = minimise(lambda batch: backward(residual(module)), Rows(6), flat, ours, plan, seeded())
     optimizer = theirs(
         [
             {"params": [p], "weight_decay": ours.weight_decay if p.ndim > 1 else 0.0, "multiple": multiple}

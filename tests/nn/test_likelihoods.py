@@ -99,6 +99,9 @@ def test_the_loss_is_the_mean_of_its_rows_and_the_gradient_that_of_autograd(make
     (expected,) = torch.autograd.grad(loss, eta)
     untouched = eta.detach().clone(), x.clone()
     torch.testing.assert_close(likelihood.gradient(eta.detach(), x, weight), expected, rtol=1e-12, atol=1e-15)
+    both = likelihood.loss_and_gradient(eta.detach(), x, weight)
+    assert torch.equal(both[0], loss)
+    assert torch.equal(both[1], likelihood.gradient(eta.detach(), x, weight))
     assert torch.equal(eta, untouched[0])
     assert torch.equal(x, untouched[1])
 
