@@ -204,9 +204,8 @@ class Optimizer:
             return self._lbfgs(flat, evaluate)
         terms, moved = self._evaluate(flat, evaluate)
         move = self._sgd if self.rule == "sgd" else self._adam
-        with torch.no_grad():
-            for group in moved:
-                move(flat, group, rate * group.rate)
+        for group in moved:
+            move(flat, group, rate * group.rate)
         return terms
 
     def gradient(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:

@@ -180,7 +180,8 @@ class Gaussian(Likelihood):
             return super().loss_and_gradient(eta, x, weight)
         residual = eta - x
         flat = residual.reshape(-1)
-        return torch.dot(flat, flat).div_(len(x)), residual.mul_(self.slope / len(x))
+        n = x.shape[0]  # quicker than len(x)
+        return torch.dot(flat, flat).div_(n), residual.mul_(self.slope / n)
 
     def nats(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.gaussian_nll(eta, x, self.variance)
