@@ -9,13 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..energy.belief import Belief
+from ..energy.label import draw_missing
 from ..energy.units import Part
 from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import Frame
+from ..functional import spawn
+from ._rows import are_probabilities
 from .machine import visible_parts
 from .rbm import RBM
 
-__all__ = ["Codes", "beside_labels", "frame_of", "make_layers", "require_room_for_labels", "settings_of", "sides_of"]
+__all__ = [
+    "Codes",
+    "beside_labels",
+    "codes_for",
+    "frame_of",
+    "make_layers",
+    "require_room_for_labels",
+    "settings_of",
+    "sides_of",
+]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
@@ -27,7 +40,8 @@ class Codes(Source):
     """What a layer learns from: states of the layer below, drawn anew each time, and beside them the labels.
 
     They are states and not expectations, because it is the probability of states that the bound of the whole
-    network asks for.
+    network asks for. For the same reason rows that are probabilities, such as greys, are drawn: binary units vary
+    as p (1 - p), and greys that vary less than that would pull the weights of the first layer to zero.
 
     Parameters
     ----------
@@ -49,6 +63,38 @@ class Codes(Source):
     def __getitem__(self, index: Any) -> Batch:
         batch = self.data[index]
         return Batch(self.lift(batch.x, batch.y), batch.weight)
+
+
+def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Generator) -> Any:
+    """What layer k learns from.
+
+    Parameters
+    ----------
+    learner : estimator
+        Missing labels are drawn from its p(y | z), once it has a module.
+    k : int
+        Number of layers below.
+    belief : Belief
+    data : Table
+        The rows.
+    rng : torch.Generator
+    """
+    stages, labelled = belief.stages, k == len(belief.stages) and belief.n_labels > 0
+    drawn = k == 0 and len(stages) > 0 and are_probabilities(data, stages[0].up)
+    if k == 0 and not (labelled or drawn):
+        return data
+    noise = spawn(rng, belief.top.weight.device)
+
+    def lift(x: Tensor, y: Tensor | None) -> Tensor:
+        z: Tensor = stages[0].up.visible.draw(x, noise) if drawn else belief.states_up(x, noise, k)[-1]
+        if y is None or not labelled:
+            return z
+        if hasattr(learner, "module_"):
+            y = draw_missing(learner._machine(learner.module_), z, y, noise)
+        return torch.cat([z, y], 1)
+
+    width = stages[k - 1].up.hidden.width if k else data.width
+    return Codes(data, width + (belief.n_labels if labelled else 0), lift)
 
 
 def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int]) -> list[RBM]:

@@ -1,7 +1,8 @@
-"""What a machine reads off its training data: which rows count, how long they are, and how widely columns vary."""
+"""What a machine reads off its training data: which rows count, and what the numbers in them are."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,7 +11,15 @@ from torch import Tensor
 from ..energy.harmonium import Harmonium
 from ..engine.data import Source, Table, chunks
 
-__all__ = ["counting", "range_of_lengths", "root_mean_squares"]
+__all__ = ["are_probabilities", "counting", "range_of_lengths", "root_mean_squares"]
+
+
+def are_probabilities(data: Source, machine: Harmonium) -> bool:
+    """Whether the visible units have finitely many states, and some rows are no states but means of states."""
+    if machine.visible.n_states == math.inf:
+        return False
+    blocks = (data[rows].x for rows in chunks(len(data), machine.visible.width))
+    return any(bool(((x != 0) & (x != 1)).any()) for x in blocks)
 
 
 def counting(data: Any) -> Tensor:

@@ -28,9 +28,9 @@ from ..energy.label import draw_missing
 from ..engine.data import Batch, Source, Table, resolve_device
 from ..engine.optim import Terms
 from ..engine.train import Plan
-from ..functional import average, spawn
+from ..functional import average
 from ._files import SAVED
-from ._greedy import Codes, beside_labels, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
+from ._greedy import beside_labels, codes_for, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
 from ._labels import SWITCHED_ON, has_labels, judge_labels, labels_to_hold, one_hot, require_y
 from ._unroll import Level
 from .machine import BoltzmannMachine
@@ -90,8 +90,8 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         Number of epochs of up-down learning, after the layers have been learnt.
     up_down_rate : float, default=0.001
         Learning rate of up-down learning. ``learning_rate`` is its schedule over the epochs.
-    max_iter : int, default=50
-        Maximum number of epochs of each layer.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs of each layer. "auto" is as in ``RBM``.
     verbose : int, default=0
         1 shows a progress bar, 2 prints one line per epoch. This applies to the stage that learns last: the layer of
         the code, or up-down learning. For the layers below, set ``verbose`` in ``layers``.
@@ -300,7 +300,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     def _learn_layers(self, belief: Belief, data: Any, run: Run) -> None:
         """Learn one layer after the other, or go on with all of them."""
         for k, layer in enumerate(self.layers_):
-            codes = self._codes(belief, k, data, layer)
+            codes = codes_for(layer, k, belief, data, self._rng)
             if not run.resume:
                 self._prepare(layer, belief, k, codes)
             layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
@@ -327,24 +327,6 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
             self._take_layers(self.module_)
         top = self.layers_[-1]
         self.history_, self.n_iter_, self.loss_ = dict(top.history_), top.n_iter_, top.loss_
-
-    def _codes(self, belief: Belief, k: int, data: Any, learner: BoltzmannMachine) -> Any:
-        """What layer k learns from. Missing labels are drawn from the learner's p(y | z), once it has a module."""
-        labelled = k == len(belief.stages) and belief.n_labels > 0
-        if k == 0 and not labelled:
-            return data
-        rng = spawn(self._rng, belief.top.weight.device)
-
-        def lift(x: Tensor, y: Tensor | None) -> Tensor:
-            z = belief.states_up(x, rng, k)[-1]
-            if y is None or not labelled:
-                return z
-            if hasattr(learner, "module_"):
-                y = draw_missing(learner._machine(learner.module_), z, y, rng)
-            return torch.cat([z, y], 1)
-
-        width = [data.width, *self._widths()][k] + (belief.n_labels if labelled else 0)
-        return Codes(data, width, lift)
 
     def _prepare(self, layer: RBM, belief: Belief, k: int, codes: Source) -> None:
         """Give a new layer a seed and the frame of the codes that it will learn from."""
@@ -405,7 +387,8 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         self._seed = int(torch.randint(2**62, (), generator=self._rng))
         top = self.layers_[-1]
         if self._is_tuned and top._algorithm() == "cd":
-            top._start_at_data(self.module_.top, self._codes(self.module_, len(self.module_.stages), data, self))
+            module = self.module_
+            top._start_at_data(module.top, codes_for(self, len(module.stages), module, data, self._rng))
 
     # ---------------------------------------------------------------- labels
 

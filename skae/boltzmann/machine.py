@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -38,6 +39,8 @@ VISIBLE: dict[type[Units], str] = {
     Softmax: "softmax",
 }
 """The value of ``visible`` that leads to these units."""
+MOST_EPOCHS = 200
+"""Largest number of epochs with max_iter="auto"."""
 
 
 class BoltzmannMachine(Generative, TorchTransformer):
@@ -84,8 +87,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
         which must be binary.
     sparsity_target : float, default=0.1
         The mean activation that ``sparsity`` pulls each hidden unit to.
-    weight_scale : float, default=0.01
-        Standard deviation of the initial weights.
+    weight_scale : float or "auto", default="auto"
+        Standard deviation of the initial weights. "auto" is 1 / sqrt(n_features), but at most 0.1, for binary hidden
+        units, and 0.01 for counts and for other hidden units.
     solver : {"sgd", "adam", "adamw"}, default="sgd"
         Optimisation algorithm. Only "sgd" uses ``momentum``.
     learning_rate_init : float or "auto", default="auto"
@@ -96,10 +100,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Schedule of the learning rate over ``max_iter`` epochs. ``partial_fit`` keeps it constant.
     momentum : float, default=0.5
         Momentum of "sgd". A higher momentum needs a lower learning rate.
-    batch_size : int or "auto", default=100
-        Number of rows per step.
-    max_iter : int, default=50
-        Maximum number of epochs.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as 2 n_samples steps take, but at least 1000 steps, at most 5000
+        steps, and at most 200 epochs.
     tol : float, default=0.0001
         With ``early_stopping``, training stops after ``n_iter_no_change`` epochs in a row without improvement. An
         epoch is an improvement if it lowers the validation loss by at least this fraction of the lowest before.
@@ -121,13 +124,11 @@ class BoltzmannMachine(Generative, TorchTransformer):
     centred: bool | Literal["auto"] = "auto"
     sparsity: NonNegative = 0.0
     sparsity_target: Fraction = 0.1
-    weight_scale: Positive = 0.01
+    weight_scale: Positive | Literal["auto"] = "auto"
     solver: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum = 0.5
     learning_rate_init: Positive | Literal["auto"] = "auto"
     learning_rate = "cosine"
-    batch_size = 100
-    max_iter = 50
 
     _monitor: ClassVar[str | None] = None
     _saved: ClassVar[dict[str, Saved]] = {"_partition": Saved(damage.nothing, cls=Partition)}
@@ -153,6 +154,17 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def _drawn_down(self, module: Any, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
         """Rows of so many draws, drawn given visible states of the harmonium."""
         raise NotImplementedError
+
+    # ---------------------------------------------------------------- budget
+
+    def _n_steps(self, n_samples: int) -> int:
+        return max(1000, min(2 * n_samples, 5000))
+
+    def _n_epochs(self, n_samples: int) -> int:
+        if self.max_iter != "auto":
+            return int(self.max_iter)
+        an_epoch = math.ceil(n_samples / self._batch_size(n_samples))
+        return min(MOST_EPOCHS, math.ceil(self._n_steps(n_samples) / an_epoch))
 
     # ---------------------------------------------------------------- input
 

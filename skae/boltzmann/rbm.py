@@ -155,11 +155,16 @@ class RBM(BoltzmannMachine):
     def _initialise(self, module: Harmonium, data: Table, rng: torch.Generator) -> None:
         mean = torch.from_numpy(self._frame.center)
         deviation = root_mean_squares(data, len(self.mean_)).clamp_min(LEAST_DEVIATION)
-        module.initialise(mean.to(module.weight), deviation, float(self.weight_scale), rng)
+        module.initialise(mean.to(module.weight), deviation, self._deviation_of_weights(len(mean)), rng)
         noise = spawn(rng, module.weight.device)
         with torch.no_grad():
             s = Anneal(module, self._mean_length()).start(module.chain[..., 0].numel(), noise)
             module.chain.copy_(s.view_as(module.chain) if self._algorithm() == "pt" else module.sample_hidden(s, noise))
+
+    def _deviation_of_weights(self, n_features: int) -> float:
+        if self.weight_scale != "auto":
+            return float(self.weight_scale)
+        return 0.01 if self.hidden != "bernoulli" or self._sees_counts() else min(0.1, n_features**-0.5)
 
     # ---------------------------------------------------------------- learning
 
