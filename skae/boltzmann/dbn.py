@@ -52,10 +52,10 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         p(x) = sum over h of p(x | h_1) p(h_1 | h_2) ... p(h_(n-1), h_n),
 
     where the last factor is an RBM's. It is learnt greedily: the first layer is an RBM of the rows, the second
-    an RBM of the states of the first, and so on. This raises a lower bound of log p(x) as long as each layer is
-    a better model of the states below it. Then up-down learning may tune all weights together. States drawn
-    upwards from the rows teach the weights that lead down. States drawn downwards from the top teach the
-    weights that lead up, which are separate from then on.
+    an RBM of the states of the first, and so on. Rows that are probabilities, such as greys, are drawn as states
+    too. This raises a lower bound of log p(x) as long as each layer is a better model of the states below it. Then
+    up-down learning may tune all weights together. States drawn upwards from the rows teach the weights that lead
+    down. States drawn downwards from the top teach the weights that lead up, which are separate from then on.
 
     ``score_samples`` is the bound E[log p(x | h_1) + ... - F(h_(n-1)) - log Z] + H. The expectation is over states
     drawn upwards, H is their entropy, F the free energy of the top, and Z its partition function (Salakhutdinov

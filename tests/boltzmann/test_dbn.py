@@ -11,9 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skae import RBM, DeepBeliefNetwork
+from skae.boltzmann._greedy import codes_for
 from skae.energy.belief import Stage
 from skae.energy.partition import Partition
 from skae.energy.units import Part
+from skae.engine.arrays import Arrays
 
 SHORT = {"max_iter": 2, "n_chains": 5, "random_state": 0}
 
@@ -90,6 +92,30 @@ def test_the_first_layer_of_a_deep_one_is_an_rbm_too(X):
     np.testing.assert_array_equal(network.layers_[0].components_, rbm.components_)
     np.testing.assert_array_equal(network.layers_[0].transform(X), rbm.transform(X))
     assert network.layers_[1].visible == "bernoulli"
+
+
+def test_greys_are_learnt_as_probabilities_of_binary_rows():
+    """Rows of two greys are a mixture of two kinds of binary rows, though they vary less than binary units do."""
+    X = np.repeat([[0.2] * 3, [0.8] * 3], 50, axis=0)
+    options = {"visible": "bernoulli", "max_iter": 100, "learning_rate_init": 0.5, "dtype": "float64"}
+    network = DeepBeliefNetwork(2, hidden_layer_sizes=(2,), random_state=0, **options).fit(X)
+    ones = states(3).numpy().sum(1)
+    expected = (0.2**ones * 0.8 ** (3 - ones) + 0.8**ones * 0.2 ** (3 - ones)) / 2
+    np.testing.assert_allclose(np.exp(network.layers_[0].score_samples(states(3).numpy())), expected, atol=0.025)
+
+
+@pytest.mark.parametrize(("visible", "categories"), [("bernoulli", None), ("softmax", (2, 4))])
+def test_the_first_layer_learns_from_states_drawn_from_probabilities(visible, categories):
+    probability = np.array([[0.3, 0.7, 0.1, 0.2, 0.3, 0.4]])
+    options = {"visible": visible, "categories": categories, "hidden_layer_sizes": (3,), "dtype": "float64"}
+    network = DeepBeliefNetwork(2, **options, **SHORT).fit(np.eye(6)[[0, 1]] + np.eye(6)[[2, 3]])
+    learner, belief, rng = network.layers_[0], network.module_, torch.Generator().manual_seed(0)
+    drawn = codes_for(learner, 0, belief, Arrays(probability.repeat(20000, 0)), rng)[:].x.numpy()
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    np.testing.assert_allclose(drawn.mean(0), probability[0], atol=5 * (0.25 / 20000) ** 0.5)
+    assert categories is None or (drawn[:, :2].sum(1) == 1).all()
+    states_already = Arrays(drawn)
+    assert codes_for(learner, 0, belief, states_already, rng) is states_already
 
 
 # ------------------------------------------------------------------ the bound

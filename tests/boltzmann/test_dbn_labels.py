@@ -105,7 +105,7 @@ def test_labels_start_at_their_shares_among_the_labelled_rows(X, some):
         np.testing.assert_allclose(top.mean_[-3:], shares, rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")
+@pytest.mark.filterwarnings("ignore:The code is nearly the same", "ignore:All rows are predicted")
 def test_rows_without_a_label_count_in_the_density(X, y):
     """The label says nothing here, and half of the rows are at 1, nearly all of them without a label."""
     X = np.repeat([0.0, 1.0], 50)[:, None]

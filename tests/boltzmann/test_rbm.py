@@ -210,6 +210,35 @@ def test_a_new_fit_has_a_new_partition_function():
 
 
 @pytest.mark.parametrize(
+    ("n_samples", "n_epochs"), [(40, 200), (300, 100), (1000, 125), (1500, 200), (4000, 125), (60_000, 9)]
+)
+def test_a_fit_takes_two_steps_a_row_within_limits(n_samples, n_epochs):
+    """Batches of 32 rows up to 480, and of 100 from 1500; at least 1000 and at most 5000 steps, and 200 epochs."""
+    for model in (RBM(), DeepBeliefNetwork()._new_layers()[0]):
+        assert model._n_epochs(n_samples) == n_epochs
+    assert RBM(batch_size=10)._n_epochs(1000) == 20
+    assert RBM(max_iter=7)._n_epochs(n_samples) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "n_features", "expected"),
+    [
+        ({}, 5, 0.1),
+        ({"visible": "bernoulli"}, 400, 0.05),
+        ({"visible": "bernoulli", "hidden": "relu"}, 5, 0.01),
+        ({"hidden": "gaussian"}, 5, 0.01),
+        ({"visible": "softmax"}, 5, 0.01),
+        ({"visible": "softmax", "weight_scale": 0.3}, 5, 0.3),
+    ],
+)
+def test_the_deviation_of_initial_weights_is_that_of_the_kinds_of_units(options, n_features, expected):
+    X = np.eye(n_features)[np.arange(2 * n_features) % n_features]
+    model = RBM(2000, random_state=0, **options)
+    model._fit(X, None, None, train=False)
+    assert model.components_.std() == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize(
     ("kind", "algorithm", "hidden"),
     [(*pair, "bernoulli") for pair in ALGORITHMS] + [(kind, "pcd", "gaussian") for kind in KINDS],
 )
@@ -615,7 +644,7 @@ def test_fit_warns_of_a_row_outside_the_units_with_column_and_cure(kind, value):
 )
 def test_a_row_outside_the_units_has_the_probability_zero(kind, value, cls, sizes):
     good, bad = spoilt(kind, value)
-    model = cls(2, **sizes, **KINDS[kind], **QUICK).fit(good)
+    model = cls(2, **sizes, **KINDS[kind], **QUICK, batch_size=100).fit(good)
     expected, others = model.score_samples(good), np.arange(len(good)) != 3
     with pytest.warns(UserWarning, match=OUTSIDE[kind][1] + r".*The probability of 1 of \d+ rows is 0"):
         scores = model.score_samples(bad)
