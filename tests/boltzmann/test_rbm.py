@@ -217,6 +217,9 @@ def test_a_fit_takes_two_steps_a_row_within_limits(n_samples, n_epochs):
     for model in (RBM(), DeepBeliefNetwork()._new_layers()[0]):
         assert model._n_epochs(n_samples) == n_epochs
     assert RBM(batch_size=10)._n_epochs(1000) == 20
+    assert RBM(hidden="relu", visible="bernoulli")._n_epochs(n_samples) == n_epochs
+    for visible in ("gaussian", "softmax"):  # weights that may run away take as many steps as 50 epochs of 100 rows
+        assert RBM(hidden="gaussian", visible=visible, batch_size=100)._n_epochs(2000) == 50
     assert RBM(max_iter=7)._n_epochs(n_samples) == 7
 
 
