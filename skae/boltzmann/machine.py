@@ -102,8 +102,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Momentum of "sgd". A higher momentum needs a lower learning rate.
     max_iter : int or "auto", default="auto"
         Maximum number of epochs. "auto" is as many as 2 n_samples steps take, but at least 1000 steps, at most 5000
-        steps, and at most 200 epochs. If neither layer has an upper end (gaussian or rectified hidden units, and
-        gaussian visible ones or counts), it is as many as n_samples / 2 steps take, and at most 5000 steps.
+        steps or n_samples / 2 if that is more, and at most 200 epochs. If neither layer has an upper end (gaussian or
+        rectified hidden units, and gaussian visible ones or counts), it is as many as n_samples / 2 steps take.
     tol : float, default=0.0001
         With ``early_stopping``, training stops after ``n_iter_no_change`` epochs in a row without improvement. An
         epoch is an improvement if it lowers the validation loss by at least this fraction of the lowest before.
@@ -160,8 +160,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
     def _n_steps(self, n_samples: int) -> int:
         if self.hidden != "bernoulli" and (self.visible == "gaussian" or self._sees_counts()):
-            return max(1, min(n_samples // 2, 5000))  # their weights would run away
-        return max(1000, min(2 * n_samples, 5000))
+            return max(1, n_samples // 2)  # their weights would run away
+        return max(1000, min(2 * n_samples, 5000), n_samples // 2)
 
     def _n_epochs(self, n_samples: int) -> int:
         if self.max_iter != "auto":
