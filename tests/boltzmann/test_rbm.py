@@ -213,7 +213,7 @@ def test_a_new_fit_has_a_new_partition_function():
     ("n_samples", "n_epochs"), [(40, 200), (300, 100), (1000, 125), (1500, 200), (4000, 125), (60_000, 50)]
 )
 def test_a_fit_takes_two_steps_a_row_within_limits(n_samples, n_epochs):
-    """Batches of 32 rows up to 480, and of 100 from 1500; at least 1000 and at most 5000 or n / 2 steps, and 200 epochs."""
+    """Batches of 32 rows up to 480, and of 100 from 1500; 1000 to 5000 or n / 2 steps, and at most 200 epochs."""
     for model in (RBM(), DeepBeliefNetwork()._new_layers()[0]):
         assert model._n_epochs(n_samples) == n_epochs
     assert RBM(batch_size=10)._n_epochs(1000) == 20
