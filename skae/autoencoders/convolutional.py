@@ -78,9 +78,6 @@ class ConvolutionalAutoencoder(Autoencoder):
         ``code="vector"``, a gaussian likelihood, an identity ``code_activation`` and at most as many components as
         features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined,
         and "random" otherwise.
-    learning_rate_init : float, default=0.003
-        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs". The default is larger than
-        that of dense layers, because there are fewer weights.
 
     Attributes
     ----------
@@ -142,7 +139,6 @@ class ConvolutionalAutoencoder(Autoencoder):
     pooling: Literal["stride", "max", "average"] | None = "stride"
     code: Literal["vector", "map"] = "vector"
     hidden_layer_sizes = ()
-    learning_rate_init = 3e-3
 
     _Module: ClassVar[type[nn.Module]] = ImageAutoencoder
 

@@ -30,6 +30,9 @@ N_RESIDUALS = 500, 5000
 RESIDUALS = 2**19
 """Number of residuals to measure, one per row and column, as far as these bounds allow."""
 
+LEAST_SPLIT = 100
+"""Smallest number of rows of which some are held out with early_stopping="auto"."""
+
 
 class DenoisingAutoencoder(Autoencoder):
     """Autoencoder that learns to undo noise: it reconstructs a row x from a corrupted copy x~.
@@ -64,6 +67,9 @@ class DenoisingAutoencoder(Autoencoder):
     emphasis : pair of float or "auto", default="auto"
         Weights of the loss on corrupted and on uncorrupted entries, in this order (Vincent et al., 2010). "auto" is
         (1, 0) for "bert" and (1, 1) for the others.
+    early_stopping : bool or "auto", default="auto"
+        Whether to watch the loss of held-out rows instead of the training loss. "auto" does so with ``target="y"`` and
+        at least 100 rows, because Y may be noisy, and the noise in the rows of training can be learnt by heart.
     walkback : int, default=1
         Number of steps of the Markov chain that alternates corruption and reconstruction. The model learns to
         reconstruct x from the corrupted row of each step. 1 is a single corruption. Larger numbers make ``sample``
@@ -113,6 +119,7 @@ class DenoisingAutoencoder(Autoencoder):
     corruption: Literal["masking", "gaussian", "salt_and_pepper", "swap", "bert"] | Callable[..., Any] = "gaussian"
     corruption_level: NonNegative | Literal["auto"] = "auto"
     emphasis: Pair | Literal["auto"] = "auto"
+    early_stopping: bool | Literal["auto"] = "auto"  # type: ignore[assignment]
     walkback: PositiveInt = 1
 
     _y_doc: ClassVar[dict[str, str]] = {
@@ -346,6 +353,11 @@ class DenoisingAutoencoder(Autoencoder):
         grouped = len(self._frame) == len(self._output_frame)
         member = getattr(module.likelihood, "member", None) if grouped else None
         return Corruption(self.corruption, self._level(), self._frame, self._limits, member)
+
+    def _holds_out(self, n_samples: int) -> bool:
+        if self.early_stopping != "auto":
+            return super()._holds_out(n_samples)
+        return self.target == "y" and n_samples >= LEAST_SPLIT
 
     def _is_noisy(self) -> bool:
         return super()._is_noisy() or self._level() > 0.0

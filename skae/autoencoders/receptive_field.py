@@ -22,6 +22,7 @@ from ..engine.moments import principal_axes
 from ..engine.optim import Terms
 from ..functional import average, squared_error
 from ..nn.receptive_field import ReceptiveFields, grid_of
+from ._atoms import rate_of_atoms
 
 __all__ = ["ReceptiveFieldAutoencoder"]
 
@@ -97,8 +98,10 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         X is multiplied by (C + whitening)^(-1/2), where C is the covariance of its columns in units of their mean
         variance. Directions of smaller variance than ``whitening`` are treated as noise. None does not whiten. Use None
         for images of more than a few thousand pixels, because the size of C is the square of their number.
-    learning_rate_init : float, default=0.01
-        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.15 / sqrt(m), where m is the number of
+        pixels of a field in all channels, but at most 0.03, under "one_cycle", and a third of that otherwise. Not used
+        by "lbfgs".
 
     Attributes
     ----------
@@ -157,7 +160,6 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     """
 
     n_components = 16
-    learning_rate_init = 0.01
     image_shape: Sizes | None = None
     field_size: PositiveInt | Sizes | None = None
     stride: PositiveInt | Sizes = 1
@@ -228,6 +230,11 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         if self.whitening is not None:
             _require_few(data.width)  # before the module is built, which holds matrices of that size
         super()._measure(data)
+
+    def _rate(self, schedule: str) -> float:
+        if self.learning_rate_init != "auto":
+            return super()._rate(schedule)
+        return rate_of_atoms(self._spec["image_shape"][0] * math.prod(self._spec["field_size"]), schedule)
 
     def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
         module.filters.initialise(rng)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..base.params import Fraction, NonNegative
+from ..base.params import Fraction, NonNegative, sizes_of
 from ..engine.data import Batch, Table
 from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
 from ..nn.bottleneck import Bottleneck
+from ._atoms import rate_of_atoms
 from .dense import Activation, Autoencoder
 
 __all__ = ["SparseAutoencoder"]
@@ -51,9 +52,10 @@ class SparseAutoencoder(Autoencoder):
         sets units to exactly zero.
     tied_weights : bool, default=True
         Whether the decoder uses the encoder's weights, transposed: W_d = W_e'.
-    learning_rate_init : float, default=0.01
-        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs". Lower it for a network with
-        hidden layers.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.15 / sqrt(n_features), but at most 0.03,
+        under "one_cycle", and a third of that otherwise. For "kl" it is twice as large, because the slope of a logistic
+        unit is small. With hidden layers it is that of ``Autoencoder``. Not used by "lbfgs".
 
     Attributes
     ----------
@@ -99,7 +101,6 @@ class SparseAutoencoder(Autoencoder):
     hidden_layer_sizes = ()
     code_activation: Activation | Literal["auto"] = "auto"  # type: ignore[assignment]
     tied_weights = True
-    learning_rate_init = 1e-2
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -113,6 +114,11 @@ class SparseAutoencoder(Autoencoder):
         automatic = "logistic" if self.penalty == "kl" else "relu"
         chosen = automatic if self.code_activation == "auto" else self.code_activation
         return {**super()._architecture(n_features), "code_activation": chosen}
+
+    def _rate(self, schedule: str) -> float:
+        if self.learning_rate_init != "auto" or sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
+            return super()._rate(schedule)
+        return rate_of_atoms(len(self._frame), schedule) * (2 if self.penalty == "kl" else 1)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)

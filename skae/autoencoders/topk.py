@@ -14,6 +14,7 @@ from ..engine.data import Batch, Table
 from ..engine.modes import plain_torch
 from ..nn.bottleneck import Bottleneck
 from ..nn.topk import DictionaryAutoencoder
+from ._atoms import rate_of_atoms
 from .dense import Activation, Autoencoder
 
 __all__ = ["TopKAutoencoder"]
@@ -53,8 +54,10 @@ class TopKAutoencoder(Autoencoder):
     dead_after : int, default=5000
         Number of training rows, counted over all epochs, after which a unit that was not active is dead. On average a
         unit is active once in n_components / k rows, and large dictionaries need a multiple of that.
-    learning_rate_init : float, default=0.003
-        Learning rate at the start, or its peak under "one_cycle". Not used by "lbfgs".
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.15 / sqrt(n_features), but at most 0.03,
+        under "one_cycle", and a third of that otherwise. With hidden layers it is that of ``Autoencoder``. Not used by
+        "lbfgs".
     hidden_layer_sizes : tuple of int, or int, default=()
         Widths of the encoder's hidden layers. The decoder is linear.
     code_activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", \
@@ -122,7 +125,6 @@ class TopKAutoencoder(Autoencoder):
     unit_norm: bool = True
     auxiliary_weight: NonNegative = 1.0
     dead_after: PositiveInt = 5000
-    learning_rate_init = 3e-3
     hidden_layer_sizes = ()
     code_activation: Activation = "relu"
     init: Literal["auto", "random"] = "auto"
@@ -164,6 +166,11 @@ class TopKAutoencoder(Autoencoder):
 
     def _rows_are_independent(self) -> bool:
         return super()._rows_are_independent() and self.selection == "row"
+
+    def _rate(self, schedule: str) -> float:
+        if self.learning_rate_init != "auto" or sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
+            return super()._rate(schedule)
+        return rate_of_atoms(len(self._frame), schedule)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)

@@ -57,6 +57,8 @@ class Run(NamedTuple):
     """Take one pass over a chunk, and do not normalise its sample weights."""
     train: bool = True
     """False initialises the weights and does not train them."""
+    held_out: bool = False
+    """Some rows are held out, and training watches their loss."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
@@ -213,6 +215,10 @@ class TorchEstimator(Encoding):
         """Number of steps that so many rows are worth, with ``max_iter="auto"``."""
         return steps_worthwhile(n_samples)
 
+    def _holds_out(self, n_samples: int) -> bool:
+        """Whether to hold out some of so many rows, and to watch their loss."""
+        return bool(self.early_stopping)
+
     def _rate(self, schedule: str) -> float:
         """Learning rate at the start of a schedule, or its peak."""
         if self.learning_rate_init == "auto":
@@ -313,7 +319,7 @@ class TorchEstimator(Encoding):
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
         """Whether the order of the rows does not matter in a fit, and the table is small enough to merge equal rows."""
-        one_batch = n_samples <= self._batch_size(n_samples) and not self.early_stopping
+        one_batch = n_samples <= self._batch_size(n_samples) and not self._holds_out(n_samples)
         return one_batch and n_samples * n_features <= SMALL_TABLE and self._rows_are_independent()
 
     def _batch_size(self, n_samples: int) -> int:
@@ -343,8 +349,8 @@ class TorchEstimator(Encoding):
 
     def _train(self, data: Source, run: Run) -> None:
         noise = spawn(self._rng, self._flat.theta.device)
-        train, held_out = self._split(data)
-        plan = self._plan(len(train), run)
+        train, held_out = (data, None) if run.partial else self._split(data)
+        plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
             outcome = minimise(
                 lambda batch: self._step(self.module_, batch, noise),
@@ -374,9 +380,9 @@ class TorchEstimator(Encoding):
 
     def _split(self, data: Source) -> tuple[Source, Subset | None]:
         """Rows to train on, and held-out rows if ``early_stopping``."""
-        if not self.early_stopping:
-            return data, None
         counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
+        if not self._holds_out(len(counting)):
+            return data, None
         if len(counting) < 2:
             raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")
         return hold_out(counting, self.validation_fraction, self._rng)
@@ -391,7 +397,7 @@ class TorchEstimator(Encoding):
         return float(total)
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
-        watched = "validation_loss" if self.early_stopping else None if self._is_noisy() else self._monitor
+        watched = "validation_loss" if run.held_out else None if self._is_noisy() else self._monitor
         schedule = "constant" if run.partial or self.solver == "lbfgs" else self.learning_rate
         return Plan(
             batch_size=self._batch_size(n_samples),

@@ -122,7 +122,7 @@ class TorchTransformer(TorchEstimator):
         AttributeError
             If ``solver="lbfgs"``, which needs all rows.
         """
-        if self.early_stopping:
+        if self.early_stopping not in (False, "auto"):
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
         with plain_torch(), unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)

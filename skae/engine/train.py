@@ -272,12 +272,13 @@ class _Watch:
             self._require_finite(name, row[name], epoch)
         self.rows.append(row)
         if self.plan.monitor is not None:
-            self._compare(row[self.plan.monitor])
+            self._compare(row[self.plan.monitor], (epoch + 1) / self.plan.max_iter)
         return row
 
-    def _compare(self, value: float) -> None:
+    def _compare(self, value: float, t: float) -> None:
         enough = self.plan.tol * abs(self.lowest) if math.isfinite(self.lowest) else 0.0
-        self.n_stale = self.n_stale + 1 if value > self.lowest - enough else 0
+        settling = self.plan.schedule != "one_cycle" or (t > 0.3 and SCHEDULES["one_cycle"](t) < 0.5)
+        self.n_stale = self.n_stale + 1 if settling and value > self.lowest - enough else 0
         self.lowest = min(self.lowest, value)
         if self.pending is None:
             self._keep(value, self.flat.save)
