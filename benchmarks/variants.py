@@ -1,9 +1,10 @@
 """Every variant beside PCA: held-out R2, accuracy on the code, seconds; and speed against Autoencoder.
 
-    python benchmarks/variants.py [--data DIR] [--full] [--only NAMES] [--markdown FILE]
+    python benchmarks/variants.py [--data DIR] [--full] [--only NAMES] [--old] [--markdown FILE]
 
 Default settings, one split, nothing tuned. ``--data`` adds Olivetti faces and MNIST (4000 rows to
-train on and 2000 to test, all of it with ``--full``). Speed is the least time of a step of each
+train on and 2000 to test, all of it with ``--full``). ``--old`` adds each variant with the settings
+that were its defaults when a fit had 100 epochs. Speed is the least time of a step of each
 variant over that of ``Autoencoder`` with the same network, taken in turn within one run.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -50,6 +52,14 @@ Least seconds of an epoch over those of `Autoencoder` with the same network, tak
 
 Made by `python benchmarks/variants.py --data DIR --markdown docs/measured/benchmarks.md`.
 """
+
+OLD = {"max_iter": 100, "batch_size": 200, "learning_rate": "cosine", "solver": "adam"}
+OLD_RATES = {
+    "SparseAutoencoder": 0.01,
+    "TopKAutoencoder": 0.003,
+    "ConvolutionalAutoencoder": 0.003,
+    "ReceptiveFieldAutoencoder": 0.01,
+}
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -111,11 +121,23 @@ def variants(k: int, is_image: bool) -> dict[str, Any]:
     return found
 
 
-def evaluate(name: str, split: Split, k: int, only: list[str] | None) -> list[str]:
+def with_old(models: dict[str, Any]) -> dict[str, Any]:
+    """Each variant, and after it the same one with the settings of 100 epochs."""
+    found = {}
+    for label, model in models.items():
+        found[label] = model
+        if "max_iter" in model.get_params():
+            rate = OLD_RATES.get(type(model).__name__, 0.001)
+            found[f"{label}, 100 epochs"] = clone(model).set_params(**OLD, learning_rate_init=rate)
+    return found
+
+
+def evaluate(name: str, split: Split, k: int, only: list[str] | None, old: bool) -> list[str]:
     """Lines of the table for one set."""
     train, test, y_train, y_test = split
     lines = []
-    for label, model in variants(k, is_image=name != "breast_cancer").items():
+    models = variants(k, is_image=name != "breast_cancer")
+    for label, model in (with_old(models) if old else models).items():
         if only and not any(word.lower() in label.lower() for word in only):
             continue
         if "random_state" in model.get_params():
@@ -193,6 +215,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all of MNIST")
     parser.add_argument("--only", nargs="+", help="words of which one is in the variant's name")
     parser.add_argument("--sets", nargs="+", help="names of sets")
+    parser.add_argument("--old", action="store_true", help="also with the settings of 100 epochs")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--no-quality", action="store_true")
     parser.add_argument("--markdown", type=Path, help="also write the page docs/measured/benchmarks.md here")
@@ -201,7 +224,7 @@ def main() -> None:
     lines = ["| data | | R2 | linear | kNN | fit s |", "| --- | --- | ---: | ---: | ---: | ---: |"]
     for name, (split, k) in splits(args.data, args.full).items():
         if not args.no_quality and (not args.sets or name in args.sets):
-            lines += evaluate(name, split, k, args.only)
+            lines += evaluate(name, split, k, args.only, args.old)
     ratios = [] if args.no_speed else speed()
     if args.markdown:
         args.markdown.write_text(PAGE.format(table="\n".join(lines), speed="\n".join(ratios)))

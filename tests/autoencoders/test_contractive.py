@@ -251,7 +251,8 @@ def test_a_recipe_has_both_terms_both_parameters_and_the_defaults_of_both(digits
     assert set(model.history_) == {"loss", "reconstruction", "contraction", "curvature"}
     own = ContractiveAutoencoder().get_params() | {"n_probes": "auto", "tied_weights": True}
     of_denoising = {
-        name: DenoisingAutoencoder().get_params()[name] for name in ("target", "corruption", "walkback", "emphasis")
+        name: DenoisingAutoencoder().get_params()[name]
+        for name in ("target", "corruption", "walkback", "emphasis", "early_stopping")
     }
     assert ContractiveDenoising().get_params() == own | of_denoising | {"corruption_level": "auto"}
     np.testing.assert_array_equal(model.transform(digits), clone(model).fit(digits).transform(digits))

@@ -47,6 +47,7 @@ def gaussian_rows(n=3000, seed=0):
 def linear(corruption, level, X, cls=Settled, **options):
     """A denoiser that can be any affine map, near its optimum."""
     defaults = {"hidden_layer_sizes": (), "batch_size": 200, "max_iter": 40, "learning_rate_init": 0.02}
+    defaults["weight_decay"] = 0.0
     options = {**defaults, "dtype": "float64", "random_state": 0, **options}
     return cls(X.shape[1], corruption=corruption, corruption_level=level, **options).fit(X)
 
@@ -143,6 +144,53 @@ def test_noisy_targets_are_as_good_as_clean_ones():
     assert errors["clean"] < 0.3 * ((new - X) ** 2).sum(1).mean()
 
 
+def test_the_noise_in_a_target_is_not_learnt_by_heart():
+    """The least error is that of Wiener's filter, and a network that is much too large comes near it."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((2, 12))
+    X, new = (rng.standard_normal((n, 2)) @ A for n in (400, 1000))
+    one, two = (X + 0.7 * rng.standard_normal(X.shape) for _ in range(2))
+    seen = new + 0.7 * rng.standard_normal(new.shape)
+    S = A.T @ A
+    wiener = np.trace(S - S @ np.linalg.inv(S + 0.49 * np.eye(12)) @ S)
+    model = DenoisingAutoencoder(4, target="y", hidden_layer_sizes=(256, 64), random_state=0)
+
+    def error(target, **options):
+        fitted = clone(model).set_params(**options).fit(one, target)
+        return ((fitted.denoise(seen) - new) ** 2).sum(1).mean() / wiener
+
+    noisy = error(two)
+    assert noisy < 1.2 * error(X)
+    assert noisy < 1.25
+    assert error(two, early_stopping=False) > 1.35
+
+
+@pytest.mark.parametrize(
+    ("target", "n", "early_stopping", "held_out"),
+    [
+        ("X", 100, "auto", False),
+        ("y", 100, "auto", True),
+        ("y", 99, "auto", False),
+        ("y", 100, False, False),
+        ("X", 9, True, True),
+    ],
+)
+def test_a_model_of_y_holds_out_rows(target, n, early_stopping, held_out):
+    X = gaussian_rows(n)
+    model = DenoisingAutoencoder(2, target=target, early_stopping=early_stopping, **QUICK).fit(X, X)
+    assert ("validation_loss" in model.history_) == held_out
+
+
+def test_a_chunk_holds_out_no_rows():
+    X = gaussian_rows(120)
+    model = DenoisingAutoencoder(2, target="y", **QUICK)
+    one, two = (clone(model).set_params(early_stopping=stop).partial_fit(X, X) for stop in ("auto", False))
+    assert "validation_loss" not in one.history_
+    np.testing.assert_array_equal(one.transform(X), two.transform(X))
+    with pytest.raises(ValueError, match="early_stopping"):
+        model.set_params(early_stopping=True).partial_fit(X, X)
+
+
 @pytest.mark.parametrize("corruption", ["masking", "gaussian", "salt_and_pepper"])
 def test_it_restores_better_than_a_model_that_never_saw_noise(corruption, digits):
     test = load_digits().data[400:800]
@@ -235,7 +283,7 @@ def fixed_point(S, D, walkback):
 @pytest.mark.parametrize("walkback", [2, 4])
 def test_walkback_learns_from_its_own_chain_and_still_samples_the_data(walkback):
     X = gaussian_rows()
-    model = linear("gaussian", 0.7, X, walkback=walkback, max_iter=25)
+    model = linear("gaussian", 0.7, X, walkback=walkback, max_iter=25, learning_rate="cosine")
     S, D = np.cov(X.T, bias=True), model.sigma_**2 * np.eye(3)
     R, V = fixed_point(S, D, walkback)
     found, _ = affine(model.denoise, X.mean(0))
@@ -405,6 +453,7 @@ def test_held_out_rows_are_free_of_noise(corruption, iris):
     assert len(set(model.history_["validation_loss"])) == 1
     assert len(set(model.history_["reconstruction"])) == 3
     moving = DenoisingAutoencoder(corruption=corruption, **QUICK, early_stopping=True, tol=1e9, n_iter_no_change=2)
+    moving.set_params(learning_rate="cosine")
     assert moving.fit(iris).n_iter_ == 2
 
 

@@ -429,7 +429,7 @@ def test_a_linear_model_under_input_dropout_is_a_ridge_regression(p):
     """S (S + p / (1 - p) diag(S))^-1: the noise is a penalty of each column's weights by its variance."""
     mixing = np.array([[1.2, 0.0, 0.3], [0.5, 0.8, 0.0], [-0.4, 0.5, 0.9]])
     X = np.random.default_rng(0).standard_normal((3000, 3)) @ mixing.T + [1.0, 20.0, -3.0]
-    model = Settled(3, hidden_layer_sizes=(), input_dropout=p, dtype="float64", random_state=0)
+    model = Settled(3, hidden_layer_sizes=(), input_dropout=p, dtype="float64", weight_decay=0.0, random_state=0)
     model.set_params(batch_size=200, max_iter=40, learning_rate_init=0.02).fit(X)
     S, mean = np.cov(X.T, bias=True), X.mean(0)
     expected = S @ np.linalg.inv(S + p / (1 - p) * np.diag(np.diag(S)))

@@ -515,3 +515,12 @@ def test_the_decoder_knows_all_chunks(weighted, rng):
     np.testing.assert_allclose(of_chunks, of_all, rtol=1e-6, atol=1e-9)
     alone = model.fit(X[58:]).inverse_transform(H)
     assert np.abs(alone - of_all).max() > 0.1
+
+
+@pytest.mark.parametrize(("shape", "size", "pixels"), [(None, None, 64), ((8, 8), 6, 36), ((4, 4, 4), 4, 64)])
+def test_the_rate_fits_the_pixels_of_a_field(rng, shape, size, pixels):
+    X = rng.standard_normal((40, 64))
+    model = ReceptiveFieldAutoencoder(4, image_shape=shape, field_size=size, **QUICK)
+    auto = clone(model).fit(X)
+    written = clone(model).set_params(learning_rate_init=0.15 / pixels**0.5).fit(X)
+    np.testing.assert_array_equal(auto.transform(X), written.transform(X))

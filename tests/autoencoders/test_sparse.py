@@ -167,6 +167,7 @@ def test_a_recipe_has_both_terms_both_parameters_and_the_defaults_of_both(digits
     assert set(model.history_) == {"loss", "reconstruction", "sparsity"}
     defaults = {**SparseAutoencoder().get_params(), "corruption": DenoisingAutoencoder().corruption}
     defaults |= {"target": "X", "corruption_level": "auto", "emphasis": "auto", "walkback": 1}
+    defaults |= {"early_stopping": "auto"}
     assert SparseDenoising().get_params() == defaults
     for entry in ("sparsity : float", "corruption_level : float", "learning_rate_init : float"):
         assert entry in SparseDenoising.__doc__
@@ -193,7 +194,8 @@ class ByHand(Autoencoder):
 
 def test_a_recipe_is_the_loss_that_one_would_write_by_hand(digits):
     shared = {"batch_size": 100, "dtype": "float64", **QUICK}
-    written = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True, "learning_rate_init": 0.01}
+    written = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True}
+    written["learning_rate_init"] = 0.15 / 64**0.5
     options = {"corruption": "masking", "corruption_level": 0.25, "emphasis": (1.0, 0.2)}
     recipe = SparseDenoising(12, sparsity=0.3, **options, **shared).fit(digits)
     by_hand = ByHand(12, **written, **shared).fit(digits)
@@ -259,7 +261,7 @@ def test_units_start_at_their_target(target, iris):
 
 def test_units_reach_their_target(digits):
     model = SparseAutoencoder(16, penalty="kl", tied_weights=False, hidden_layer_sizes=(32,), random_state=0)
-    model.set_params(batch_size=50, max_iter=30)
+    model.set_params(batch_size=50, max_iter=30, learning_rate_init=0.01)
     distance = []
     for sparsity in (0.3, 3.0, 60.0):
         rho = clone(model).set_params(sparsity=sparsity).fit(digits).transform(digits).mean(0)
@@ -329,3 +331,20 @@ def test_logistic_codes_are_probabilities_of_their_pre_activation(iris):
     (weight, bias), *_ = model.module_.encoder.layers()
     z = (iris - model.mean_) / model.scale_ @ weight.detach().numpy().T + bias.detach().numpy()
     np.testing.assert_allclose(model.transform(iris), expit(z), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, 0.03),
+        ({"penalty": "kl"}, 0.06),
+        ({"learning_rate": "cosine"}, 0.01),
+        ({"hidden_layer_sizes": (8,)}, 0.003),
+    ],
+)
+def test_the_rate_fits_the_entries_of_atoms(options, rate):
+    """0.15 / sqrt(n_features) is 0.05 for 9 columns, and 0.03 is the most."""
+    X = np.random.default_rng(0).standard_normal((40, 9))
+    model = SparseAutoencoder(12, **QUICK, **options)
+    auto, written = clone(model).fit(X), clone(model).set_params(learning_rate_init=rate).fit(X)
+    np.testing.assert_array_equal(auto.transform(X), written.transform(X))

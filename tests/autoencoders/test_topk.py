@@ -497,3 +497,23 @@ def test_warm_start_refuses_another_selection(options, name, X):
     with pytest.raises(ValueError, match=f"{name} changed since the last fit"):
         model.set_params(**options).fit(X)
     np.testing.assert_array_equal(model.transform(X), before)
+
+
+# ------------------------------------------------------------------ the rate
+
+
+@pytest.mark.parametrize("columns", [4, 64])
+@pytest.mark.parametrize(("schedule", "share"), [("one_cycle", 1), ("cosine", 3)])
+def test_the_rate_fits_the_entries_of_atoms(columns, schedule, share):
+    X = load_digits().data[:40, 20 : 20 + columns] if columns == 4 else load_digits().data[:40]
+    rate = min(0.15 / np.sqrt(columns), 0.03) / share
+    model = TopKAutoencoder(12, learning_rate=schedule, **QUICK)
+    auto, written = clone(model).fit(X), clone(model).set_params(learning_rate_init=rate).fit(X)
+    np.testing.assert_array_equal(auto.transform(X), written.transform(X))
+
+
+def test_a_network_with_hidden_layers_has_the_rate_of_dense_ones():
+    X = load_digits().data[:40]
+    model = TopKAutoencoder(12, hidden_layer_sizes=(8,), **QUICK)
+    auto, written = clone(model).fit(X), clone(model).set_params(learning_rate_init=3e-3).fit(X)
+    np.testing.assert_array_equal(auto.transform(X), written.transform(X))

@@ -369,6 +369,14 @@ def test_training_stops_when_the_loss_does_not_fall_any_more(validate, tol, pati
     assert outcome.loss == min(validate(t) for t in range(epochs + 1))
 
 
+@pytest.mark.parametrize(("schedule", "epochs"), [("constant", 3), ("cosine", 3), ("one_cycle", 68)])
+def test_a_plateau_counts_once_the_rate_of_a_cycle_has_fallen_below_half_its_peak(schedule, epochs):
+    """That is at 0.65 of the epochs, and three of them are waited for."""
+    options = {"schedule": schedule, "n_iter_no_change": 3, "validate": lambda t: 1.0}
+    _, outcome = count_up(lambda t: {"a": scalar(0)}, 100, **options)
+    assert len(outcome.history["loss"]) == epochs
+
+
 @pytest.mark.parametrize(
     ("term", "schedule", "falling"),
     [(lambda t: -t, "constant", True), (lambda t: -t, "cosine", False), (lambda t: t, "constant", False)],
