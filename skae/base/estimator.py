@@ -94,7 +94,7 @@ class TorchEstimator(Encoding):
     tol : float, default=0.0001
         Training stops after ``n_iter_no_change`` epochs in a row without improvement. An epoch is an improvement if it
         lowers the loss by at least this fraction of the lowest loss before. A training loss with noise, such as
-        dropout, is not watched.
+        dropout, is not watched. Under "one_cycle", epochs count once the rate has fallen below half its peak.
     n_iter_no_change : int, default=10
         Number of epochs without improvement after which training stops, see ``tol``.
     early_stopping : bool, default=False
@@ -221,9 +221,8 @@ class TorchEstimator(Encoding):
 
     def _rate(self, schedule: str) -> float:
         """Learning rate at the start of a schedule, or its peak."""
-        if self.learning_rate_init == "auto":
-            return 3e-3 if schedule == "one_cycle" else 1e-3
-        return float(self.learning_rate_init)
+        usual = 3e-3 if schedule == "one_cycle" else 1e-3
+        return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""
