@@ -348,7 +348,7 @@ class TorchEstimator(Encoding):
 
     def _train(self, data: Source, run: Run) -> None:
         noise = spawn(self._rng, self._flat.theta.device)
-        train, held_out = (data, None) if run.partial else self._split(data)
+        train, held_out = self._split(data)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
             outcome = minimise(

@@ -24,7 +24,7 @@ class AllAutoencoder(ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoenc
     pass
 
 
-SILENT = {"corruption_level": 0.0}
+SILENT = {"early_stopping": False, "corruption_level": 0.0}
 LIMITS = [
     ("sparse", SparseAutoencoder(sparsity=0.0), Autoencoder()),
     ("sparse kl", SparseAutoencoder(sparsity=0.0, penalty="kl"), Autoencoder()),
