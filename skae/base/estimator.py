@@ -224,6 +224,12 @@ class TorchEstimator(Encoding):
         usual = 3e-3 if schedule == "one_cycle" else 1e-3
         return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
 
+    def _decay(self) -> float:
+        """Weight decay of the solver."""
+        if self.weight_decay == "auto":
+            return 0.5 if self.solver == "adamw" else 0.0
+        return float(self.weight_decay)
+
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""
         return {} if held_out is None else {"validation_loss": self._mean_loss(held_out)}

@@ -25,6 +25,7 @@ from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
 from ._description import described
+from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
@@ -37,7 +38,7 @@ def _fits(model: Any, encoder: Any) -> bool:
     return len(encoder._frame) == len(model._frame) and encoder._n_features_out == model._spec["n_components"]
 
 
-class _FineTuned(Prediction, TorchEstimator):
+class _FineTuned(Prediction, LogisticTuning):
     """The encoder, the head and their training, which the classifier and the regressor share.
 
     Parameters
@@ -54,13 +55,24 @@ class _FineTuned(Prediction, TorchEstimator):
         Maximum number of iterations of L-BFGS that first train the head alone, on the code of the frozen encoder. With
         0 the head starts at zero. Not used when ``warm_start`` continues a fit.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs in which encoder and head are trained together, on the rows with known y.
+        Maximum number of epochs in which encoder and head are trained together, on the rows with known y. "auto" is as
+        many as n_samples / 2 steps take, but at least 300 steps, at most 4000 steps, and at most 100 epochs. If the
+        units of the encoder are logistic, it is as many epochs as at least 1000 steps take, and all of them are run.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
+        otherwise. If the units of the encoder are logistic, such as those of ``RBM``, it is 0.03 under "one_cycle", and
+        weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
+    weight_decay : float or "auto", default="auto"
+        L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
+        it to the gradient. "auto" is 0.5 for "adamw", or 0.05 if the units of the encoder are logistic, and 0 for the
+        other solvers.
     """
 
     encoder: TorchEstimator | FrozenEstimator = field(kw_only=False)
     pretrain: bool = True
     n_frozen: NonNegativeInt = 100
 
+    _budget = Budget(n_steps=1000, rate=0.03, decay=0.05)
     _saved: ClassVar[dict[str, Saved]] = {"encoder_": Saved(damage.nested(_fits, TorchEstimator))}
 
     # ---------------------------------------------------------------- encoder
@@ -104,8 +116,12 @@ class _FineTuned(Prediction, TorchEstimator):
             "n_predictions": self._n_predictions(),
         }
 
+    def _pretrained_modules(self) -> list[nn.Module]:
+        return [self.encoder_.module_]
+
     def _new_module(self) -> nn.Module:
-        return FineTunedNetwork(self.encoder_._new_module(), self._spec["n_components"], self._spec["n_predictions"])
+        encoder = with_rates(self.encoder_._new_module())
+        return FineTunedNetwork(encoder, self._spec["n_components"], self._spec["n_predictions"])
 
     def _encode(self, module: Any, batch: Batch) -> Tensor:
         h: Tensor = self.encoder_._encode(module.encoder, batch)

@@ -25,8 +25,12 @@ from ..engine.train import Plan
 from ..functional import Support
 from ._description import described
 from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain
+from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["StackedAutoencoder"]
+
+MOST_ROWS = 100
+"""Rows per step with batch_size="auto" and logistic units. Smaller steps are too noisy for their high rate."""
 
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
@@ -37,7 +41,7 @@ def _fit_together(stack: Any, layers: Any) -> bool:
     return given[:-1] == [len(layer._frame) for layer in layers]
 
 
-class StackedAutoencoder(TorchTransformer):
+class StackedAutoencoder(LogisticTuning, TorchTransformer):
     """Deep autoencoder whose layers are first trained one by one, and then together.
 
     The first layer learns a code of the rows, the second layer learns a code of these codes, and so on. Then the layers
@@ -70,6 +74,21 @@ class StackedAutoencoder(TorchTransformer):
         Whether the layers are trained together after pretraining. The training parameters of the stack (``max_iter``,
         ``learning_rate_init``, ``early_stopping``, ...) apply to this joint training. Each layer has its own for its
         pretraining.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs of the joint training. "auto" is as many as n_samples / 2 steps take, but at least 300
+        steps, at most 4000 steps, and at most 100 epochs. If the units of all layers are logistic, it is as many epochs
+        as at least 3000 steps take, and all of them are run.
+    batch_size : int or "auto", default="auto"
+        Number of rows per step of the joint training. "auto" is n_samples / 15, but at least 32 and at most 100. If the
+        units of all layers are logistic, it is 100. "lbfgs" takes all rows.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
+        otherwise. If the units of all layers are logistic, such as those of ``RBM``, it is 0.1 under "one_cycle", and
+        weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
+    weight_decay : float or "auto", default="auto"
+        L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
+        it to the gradient. "auto" is 0.5 for "adamw", or 0.07 if the units of all layers are logistic, and 0 for the
+        other solvers.
 
     Attributes
     ----------
@@ -135,6 +154,7 @@ class StackedAutoencoder(TorchTransformer):
     n_components: PositiveInt | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     fine_tune: bool = True
 
+    _budget = Budget(n_steps=3000, rate=0.1, decay=0.07)
     _saved: ClassVar[dict[str, Saved]] = {"layers_": Saved(damage.nested(_fit_together, TorchTransformer))}
 
     # ---------------------------------------------------------------- parameters of the layers
@@ -259,8 +279,16 @@ class StackedAutoencoder(TorchTransformer):
         layers = tuple((name, described(layer, ignore={"device", "dtype"})) for name, layer in made)
         return {"n_features": n_features, "n_components": width, "layers": layers}
 
+    def _pretrained_modules(self) -> list[nn.Module]:
+        return [layer.module_ for layer in self.layers_]
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size == "auto" and self.solver != "lbfgs" and self._is_logistic():
+            return min(n_samples, MOST_ROWS)
+        return super()._batch_size(n_samples)
+
     def _new_module(self) -> nn.Module:
-        return Unrolled(self.layers_)
+        return with_rates(Unrolled(self.layers_))
 
     def _initialise(self, module: Unrolled, data: Table, rng: torch.Generator) -> None:
         module.load_layers()
