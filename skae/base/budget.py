@@ -39,8 +39,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
     if estimator._optimizer.rule != estimator.solver:
         estimator._optimizer = Optimizer(estimator.solver)
     optimizer: Optimizer = estimator._optimizer
-    decay = estimator.weight_decay
-    optimizer.weight_decay = float(decay) if decay != "auto" else 0.5 if estimator.solver == "adamw" else 0.0
+    optimizer.weight_decay = estimator._decay()
     optimizer.momentum = float(estimator.momentum)
     optimizer.max_grad_norm = estimator.max_grad_norm
     optimizer.beta1, optimizer.beta2 = estimator._betas
