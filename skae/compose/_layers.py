@@ -20,9 +20,11 @@ from ..engine.notices import reworded
 from ..functional import squared_error, weighted_average
 from ..nn.coder import Coder
 
-__all__ = ["Unrolled", "coder_of", "is_width", "make_layers", "named_layers", "pretrain"]
+__all__ = ["Unrolled", "coder_of", "is_width", "make_layers", "named_layers", "pretrain", "shorten"]
 
 Named = list[tuple[str, Any]]
+MOST_EPOCHS = 25
+"""Largest number of epochs of a layer that is given by its width."""
 
 # ------------------------------------------------------------------ the parameter ``layers``
 
@@ -78,7 +80,7 @@ def _require_names(names: list[str], reserved: set[str]) -> None:
 
 def _made(name: str, layer: Any) -> Any:
     if is_width(layer):
-        return Autoencoder(int(layer), hidden_layer_sizes=(128,), learning_rate_init=3e-3, max_iter=25)
+        return Autoencoder(int(layer), hidden_layer_sizes=(128,))
     _require_stackable(name, layer)
     layer = clone(layer)
     with _telling(name):
@@ -100,6 +102,13 @@ def _require_stackable(name: str, layer: Any) -> None:
 
 
 # ------------------------------------------------------------------ pretraining
+
+
+def shorten(layers: Any, made: Named, n_samples: int) -> None:
+    """Limit the epochs of layers that were given by their widths, because the training of the whole follows."""
+    for (_, given), (_, layer) in zip(named_layers(layers), made, strict=True):
+        if is_width(given):
+            layer.set_params(max_iter=min(MOST_EPOCHS, layer._n_epochs(n_samples)))
 
 
 def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Generator, train: bool) -> None:

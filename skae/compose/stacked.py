@@ -24,7 +24,7 @@ from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import Support
 from ._description import described
-from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain
+from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain, shorten
 from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["StackedAutoencoder"]
@@ -54,7 +54,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
 
     A layer can be any autoencoder of this package, or a Boltzmann machine, which is unrolled into an encoder and a
     decoder. The layers may be of different kinds. A whole number is the width of a code. It stands for
-    ``Autoencoder(width, hidden_layer_sizes=(128,), learning_rate_init=0.003, max_iter=25)``, which starts at PCA.
+    ``Autoencoder(width, hidden_layer_sizes=(128,))``, which starts at PCA, with at most 25 epochs.
     Sparsity, corruption and dropout of a layer affect only its pretraining. The joint training minimises the
     reconstruction error alone.
 
@@ -83,11 +83,11 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
         units of all layers are logistic, it is 100. "lbfgs" takes all rows.
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
-        otherwise. If the units of all layers are logistic, such as those of ``RBM``, it is 0.1 under "one_cycle", and
+        otherwise. If the units of all layers are logistic, such as those of ``RBM``, it is 0.06 under "one_cycle", and
         weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.5 for "adamw", or 0.07 if the units of all layers are logistic, and 0 for the
+        it to the gradient. "auto" is 0.5 for "adamw", or 0.1 if the units of all layers are logistic, and 0 for the
         other solvers.
 
     Attributes
@@ -154,7 +154,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     n_components: PositiveInt | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     fine_tune: bool = True
 
-    _budget = Budget(n_steps=3000, rate=0.1, decay=0.07)
+    _budget = Budget(n_steps=3000, rate=0.06, decay=0.1)
     _saved: ClassVar[dict[str, Saved]] = {"layers_": Saved(damage.nested(_fit_together, TorchTransformer))}
 
     # ---------------------------------------------------------------- parameters of the layers
@@ -260,6 +260,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     def _pretrain(self, data: Any, run: Run) -> None:
         if not run.resume:
             made = self._made_layers()
+            shorten(self.layers, made, len(data))
             self.layers_ = [layer for _, layer in made]
             pretrain(made, data.X, data.weight, new_generator(self.random_state), run.train)
 

@@ -12,6 +12,10 @@ from .dense import Dense, DenseAutoencoder
 __all__ = ["FineTunedNetwork", "LinearHead", "PredictingAutoencoder"]
 
 
+DOWNWARDS = {"decoder", "down"}
+"""Names of the parts of an encoder's module that lead from a code down to the rows."""
+
+
 class LinearHead(Dense):
     """A linear layer to the prediction: a logit a class, or a number a target.
 
@@ -77,6 +81,9 @@ class FineTunedNetwork(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = LinearHead(n_components, n_predictions)
+        for name, parameter in encoder.named_parameters():
+            if not DOWNWARDS.isdisjoint(name.split(".")):
+                parameter.decay = False  # type: ignore[attr-defined]
 
     def start(self, encoder: nn.Module) -> None:
         """Take over the weights of an encoder, and predict zero."""

@@ -135,6 +135,7 @@ def test_every_solver_fine_tunes(X):
 def test_fine_tuning_one_layer_goes_on_with_its_own_training(X):
     """With nothing but a reconstruction, training together is the training of the only layer."""
     training = {"solver": "sgd", "momentum": 0.0, "learning_rate": "constant", "learning_rate_init": 1e-3}
+    training |= {"batch_size": 50}
     whole = dense(5, max_iter=8, **training).fit(X[:50])
     model = stack([dense(5, max_iter=4, **training)], max_iter=4, **training).fit(X[:50])
     np.testing.assert_allclose(model.transform(X), whole.transform(X), rtol=1e-4, atol=1e-5)
@@ -150,7 +151,7 @@ def test_the_unrolled_network_starts_where_the_layers_ended(layers, X):
 
 def test_fine_tuning_brings_the_loss_down_and_leaves_the_layers_alone(layers, X):
     before = stack(layers, fine_tune=False).fit(X)
-    after = stack(layers, max_iter=15).fit(X)
+    after = stack(layers, max_iter=15, learning_rate_init=0.01, weight_decay=0.0).fit(X)
     assert after.loss_ < before.loss_
     for one, two in zip(before.layers_, after.layers_, strict=True):
         for a, b in zip(one.module_.parameters(), two.module_.parameters(), strict=True):
@@ -181,7 +182,8 @@ def test_gradients_are_those_of_finite_differences(X):
 
 
 def test_linear_layers_span_the_subspace_of_pca(X):
-    layers = [dense(20, hidden_layer_sizes=(), max_iter=1), dense(4, hidden_layer_sizes=(), max_iter=1)]
+    at_start = {"hidden_layer_sizes": (), "max_iter": 1, "learning_rate_init": 1e-12}
+    layers = [dense(20, **at_start), dense(4, **at_start)]
     model = stack(layers, fine_tune=False, dtype="float64").fit(X)
     pca = PCA(4).fit(X)
     expected = pca.inverse_transform(pca.transform(X))
@@ -203,7 +205,7 @@ def test_the_objective_is_the_likelihood_of_the_lowest_layer(X):
 
 def test_widths_are_autoencoders(X):
     model = stack([10, 2]).fit(X)
-    expected = Autoencoder(10, hidden_layer_sizes=(128,), learning_rate_init=3e-3, max_iter=25).get_params()
+    expected = Autoencoder(10, hidden_layer_sizes=(128,), max_iter=25).get_params()
     made = model.layers_[0].get_params()
     assert {name: made[name] for name in expected if name != "random_state"} == {
         name: value for name, value in expected.items() if name != "random_state"
