@@ -70,7 +70,7 @@ def test_a_stack_of_machines_has_a_budget_of_its_own(X):
 def test_weights_with_many_inputs_learn_slower(X):
     """The first step of Adam moves every parameter by the rate, which starts at 0.04 of its peak."""
     wide = np.tile(X, 2)
-    layers = [RBM(70, **BITS), RBM(3, **BITS)]
+    layers = [RBM(70, weight_scale=0.5, **BITS), RBM(3, weight_scale=0.5, **BITS)]
     options = {"learning_rate_init": 1e-3 / 0.04, "weight_decay": 0.0, "batch_size": 150}
     model = StackedAutoencoder(layers, dtype="float64", **options, **SHORT).fit(wide)
     before = StackedAutoencoder(layers, dtype="float64", fine_tune=False, **SHORT).fit(wide).module_
