@@ -77,7 +77,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     max_iter : int or "auto", default="auto"
         Maximum number of epochs of the joint training. "auto" is as many as n_samples / 2 steps take, but at least 300
         steps, at most 4000 steps, and at most 100 epochs. If the units of all layers are logistic, it is as many epochs
-        as at least 3000 steps take, and all of them are run.
+        as 4000 steps take, and all of them are run.
     batch_size : int or "auto", default="auto"
         Number of rows per step of the joint training. "auto" is n_samples / 15, but at least 32 and at most 100. If the
         units of all layers are logistic, it is 100. "lbfgs" takes all rows.
@@ -87,7 +87,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
         weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.5 for "adamw", or 0.1 if the units of all layers are logistic, and 0 for the
+        it to the gradient. "auto" is 0.5 for "adamw", or 0.07 if the units of all layers are logistic, and 0 for the
         other solvers.
 
     Attributes
@@ -154,7 +154,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     n_components: PositiveInt | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     fine_tune: bool = True
 
-    _budget = Budget(n_steps=3000, rate=0.06, decay=0.1)
+    _budget = Budget(n_steps=4000, rate=0.06, decay=0.07)
     _saved: ClassVar[dict[str, Saved]] = {"layers_": Saved(damage.nested(_fit_together, TorchTransformer))}
 
     # ---------------------------------------------------------------- parameters of the layers

@@ -62,8 +62,8 @@ def test_logistic_units_have_rate_decay_and_steps_of_their_own(X, y, encoder, lo
 
 def test_a_stack_of_machines_has_a_budget_of_its_own(X):
     model = StackedAutoencoder([RBM(4, **BITS), RBM(3, **BITS)], **SHORT).fit(X).set_params(max_iter="auto")
-    assert (model._rate("one_cycle"), model._decay(), model._batch_size(150)) == (0.06, 0.1, 100)
-    assert model._n_epochs(150) == 3000 / 2
+    assert (model._rate("one_cycle"), model._decay(), model._batch_size(150)) == (0.06, 0.07, 100)
+    assert model._n_epochs(150) == 4000 / 2
     assert model.set_params(solver="lbfgs")._batch_size(150) == 150
 
 
