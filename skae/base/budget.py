@@ -39,7 +39,10 @@ def optimizer_of(estimator: Any) -> Optimizer:
     if estimator._optimizer.rule != estimator.solver:
         estimator._optimizer = Optimizer(estimator.solver)
     optimizer: Optimizer = estimator._optimizer
-    optimizer.weight_decay = estimator._decay()
+    decay = estimator.weight_decay
+    optimizer.weight_decay = (
+        float(decay) if decay != "auto" else estimator._decay() if optimizer.rule == "adamw" else 0.0
+    )
     optimizer.momentum = float(estimator.momentum)
     optimizer.max_grad_norm = estimator.max_grad_norm
     optimizer.beta1, optimizer.beta2 = estimator._betas

@@ -225,10 +225,8 @@ class TorchEstimator(Encoding):
         return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
 
     def _decay(self) -> float:
-        """Weight decay of the solver."""
-        if self.weight_decay == "auto":
-            return 0.5 if self.solver == "adamw" else 0.0
-        return float(self.weight_decay)
+        """Weight decay of "adamw" with ``weight_decay="auto"``."""
+        return 0.5
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""

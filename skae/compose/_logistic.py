@@ -88,6 +88,4 @@ class LogisticTuning(TorchEstimator):
         return super()._rate(schedule)
 
     def _decay(self) -> float:
-        if self.weight_decay == "auto" and self.solver == "adamw" and self._is_logistic():
-            return self._budget.decay
-        return super()._decay()
+        return self._budget.decay if self._is_logistic() else super()._decay()

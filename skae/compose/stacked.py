@@ -140,8 +140,8 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     >>> model = StackedAutoencoder([64, 16, 2], max_iter=10, random_state=0).fit(X)
     >>> model.transform(X).shape
     (500, 2)
-    >>> [len(layer.history_["loss"]) for layer in model.layers_], len(model.history_["loss"])
-    ([25, 25, 25], 10)
+    >>> [layer.max_iter for layer in model.layers_], len(model.history_["loss"])
+    ([19, 19, 19], 10)
 
     Layers of another kind, and their parameters:
 

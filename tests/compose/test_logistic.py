@@ -16,6 +16,7 @@ from skae import (
     FineTunedClassifier,
     StackedAutoencoder,
 )
+from skae.base.budget import optimizer_of
 from skae.compose._layers import make_layers, shorten
 
 SHORT = {"max_iter": 1, "random_state": 0}
@@ -57,7 +58,7 @@ def test_logistic_units_have_rate_decay_and_steps_of_their_own(X, y, encoder, lo
     model.set_params(max_iter="auto")
     assert model._n_epochs(150) == math.ceil((1000 if logistic else 300) / math.ceil(150 / 32))
     model.set_params(learning_rate_init=0.2, weight_decay=0.1, max_iter=7)
-    assert (model._rate("one_cycle"), model._decay(), model._n_epochs(150)) == (0.2, 0.1, 7)
+    assert (model._rate("one_cycle"), optimizer_of(model).weight_decay, model._n_epochs(150)) == (0.2, 0.1, 7)
 
 
 def test_a_stack_of_machines_has_a_budget_of_its_own(X):
