@@ -29,6 +29,8 @@ from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
+LEAST_STEPS, MOST_STEPS = 100, 4000
+"""Limits of the number of steps. More steps than these would forget what a pretrained encoder knows from other rows."""
 FEW = 4
 """Number of rows below which matrix products are rounded differently, because another kernel computes them."""
 
@@ -56,7 +58,7 @@ class _FineTuned(Prediction, LogisticTuning):
         0 the head starts at zero. Not used when ``warm_start`` continues a fit.
     max_iter : int or "auto", default="auto"
         Maximum number of epochs in which encoder and head are trained together, on the rows with known y. "auto" is as
-        many as n_samples / 2 steps take, but at least 300 steps, at most 4000 steps, and at most 100 epochs. If the
+        many as n_samples / 2 steps take, but at least 100 steps, at most 4000 steps, and at most 100 epochs. If the
         units of the encoder are logistic, it is as many epochs as at least 1000 steps take, and all of them are run.
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
@@ -132,6 +134,9 @@ class _FineTuned(Prediction, LogisticTuning):
         return x
 
     # ---------------------------------------------------------------- training
+
+    def _n_steps(self, n_samples: int) -> int:
+        return max(LEAST_STEPS, min(n_samples // 2, MOST_STEPS))
 
     def _learnt(self, data: Any, run: Run) -> Any:
         """The rows with known y."""
