@@ -92,7 +92,7 @@ def test_a_code_that_does_not_vary_is_trained_to_serve_as_well_as_the_rows(iris)
     """The code of a machine that has learnt nothing is constant but for a hundredth."""
     species = load_iris().target
     X = (iris - iris.min(0)) / np.ptp(iris, 0)
-    model = FineTunedClassifier(RBM(8, visible="bernoulli"), pretrain=False, random_state=0).fit(X, species)
+    model = FineTunedClassifier(RBM(8, weight_scale=0.01, **BITS), pretrain=False, random_state=0).fit(X, species)
     assert model.encoder_.transform(X).std(0).max() < 0.01
     assert model.score(X, species) >= LogisticRegression().fit(X, species).score(X, species)
 
