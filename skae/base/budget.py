@@ -39,10 +39,8 @@ def optimizer_of(estimator: Any) -> Optimizer:
     if estimator._optimizer.rule != estimator.solver:
         estimator._optimizer = Optimizer(estimator.solver)
     optimizer: Optimizer = estimator._optimizer
-    decay = estimator.weight_decay
-    optimizer.weight_decay = (
-        float(decay) if decay != "auto" else estimator._decay() if optimizer.rule == "adamw" else 0.0
-    )
+    automatic = estimator._decay if optimizer.rule == "adamw" else 0.0
+    optimizer.weight_decay = automatic if estimator.weight_decay == "auto" else float(estimator.weight_decay)
     optimizer.momentum = float(estimator.momentum)
     optimizer.max_grad_norm = estimator.max_grad_norm
     optimizer.beta1, optimizer.beta2 = estimator._betas

@@ -143,6 +143,8 @@ class TorchEstimator(Encoding):
     """Entry of "y" in the docstring of a method, by the name of the method."""
     _monitor: ClassVar[str | None] = "loss"
     """The curve of the history that training watches. None if the terms do not sum to an objective, the "loss"."""
+    _decay: ClassVar[float] = 0.5
+    """Weight decay of "adamw" with ``weight_decay="auto"``."""
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     """Decay rates of the moments of "adam" and "adamw". (0.5, 0.999) makes adversarial training stable."""
 
@@ -223,10 +225,6 @@ class TorchEstimator(Encoding):
         """Learning rate at the start of a schedule, or its peak."""
         usual = 3e-3 if schedule == "one_cycle" else 1e-3
         return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
-
-    def _decay(self) -> float:
-        """Weight decay of "adamw" with ``weight_decay="auto"``."""
-        return 0.5
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""
@@ -346,8 +344,7 @@ class TorchEstimator(Encoding):
         self._spec = self._architecture(data.width)
         self.module_ = self._new_module().to(device, getattr(torch, self.dtype))
         self._initialise(self.module_, data, self._rng)
-        self._flat = Flat(self.module_)
-        self._optimizer = Optimizer()
+        self._flat, self._optimizer = Flat(self.module_), Optimizer()
         self.history_: dict[str, list[float]] = {}
 
     def _train(self, data: Source, run: Run) -> None:

@@ -78,7 +78,7 @@ class LogisticTuning(TorchEstimator):
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         plan = super()._plan(n_samples, run)
-        if self.max_iter != "auto" or self.early_stopping or not self._is_logistic():
+        if self.max_iter != "auto" or plan.monitor == "validation_loss" or not self._is_logistic():
             return plan
         return replace(plan, n_iter_no_change=max(plan.n_iter_no_change, plan.max_iter))
 
@@ -87,5 +87,6 @@ class LogisticTuning(TorchEstimator):
             return self._budget.rate
         return super()._rate(schedule)
 
-    def _decay(self) -> float:
-        return self._budget.decay if self._is_logistic() else super()._decay()
+    @property
+    def _decay(self) -> float:  # type: ignore[override]
+        return self._budget.decay if self._is_logistic() else super()._decay

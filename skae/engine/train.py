@@ -89,15 +89,11 @@ def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
     return terms
 
 
-PEAK = 0.3
-"""Fraction of the steps after which the rate of "one_cycle" is at its peak."""
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
     "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
     "one_cycle": lambda t: (
-        0.04 + 0.48 * (1 - math.cos(math.pi * t / PEAK))
-        if t < PEAK
-        else 0.5 * (1 + math.cos(math.pi * (t - PEAK) / (1 - PEAK)))
+        0.04 + 0.48 * (1 - math.cos(math.pi * t / 0.3)) if t < 0.3 else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
     ),
 }
 """Factor of learning_rate_init, as a function of the fraction of the steps that are done."""
@@ -123,10 +119,6 @@ class Plan:
     def __post_init__(self) -> None:
         if self.monitor == "loss" and not self.objective:
             raise ValueError("monitor='loss' needs terms whose sum is the objective: monitor a term, or None.")
-
-    def is_rising(self, epoch: int) -> bool:
-        """Whether the rate still rises in an epoch. Steps are too short at first to tell a plateau from a minimum."""
-        return self.schedule == "one_cycle" and epoch < PEAK * self.max_iter
 
 
 @dataclass(frozen=True)

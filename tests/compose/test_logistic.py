@@ -54,7 +54,7 @@ def y(X):
 )
 def test_logistic_units_have_rate_decay_and_steps_of_their_own(X, y, encoder, logistic):
     model = FineTunedClassifier(encoder, random_state=0, n_frozen=1).set_params(max_iter=1).fit(X, y)
-    assert (model._rate("one_cycle"), model._decay()) == ((0.03, 0.05) if logistic else (0.003, 0.5))
+    assert (model._rate("one_cycle"), model._decay) == ((0.03, 0.05) if logistic else (0.003, 0.5))
     model.set_params(max_iter="auto")
     assert model._n_epochs(150) == math.ceil((1000 if logistic else 100) / math.ceil(150 / 32))
     model.set_params(learning_rate_init=0.2, weight_decay=0.1, max_iter=7)
@@ -63,7 +63,7 @@ def test_logistic_units_have_rate_decay_and_steps_of_their_own(X, y, encoder, lo
 
 def test_a_stack_of_machines_has_a_budget_of_its_own(X):
     model = StackedAutoencoder([RBM(4, **BITS), RBM(3, **BITS)], **SHORT).fit(X).set_params(max_iter="auto")
-    assert (model._rate("one_cycle"), model._decay(), model._batch_size(150)) == (0.06, 0.07, 100)
+    assert (model._rate("one_cycle"), model._decay, model._batch_size(150)) == (0.06, 0.07, 100)
     assert model._n_epochs(150) == 4000 / 2
     assert model.set_params(solver="lbfgs")._batch_size(150) == 150
 

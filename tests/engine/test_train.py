@@ -378,23 +378,6 @@ def test_a_plateau_counts_once_the_rate_of_a_cycle_has_fallen_below_half_its_pea
 
 
 @pytest.mark.parametrize(
-    ("curve", "epochs"),
-    [
-        ([1.0] * 20, 6 + 3),  # a plateau: the rate rises in the first 6 of 20 epochs, and 3 epochs are waited for
-        ([1.0] * 6 + [0.9**t for t in range(1, 15)], 20),  # a plateau that is left once the rate is high
-        ([1.0] * 6 + [0.5] * 14, 7 + 3),
-    ],
-)
-def test_a_plateau_while_the_rate_rises_is_no_convergence(curve, epochs):
-    values = iter([1.0, *curve])
-    options = {"tol": 1e-4, "n_iter_no_change": 3, "schedule": "one_cycle"}
-    _, outcome = count_up(lambda t: {"a": scalar(0)}, 20, validate=lambda t: next(values), **options)
-    assert len(outcome.history["loss"]) == epochs
-    assert outcome.loss == min(curve[:epochs])
-    assert outcome.stopped_early == (epochs < 20)
-
-
-@pytest.mark.parametrize(
     ("term", "schedule", "falling"),
     [(lambda t: -t, "constant", True), (lambda t: -t, "cosine", False), (lambda t: t, "constant", False)],
 )
