@@ -202,6 +202,10 @@ class Autoencoder(TorchTransformer):
     def _standardizes(self) -> bool:
         return self.likelihood == "gaussian"
 
+    @property
+    def _norm(self) -> float | None:  # type: ignore[override]
+        return 1.0 if self.likelihood == "poisson" else None
+
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0 or self.input_dropout > 0.0
 

@@ -42,7 +42,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
     automatic = estimator._decay if optimizer.rule == "adamw" else 0.0
     optimizer.weight_decay = automatic if estimator.weight_decay == "auto" else float(estimator.weight_decay)
     optimizer.momentum = float(estimator.momentum)
-    optimizer.max_grad_norm = estimator.max_grad_norm
+    optimizer.max_grad_norm = estimator._norm if estimator.max_grad_norm == "auto" else estimator.max_grad_norm
     optimizer.beta1, optimizer.beta2 = estimator._betas
     return optimizer
 

@@ -83,9 +83,10 @@ class TorchEstimator(Encoding):
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
         it to the gradient. "auto" is 0.5 for "adamw", and 0 for the others.
-    max_grad_norm : float or None, default=None
-        Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit. Not
-        used by "lbfgs".
+    max_grad_norm : float, "auto" or None, default="auto"
+        Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit.
+        "auto" is 1 for the Poisson likelihood, where single rows may have long gradients, and None otherwise. Not used
+        by "lbfgs".
     batch_size : int or "auto", default="auto"
         Number of rows per step. "auto" is n_samples / 15, but at least 32 and at most 100. "lbfgs" takes all rows.
     max_iter : int or "auto", default="auto"
@@ -123,7 +124,7 @@ class TorchEstimator(Encoding):
     learning_rate: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
     momentum: Probability = 0.9
     weight_decay: NonNegative | Literal["auto"] = "auto"
-    max_grad_norm: Positive | None = None
+    max_grad_norm: Positive | Literal["auto"] | None = "auto"
     batch_size: PositiveInt | Literal["auto"] = "auto"
     max_iter: PositiveInt | Literal["auto"] = "auto"
     tol: NonNegative = 1e-4
@@ -145,6 +146,8 @@ class TorchEstimator(Encoding):
     """The curve of the history that training watches. None if the terms do not sum to an objective, the "loss"."""
     _decay: ClassVar[float] = 0.5
     """Weight decay of "adamw" with ``weight_decay="auto"``."""
+    _norm: ClassVar[float | None] = None
+    """Largest norm of a gradient with ``max_grad_norm="auto"``."""
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     """Decay rates of the moments of "adam" and "adamw". (0.5, 0.999) makes adversarial training stable."""
 
@@ -332,9 +335,8 @@ class TorchEstimator(Encoding):
         """Largest number of epochs of a fit to so many rows."""
         if self.max_iter != "auto":
             return int(self.max_iter)
-        if self.solver == "lbfgs":
-            return MOST_EPOCHS
-        return epochs_of(self._n_steps(n_samples), n_samples, self._batch_size(n_samples))
+        n_steps = MOST_EPOCHS if self.solver == "lbfgs" else self._n_steps(n_samples)
+        return epochs_of(n_steps, n_samples, self._batch_size(n_samples))
 
     def _measure(self, data: Source) -> None:
         """Measure the frame in which the module sees the data, and what else a fit needs to know about them."""

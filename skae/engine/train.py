@@ -97,6 +97,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     ),
 }
 """Factor of learning_rate_init, as a function of the fraction of the steps that are done."""
+HALF_WAY_DOWN = 0.65
+"""Fraction of the steps after which the rate of "one_cycle" is below half its peak for good."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ class Plan:
     def __post_init__(self) -> None:
         if self.monitor == "loss" and not self.objective:
             raise ValueError("monitor='loss' needs terms whose sum is the objective: monitor a term, or None.")
+
+    def is_settling(self, epoch: int) -> bool:
+        """Whether the rate is low enough at the end of an epoch for a plateau to be a minimum."""
+        return self.schedule != "one_cycle" or (epoch + 1) / self.max_iter > HALF_WAY_DOWN
 
 
 @dataclass(frozen=True)
@@ -272,12 +278,11 @@ class _Watch:
             self._require_finite(name, row[name], epoch)
         self.rows.append(row)
         if self.plan.monitor is not None:
-            self._compare(row[self.plan.monitor], (epoch + 1) / self.plan.max_iter)
+            self._compare(row[self.plan.monitor], self.plan.is_settling(epoch))
         return row
 
-    def _compare(self, value: float, t: float) -> None:
+    def _compare(self, value: float, settling: bool) -> None:
         enough = self.plan.tol * abs(self.lowest) if math.isfinite(self.lowest) else 0.0
-        settling = self.plan.schedule != "one_cycle" or (t > 0.3 and SCHEDULES["one_cycle"](t) < 0.5)
         self.n_stale = self.n_stale + 1 if settling and value > self.lowest - enough else 0
         self.lowest = min(self.lowest, value)
         if self.pending is None:
