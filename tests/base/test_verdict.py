@@ -24,7 +24,8 @@ from skae import (
 from skae.base import verdict
 from skae.engine.arrays import Arrays
 
-LOGISTIC = RBM(4, visible="bernoulli", n_chains=5, max_iter=60, random_state=0)
+SMALL = {"visible": "bernoulli", "weight_scale": 0.01, "batch_size": 100, "max_iter": 60, "random_state": 0}
+LOGISTIC = RBM(4, n_chains=5, **SMALL)
 QUICK = {"hidden_layer_sizes": (6,), "random_state": 0}
 
 
@@ -139,7 +140,7 @@ def test_the_whole_is_told_of_and_not_its_parts(unit, few):
     for model in (
         StackedAutoencoder([clone(LOGISTIC), clone(LOGISTIC)], learning_rate_init=1e-9, max_iter=60),
         StackedAutoencoder([clone(LOGISTIC), clone(LOGISTIC)], fine_tune=False),
-        DeepBeliefNetwork(4, hidden_layer_sizes=(4,), visible="bernoulli", max_iter=60, random_state=0),
+        DeepBeliefNetwork(4, hidden_layer_sizes=(), **SMALL),
         FineTunedClassifier(clone(LOGISTIC), learning_rate_init=1e-9, n_frozen=2, max_iter=60, random_state=0),
     ):
         (sentence,) = told(model, unit, few) if hasattr(model, "predict") else told(model, unit)

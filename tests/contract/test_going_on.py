@@ -65,7 +65,8 @@ def test_warm_start_refuses_another_architecture(estimator, X, y):
 
 @entering("going on")
 def test_early_stopping_watches_held_out_rows(estimator, X, y):
-    estimator.set_params(early_stopping=True, max_iter=5, tol=1e9, n_iter_no_change=2).fit(X, y)
+    estimator.set_params(early_stopping=True, max_iter=5, tol=1e9, n_iter_no_change=2, learning_rate="cosine")
+    estimator.fit(X, y)
     assert estimator.n_iter_ == 2
     assert len(estimator.history_["validation_loss"]) == 2
 

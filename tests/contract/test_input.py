@@ -52,8 +52,10 @@ def test_what_is_converted_before_an_estimator_sees_it(X, convert):
 @every_class()
 def test_float32_and_float64_input_agree(estimator, X, y):
     X = X.astype(np.float32)
+    solvers = [name for name in estimator.get_params() if name.endswith("solver")]
+    estimator.set_params(**dict.fromkeys(solvers, "sgd"))  # Adam makes much of the rounding of gradients near zero
     one, two = clone(estimator).fit(X, y), clone(estimator).fit(X.astype(float), y)
-    np.testing.assert_allclose(one.transform(X), two.transform(X), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(one.transform(X), two.transform(X), rtol=1e-4, atol=1e-4)
 
 
 @every_class()
