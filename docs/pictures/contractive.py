@@ -11,7 +11,7 @@ from skae import ContractiveAutoencoder
 from skae.inspection import JacobianDisplay
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     """Singular values of the code's derivative by rank, for three strengths."""
     train, test = train_test_split(load_digits().data, random_state=0)
     figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")

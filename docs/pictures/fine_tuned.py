@@ -25,21 +25,20 @@ def labels_of_a_few(y: np.ndarray, n: int, seed: int) -> np.ndarray:
     return few
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     """Test accuracy of three models: mean over the draws of the labels, and their range."""
     X, y = load_digits(return_X_y=True)
     train, test, y_train, y_test = train_test_split(X, y, train_size=1300, stratify=y, random_state=0)
     encoder = DenoisingAutoencoder(32, hidden_layer_sizes=(256, 128), init="random", max_iter=max_iter, random_state=0)
     pretrained = FrozenEstimator(encoder.fit(train))
-    n_epochs = min(50, max_iter)
     scores = np.empty((3, len(LABELS), N_DRAWS))
     for i, n in enumerate(LABELS):
         for seed in range(N_DRAWS):
             few = labels_of_a_few(y_train, n, seed)
             known = few >= 0
             models = [
-                FineTunedClassifier(pretrained, max_iter=n_epochs, random_state=seed).fit(train, few),
-                FineTunedClassifier(encoder, pretrain=False, max_iter=n_epochs, random_state=seed).fit(train, few),
+                FineTunedClassifier(pretrained, max_iter=max_iter, random_state=seed).fit(train, few),
+                FineTunedClassifier(encoder, pretrain=False, max_iter=max_iter, random_state=seed).fit(train, few),
                 LogisticRegression(max_iter=5000).fit(train[known] / 16, few[known]),
             ]
             scores[:, i, seed] = [

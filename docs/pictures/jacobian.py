@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     train, test = train_test_split(load_digits().data, random_state=0)
     options = {
         "hidden_layer_sizes": (),

@@ -50,7 +50,7 @@ def draw_likelihoods(ax: Axes, rbm: RBM, train: np.ndarray, test: np.ndarray) ->
     ax.set(xlabel="-log p(v) of held-out digits, nats: less is better", xlim=(0, 1.15 * max(values.values())))
 
 
-def draw(max_iter: int = 200) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     X = (load_digits().data > 8).astype(float)
     train, test = train_test_split(X, random_state=0)
     rbm = RBM(64, visible="bernoulli", sparsity=0.1, max_iter=max_iter, random_state=0).fit(train)

@@ -18,7 +18,7 @@ PCA_SIZES = (1, 2, 4, 8, 16, 32)
 LINES, COLUMNS = 4, 7
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     """What single units draw, and the trade between sparsity and reconstruction."""
     train, test = train_test_split(load_digits().data, random_state=0)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=(1.55, 1))

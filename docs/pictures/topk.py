@@ -18,7 +18,7 @@ ATOMS, SHOWN = 128, 8
 STRENGTHS = (1, 2, 4, 8, 16)
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     """Held-out digits after 1, 2, 4 and 8 atoms; reconstruction against k."""
     train, test = train_test_split(load_digits().data, random_state=0)
     fitted = {k: TopKAutoencoder(ATOMS, k=k, max_iter=max_iter, random_state=0).fit(train) for k in STRENGTHS}

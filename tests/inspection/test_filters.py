@@ -73,7 +73,7 @@ DEFAULTS = {
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_no_stimulus_is_blank_by_default(digits, name):
-    """Units of sparse codes fall silent as training goes on. Units of top-k codes may also die, which a warning tells."""
+    """Units of sparse codes fall silent as training goes on. Those of top-k codes may die, which a warning tells."""
     X = digits[:150] / 16 if "binary" in name else digits[:150]
     model = DEFAULTS[name].set_params(max_iter=100 if name.startswith("Sparse") else 4, random_state=0)
     with warnings.catch_warnings():
