@@ -102,6 +102,8 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.15 / sqrt(m), where m is the number of
         pixels of a field in all channels, but at most 0.03, under "one_cycle", and a third of that otherwise. Not used
         by "lbfgs".
+    weight_decay : float or "auto", default=0.0
+        As in ``Autoencoder``. Filters reconstruct whitened rows better without it.
 
     Attributes
     ----------
@@ -169,6 +171,7 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
     sparsity: NonNegative = 0.5
     eps: Positive = 0.01
     whitening: Positive | None = 0.1
+    weight_decay = 0.0
 
     _Module: ClassVar[type[nn.Module]] = ReceptiveFields
     _saved: ClassVar[dict[str, Saved]] = {"_sums": Saved(_sums_fault, required=False)}

@@ -56,6 +56,8 @@ class SparseAutoencoder(Autoencoder):
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.15 / sqrt(n_features), but at most 0.03,
         under "one_cycle", and a third of that otherwise. For "kl" it is twice as large, because the slope of a logistic
         unit is small. With hidden layers it is that of ``Autoencoder``. Not used by "lbfgs".
+    weight_decay : float or "auto", default=0.0
+        As in ``Autoencoder``. Decay and the penalty on the code would add up.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class SparseAutoencoder(Autoencoder):
     hidden_layer_sizes = ()
     code_activation: Activation | Literal["auto"] = "auto"  # type: ignore[assignment]
     tied_weights = True
+    weight_decay = 0.0
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

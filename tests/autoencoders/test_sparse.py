@@ -195,7 +195,7 @@ class ByHand(Autoencoder):
 def test_a_recipe_is_the_loss_that_one_would_write_by_hand(digits):
     shared = {"batch_size": 100, "dtype": "float64", **QUICK}
     written = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True}
-    written["learning_rate_init"] = 0.15 / 64**0.5
+    written |= {"learning_rate_init": 0.15 / 64**0.5, "weight_decay": 0.0}
     options = {"corruption": "masking", "corruption_level": 0.25, "emphasis": (1.0, 0.2)}
     recipe = SparseDenoising(12, sparsity=0.3, **options, **shared).fit(digits)
     by_hand = ByHand(12, **written, **shared).fit(digits)
