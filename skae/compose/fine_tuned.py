@@ -31,6 +31,8 @@ __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
 
 LEAST_STEPS, MOST_STEPS = 100, 4000
 """Limits of the number of steps. More steps than these would forget what a pretrained encoder knows from other rows."""
+PRETRAINED_RATE = 1e-3
+"""Learning rate of pretrained weights, which need not move far."""
 FEW = 4
 """Number of rows below which matrix products are rounded differently, because another kernel computes them."""
 
@@ -58,12 +60,14 @@ class _FineTuned(Prediction, LogisticTuning):
         0 the head starts at zero. Not used when ``warm_start`` continues a fit.
     max_iter : int or "auto", default="auto"
         Maximum number of epochs in which encoder and head are trained together, on the rows with known y. "auto" is as
-        many as n_samples / 2 steps take, but at least 100 steps, at most 4000 steps, and at most 100 epochs. If the
-        units of the encoder are logistic, it is as many epochs as at least 1000 steps take, and all of them are run.
+        many as n_samples / 2 steps take, but at least 100 steps (300 without ``pretrain``), at most 4000 steps, and at
+        most 100 epochs. If the units of the encoder are logistic, it is as many epochs as at least 1000 steps take, and
+        all of them are run.
     learning_rate_init : float or "auto", default="auto"
-        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
-        otherwise. If the units of the encoder are logistic, such as those of ``RBM``, it is 0.03 under "one_cycle", and
-        weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.001, because pretrained weights need not
+        move far. Without ``pretrain`` it is 0.003 under "one_cycle". If the units of the encoder are logistic, such as
+        those of ``RBM``, it is 0.03 under "one_cycle", and weights of units with more than 64 inputs have a rate that
+        is 64 / n_inputs times as high. Not used by "lbfgs".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
         it to the gradient. "auto" is 0.5 for "adamw", or 0.05 if the units of the encoder are logistic, and 0 for the
@@ -136,7 +140,11 @@ class _FineTuned(Prediction, LogisticTuning):
     # ---------------------------------------------------------------- training
 
     def _n_steps(self, n_samples: int) -> int:
-        return max(LEAST_STEPS, min(n_samples // 2, MOST_STEPS))
+        return max(LEAST_STEPS, min(n_samples // 2, MOST_STEPS)) if self.pretrain else super()._n_steps(n_samples)
+
+    def _rate(self, schedule: str) -> float:
+        as_it_is = self.learning_rate_init != "auto" or not self.pretrain or self._is_logistic()
+        return super()._rate(schedule) if as_it_is else PRETRAINED_RATE
 
     def _learnt(self, data: Any, run: Run) -> Any:
         """The rows with known y."""
