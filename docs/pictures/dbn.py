@@ -29,13 +29,13 @@ def pixel_by_pixel(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).random((10, N_EACH, 64)) < p[:, None]
 
 
-def by_network(X: np.ndarray, y: np.ndarray, max_iter: int) -> np.ndarray:
-    options = {"visible": "bernoulli", "labels": True, "max_iter": 4 * max_iter}
+def by_network(X: np.ndarray, y: np.ndarray, max_iter: int | str) -> np.ndarray:
+    options = {"visible": "bernoulli", "labels": True, "max_iter": max_iter}
     network = DeepBeliefNetwork(128, hidden_layer_sizes=(64,), random_state=0, **options).fit(X, y)
     return network.sample(10 * N_EACH, n_steps=200, y=np.repeat(network.classes_, N_EACH))
 
 
-def bound(train: np.ndarray, test: np.ndarray, sizes: tuple[int, ...], n_up_down: int, max_iter: int) -> float:
+def bound(train: np.ndarray, test: np.ndarray, sizes: tuple[int, ...], n_up_down: int, max_iter: int | str) -> float:
     """Of held-out rows, in nats."""
     options = {"visible": "bernoulli", "up_down_iter": n_up_down, "max_iter": max_iter}
     return DeepBeliefNetwork(64, hidden_layer_sizes=sizes, random_state=0, **options).fit(train).score(test)
@@ -64,11 +64,12 @@ def show(ax: Axes, drawn: np.ndarray, title: str) -> None:
     ax.tick_params(length=0)
 
 
-def draw_bounds(ax: Axes, train: np.ndarray, test: np.ndarray, max_iter: int) -> None:
+def draw_bounds(ax: Axes, train: np.ndarray, test: np.ndarray, max_iter: int | str) -> None:
     p = (train.sum(axis=0) + 0.5) / (len(train) + 1)
     values = {"independent\npixels": -(test @ np.log(p) + (1 - test) @ np.log1p(-p)).mean()}
     for name, (sizes, n) in STAGES.items():
-        values[name] = -bound(train, test, sizes, min(n, max_iter), max_iter)
+        n_up_down = n if max_iter == "auto" else min(n, int(max_iter))
+        values[name] = -bound(train, test, sizes, n_up_down, max_iter)
     bars = ax.barh(list(values), list(values.values()), color=["0.7", "C0", "C0", "C0"])
     ax.bar_label(bars, fmt="%.1f", padding=3)
     ax.invert_yaxis()
@@ -77,7 +78,7 @@ def draw_bounds(ax: Axes, train: np.ndarray, test: np.ndarray, max_iter: int) ->
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def draw(max_iter: int = 50) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     X, y = load_digits(return_X_y=True)
     train, test, y_train, y_test = train_test_split((X > 8).astype(float), y, random_state=0)
     figure, (left, middle, right) = plt.subplots(
