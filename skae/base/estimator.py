@@ -82,7 +82,7 @@ class TorchEstimator(Encoding):
         Momentum. Only used by "sgd".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.5 for "adamw", and 0 for the others.
+        it to the gradient. "auto" is 0.3 for "adamw", and 0 for the others.
     max_grad_norm : float, "auto" or None, default="auto"
         Largest norm of the gradient of a step. Longer gradients are scaled down to this norm. None sets no limit.
         "auto" is 1 for the Poisson likelihood, where single rows may have long gradients, and None otherwise. Not used
@@ -144,7 +144,7 @@ class TorchEstimator(Encoding):
     """Entry of "y" in the docstring of a method, by the name of the method."""
     _monitor: ClassVar[str | None] = "loss"
     """The curve of the history that training watches. None if the terms do not sum to an objective, the "loss"."""
-    _decay: ClassVar[float] = 0.5
+    _decay: ClassVar[float] = 0.3
     """Weight decay of "adamw" with ``weight_decay="auto"``."""
     _norm: ClassVar[float | None] = None
     """Largest norm of a gradient with ``max_grad_norm="auto"``."""

@@ -70,7 +70,7 @@ class _FineTuned(Prediction, LogisticTuning):
         is 64 / n_inputs times as high. Not used by "lbfgs".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.5 for "adamw", or 0.05 if the units of the encoder are logistic, and 0 for the
+        it to the gradient. "auto" is 0.3 for "adamw", or 0.05 if the units of the encoder are logistic, and 0 for the
         other solvers.
     """
 

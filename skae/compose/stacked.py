@@ -87,7 +87,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
         weights of units with more than 64 inputs have a rate that is 64 / n_inputs times as high. Not used by "lbfgs".
     weight_decay : float or "auto", default="auto"
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
-        it to the gradient. "auto" is 0.5 for "adamw", or 0.07 if the units of all layers are logistic, and 0 for the
+        it to the gradient. "auto" is 0.3 for "adamw", or 0.07 if the units of all layers are logistic, and 0 for the
         other solvers.
 
     Attributes

@@ -32,7 +32,7 @@ def test_auto_is_a_shorthand_to_the_last_bit(n, rng):
     epochs = min(100, int(np.ceil(max(300, n // 2) / np.ceil(n / size))))
     options = {"hidden_layer_sizes": (4,), "tol": 0.0, "random_state": 0}
     auto = Autoencoder(2, **options).fit(X)
-    written = {"batch_size": size, "max_iter": epochs, "learning_rate_init": 3e-3, "weight_decay": 0.5}
+    written = {"batch_size": size, "max_iter": epochs, "learning_rate_init": 3e-3, "weight_decay": 0.3}
     explicit = Autoencoder(2, learning_rate="one_cycle", solver="adamw", **written, **options).fit(X)
     assert auto.n_iter_ == epochs
     np.testing.assert_array_equal(auto.transform(X), explicit.transform(X))
@@ -61,7 +61,7 @@ def test_a_chunk_is_one_pass_at_the_rate_of_a_constant_schedule(schedule, rng):
     np.testing.assert_array_equal(model.transform(X), expected.transform(X))
 
 
-@pytest.mark.parametrize(("solver", "decay"), [("adamw", 0.5), ("adam", 0.0), ("sgd", 0.0), ("lbfgs", 0.0)])
+@pytest.mark.parametrize(("solver", "decay"), [("adamw", 0.3), ("adam", 0.0), ("sgd", 0.0), ("lbfgs", 0.0)])
 def test_the_weight_decay_fits_its_solver(solver, decay):
     options = {"hidden_layer_sizes": (2,), "max_iter": 2, "tol": 1.0, "n_iter_no_change": 1}
     model = Autoencoder(1, solver=solver, **options).fit(np.arange(12.0).reshape(6, 2))

@@ -54,7 +54,7 @@ def y(X):
 )
 def test_logistic_units_have_rate_decay_and_steps_of_their_own(X, y, encoder, logistic):
     model = FineTunedClassifier(encoder, random_state=0, n_frozen=1).set_params(max_iter=1).fit(X, y)
-    assert (model._rate("one_cycle"), model._decay) == ((0.03, 0.05) if logistic else (0.001, 0.5))
+    assert (model._rate("one_cycle"), model._decay) == ((0.03, 0.05) if logistic else (0.001, 0.3))
     model.set_params(max_iter="auto")
     assert model._n_epochs(150) == math.ceil((1000 if logistic else 100) / math.ceil(150 / 32))
     if not logistic:  # random weights learn as those of other estimators
