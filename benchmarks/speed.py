@@ -331,7 +331,8 @@ more than many do.
 
 - `transform` reaches {transform[random]:.2f} of the speed of the bare matrix products of the textbook network, and
   {transform[pca]:.2f} with the projection on PCA's axes, input checks included.
-- A memory map of {memory[map_mb]:.0f} MB adds {memory[fit_mb]:.0f} MB of resident memory to `fit`.
+- A memory map of {memory[map_mb]:.0f} MB adds {memory[fit_mb]:.0f} MB of resident memory to `fit`. These are pages of
+  the file around the rows of a batch, given back after it. How many the system maps at once differs between machines.
 - `import skae` adds {imported[skae_adds_s]:.3f} s to the {imported[torch_and_sklearn_s]:.1f} s of torch and
   scikit-learn.
 
