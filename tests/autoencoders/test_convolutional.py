@@ -526,7 +526,7 @@ class AllInOne(DenoisingAutoencoder, SparseAutoencoder, ContractiveAutoencoder, 
     ],
 )
 def test_recipes_of_strength_zero_are_the_parent_to_the_last_bit(cls, options, digits):
-    options = {**QUICK, **options, "learning_rate_init": 0.003, "batch_size": 100}
+    options = {**QUICK, **options, "learning_rate_init": 0.003, "weight_decay": 0.3, "batch_size": 100}
     plain = {name: value for name, value in options.items() if name in ConvolutionalAutoencoder().get_params()}
     one, two = cls(**options).fit(digits), ConvolutionalAutoencoder(**plain).fit(digits)
     np.testing.assert_array_equal(one.transform(digits), two.transform(digits))

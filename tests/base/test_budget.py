@@ -63,8 +63,8 @@ def test_a_chunk_is_one_pass_at_the_rate_of_a_constant_schedule(schedule, rng):
 
 @pytest.mark.parametrize(("solver", "decay"), [("adamw", 0.3), ("adam", 0.0), ("sgd", 0.0), ("lbfgs", 0.0)])
 def test_the_weight_decay_fits_its_solver(solver, decay):
-    options = {"hidden_layer_sizes": (2,), "max_iter": 2, "tol": 1.0, "n_iter_no_change": 1}
-    model = Autoencoder(1, solver=solver, **options).fit(np.arange(12.0).reshape(6, 2))
+    model = Autoencoder(1, solver=solver, hidden_layer_sizes=())
+    model._fit(np.arange(12.0).reshape(6, 2), None, None, train=False)
     assert optimizer_of(model).weight_decay == decay
     assert optimizer_of(model.set_params(weight_decay=0.1)).weight_decay == 0.1
 
