@@ -357,7 +357,7 @@ class DenoisingAutoencoder(Autoencoder):
     def _holds_out(self, n_samples: int) -> bool:
         if self.early_stopping != "auto":
             return super()._holds_out(n_samples)
-        return self.target == "y" and n_samples >= LEAST_SPLIT and not self._in_chunks
+        return self.target == "y" and n_samples >= LEAST_SPLIT
 
     def _is_noisy(self) -> bool:
         return super()._is_noisy() or self._level() > 0.0
@@ -408,7 +408,6 @@ class DenoisingAutoencoder(Autoencoder):
     # ---------------------------------------------------------------- what is measured for the corruption
 
     def _learnt(self, data: Any, run: Run) -> Source:
-        self._in_chunks = run.partial  # partial_fit uses all rows of a chunk
         was = "X" if self._target_frame is None else "y"
         if run.resume and was != self.target:
             raise ValueError(

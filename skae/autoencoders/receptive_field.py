@@ -22,7 +22,7 @@ from ..engine.moments import principal_axes
 from ..engine.optim import Terms
 from ..functional import average, squared_error
 from ..nn.receptive_field import ReceptiveFields, grid_of
-from ._atoms import rate_of_atoms
+from ._atoms import peak_of_atoms
 
 __all__ = ["ReceptiveFieldAutoencoder"]
 
@@ -234,10 +234,9 @@ class ReceptiveFieldAutoencoder(TorchTransformer):
             _require_few(data.width)  # before the module is built, which holds matrices of that size
         super()._measure(data)
 
-    def _rate(self, schedule: str) -> float:
-        if self.learning_rate_init != "auto":
-            return super()._rate(schedule)
-        return rate_of_atoms(self._spec["image_shape"][0] * math.prod(self._spec["field_size"]), schedule)
+    @property
+    def _peak(self) -> float:  # type: ignore[override]
+        return peak_of_atoms(self._spec["image_shape"][0] * math.prod(self._spec["field_size"]))
 
     def _initialise(self, module: ReceptiveFields, data: Table, rng: torch.Generator) -> None:
         module.filters.initialise(rng)

@@ -14,6 +14,7 @@ from typing_extensions import Self
 from ..base import damage
 from ..base.compat import Interval
 from ..base.damage import Saved
+from ..base.estimator import Run
 from ..base.labels import Told
 from ..base.params import NonNegative
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
@@ -121,8 +122,8 @@ class _Predicting(Prediction, Autoencoder):
         plan = Plan(batch_size=n, max_iter=100, shuffle=False)
         minimise(step, labelled, Flat(module.shortcut), Optimizer("lbfgs", weight_decay=share), plan, rng)
 
-    def _split(self, data: Any) -> tuple[Source, Subset | None]:
-        train, held_out = super()._split(data)
+    def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
+        train, held_out = super()._split(data, run)
         if self.alpha == 1.0 or len(train) <= self._batch_size(len(train)):
             return train, held_out
         return with_labels_in_every_batch(data, rows_of(train)), held_out

@@ -12,7 +12,7 @@ from ..base.params import Fraction, NonNegative, sizes_of
 from ..engine.data import Batch, Table
 from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
 from ..nn.bottleneck import Bottleneck
-from ._atoms import rate_of_atoms
+from ._atoms import peak_of_atoms
 from .dense import Activation, Autoencoder
 
 __all__ = ["SparseAutoencoder"]
@@ -118,10 +118,11 @@ class SparseAutoencoder(Autoencoder):
         chosen = automatic if self.code_activation == "auto" else self.code_activation
         return {**super()._architecture(n_features), "code_activation": chosen}
 
-    def _rate(self, schedule: str) -> float:
-        if self.learning_rate_init != "auto" or sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
-            return super()._rate(schedule)
-        return rate_of_atoms(len(self._frame), schedule) * (2 if self.penalty == "kl" else 1)
+    @property
+    def _peak(self) -> float:  # type: ignore[override]
+        if sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
+            return super()._peak
+        return peak_of_atoms(len(self._frame)) * (2 if self.penalty == "kl" else 1)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)

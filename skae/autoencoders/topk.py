@@ -14,7 +14,7 @@ from ..engine.data import Batch, Table
 from ..engine.modes import plain_torch
 from ..nn.bottleneck import Bottleneck
 from ..nn.topk import DictionaryAutoencoder
-from ._atoms import rate_of_atoms
+from ._atoms import peak_of_atoms
 from .dense import Activation, Autoencoder
 
 __all__ = ["TopKAutoencoder"]
@@ -167,10 +167,10 @@ class TopKAutoencoder(Autoencoder):
     def _rows_are_independent(self) -> bool:
         return super()._rows_are_independent() and self.selection == "row"
 
-    def _rate(self, schedule: str) -> float:
-        if self.learning_rate_init != "auto" or sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
-            return super()._rate(schedule)
-        return rate_of_atoms(len(self._frame), schedule)
+    @property
+    def _peak(self) -> float:  # type: ignore[override]
+        deep = sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)
+        return super()._peak if deep else peak_of_atoms(len(self._frame))
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
         super()._initialise(module, data, rng)

@@ -11,12 +11,12 @@ import torch
 from ..engine.modes import one_thread
 from ..engine.optim import Optimizer
 
-__all__ = ["MOST_EPOCHS", "epochs_of", "optimizer_of", "rows_a_step", "steps_worthwhile", "threads_of"]
+__all__ = ["SMALL_TABLE", "epochs_of", "optimizer_of", "rows_a_step", "steps_worthwhile", "threads_of"]
 
-MOST_EPOCHS = 100
-"""Largest number of epochs with max_iter="auto"."""
 SMALL_STEP = 2**25
 """Multiplications per step below which a second thread does not help, and costs time if it is busy."""
+SMALL_TABLE = 2**20
+"""Largest number of entries for which rows are sorted to find equal ones. This takes less than a second."""
 
 
 def rows_a_step(n_samples: int) -> int:
@@ -29,9 +29,10 @@ def steps_worthwhile(n_samples: int) -> int:
     return max(300, min(n_samples // 2, 4000))
 
 
-def epochs_of(n_steps: int, n_samples: int, batch_size: int) -> int:
-    """Number of epochs that have at least so many steps, but at most 100."""
-    return min(MOST_EPOCHS, math.ceil(n_steps / math.ceil(n_samples / batch_size)))
+def epochs_of(n_steps: int, n_samples: int, batch_size: int, most: int | None = 100) -> int:
+    """Number of epochs that have at least so many steps, but at most ``most`` if that is a number."""
+    n_epochs = math.ceil(n_steps / math.ceil(n_samples / batch_size))
+    return n_epochs if most is None else min(most, n_epochs)
 
 
 def optimizer_of(estimator: Any) -> Optimizer:

@@ -21,7 +21,7 @@ from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
-from .budget import MOST_EPOCHS, epochs_of, optimizer_of, rows_a_step, steps_worthwhile, threads_of
+from .budget import SMALL_TABLE, epochs_of, optimizer_of, rows_a_step, steps_worthwhile, threads_of
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -43,9 +43,6 @@ from .state import new_generator, unchanged_on_error
 from .verdict import tell, withheld
 
 __all__ = ["Run", "TorchEstimator"]
-
-SMALL_TABLE = 2**20
-"""Largest number of entries for which rows are sorted to find equal ones. This takes less than a second."""
 
 
 class Run(NamedTuple):
@@ -144,6 +141,10 @@ class TorchEstimator(Encoding):
     """Entry of "y" in the docstring of a method, by the name of the method."""
     _monitor: ClassVar[str | None] = "loss"
     """The curve of the history that training watches. None if the terms do not sum to an objective, the "loss"."""
+    _most_epochs: ClassVar[int] = 100
+    """Largest number of epochs with ``max_iter="auto"``."""
+    _peak: ClassVar[float] = 3e-3
+    """Learning rate with ``learning_rate_init="auto"``: its peak under "one_cycle", and three times that of others."""
     _decay: ClassVar[float] = 0.3
     """Weight decay of "adamw" with ``weight_decay="auto"``."""
     _norm: ClassVar[float | None] = None
@@ -226,7 +227,7 @@ class TorchEstimator(Encoding):
 
     def _rate(self, schedule: str) -> float:
         """Learning rate at the start of a schedule, or its peak."""
-        usual = 3e-3 if schedule == "one_cycle" else 1e-3
+        usual = self._peak if schedule == "one_cycle" else self._peak / 3
         return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
 
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
@@ -333,10 +334,9 @@ class TorchEstimator(Encoding):
 
     def _n_epochs(self, n_samples: int) -> int:
         """Largest number of epochs of a fit to so many rows."""
-        if self.max_iter != "auto":
-            return int(self.max_iter)
-        n_steps = MOST_EPOCHS if self.solver == "lbfgs" else self._n_steps(n_samples)
-        return epochs_of(n_steps, n_samples, self._batch_size(n_samples))
+        n_steps = self._most_epochs if self.solver == "lbfgs" else self._n_steps(n_samples)
+        worthwhile = epochs_of(n_steps, n_samples, self._batch_size(n_samples), self._most_epochs)
+        return worthwhile if self.max_iter == "auto" else int(self.max_iter)
 
     def _measure(self, data: Source) -> None:
         """Measure the frame in which the module sees the data, and what else a fit needs to know about them."""
@@ -351,7 +351,7 @@ class TorchEstimator(Encoding):
 
     def _train(self, data: Source, run: Run) -> None:
         noise = spawn(self._rng, self._flat.theta.device)
-        train, held_out = self._split(data)
+        train, held_out = self._split(data, run)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
             outcome = minimise(
@@ -380,10 +380,10 @@ class TorchEstimator(Encoding):
         self.loss_ = outcome.loss
         self._stopped_early = outcome.stopped_early
 
-    def _split(self, data: Source) -> tuple[Source, Subset | None]:
-        """Rows to train on, and held-out rows if ``early_stopping``."""
+    def _split(self, data: Source, run: Run) -> tuple[Source, Subset | None]:
+        """Rows to train on, and held-out rows if ``early_stopping``. No row of a chunk is held out."""
         counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
-        if not self._holds_out(len(counting)):
+        if run.partial or not self._holds_out(len(counting)):
             return data, None
         if len(counting) < 2:
             raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")

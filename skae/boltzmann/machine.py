@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -39,8 +38,6 @@ VISIBLE: dict[type[Units], str] = {
     Softmax: "softmax",
 }
 """The value of ``visible`` that leads to these units."""
-MOST_EPOCHS = 200
-"""Largest number of epochs with max_iter="auto"."""
 
 
 class BoltzmannMachine(Generative, TorchTransformer):
@@ -131,6 +128,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
     learning_rate_init: Positive | Literal["auto"] = "auto"
     learning_rate = "cosine"
 
+    _most_epochs: ClassVar[int] = 200
     _monitor: ClassVar[str | None] = None
     _saved: ClassVar[dict[str, Saved]] = {"_partition": Saved(damage.nothing, cls=Partition)}
 
@@ -162,12 +160,6 @@ class BoltzmannMachine(Generative, TorchTransformer):
         if self.hidden != "bernoulli" and (self.visible == "gaussian" or self._sees_counts()):
             return max(1, n_samples // 2)  # their weights would run away
         return max(1000, min(2 * n_samples, 5000), n_samples // 2)
-
-    def _n_epochs(self, n_samples: int) -> int:
-        if self.max_iter != "auto":
-            return int(self.max_iter)
-        an_epoch = math.ceil(n_samples / self._batch_size(n_samples))
-        return min(MOST_EPOCHS, math.ceil(self._n_steps(n_samples) / an_epoch))
 
     # ---------------------------------------------------------------- input
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
@@ -10,6 +9,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from torch import nn
 
+from ..base.budget import epochs_of
 from ..base.estimator import Run, TorchEstimator
 from ..energy.harmonium import Harmonium
 from ..energy.units import Bernoulli, Gaussian
@@ -74,7 +74,7 @@ class LogisticTuning(TorchEstimator):
         if self.max_iter != "auto" or self.solver == "lbfgs" or not self._is_logistic():
             return super()._n_epochs(n_samples)
         n_steps = max(self._budget.n_steps, self._n_steps(n_samples))
-        return math.ceil(n_steps / math.ceil(n_samples / self._batch_size(n_samples)))
+        return epochs_of(n_steps, n_samples, self._batch_size(n_samples), most=None)
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         plan = super()._plan(n_samples, run)

@@ -26,6 +26,7 @@ __all__ = [
     "Table",
     "chunks",
     "find_nonfinite",
+    "in_order",
     "is_on",
     "name_of",
     "resolve_device",
@@ -349,7 +350,12 @@ class Subset(Source):
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``."""
         rows = self.rows[order.to(self.device)]
-        return self.data.in_order(rows) if isinstance(self.data, Source) else Subset(self.data, rows)
+        return in_order(self.data, rows)
+
+
+def in_order(data: Any, order: Tensor) -> Source:
+    """The rows of a source, or the items of a list, in another order."""
+    return data.in_order(order) if isinstance(data, Source) else Subset(data, order)
 
 
 def rows_of(part: Any) -> Tensor:

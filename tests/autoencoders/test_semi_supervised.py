@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from skae import Autoencoder, SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
+from skae.base import Run
 from skae.metrics import reconstruction_r2
 
 QUICK = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 4, "random_state": 0}
@@ -164,9 +165,9 @@ def test_labels_are_in_every_batch_and_no_mean_changes(digits, weighted, early_s
         weight *= 400 / weight.sum()
     data = seen(model, digits, y, weight)
     state = model._rng.get_state()
-    train, _ = model._split(data)
+    train, _ = model._split(data, Run())
     model._rng.set_state(state)
-    plain, _ = Autoencoder._split(model, data)
+    plain, _ = Autoencoder._split(model, data, Run())
     before, after = plain[torch.arange(len(plain))], train[torch.arange(len(train))]
     assert len(train) > len(plain)
     assert (after.y[:, 0] > 0).double().mean() > 0.2
