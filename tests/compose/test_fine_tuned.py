@@ -33,6 +33,7 @@ from skae import (
     StackedAutoencoder,
     TopKAutoencoder,
 )
+from skae.base import Run
 
 SPECIES = datasets.load_iris().target
 ENCODER = Autoencoder(2, hidden_layer_sizes=(6,), max_iter=3)
@@ -329,7 +330,7 @@ def test_another_callable_is_another_encoder(iris, few):
 
 def test_early_stopping_holds_out_labelled_rows(iris, few):
     model = clone(CLASSIFIER).set_params(early_stopping=True).fit(iris, few)
-    train, held_out = model._split(seen(model, iris, few))
+    train, held_out = model._split(seen(model, iris, few), Run())
     assert (len(train), len(held_out)) == (45, 5)
 
 
