@@ -167,12 +167,12 @@ class ConvolutionalAutoencoder(Autoencoder):
             raise ValueError(
                 f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: use channels instead."
             )
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
         if self.code == "vector" and not sizes_of("channels", self.channels):
             raise ValueError(
                 "channels=() leaves no convolutional layer: pass at least one number of channels, or use Autoencoder."
             )
-
-    def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = {
             **super()._architecture(n_features),
             "image_shape": self._shape_of_image(n_features),

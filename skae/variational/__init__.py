@@ -1,0 +1,1 @@
+"""Variational autoencoders: generative models of rows, whose code is a distribution."""
