@@ -1,0 +1,383 @@
+"""Priors p(h) over codes: a normal distribution, a mixture, posteriors of learned inputs, and a normalising flow.
+
+The best prior of a variational autoencoder is the mean of q(h | x) over the rows. A standard normal
+distribution can differ much from it, and codes that are drawn from it are then decoded to rows unlike the
+data. The other priors are trained together with the network, and come nearer to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .. import functional
+from .coder import Coder
+from .dense import Dense
+
+__all__ = ["Coupling", "Flow", "Mixture", "Prior", "StandardNormal", "Vamp", "prior_of"]
+
+LEAST_VARIANCE = 1e-4
+"""Least variance of a cluster's codes, which keeps the density finite where codes of a cluster are equal."""
+MOST_LOG_VARIANCE = 30.0
+"""Log variances of a posterior beyond this are not told apart, so that densities stay finite."""
+MOST_LOG_SCALE = 2.0
+"""A layer of the flow stretches a component by a factor of less than exp(2), and shrinks it by no more."""
+N_LAYERS, WIDTH = 6, 64
+"""Size of the flow that ``prior_of`` makes."""
+
+
+class Prior(nn.Module):
+    """A distribution of codes h. Its parameters are spared from weight decay.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the codes.
+    """
+
+    origin: Tensor
+
+    def __init__(self, n_components: int) -> None:
+        super().__init__()
+        self.n_components = n_components
+        # Codes that are drawn have its precision, and lie on its device.
+        self.register_buffer("origin", torch.zeros(n_components), persistent=False)
+
+    def _spare_from_decay(self) -> None:
+        for parameter in self.parameters():
+            parameter.decay = False  # type: ignore[attr-defined]
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        """Log p(h) in nats.
+
+        Parameters
+        ----------
+        h : Tensor of shape (..., n_components)
+
+        Returns
+        -------
+        Tensor of shape (...)
+        """
+        raise NotImplementedError
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw n codes, of shape (n, n_components), with a generator on the prior's device."""
+        raise NotImplementedError
+
+    def initialise(self, rng: torch.Generator) -> None:
+        """Set the parameters to numbers near those of N(0, I). The generator is on the CPU."""
+
+    def _noise(self, n: int, rng: torch.Generator) -> Tensor:
+        return functional.standard_normal(self.origin.expand(n, -1), rng)
+
+
+class StandardNormal(Prior):
+    """N(0, I), the prior of Kingma and Welling (2014). It has no parameters.
+
+    Examples
+    --------
+    >>> StandardNormal(2).log_prob(torch.zeros(3, 2))  # -log(2 pi)
+    tensor([-1.8379, -1.8379, -1.8379])
+    """
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        return -0.5 * (h.square().sum(-1) + self.n_components * math.log(2 * math.pi))
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        return self._noise(n, rng)
+
+
+class Mixture(Prior):
+    """A mixture of normal distributions, p(h) = sum_k pi_k N(h; mu_k, S_k), with diagonal covariances S_k.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the codes.
+    n_clusters : int
+        Number K of normal distributions.
+
+    Attributes
+    ----------
+    logits : Parameter of shape (n_clusters,)
+        pi is the softmax of it.
+    means : Parameter of shape (n_clusters, n_components)
+    log_deviations : Parameter of shape (n_clusters, n_components)
+        The variances are exp(2 log_deviations) + 1e-4.
+
+    References
+    ----------
+    Jiang, Zheng, Tan, Tang and Zhou (2017), "Variational Deep Embedding: An Unsupervised and Generative
+    Approach to Clustering", https://arxiv.org/abs/1611.05148
+
+    Examples
+    --------
+    >>> prior = Mixture(1, 2)
+    >>> prior.start(torch.tensor([0.5, 0.5]), torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1))
+    >>> prior.log_joint(torch.tensor([[3.0]])).softmax(-1)  # p(k | h)
+    tensor([[1.5230e-08, 1.0000e+00]], grad_fn=<SoftmaxBackward0>)
+    """
+
+    def __init__(self, n_components: int, n_clusters: int) -> None:
+        super().__init__(n_components)
+        self.n_clusters = n_clusters
+        self.logits = nn.Parameter(torch.zeros(n_clusters))
+        self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
+        self.log_deviations = nn.Parameter(torch.zeros(n_clusters, n_components))
+        self._spare_from_decay()
+
+    @property
+    def variances(self) -> Tensor:
+        """Diagonals of S_k, of shape (n_clusters, n_components)."""
+        return (2 * self.log_deviations).exp() + LEAST_VARIANCE
+
+    def log_joint(self, h: Tensor) -> Tensor:
+        """Log p(h, k) = log pi_k + log N(h; mu_k, S_k).
+
+        Parameters
+        ----------
+        h : Tensor of shape (..., n_components)
+
+        Returns
+        -------
+        Tensor of shape (..., n_clusters)
+        """
+        return self.logits.log_softmax(0) + _log_normal(h[..., None, :], self.means, self.variances.log())
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        return self.log_joint(h).logsumexp(-1)
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.sample_of(torch.multinomial(self.logits.softmax(0), n, True, generator=rng), rng)
+
+    @torch.no_grad()
+    def sample_of(self, clusters: Tensor, rng: torch.Generator) -> Tensor:
+        """Draw a code of each of these clusters: numbers k, of shape (n,)."""
+        return self.means[clusters] + self.variances.sqrt()[clusters] * self._noise(len(clusters), rng)
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Equal clusters of deviation 1, with means from N(0, I)."""
+        self.logits.zero_()
+        self.means.copy_(torch.randn(self.means.shape, generator=rng))
+        self.log_deviations.zero_()
+
+    @torch.no_grad()
+    def start(self, weights: Tensor, means: Tensor, deviations: Tensor) -> None:
+        """Take over clusters that were found in the codes.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (n_clusters,)
+            Shares pi_k of the rows. One of zero becomes a very small one, which can grow.
+        means, deviations : Tensor of shape (n_clusters, n_components)
+            Standard deviations of 0.01 or less become slightly larger ones.
+        """
+        tiny = torch.finfo(self.logits.dtype).eps
+        self.logits.copy_(weights.clamp_min(tiny).log())
+        self.means.copy_(means)
+        self.log_deviations.copy_((deviations.square() - LEAST_VARIANCE).clamp_min(LEAST_VARIANCE / 100).log() / 2)
+
+
+class Vamp(Prior):
+    """The mean of the posteriors of pseudo-inputs u_k, p(h) = 1/K sum_k q(h | u_k).
+
+    The pseudo-inputs are trained. They lie in the space of what the coder encodes, and a code of p(h) has the
+    shape of a posterior, whatever that is.
+
+    Parameters
+    ----------
+    coder : Coder
+        The module that encodes rows as q(h | x): a mean and a log variance of each component. Its parameters do
+        not become parameters of the prior, but training the prior moves them too.
+    n_inputs : int
+        Number K of pseudo-inputs.
+    width : int
+        Numbers in a row that the coder encodes.
+
+    Attributes
+    ----------
+    pseudo_inputs : Parameter of shape (n_inputs, width)
+
+    References
+    ----------
+    Tomczak and Welling (2018), "VAE with a VampPrior", https://arxiv.org/abs/1705.07120
+    """
+
+    def __init__(self, coder: Coder, n_inputs: int, width: int) -> None:
+        super().__init__(coder.n_components)
+        self._coder = (coder,)  # in a tuple, so that its parameters are not ours as well
+        self.pseudo_inputs = nn.Parameter(torch.zeros(n_inputs, width))
+        self._spare_from_decay()
+
+    def posteriors(self) -> tuple[Tensor, Tensor]:
+        """Means and log variances of q(h | u_k), each of shape (n_inputs, n_components)."""
+        mean, log_variance = self._coder[0].encode(self.pseudo_inputs).chunk(2, 1)
+        return mean, log_variance.clamp(-MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        mean, log_variance = self.posteriors()
+        return _log_normal(h[..., None, :], mean, log_variance).logsumexp(-1) - math.log(len(mean))
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        mean, log_variance = self.posteriors()
+        chosen = torch.randint(len(mean), (n,), generator=rng, device=mean.device)
+        return mean[chosen] + (log_variance / 2).exp()[chosen] * self._noise(n, rng)
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Pseudo-inputs from N(0, I); ``start`` knows better ones."""
+        self.pseudo_inputs.copy_(torch.randn(self.pseudo_inputs.shape, generator=rng))
+
+    @torch.no_grad()
+    def start(self, rows: Tensor) -> None:
+        """Use rows of the data as pseudo-inputs, of shape (n, width). If they are too few, they are repeated."""
+        n_inputs = len(self.pseudo_inputs)
+        self.pseudo_inputs.copy_(rows[torch.arange(n_inputs, device=rows.device) % len(rows)])
+
+
+class Coupling(nn.Module):
+    """A layer of a flow: z = h where the mask is 1, and z = h exp(s) + t where it is 0.
+
+    The functions s and t see the components where the mask is 1. So the layer can be inverted, and the logarithm
+    of the determinant of dz/dh is the sum of s.
+
+    Parameters
+    ----------
+    n_components : int
+    offset : int
+        The mask is 0 at components whose number has the parity of it. A single component is always moved.
+    width : int
+        Hidden units of the network with the outputs s and t.
+    """
+
+    mask: Tensor
+
+    def __init__(self, n_components: int, offset: int, width: int) -> None:
+        super().__init__()
+        parity = (torch.arange(n_components) + offset) % min(n_components, 2)
+        self.register_buffer("mask", parity.to(torch.get_default_dtype()), persistent=False)
+        self.network = Dense([n_components, width, width, 2 * n_components], "tanh")
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and the logarithm of the determinant, of shapes (..., n_components) and (...)."""
+        log_scale, shift = self._map(h)
+        return h * log_scale.exp() + shift, log_scale.sum(-1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """The h of which z is the output."""
+        log_scale, shift = self._map(z)
+        return (z - shift) * (-log_scale).exp()
+
+    def _map(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        s, t = self.network(h * self.mask).chunk(2, -1)
+        moved = 1 - self.mask
+        return MOST_LOG_SCALE * torch.tanh(s / MOST_LOG_SCALE) * moved, t * moved
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Start as the identity."""
+        self.network.initialise(rng)
+        self.network.weights[-1].zero_()
+
+
+class Flow(Prior):
+    """A normalising flow: h is such that z = f(h) has the distribution N(0, I), log p(h) = log N(f(h)) + log |df/dh|.
+
+    The function f consists of affine coupling layers (RealNVP). With a single component they
+    leave p(h) a normal distribution, whose mean and deviation are learned.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the codes.
+    n_layers : int
+        Number of coupling layers.
+    width : int
+        Units in each of the two hidden layers of a coupling layer's network.
+
+    References
+    ----------
+    Dinh, Sohl-Dickstein and Bengio (2017), "Density estimation using Real NVP", https://arxiv.org/abs/1605.08803
+
+    Xu, Chen, Zheng, Wang, Yan and others (2019), "On the Necessity and Effectiveness of Learning the Prior of
+    Variational Auto-Encoder", https://arxiv.org/abs/1905.13452
+
+    Examples
+    --------
+    >>> prior = Flow(2, n_layers=4, width=16)
+    >>> prior.initialise(torch.Generator().manual_seed(0))
+    >>> h = torch.ones(3, 2)
+    >>> bool(prior.log_prob(h).allclose(StandardNormal(2).log_prob(h)))  # before training
+    True
+    """
+
+    def __init__(self, n_components: int, n_layers: int, width: int) -> None:
+        super().__init__(n_components)
+        self.couplings = nn.ModuleList([Coupling(n_components, i, width) for i in range(n_layers)])
+        self.base = StandardNormal(n_components)
+        self._spare_from_decay()
+
+    def to_base(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z = f(h) and log |df/dh|, of shapes (..., n_components) and (...)."""
+        log_volume = torch.zeros_like(h[..., 0])
+        for coupling in self.couplings:
+            h, log_scale = coupling(h)
+            log_volume = log_volume + log_scale
+        return h, log_volume
+
+    def from_base(self, z: Tensor) -> Tensor:
+        """The h with f(h) = z."""
+        for coupling in reversed(self.couplings):
+            z = coupling.inverse(z)  # type: ignore[operator]
+        return z
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        z, log_volume = self.to_base(h)
+        return self.base.log_prob(z) + log_volume
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.from_base(self.base.sample(n, rng))
+
+    def initialise(self, rng: torch.Generator) -> None:
+        """Start as N(0, I): f is the identity."""
+        for coupling in self.couplings:
+            coupling.initialise(rng)  # type: ignore[operator]
+
+
+def prior_of(name: str, n_components: int, n_clusters: int, coder: Coder) -> Prior:
+    """A prior by its name.
+
+    Parameters
+    ----------
+    name : {"normal", "mixture", "vamp", "flow"}
+    n_components : int
+        Width of the codes.
+    n_clusters : int
+        Normal distributions of "mixture", or pseudo-inputs of "vamp".
+    coder : Coder
+        The module whose codes are described, for "vamp" alone.
+    """
+    made: dict[str, Callable[[], Prior]] = {
+        "normal": lambda: StandardNormal(n_components),
+        "mixture": lambda: Mixture(n_components, n_clusters),
+        "vamp": lambda: Vamp(coder, n_clusters, coder.n_features + getattr(coder, "n_conditions", 0)),
+        "flow": lambda: Flow(n_components, N_LAYERS, WIDTH),
+    }
+    if name not in made:  # no estimator passes it, but a damaged file may hold it
+        raise ValueError(f"{name!r} is no prior.")
+    return made[name]()
+
+
+def _log_normal(h: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Log density of normal distributions with diagonal covariances, summed over the last axis."""
+    z = (h - mean) * (-log_variance / 2).exp()
+    constant = log_variance.sum(-1) + mean.shape[-1] * math.log(2 * math.pi)
+    return -0.5 * (z.square().sum(-1) + constant)
