@@ -23,6 +23,9 @@ class Coder(nn.Module):
     decoder g are those of a subclass. The matrices P and E are there only if ``projected``, and are
     not trained.
 
+    Both may be told conditions c of a row. Then the encoder is given rows [x | c] and the decoder codes
+    [h | c], and these stand for x and h in the formulas. P and E have a column or a row more for each condition.
+
     A subclass is a dataclass as this one is: it names the arguments that only it has as fields, and fills
     the hooks ``_make_layers`` and ``_silence``.
 
@@ -49,13 +52,17 @@ class Coder(nn.Module):
         and as something else, such as a log variance.
     variance : float or {"global", "column"}, default=1.0
         Of the gaussian likelihood, see ``Gaussian``.
+    n_conditions : int, default=0
+        Width of c.
 
     Attributes
     ----------
     likelihood : Likelihood
         The one that was asked for by its name.
-    projection, expansion : Tensor of shape (n_components, n_features), or None
-        P and E.
+    projection : Tensor of shape (n_components, n_features + n_conditions), or None
+        P.
+    expansion : Tensor of shape (n_components + n_conditions, n_outputs), or None
+        E.
     encoder, decoder : torch.nn.Module
         f and g.
     """
@@ -74,6 +81,7 @@ class Coder(nn.Module):
     batch_norm: bool
     n_moments: int = 1
     variance: float | str = 1.0
+    n_conditions: int = 0
     projection: Tensor | None = field(init=False)
     expansion: Tensor | None = field(init=False)
     encoder: Any = field(init=False)
@@ -82,9 +90,12 @@ class Coder(nn.Module):
     def __post_init__(self) -> None:
         super().__init__()
         self._require_possible()
-        for name in ("projection", "expansion"):
-            matrix = torch.zeros(self.n_components, self.n_features) if self.projected else None
-            self.register_buffer(name, matrix)
+        shapes = {
+            "projection": (self.n_components, self.n_features + self.n_conditions),
+            "expansion": (self.n_components + self.n_conditions, self.n_outputs),
+        }
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape) if self.projected else None)
         self.likelihood = likelihood_of(
             self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
         )
@@ -96,6 +107,8 @@ class Coder(nn.Module):
             raise ValueError(f"{self.activation!r} or {self.code_activation!r} is no activation function.")
         if self.categories and sum(self.categories) != self.n_outputs:
             raise ValueError(f"Groups of {self.categories} columns do not fill {self.n_outputs} columns.")
+        if self.n_conditions and self.tied_weights:
+            raise ValueError("A decoder with the weights of its encoder has none for conditions.")
 
     # ---------------------------------------------------------------- hooks of a subclass
 
@@ -110,11 +123,11 @@ class Coder(nn.Module):
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """Products v'J of each row, where J = dh/dx is the derivative of the code, or of its mean.
 
-        Autograd can differentiate them in the weights.
+        Conditions are held fixed. Autograd can differentiate the products in the weights.
 
         Parameters
         ----------
-        x : Tensor of shape (n, n_features)
+        x : Tensor of shape (n, n_features + n_conditions)
         v : Tensor of shape (n or 1, m, n_components)
 
         Returns
@@ -133,16 +146,38 @@ class Coder(nn.Module):
     def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Code of each row; with a generator, as in training.
 
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features + n_conditions)
+        rng : torch.Generator or None
+
         Returns
         -------
         Tensor of shape (n, n_moments * n_components)
             The first ``n_components`` columns are the mean, to which alone P x is added.
         """
-        return self._project(self.encoder(self.likelihood.embed(x), rng), x)
+        return self._project(self.encoder(self._embed(x), rng), x)
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Parameter eta of p(x | h), given codes of shape (n, n_components); with a generator, as in training."""
+        """Parameter eta of p(x | h); with a generator, as in training.
+
+        Parameters
+        ----------
+        h : Tensor of shape (n, n_components + n_conditions)
+        rng : torch.Generator or None
+
+        Returns
+        -------
+        Tensor of shape (n, n_outputs)
+        """
         return self._expand(self.decoder(h, rng), h)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """What the encoder sees of [x | c]: the likelihood embeds x alone."""
+        if not (self.n_conditions and self.likelihood.embeds):
+            embedded: Tensor = self.likelihood.embed(x)
+            return embedded
+        return torch.cat([self.likelihood.embed(x[:, : self.n_features]), x[:, self.n_features :]], 1)
 
     def _project(self, f: Tensor, x: Tensor) -> Tensor:
         if self.projection is None:
@@ -156,7 +191,7 @@ class Coder(nn.Module):
         return g if self.expansion is None else torch.addmm(g, h, self.expansion)
 
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
-        """||J||_F^2 of each row, given its code h, or the mean of it if there are several moments."""
+        """||J||_F^2 of each row, given its code h, or the mean of it. J is that of ``pull_back``."""
         every_unit = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None]
         return self.pull_back(x, every_unit).square().sum((1, 2))
 
@@ -171,7 +206,12 @@ class Coder(nn.Module):
 
     @torch.no_grad()
     def start_at_projection(
-        self, axes: Tensor, variances: Tensor, gain_in: Tensor | None = None, gain_out: Tensor | None = None
+        self,
+        axes: Tensor,
+        variances: Tensor,
+        gain_in: Tensor | None = None,
+        gain_out: Tensor | None = None,
+        slopes: Tensor | None = None,
     ) -> None:
         """Start as a linear model; f and g then only learn what it leaves over.
 
@@ -180,6 +220,9 @@ class Coder(nn.Module):
         others. Gains L^(-1/2) and L^(1/2) whiten the code. Gains (L - s^2)^(1/2) / L and
         (L - s^2)^(1/2) are probabilistic PCA (Tipping and Bishop, 1999): the code is the mean of p(h | x).
 
+        With conditions, x - B' c stands for x, and B' c is added to the output. The slopes B are those of a linear
+        regression of x on c, both centred, and the axes are those of its residuals.
+
         Parameters
         ----------
         axes : Tensor of shape (n_components, n_features)
@@ -187,6 +230,8 @@ class Coder(nn.Module):
             Of the codes that the decoder will be shown; its first layer is scaled to these.
         gain_in, gain_out : Tensor of shape (n_components,) or None
             None stands for ones.
+        slopes : Tensor of shape (n_conditions, n_features) or None
+            B. None stands for zeros.
 
         References
         ----------
@@ -195,7 +240,9 @@ class Coder(nn.Module):
         """
         assert self.projection is not None
         assert self.expansion is not None
-        self.projection.copy_(axes if gain_in is None else axes * gain_in[:, None])
-        self.expansion.copy_(axes if gain_out is None else axes * gain_out[:, None])
+        inward, outward = (axes if gain is None else axes * gain[:, None] for gain in (gain_in, gain_out))
+        B = axes.new_zeros(self.n_conditions, self.n_outputs) if slopes is None else slopes
+        self.projection.copy_(torch.cat([inward, -inward @ B.t()], 1))
+        self.expansion.copy_(torch.cat([outward, B]))
         self._silence(variances.sqrt().clamp_min(1e-3))
-        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(axes[:, 0])[None])[0])
+        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0])

@@ -173,7 +173,10 @@ class HiddenMap(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Levels of convolution, then dense layers to a vector. Without dense layers the last map is the code."""
+    """Levels of convolution, then dense layers to a vector. Without dense layers the last map is the code.
+
+    What follows the pixels in a row, its conditions, joins the last map before the dense layers.
+    """
 
     def __init__(
         self, levels: Sequence[Level], maps: Sequence[HiddenMap], dense: Dense | None, channels_last: bool
@@ -187,10 +190,15 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Code of each row, as a row; with a generator, as in training."""
+        n_pixels = math.prod(self.levels[0].fine)
+        x, conditions = x[:, :n_pixels], x[:, n_pixels:]
         x = as_map(x, self.levels[0].fine, self.channels_last)
         for convolve, through in zip(self.convolutions, self.maps, strict=True):
             x = through(convolve(x), rng)
-        return x.flatten(1) if self.dense is None else self.dense(x.permute(0, 2, 3, 1).flatten(1), rng)
+        if self.dense is None:
+            return x.flatten(1)
+        x = x.permute(0, 2, 3, 1).flatten(1)
+        return self.dense(torch.cat([x, conditions], 1) if conditions.shape[1] else x, rng)
 
     @property
     def biases(self) -> list[Tensor]:
@@ -270,7 +278,8 @@ class Decoder(nn.Module):
 class ImageAutoencoder(Coder):
     """Convolutional encoder and decoder of images.
 
-    The parameters beside these are those of ``Coder``.
+    The parameters beside these are those of ``Coder``. Conditions join the dense layers between the last hidden map
+    and the code; a code that is a map has none.
 
     Parameters
     ----------
@@ -330,11 +339,18 @@ class ImageAutoencoder(Coder):
 
     def _dense_layers(self, sizes: Sequence[int]) -> tuple[Dense, Dense]:
         """Layers from the last map to a vector, through these sizes, and back."""
-        n_code, back = self.n_moments * self.n_components, [self.n_components, *reversed(sizes)]
-        inward = Dense([*sizes, n_code], output_activation=self.code_activation, **self._options())
+        n_map, *hidden = sizes
+        into = [n_map + self.n_conditions, *hidden, self.n_moments * self.n_components]
+        back = [self.n_components + self.n_conditions, *reversed(sizes)]
+        inward = Dense(into, output_activation=self.code_activation, **self._options())
         if self.tied_weights:
             return inward, TransposedDense(inward, back, **self._options())
         return inward, Dense(back, **self._options())
+
+    def _require_possible(self) -> None:
+        super()._require_possible()
+        if self.n_conditions and self.code == "map":
+            raise ValueError("A code that is a map has no dense layers, which conditions could join.")
 
     @property
     def widest(self) -> int:
@@ -349,8 +365,9 @@ class ImageAutoencoder(Coder):
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """See ``Coder``. It takes a backward pass for each of the m vectors."""
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            mean = self.encode(x).chunk(self.n_moments, 1)[0]
+            x, conditions = x.detach().tensor_split([self.n_features], 1)
+            x.requires_grad_()
+            mean = self.encode(torch.cat([x, conditions], 1)).chunk(self.n_moments, 1)[0]
             rows = [torch.autograd.grad(mean, x, u.expand_as(mean), create_graph=True)[0] for u in v.unbind(1)]
         return torch.stack(rows, 1)
 
@@ -363,6 +380,6 @@ class ImageAutoencoder(Coder):
             code[self.n_components :].zero_()
             return
         code.zero_()
-        self.decoder.dense.weights[0].div_(deviations)
+        self.decoder.dense.weights[0][:, : self.n_components].div_(deviations)
         to_output: Any = self.decoder.convolutions[0]
         to_output.weight.zero_()

@@ -239,8 +239,8 @@ class DenseAutoencoder(Coder):
     def _make_layers(self) -> None:
         hidden = list(self.hidden_layer_sizes)
         options: dict[str, Any] = {"dropout": self.dropout, "batch_norm": self.batch_norm}
-        inward = [self.n_features, *hidden, self.n_moments * self.n_components]
-        outward = [self.n_components, *reversed(hidden), self.n_outputs]
+        inward = [self.n_features + self.n_conditions, *hidden, self.n_moments * self.n_components]
+        outward = [self.n_components + self.n_conditions, *reversed(hidden), self.n_outputs]
         self.encoder = Dense(inward, self.activation, self.code_activation, **options)
         if self.tied_weights:
             self.decoder = TransposedDense(self.encoder, outward, self.activation, **options)
@@ -249,8 +249,9 @@ class DenseAutoencoder(Coder):
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         of_code = v if self.n_moments == 1 else F.pad(v, (0, (self.n_moments - 1) * self.n_components))
-        through = self.likelihood.embed_slope(x, self.encoder.pull_back(self.likelihood.embed(x), of_code))
-        return through if self.projection is None else through + v @ self.projection
+        in_row, of_x = self.encoder.pull_back(self._embed(x), of_code), slice(self.n_features)
+        through = self.likelihood.embed_slope(x[:, of_x], in_row[..., of_x])
+        return through if self.projection is None else through + v @ self.projection[:, of_x]
 
     @property
     def is_deep(self) -> bool:
@@ -258,22 +259,23 @@ class DenseAutoencoder(Coder):
 
     @property
     def directions(self) -> Tensor | None:
-        """D of a decoder without hidden layers, eta = h D + c, or None for a deep one."""
+        """D of a decoder without hidden layers, eta = h D + b, where b may depend on c, or None for a deep one."""
         if len(self.decoder.activations) > 1:
             return None
         own = self.decoder.weights[0].t()
-        return own if self.expansion is None else own + self.expansion
+        return (own if self.expansion is None else own + self.expansion)[: self.n_components]
 
     def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
         activation = self.encoder.activations[-1]
         in_one_layer = not (self.is_deep or self.likelihood.embeds or self.projection is not None)
         if not in_one_layer or self.n_moments > 1 or activation not in functional.SLOPE_FROM_OUTPUT:
             return super().squared_jacobian(x, h)
-        return functional.slope(activation, h, h).square() @ self.encoder.weights[0].square().sum(1)
+        of_x = self.encoder.weights[0][:, : self.n_features]
+        return functional.slope(activation, h, h).square() @ of_x.square().sum(1)
 
     def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``encode`` in training, and the tape that ``encode_backward`` needs."""
-        f, tape = self.encoder.propagate(self.likelihood.embed(x), rng)
+        f, tape = self.encoder.propagate(self._embed(x), rng)
         return self._project(f, x), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
@@ -286,7 +288,7 @@ class DenseAutoencoder(Coder):
         self.encoder.backpropagate(tape, g, to_input=False)
 
     def decode_backward(self, tape: Tape, g: Tensor) -> Tensor:
-        """Add the decoder's gradients to ``.grad``, given the gradient in eta, and return the gradient in h."""
+        """Add the decoder's gradients to ``.grad``, given that in eta, and return the one in what was decoded."""
         through: Tensor = self.decoder.backpropagate(tape, g)  # type: ignore[assignment]
         return through if self.expansion is None else through.addmm_(g, self.expansion.t())
 
@@ -295,7 +297,7 @@ class DenseAutoencoder(Coder):
         code = self.encoder.weights[-1]
         if not self.tied_weights:
             code.zero_()
-            self.decoder.weights[0].div_(deviations)
+            self.decoder.weights[0][:, : self.n_components].div_(deviations)
             self.decoder.weights[-1].zero_()
         elif self.is_deep:
             code[self.n_components :].zero_()

@@ -1,10 +1,12 @@
-"""What all modules share: the linear start against PCA and probabilistic PCA, and codes of several moments."""
+"""What all modules share: the linear start against PCA and probabilistic PCA, several moments, and conditions."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 
 from skae.engine.optim import Flat
 from skae.functional import ACTIVATIONS
@@ -254,3 +256,106 @@ def test_a_tied_decoder_shares_the_weights_of_the_mean(code):
         assert torch.equal(outward[-1].weight, inward[-1].weight[:K])
     else:
         assert torch.equal(outward.dense.weights[0], inward.dense.weights[-1][:K].t())
+
+
+# ---------------------------------------------------------------- conditions
+
+C = 2
+CONDITIONED = {name: make for name, make in MODULES.items() if "tied" not in name}
+every_conditioned_module = pytest.mark.parametrize("make", CONDITIONED.values(), ids=CONDITIONED)
+
+
+@every_conditioned_module
+@pytest.mark.parametrize("projected", [False, True])
+def test_conditions_join_rows_and_codes(make, projected):
+    module = drawn(make(n_conditions=C, n_moments=2, projected=projected))
+    x, h, c = real(), real((N, K), seed=3), real((N, C), seed=4)
+    encoded, eta = module.encode(torch.cat([x, c], 1)), module.decode(torch.cat([h, c], 1))
+    assert (encoded.shape, eta.shape) == ((N, 2 * K), (N, D))
+    for j in range(C):
+        c_moved = c.clone()
+        c_moved[:, j] += 1
+        assert (module.encode(torch.cat([x, c_moved], 1)) != encoded).any(0).all()
+        assert (module.decode(torch.cat([h, c_moved], 1)) != eta).any(0).all()
+
+
+@every_conditioned_module
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
+def test_a_condition_of_constant_weight_zero_changes_nothing(make, likelihood):
+    """And the likelihood embeds x alone."""
+    conditioned, plain = (drawn(make(n_conditions=n, likelihood=likelihood)) for n in (C, 0))
+    state = conditioned.state_dict()
+    with torch.no_grad():
+        for name, tensor in plain.state_dict().items():
+            state[name].zero_()
+            state[name][tuple(map(slice, tensor.shape))] = tensor
+    x, h, c = real().abs(), real((N, K), seed=3), real((N, C), seed=4)
+    torch.testing.assert_close(conditioned.encode(torch.cat([x, c], 1)), plain.encode(x))
+    torch.testing.assert_close(conditioned.decode(torch.cat([h, c], 1)), plain.decode(h))
+
+
+@every_conditioned_module
+@pytest.mark.parametrize("options", [{}, {"projected": True}, {"likelihood": "poisson"}, {"n_moments": 2}], ids=str)
+def test_jacobians_are_in_x_with_the_conditions_held(make, options):
+    module, row = drawn(make(n_conditions=C, **options)), real((4, D + C)).abs() + 0.1
+    J = torch.stack([torch.autograd.functional.jacobian(lambda r: module.encode(r[None])[0, :K], r) for r in row])
+    v, h = real((4, 2, K), seed=4), module.encode(row)[:, :K]
+    torch.testing.assert_close(module.pull_back(row, v), v @ J[..., :D])
+    torch.testing.assert_close(module.squared_jacobian(row, h), J[..., :D].square().sum((1, 2)))
+
+
+@pytest.mark.parametrize("make", [CONDITIONED["dense"], CONDITIONED["dense, one layer"]])
+@pytest.mark.parametrize("options", [{}, {"projected": True}, {"likelihood": "poisson"}], ids=str)
+def test_gradients_by_hand_with_conditions_are_those_of_autograd(make, options):
+    module = drawn(make(n_conditions=C, **options))
+    x, c = real().abs(), real((N, C), seed=4)
+    h = module.encode(torch.cat([x, c], 1))
+    objective = module.likelihood.loss(module.decode(torch.cat([h, c], 1)), x) + h.square().sum()
+    expected = torch.autograd.grad(objective, list(module.parameters()))
+    with torch.no_grad():
+        h, inward = module.encode_forward(torch.cat([x, c], 1), seeded())
+        eta, outward = module.decode_forward(torch.cat([h, c], 1), seeded())
+        g = module.decode_backward(outward, module.likelihood.gradient(eta, x))
+        assert g.shape == (N, K + C)
+        module.encode_backward(inward, g[:, :K] + 2 * h)
+    by_hand = [parameter.grad for parameter in module.parameters()]
+    torch.testing.assert_close(by_hand, list(expected), rtol=1e-9, atol=1e-12)
+
+
+@every_conditioned_module
+def test_a_start_at_a_regression_is_that_regression_and_pca_of_its_residuals(make, data):
+    c = torch.cat([data[0][:, :1].sin() + real((N, 1), seed=7), real((N, 1), seed=8)], 1)
+    x, c = data[0], c - c.mean(0)
+    regression = LinearRegression().fit(c.numpy(), x.numpy())
+    predicted = regression.predict(c.numpy())
+    residuals = x.numpy() - predicted
+    pca = PCA(K).fit(residuals)
+    axes, slopes = torch.from_numpy(pca.components_), torch.from_numpy(regression.coef_.T.copy())
+    variances = torch.from_numpy(pca.explained_variance_)
+    module = started(lambda **options: make(n_conditions=C, **options), axes, variances, slopes=slopes)
+    h = module.encode(torch.cat([x, c], 1))
+    restored = module.decode(torch.cat([h, c], 1))
+    np.testing.assert_allclose(h.detach(), pca.transform(residuals), atol=1e-12)
+    expected = predicted + pca.inverse_transform(pca.transform(residuals))
+    np.testing.assert_allclose(restored.detach(), expected, atol=1e-12)
+    gain = variances.sqrt()
+    module.start_at_projection(axes, torch.ones(K), gain_in=1 / gain, gain_out=gain, slopes=slopes)
+    h = module.encode(torch.cat([x, c], 1))
+    np.testing.assert_allclose(h.detach(), pca.transform(residuals) / gain.numpy(), atol=1e-12)
+    np.testing.assert_allclose(module.decode(torch.cat([h, c], 1)).detach(), expected, atol=1e-12)
+
+
+def test_directions_of_a_linear_decoder_are_those_of_the_code(data):
+    module = drawn(dense(hidden_layer_sizes=(), n_conditions=C, projected=True))
+    h, c = real((N, K), seed=3), real((N, C), seed=4)
+    at_zero = module.decode(torch.cat([torch.zeros_like(h), c], 1))
+    torch.testing.assert_close(module.decode(torch.cat([h, c], 1)), at_zero + h @ module.directions)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "words"),
+    [(dense, {"tied_weights": True}, "weights of its encoder"), (images, {"code": "map"}, "no dense layers")],
+)
+def test_modules_without_room_for_conditions_say_so(make, options, words):
+    with pytest.raises(ValueError, match=words):
+        make(n_conditions=C, **options)
