@@ -138,7 +138,7 @@ class ConvolutionalAutoencoder(Autoencoder):
     kernel_size: PositiveInt = 3
     pooling: Literal["stride", "max", "average"] | None = "stride"
     code: Literal["vector", "map"] = "vector"
-    hidden_layer_sizes = ()
+    hidden_layer_sizes: Sizes = ()
 
     _Module: ClassVar[type[nn.Module]] = ImageAutoencoder
 

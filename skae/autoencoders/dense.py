@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -232,7 +233,11 @@ class Autoencoder(TorchTransformer):
         module.initialise(center, rng)
         if module.projection is not None:
             axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
-            module.start_at_projection(axes.to(module.projection), variances.to(module.projection))
+            self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
+
+    def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
+        """Start at a linear model with the principal axes of X, which have these variances."""
+        module.start_at_projection(axes, variances)
 
     # ---------------------------------------------------------------- objective
 
@@ -246,11 +251,23 @@ class Autoencoder(TorchTransformer):
         """Turn the encoder's output e into the code to decode, and into loss terms that depend on the code."""
         return Bottleneck(e)
 
+    def _reconstruction(self, module: Any, eta: Tensor, batch: Batch) -> Tensor:
+        """Mean error of the decoder's output eta over the rows of a batch."""
+        error: Tensor = module.likelihood.loss(eta, self._target(batch), batch.entry_weight)
+        return error
+
+    def _reconstruction_and_slope(self, module: Any, eta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """``_reconstruction`` and its gradient in eta. That in the likelihood's parameters is added to ``.grad``."""
+        found: tuple[Tensor, Tensor] = module.likelihood.loss_and_gradient(eta, self._target(batch), batch.entry_weight)
+        return found
+
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
         neck = self._bottleneck(module, batch, module.encode(batch.shown, rng), rng)
-        reconstruction = module.likelihood.loss(module.decode(neck.h, rng), self._target(batch), batch.entry_weight)
-        return {"reconstruction": reconstruction, **neck.terms}
+        return {"reconstruction": self._reconstruction(module, module.decode(neck.h, rng), batch), **neck.terms}
+
+    _closed_loss: ClassVar[Callable[..., Terms]] = _loss
+    """The ``_loss`` whose gradient ``_step`` computes by hand."""
 
     def _step(self, module: DenseAutoencoder, batch: Batch, rng: torch.Generator) -> Terms | Move:
         """The gradient of ``_loss``, derived by hand.
@@ -264,8 +281,7 @@ class Autoencoder(TorchTransformer):
             e, encoder_tape = module.encode_forward(batch.shown, rng)
             neck = self._bottleneck(module, batch, e, rng)
             eta, decoder_tape = module.decode_forward(neck.h, rng)
-            loss_and_gradient = module.likelihood.loss_and_gradient
-            reconstruction, slope = loss_and_gradient(eta, self._target(batch), batch.entry_weight)
+            reconstruction, slope = self._reconstruction_and_slope(module, eta, batch)
             module.encode_backward(encoder_tape, neck.backward(module.decode_backward(decoder_tape, slope)))
         return {"reconstruction": reconstruction, **neck.terms}
 
@@ -303,4 +319,5 @@ def _require_none(obstacles: list[str]) -> None:
 def has_closed_gradient(estimator: Autoencoder, module: Any) -> bool:
     """Whether loss and module are those that the gradient by hand was written for."""
     of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
-    return isinstance(module, DenseAutoencoder) and all(of_dense) and type(estimator)._loss is Autoencoder._loss
+    closed = type(estimator)._loss is type(estimator)._closed_loss
+    return isinstance(module, DenseAutoencoder) and all(of_dense) and closed

@@ -1,7 +1,7 @@
 """Functions of tensors without state: losses, activations, penalties, divergences, supports, corruptions and noise."""
 
 from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, slope
-from .divergences import bernoulli_divergence
+from .divergences import bernoulli_divergence, gaussian_divergence
 from .groups import group_log_softmax, group_max, group_sum
 from .losses import (
     average,
@@ -13,7 +13,7 @@ from .losses import (
     squared_error,
     weighted_average,
 )
-from .noise import dropout_mask, latin_hypercube, spawn, standard_normal
+from .noise import common_normal, dropout_mask, latin_hypercube, spawn, standard_normal
 from .parameters import gradient_of, uniform_weights
 from .penalties import PENALTIES
 from .supports import Support, support_of
@@ -30,7 +30,9 @@ __all__ = [
     "bernoulli_divergence",
     "bernoulli_nll",
     "categorical_nll",
+    "common_normal",
     "dropout_mask",
+    "gaussian_divergence",
     "gaussian_nll",
     "gradient_of",
     "group_log_softmax",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-__all__ = ["dropout_mask", "latin_hypercube", "spawn", "standard_normal"]
+__all__ = ["common_normal", "dropout_mask", "latin_hypercube", "spawn", "standard_normal"]
 
 COMMON_SEED = 0
 """Seed of the common noise."""
+WHITENED = 4
+"""Number of draws per column from which on common draws have the identity as their second moment."""
 LEAST_QUANTILE = 1e-6
 """What keeps a quantile away from 0 and 1, where that of a normal variable is infinite."""
 
@@ -40,8 +43,8 @@ def standard_normal(like: Tensor, rng: torch.Generator | None) -> Tensor:
     """Numbers from N(0, 1); without a generator common noise, the same for all rows and in every call.
 
     A loss that is estimated with common noise is a function of the weights alone, and a row's share of
-    it depends on that row alone. The draws of common noise are spread evenly, see ``latin_hypercube``,
-    so that few of them are enough.
+    it depends on that row alone. But noise that all rows share does not average out over them. So the draws
+    have the moments of N(0, 1) as far as their number allows, see ``common_normal``.
 
     Parameters
     ----------
@@ -58,9 +61,38 @@ def standard_normal(like: Tensor, rng: torch.Generator | None) -> Tensor:
     if rng is not None:
         return torch.empty_like(like).normal_(generator=rng)
     *draws, _, width = like.shape
-    quantiles = latin_hypercube(math.prod(draws), width, torch.Generator().manual_seed(COMMON_SEED))
-    common = torch.special.ndtri(quantiles).to(like).view(*draws, 1, width)
+    common = common_normal(math.prod(draws), width).to(like).view(*draws, 1, width)
     return common.expand_as(like).contiguous()
+
+
+@lru_cache(maxsize=16)
+def common_normal(n_draws: int, width: int) -> Tensor:
+    """Draws from N(0, I) that stand for all others: their mean is 0 and their variances are 1.
+
+    Half of them are quantiles of a scrambled Sobol sequence (Owen, 1998), and the others are their negatives. If there
+    are many more draws than columns, a linear map then makes their second moment the identity. A single draw, or one
+    that is too wide for the sequence, comes from a Latin hypercube.
+
+    Parameters
+    ----------
+    n_draws, width : int
+
+    Returns
+    -------
+    Tensor of shape (n_draws, width), float64
+        On the CPU. Every call returns the same tensor, which must not be changed.
+    """
+    if n_draws == 1 or width > torch.quasirandom.SobolEngine.MAXDIM:
+        quantiles = latin_hypercube(n_draws, width, torch.Generator().manual_seed(COMMON_SEED))
+        return torch.special.ndtri(quantiles.double())
+    sequence = torch.quasirandom.SobolEngine(width, scramble=True, seed=COMMON_SEED)
+    quantiles = sequence.draw(n_draws // 2, dtype=torch.float64).clamp(LEAST_QUANTILE, 1 - LEAST_QUANTILE)
+    half = torch.special.ndtri(quantiles)
+    z = torch.cat([half, half.new_zeros(n_draws % 2, width), -half])
+    if n_draws < WHITENED * width:
+        return z / z.square().mean(0).sqrt()
+    values, axes = torch.linalg.eigh(z.T @ z / n_draws)
+    return z @ (axes / values.sqrt()) @ axes.T
 
 
 def latin_hypercube(n_draws: int, width: int, rng: torch.Generator) -> Tensor:

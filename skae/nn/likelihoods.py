@@ -6,6 +6,7 @@ their negative mean ``nll`` with its gradient. The two differ for ``Gaussian``, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -97,6 +98,10 @@ class Likelihood(nn.Module):
     def nll_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the gradient of ``nll`` in eta. That in the likelihood's own parameters is added to ``.grad``."""
         return self.gradient(eta, x, weight)
+
+    def nll_and_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """``nll`` and what ``nll_backward`` returns, which may take less time at once."""
+        return self.nll(eta, x, weight), self.nll_backward(eta, x, weight)
 
     # ---------------------------------------------------------------- mean and samples
 
@@ -194,6 +199,21 @@ class Gaussian(Likelihood):
             slope = half.sum(0) * (self.log_variance.exp() / variance)  # the floor makes it less steep
             functional.gradient_of(self.log_variance).add_(slope.sum_to_size(self.log_variance.shape))
         return _weighted((error / variance).div_(len(x)), weight)
+
+    @torch.no_grad()
+    def nll_and_backward(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        variance, (n, n_features) = self.variance, x.shape
+        if weight is not None or (isinstance(variance, Tensor) and variance.ndim):
+            return super().nll_and_backward(eta, x, weight)
+        residual = eta - x
+        flat = residual.reshape(-1)
+        halves = torch.dot(flat, flat).div_(2 * n) / variance
+        if not isinstance(variance, Tensor):
+            constant = n_features * math.log(2 * math.pi * variance) / 2
+            return halves + constant, residual.mul_(1 / (variance * n))
+        floored = self.log_variance.exp() / variance  # the floor makes the slope in log sigma^2 less steep
+        functional.gradient_of(self.log_variance).add_((n_features / 2 - halves) * floored)
+        return halves + (variance.log() + math.log(2 * math.pi)) * (n_features / 2), residual.div_(variance * n)
 
     def sample(self, eta: Tensor, rng: torch.Generator) -> Tensor:
         return functional.standard_normal(eta, rng) * self.variance**0.5 + eta

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from .. import functional
 from .coder import Coder
 from .dense import Dense
+from .latent import Posterior
 
 __all__ = ["Coupling", "Flow", "Mixture", "Prior", "StandardNormal", "Vamp", "prior_of"]
 
 LEAST_VARIANCE = 1e-4
 """Least variance of a cluster's codes, which keeps the density finite where codes of a cluster are equal."""
-MOST_LOG_VARIANCE = 30.0
-"""Log variances of a posterior beyond this are not told apart, so that densities stay finite."""
 MOST_LOG_SCALE = 2.0
 """A layer of the flow stretches a component by a factor of less than exp(2), and shrinks it by no more."""
 N_LAYERS, WIDTH = 6, 64
@@ -215,10 +214,9 @@ class Vamp(Prior):
         self.pseudo_inputs = nn.Parameter(torch.zeros(n_inputs, width))
         self._spare_from_decay()
 
-    def posteriors(self) -> tuple[Tensor, Tensor]:
+    def posteriors(self) -> Posterior:
         """Means and log variances of q(h | u_k), each of shape (n_inputs, n_components)."""
-        mean, log_variance = self._coder[0].encode(self.pseudo_inputs).chunk(2, 1)
-        return mean, log_variance.clamp(-MOST_LOG_VARIANCE, MOST_LOG_VARIANCE)
+        return Posterior.of(self._coder[0].encode(self.pseudo_inputs))
 
     def log_prob(self, h: Tensor) -> Tensor:
         mean, log_variance = self.posteriors()

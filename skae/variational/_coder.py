@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from ..autoencoders import ConvolutionalAutoencoder
-from ..base import Sizes, sizes_of
+from ..base import Sizes, require_positive, sizes_of
+from ..nn.coder import Coder
 from ..nn.convolutional import ImageAutoencoder
 from ..nn.dense import DenseAutoencoder
 
@@ -31,20 +34,25 @@ class Coded(ConvolutionalAutoencoder):
     hidden_layer_sizes: Sizes = (256, 128)
     channels: Sizes = ()
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.code == "map" and not sizes_of("channels", self.channels):
+            raise ValueError("code='map' needs convolutional layers: pass channels, such as (32,), or code='vector'.")
+
     def _architecture(self, n_features: int) -> dict[str, Any]:
         of_images = bool(sizes_of("channels", self.channels))
         base: Any = super() if of_images else super(ConvolutionalAutoencoder, self)
         spec: dict[str, Any] = base._architecture(n_features)
         return spec
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if self.code == "map" and not sizes_of("channels", self.channels):
-            raise ValueError("code='map' needs convolutional layers: pass channels, such as (32,), or code='vector'.")
-
     def _new_module(self) -> nn.Module:
-        coder = ImageAutoencoder if "image_shape" in self._spec else DenseAutoencoder
-        return coder(**self._spec)
+        return self._new_coder(self._spec)
+
+    def _new_coder(self, spec: dict[str, Any]) -> Coder:
+        """An encoder and a decoder with these arguments."""
+        return ImageAutoencoder(**spec) if "image_shape" in spec else DenseAutoencoder(**spec)
+
+    # ---------------------------------------------------------------- for users
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
@@ -61,3 +69,54 @@ class Coded(ConvolutionalAutoencoder):
     @property
     def _n_features_out(self) -> int:
         return math.prod(self.code_shape_)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Encode rows and decode their codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features), float64
+            The mean of a row given the code of each row, in units of X.
+        """
+        found: np.ndarray = self.inverse_transform(self.transform(X))
+        return found
+
+    def interpolate(self, a: Any, b: Any, n: int = 10) -> np.ndarray:
+        """Decode codes on the straight line from the code of one row to that of another.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,) or (1, n_features)
+            The two rows.
+        n : int, default=10
+            Number of rows to return, the two ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (n, n_features), float64
+            In units of the training data. The first row is the reconstruction of a, the last that of b.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is below 1, or if a or b is not a single row of the right width.
+        """
+        require_positive(n=n)
+        start, end = (self._code_of_row(name, row) for name, row in (("a", a), ("b", b)))
+        share = np.linspace(0.0, 1.0, n, dtype=start.dtype)[:, None]
+        found: np.ndarray = self.inverse_transform((1 - share) * start + share * end)
+        return found
+
+    def _code_of_row(self, name: str, row: Any) -> np.ndarray:
+        """The code of a single row, of shape (1, n_components)."""
+        rows = np.reshape(row, (1, -1)) if np.ndim(row) == 1 else row
+        if np.shape(rows)[0] != 1:
+            raise ValueError(f"{name} must be a single row, but has the shape {np.shape(row)}: pass one row of X.")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "X does not have valid feature names")  # a row of a frame has none
+            code: np.ndarray = self.transform(rows)
+        return code

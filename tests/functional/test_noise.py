@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from skae.functional import dropout_mask, latin_hypercube, standard_normal
+from skae.functional import common_normal, dropout_mask, latin_hypercube, standard_normal
 
 
 def seeded(seed=0):
@@ -37,15 +37,50 @@ def test_common_noise_is_the_same_for_all_rows_and_calls(shape, dtype):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_common_draws_are_spread_evenly_over_each_column_without_repeating_it():
-    n_draws, width = 64, 30
-    z = standard_normal(torch.zeros(n_draws, 1, width, dtype=torch.float64), None).squeeze(1)
-    intervals = (stats.norm.cdf(z) * n_draws).astype(int)
-    np.testing.assert_array_equal(np.sort(intervals, 0), np.arange(n_draws)[:, None].repeat(width, 1))
-    off_diagonal = np.corrcoef(z.numpy().T)[np.triu_indices(width, 1)]
-    assert np.abs(off_diagonal).max() < 5 / np.sqrt(n_draws)
-    assert np.abs(z.numpy().mean(0)).max() < 2 / n_draws  # a fraction of the 1 / 8 of independent draws
-    assert np.abs((z.numpy() ** 2).mean(0) - 1).max() < 0.2
+@pytest.mark.parametrize(("n_draws", "width"), [(64, 16), (64, 3), (400, 100), (9, 2)])
+def test_many_common_draws_have_the_mean_and_the_second_moment_of_a_normal_distribution(n_draws, width):
+    z = common_normal(n_draws, width).numpy()
+    np.testing.assert_allclose(z.mean(0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(z.T @ z / n_draws, np.eye(width), atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_draws", "width"), [(16, 16), (2, 5), (3, 40)])
+def test_few_common_draws_have_its_variances(n_draws, width):
+    z = common_normal(n_draws, width).numpy()
+    np.testing.assert_allclose(z.mean(0), 0.0, atol=1e-12)
+    np.testing.assert_allclose((z**2).mean(0), 1.0)
+
+
+def test_common_draws_are_normal_in_each_column_and_estimate_means_well():
+    z = common_normal(256, 4).numpy()
+    for column in z.T:
+        assert stats.kstest(column, stats.norm.cdf).statistic < 0.02  # independent draws have 0.05
+    assert np.exp(0.5 * z.sum(1)).mean() == pytest.approx(np.exp(0.5), rel=0.03)  # independent draws err by 0.08
+
+
+@pytest.mark.parametrize(("width", "scale"), [(3, 0.7), (8, 0.7), (8, 1.5)])
+def test_noise_that_rows_share_gives_no_bound_above_the_likelihood(width, scale):
+    """The importance-weighted bound of a linear model under a posterior that is too narrow or too wide."""
+    rng = np.random.default_rng(0)
+    E = rng.normal(size=(width, 12))
+    X = rng.normal(size=(300, width)) @ E + rng.normal(size=(300, 12))
+    S = np.linalg.inv(E @ E.T + np.eye(width))  # covariance of p(h | x)
+    exact = stats.multivariate_normal(np.zeros(12), E.T @ E + np.eye(12)).logpdf(X).mean()
+    error = common_normal(64, width).numpy() @ np.linalg.cholesky(scale * S).T
+    h = X @ E.T @ S + error[:, None]
+    log_q = stats.multivariate_normal(np.zeros(width), scale * S).logpdf(error)[:, None]
+    log_p = stats.norm.logpdf(X, h @ E).sum(-1) + stats.norm.logpdf(h).sum(-1)
+    bound = np.logaddexp.reduce(log_p - log_q, 0).mean() - np.log(64)
+    assert exact - 0.2 < bound < exact
+
+
+@pytest.mark.parametrize("extreme", [0.0, 1.0])
+def test_quantiles_of_common_draws_are_never_those_of_infinity(extreme, monkeypatch):
+    common_normal.cache_clear()
+    sequence = torch.quasirandom.SobolEngine
+    monkeypatch.setattr(sequence, "draw", lambda self, n, dtype: torch.full((n, self.dimension), extreme, dtype=dtype))
+    assert torch.isfinite(common_normal(6, 3)).all()
+    common_normal.cache_clear()
 
 
 def test_a_single_common_draw_varies_over_the_columns():

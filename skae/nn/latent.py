@@ -1,0 +1,130 @@
+"""A code that is a normal distribution for each row, q(h | x) = N(mu, diag(sigma^2)), and the bounds it gives.
+
+Kingma and Welling (2014), "Auto-Encoding Variational Bayes", https://arxiv.org/abs/1312.6114
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..functional import gaussian_divergence
+from .bottleneck import Bottleneck
+
+__all__ = ["Posterior", "drawn_by_hand", "importance_weighted"]
+
+MOST_LOG_VARIANCE = 4.0
+"""Largest log variance. It keeps the codes of rows far from the training data finite."""
+
+
+class Posterior(NamedTuple):
+    """Means and log variances of the codes of some rows."""
+
+    mu: Tensor
+    """Means, of shape (n, n_components)."""
+    log_variance: Tensor
+    """log sigma^2, of the same shape."""
+
+    @classmethod
+    def of(cls, e: Tensor) -> Posterior:
+        """Read what an encoder puts out: e = [mu | log sigma^2].
+
+        Log variances above 4 are set to 4. The gradient ignores the bound, because it leads back below it.
+
+        Parameters
+        ----------
+        e : Tensor of shape (n, 2 n_components)
+        """
+        mu, raw = e.chunk(2, 1)
+        if not e.requires_grad:
+            return cls(mu, raw.clamp_max(MOST_LOG_VARIANCE))
+        return cls(mu, raw - (raw.detach() - MOST_LOG_VARIANCE).clamp_min(0))
+
+    @property
+    def sigma(self) -> Tensor:
+        """Standard deviations, of shape (n, n_components)."""
+        return (self.log_variance * 0.5).exp()
+
+    def drawn(self, eps: Tensor) -> Tensor:
+        """Codes mu + sigma eps, given numbers from N(0, 1). Leading axes of eps count draws."""
+        return torch.addcmul(self.mu, self.sigma, eps)
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        """Log q(h | x) in nats, of shape (..., n), given codes of shape (..., n, n_components)."""
+        z = (h - self.mu) / self.sigma
+        return -0.5 * (z.square() + self.log_variance + math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """Entropy of q(h | x) of each row in nats, of shape (n,)."""
+        return 0.5 * (self.log_variance + (1 + math.log(2 * math.pi))).sum(1)
+
+
+def drawn_by_hand(
+    e: Tensor, eps: Tensor, weight: Tensor | None, beta: float | Tensor, free_bits: float = 0.0
+) -> Bottleneck:
+    """Draw codes h = mu + sigma eps, with the divergence from N(0, I) as a term and the gradient by hand.
+
+    Parameters
+    ----------
+    e : Tensor of shape (n, 2 n_components)
+        What the encoder puts out, see ``Posterior.of``.
+    eps : Tensor of shape (n, n_components)
+        Draws from N(0, 1).
+    weight : Tensor of shape (n,) or None
+        Sample weights.
+    beta : float or Tensor of shape ()
+        Weight of the divergence.
+    free_bits : float, default=0.0
+        Divergence of each component, in mean over the rows, that costs nothing.
+    """
+    q = Posterior.of(e)
+    sigma = q.sigma
+    noise = sigma * eps
+    share: Tensor | float = 1 / len(e) if weight is None else (weight / len(e))[:, None]
+    divergence = (gaussian_divergence(q.mu, q.log_variance) * share).sum(0)
+    scale = beta * share
+    if free_bits:
+        scale = scale * (divergence > free_bits)
+        divergence = divergence.clamp_min(free_bits)
+
+    def backward(g: Tensor) -> Tensor:
+        spread = (sigma.square() - 1).mul_(scale)
+        return torch.cat([g + q.mu * scale, torch.addcmul(spread, g, noise).mul_(0.5)], 1)
+
+    return Bottleneck(q.mu + noise, {"divergence": beta * divergence.sum()}, backward)
+
+
+def importance_weighted(fit: Tensor, ratio: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Minus the importance-weighted bound log 1/K sum_k w_k of each row, as two terms.
+
+    Here w_k = p(x | h_k) p(h_k) / q(h_k | x) for K codes from q(h | x). The first term is minus the mean of
+    log p(x | h_k) with the weights v_k = w_k / sum_l w_l, and the second is the rest. Their gradient in h is doubly
+    reparameterised: it is that of -sum_k v_k^2 log w_k for constant v_k. It keeps its precision when K grows.
+
+    Parameters
+    ----------
+    fit : Tensor of shape (K, n)
+        log p(x | h_k).
+    ratio : Tensor of shape (K, n)
+        log p(h_k) - log q(h_k | x), where the mean and the deviation of q are constants.
+    h : Tensor of shape (K, n, n_components)
+        The codes, of which ``fit`` and ``ratio`` are functions.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", https://arxiv.org/abs/1509.00519
+
+    Tucker, Lawson, Gu and Maddison (2019), "Doubly Reparameterized Gradient Estimators for Monte Carlo
+    Objectives", https://arxiv.org/abs/1810.04152
+    """
+    log_w = fit + ratio
+    share = log_w.detach().softmax(0)
+    if h.requires_grad:
+        h.register_hook(lambda g: g * share[..., None])
+    first = -(share * fit).sum(0)
+    slopes = -(share * ratio).sum(0)
+    bound = math.log(len(h)) - log_w.detach().logsumexp(0)
+    return first, slopes + (bound - (first + slopes).detach())
