@@ -14,10 +14,10 @@ from torch import Tensor
 from ..functional import gaussian_divergence
 from .bottleneck import Bottleneck
 
-__all__ = ["Posterior", "drawn_by_hand", "importance_weighted"]
+__all__ = ["Posterior", "drawn_by_hand", "importance_weighted", "total_correlation"]
 
-MOST_LOG_VARIANCE = 4.0
-"""Largest log variance. It keeps the codes of rows far from the training data finite."""
+LOG_VARIANCES = -30.0, 4.0
+"""Smallest and largest log variance. They keep codes and densities of rows far from the training data finite."""
 
 
 class Posterior(NamedTuple):
@@ -32,16 +32,15 @@ class Posterior(NamedTuple):
     def of(cls, e: Tensor) -> Posterior:
         """Read what an encoder puts out: e = [mu | log sigma^2].
 
-        Log variances above 4 are set to 4. The gradient ignores the bound, because it leads back below it.
+        Log variances below -30 or above 4 are set to these bounds. The gradient ignores them.
 
         Parameters
         ----------
         e : Tensor of shape (n, 2 n_components)
         """
         mu, raw = e.chunk(2, 1)
-        if not e.requires_grad:
-            return cls(mu, raw.clamp_max(MOST_LOG_VARIANCE))
-        return cls(mu, raw - (raw.detach() - MOST_LOG_VARIANCE).clamp_min(0))
+        bounded = raw.detach().clamp(*LOG_VARIANCES)
+        return cls(mu, raw + (bounded - raw).detach() if e.requires_grad else bounded)
 
     @property
     def sigma(self) -> Tensor:
@@ -128,3 +127,32 @@ def importance_weighted(fit: Tensor, ratio: Tensor, h: Tensor) -> tuple[Tensor, 
     slopes = -(share * ratio).sum(0)
     bound = math.log(len(h)) - log_w.detach().logsumexp(0)
     return first, slopes + (bound - (first + slopes).detach())
+
+
+def total_correlation(q: Posterior, h: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Estimate KL(q(h) || prod_j q(h_j)) in nats, where q(h) is the mean of q(h | x) over the rows of a batch.
+
+    Each row gives one code, at which log q(h) and the sum of log q(h_j) are compared. With few rows the estimate is too
+    high by a number that hardly depends on the weights of the network.
+
+    Parameters
+    ----------
+    q : Posterior
+        Of n rows.
+    h : Tensor of shape (n, n_components)
+        A code of each row.
+    weight : Tensor of shape (n,) or None, default=None
+        Sample weights.
+
+    References
+    ----------
+    Chen, Li, Grosse and Duvenaud (2018), "Isolating Sources of Disentanglement in Variational Autoencoders",
+    https://arxiv.org/abs/1802.04942
+    """
+    z = (h[:, None] - q.mu) / q.sigma
+    log_q = -0.5 * (z.square() + q.log_variance + math.log(2 * math.pi))  # of code i under row j: (n, n, n_components)
+    share = h.new_full((len(h),), 1 / len(h)) if weight is None else weight / weight.sum().clamp_min(1e-30)
+    log_share = share.log()[:, None]
+    joint = (log_q.sum(2, keepdim=True) + log_share).logsumexp(1)[:, 0]
+    separate = (log_q + log_share).logsumexp(1).sum(1)
+    return (share * (joint - separate)).sum()

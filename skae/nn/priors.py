@@ -18,7 +18,7 @@ from .coder import Coder
 from .dense import Dense
 from .latent import Posterior
 
-__all__ = ["Coupling", "Flow", "Mixture", "Prior", "StandardNormal", "Vamp", "prior_of"]
+__all__ = ["Coupling", "FittedMixture", "Flow", "Mixture", "Prior", "StandardNormal", "Vamp", "prior_of"]
 
 LEAST_VARIANCE = 1e-4
 """Least variance of a cluster's codes, which keeps the density finite where codes of a cluster are equal."""
@@ -48,6 +48,11 @@ class Prior(nn.Module):
     def _spare_from_decay(self) -> None:
         for parameter in self.parameters():
             parameter.decay = False  # type: ignore[attr-defined]
+
+    @property
+    def in_training(self) -> Prior:
+        """The prior with which a network is trained."""
+        return self
 
     def log_prob(self, h: Tensor) -> Tensor:
         """Log p(h) in nats.
@@ -181,6 +186,82 @@ class Mixture(Prior):
         self.logits.copy_(weights.clamp_min(tiny).log())
         self.means.copy_(means)
         self.log_deviations.copy_((deviations.square() - LEAST_VARIANCE).clamp_min(LEAST_VARIANCE / 100).log() / 2)
+
+
+class FittedMixture(Prior):
+    """A mixture of normal distributions with any covariances, which is fitted to the codes of a trained network.
+
+    The network is trained with N(0, I), and the mixture is N(0, I) until it is fitted.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the codes.
+    n_clusters : int
+        Largest number of normal distributions.
+
+    Attributes
+    ----------
+    weights : Tensor of shape (n_clusters,)
+        Shares of the distributions. They are zero for those that are not in use.
+    whitening : Tensor of shape (n_clusters, n_components, n_components)
+        Matrices U with U' (h - mu) from N(0, I), which are triangular. The inverse covariances are U U'.
+    centers : Tensor of shape (n_clusters, n_components)
+        Products U' mu.
+
+    References
+    ----------
+    Ghosh, Sajjadi, Vergari, Black and Schoelkopf (2020), "From Variational to Deterministic Autoencoders"
+    (density estimation after training), https://arxiv.org/abs/1903.12436
+    """
+
+    weights: Tensor
+    whitening: Tensor
+    centers: Tensor
+
+    def __init__(self, n_components: int, n_clusters: int) -> None:
+        super().__init__(n_components)
+        self.register_buffer("weights", torch.zeros(n_clusters))
+        self.register_buffer("whitening", torch.zeros(n_clusters, n_components, n_components))
+        self.register_buffer("centers", torch.zeros(n_clusters, n_components))
+        self.normal = StandardNormal(n_components)
+
+    @property
+    def in_training(self) -> Prior:
+        return self.normal
+
+    def initialise(self, rng: torch.Generator) -> None:
+        """Become N(0, I)."""
+        one = torch.ones(1)
+        self.start(one, torch.zeros(1, self.n_components), torch.eye(self.n_components)[None])
+
+    @torch.no_grad()
+    def start(self, weights: Tensor, means: Tensor, whitening: Tensor) -> None:
+        """Take over normal distributions, at most as many as there is room for.
+
+        Parameters
+        ----------
+        weights : Tensor of shape (n,)
+        means : Tensor of shape (n, n_components)
+        whitening : Tensor of shape (n, n_components, n_components)
+            Upper triangular matrices U. The inverse covariances are U U'.
+        """
+        n = len(weights)
+        self.weights.zero_()[:n] = weights
+        self.whitening.copy_(torch.eye(self.n_components))[:n] = whitening
+        self.centers.zero_()[:n] = (means[:, None] @ whitening)[:, 0]
+
+    def log_prob(self, h: Tensor) -> Tensor:
+        z = torch.einsum("...i,kij->...kj", h, self.whitening) - self.centers
+        log_volume = self.whitening.diagonal(dim1=1, dim2=2).log().sum(1)
+        constant = self.weights.log() + log_volume - self.n_components * math.log(2 * math.pi) / 2
+        return (constant - z.square().sum(-1) / 2).logsumexp(-1)
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        chosen = torch.multinomial(self.weights, n, True, generator=rng)
+        z = (self._noise(n, rng) + self.centers[chosen])[:, :, None]
+        return torch.linalg.solve_triangular(self.whitening[chosen].mT, z, upper=False)[..., 0]
 
 
 class Vamp(Prior):
@@ -359,13 +440,13 @@ def prior_of(name: str, n_components: int, n_clusters: int, coder: Coder) -> Pri
     n_components : int
         Width of the codes.
     n_clusters : int
-        Normal distributions of "mixture", or pseudo-inputs of "vamp".
+        Largest number of normal distributions of "mixture", or number of pseudo-inputs of "vamp".
     coder : Coder
         The module whose codes are described, for "vamp" alone.
     """
     made: dict[str, Callable[[], Prior]] = {
         "normal": lambda: StandardNormal(n_components),
-        "mixture": lambda: Mixture(n_components, n_clusters),
+        "mixture": lambda: FittedMixture(n_components, n_clusters),
         "vamp": lambda: Vamp(coder, n_clusters, coder.n_features + getattr(coder, "n_conditions", 0)),
         "flow": lambda: Flow(n_components, N_LAYERS, WIDTH),
     }

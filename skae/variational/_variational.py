@@ -55,6 +55,11 @@ def _at_once(batch: Batch) -> int:
     return max(1, N_DECODED // len(batch.x))
 
 
+def _is_normal(prior: Prior) -> bool:
+    """Whether a prior is N(0, I), from which the divergence has a closed form."""
+    return type(prior) is StandardNormal
+
+
 def width_of(coder: Any) -> int:
     """Numbers in the code of a row."""
     return math.prod(coder.code_shape) if hasattr(coder, "code_shape") else int(coder.n_components)
@@ -107,9 +112,9 @@ class Variational(Generative, Coded):
         """The prior p(h) of a new module."""
         return StandardNormal(width_of(coder))
 
-    def _log_prior(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
-        """Log p(h) of codes of shape (..., n, n_components), in nats."""
-        density: Tensor = module.prior.log_prob(h)
+    def _log_prior(self, prior: Any, h: Tensor, batch: Batch) -> Tensor:
+        """Log p(h) of codes of shape (draws, n, n_components) in nats. The batch may hold a condition."""
+        density: Tensor = prior.log_prob(h)
         return density
 
     def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
@@ -117,9 +122,9 @@ class Variational(Generative, Coded):
         eta: Tensor = module.decode(h.flatten(0, 1), rng)
         return eta.unflatten(0, h.shape[:2])
 
-    def _has_closed_divergence(self, module: Any) -> bool:
-        """Whether the prior is N(0, I), and nothing but the divergence is added to the reconstruction."""
-        return type(module.prior) is StandardNormal
+    def _has_closed_costs(self, module: Any) -> bool:
+        """Whether the prior in training is N(0, I), and nothing but the divergence is added to the reconstruction."""
+        return _is_normal(module.prior.in_training)
 
     def _costs(self, module: Any, batch: Batch, q: Posterior, h: Tensor, beta: float | Tensor) -> Terms:
         """What codes cost beside the reconstruction.
@@ -203,7 +208,7 @@ class Variational(Generative, Coded):
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
         beta = self._weight_of_divergence(module, rng)
         eps = standard_normal(e[:, : e.shape[1] // 2], rng)
-        if self._has_closed_divergence(module):
+        if self._has_closed_costs(module):
             return drawn_by_hand(e, eps, batch.weight, beta, float(self.free_bits))
 
         def drawn(e: Tensor) -> tuple[Tensor, Terms]:
@@ -216,11 +221,11 @@ class Variational(Generative, Coded):
     def _divergence(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
         """Mean of KL(q(h | x) || p(h)) over the rows, but for free bits. Without a closed form it is estimated by h."""
         free = torch.as_tensor(float(self.free_bits)).to(h)
-        if type(module.prior) is StandardNormal:
+        if _is_normal(module.prior.in_training):
             entries = gaussian_divergence(q.mu, q.log_variance)
             weighted = entries if batch.weight is None else entries * batch.weight[:, None]
             return torch.maximum(weighted.mean(0), free).sum()
-        of_rows = -q.entropy() - self._log_prior(module, h, batch).mean(0)
+        of_rows = -q.entropy() - self._log_prior(module.prior.in_training, h, batch).mean(0)
         divergence = average(of_rows, batch.weight)
         return torch.maximum(divergence, free * h.shape[-1]) if self.free_bits else divergence
 
@@ -252,7 +257,7 @@ class Variational(Generative, Coded):
         """The importance-weighted bound, as terms of the objective."""
         fit = module.likelihood.log_likelihood(self._decode_draws(module, h, batch, rng), self._target(batch))
         fixed = Posterior(q.mu.detach(), q.log_variance.detach())
-        ratio = self._log_prior(module, h, batch) - fixed.log_prob(h)
+        ratio = self._log_prior(module.prior.in_training, h, batch) - fixed.log_prob(h)
         reconstruction, rest = importance_weighted(fit, ratio, h)
         return {
             "reconstruction": average(reconstruction, batch.weight),
@@ -281,7 +286,7 @@ class Variational(Generative, Coded):
         of_means = share @ q.mu.square() - (share @ q.mu).square()
         variance = of_means + share @ q.log_variance.exp()
         self.active_components_ = (of_means > LEAST_ACTIVITY * variance).numpy()
-        if self._has_closed_divergence(self.module_):
+        if _is_normal(self.module_.prior.in_training):
             divergence = share @ gaussian_divergence(q.mu, q.log_variance)
         else:
             divergence = 0.5 * (variance.log() - share @ q.log_variance)
@@ -380,7 +385,7 @@ class Variational(Generative, Coded):
 
     def _log_weights_at(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
         fit: Tensor = module.likelihood.log_likelihood(self._decode_draws(module, h, batch), self._target(batch))
-        return fit + self._log_prior(module, h, batch) - q.log_prob(h)
+        return fit + self._log_prior(module.prior, h, batch) - q.log_prob(h)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw rows from the model: codes from p(h), and rows from p(x | h).

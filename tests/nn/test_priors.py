@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.mixture import GaussianMixture
 
 from skae.nn.dense import DenseAutoencoder
 from skae.nn.priors import LEAST_VARIANCE, Coupling, Flow, Mixture, StandardNormal, prior_of
 
-NAMES = ["normal", "mixture", "vamp", "flow"]
+NAMES = ["normal", "mixture", "fitted", "vamp", "flow"]
 every_prior = pytest.mark.parametrize("name", NAMES)
 every_width = pytest.mark.parametrize("n_components", [1, 2])
 
@@ -42,10 +43,17 @@ def coder_of(n_components=2):
 
 def new(name, n_components=2):
     """A prior as it is before training."""
-    small = Flow(n_components, n_layers=4, width=8) if name == "flow" else None
-    prior = (small or prior_of(name, n_components, 3, coder_of(n_components))).double()
+    prior = made(name, n_components).double()
     prior.initialise(seeded())
     return prior
+
+
+def made(name, n_components=2):
+    if name == "flow":
+        return Flow(n_components, n_layers=4, width=8)
+    if name == "mixture":
+        return Mixture(n_components, 3)
+    return prior_of("mixture" if name == "fitted" else name, n_components, 3, coder_of(n_components))
 
 
 def trained(name, n_components=2):
@@ -55,7 +63,16 @@ def trained(name, n_components=2):
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(0.4 * torch.randn(parameter.shape, generator=rng, dtype=parameter.dtype))
+    if name == "fitted":
+        found = fitted_mixture(n_components)
+        prior.start(*map(torch.from_numpy, (found.weights_, found.means_, found.precisions_cholesky_)))
     return prior
+
+
+def fitted_mixture(n_components):
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(60, n_components)) @ (np.eye(n_components) + 0.5) + np.arange(60)[:, None] % 2 * 3
+    return GaussianMixture(2, random_state=0).fit(codes)
 
 
 def grid(n_components, end=12.0, n=241):
@@ -292,10 +309,9 @@ def test_a_prior_can_be_made_without_numbers_and_draws_none_from_the_global_gene
     prior = new(name)
     prior.sample(3, seeded())
     assert torch.equal(torch.get_rng_state(), before)
-    made = prior_of(name, 2, 3, coder_of())
     with torch.device("meta"):
-        shapes = [p.shape for p in prior_of(name, 2, 3, coder_of().to("meta")).parameters()]
-    assert [p.shape for p in made.parameters()] == shapes
+        shapes = [p.shape for p in made(name).parameters()]
+    assert [p.shape for p in made(name).parameters()] == shapes
 
 
 @every_prior
@@ -308,6 +324,15 @@ def test_the_same_generator_starts_the_same_prior(name):
 def test_no_parameter_decays(name):
     prior = new(name)
     assert not any(p.decay for p in prior.parameters())
+
+
+@every_width
+def test_a_fitted_mixture_is_that_of_scikit_learn_and_the_normal_distribution_before(n_components):
+    prior, found = new("fitted", n_components), fitted_mixture(n_components)
+    h = torch.linspace(-3, 3, 7 * n_components, dtype=torch.float64).view(7, n_components)
+    np.testing.assert_allclose(prior.log_prob(h), StandardNormal(n_components).log_prob(h))
+    assert isinstance(prior.in_training, StandardNormal)
+    np.testing.assert_allclose(trained("fitted", n_components).log_prob(h), found.score_samples(h.numpy()))
 
 
 def test_an_unknown_prior_is_refused():
