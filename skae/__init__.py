@@ -15,6 +15,7 @@ from .autoencoders import (
 from .boltzmann import RBM, DeepBeliefNetwork
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
+from .variational import VariationalAutoencoder
 
 __all__ = [
     "RBM",
@@ -31,6 +32,7 @@ __all__ = [
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TopKAutoencoder",
+    "VariationalAutoencoder",
     "__version__",
     "compare",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import autoencoders, boltzmann, compose
+from . import autoencoders, boltzmann, compose, variational
 from ._version import __version__
 from .tables import BUNDLED
 
@@ -110,7 +110,7 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
     """
     from sklearn.decomposition import PCA
 
-    families = [getattr(family, name) for family in (autoencoders, boltzmann) for name in family.__all__]
+    families = [getattr(family, name) for family in (autoencoders, boltzmann, variational) for name in family.__all__]
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in families}}
     known |= {"stacked": compose.StackedAutoencoder}
     asked = [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]

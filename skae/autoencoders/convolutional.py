@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from torch import nn
 
 from ..base.params import PositiveInt, Sizes, sizes_of
-from ..nn.convolutional import ImageAutoencoder
+from ..nn.convolutional import ImageAutoencoder, code_shape_of
 from .dense import Autoencoder
 
 __all__ = ["ConvolutionalAutoencoder"]
@@ -151,8 +151,7 @@ class ConvolutionalAutoencoder(Autoencoder):
     @property
     def code_shape_(self) -> tuple[int, ...]:
         """Shape of the code of one image."""
-        shape: tuple[int, ...] = self.module_.code_shape
-        return shape
+        return code_shape_of(self._spec)
 
     @property
     def _n_features_out(self) -> int:

@@ -7,7 +7,7 @@ faster on a CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,7 +19,16 @@ from .. import functional
 from .coder import Coder
 from .dense import BatchNorm, Dense, TransposedDense
 
-__all__ = ["Convolution", "Decoder", "Encoder", "HiddenMap", "ImageAutoencoder", "Level", "TransposedConvolution"]
+__all__ = [
+    "Convolution",
+    "Decoder",
+    "Encoder",
+    "HiddenMap",
+    "ImageAutoencoder",
+    "Level",
+    "TransposedConvolution",
+    "code_shape_of",
+]
 
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, height and width."""
@@ -69,6 +78,14 @@ def levels_of(image_shape: Shape, channels: Sequence[int], kernel_size: int, poo
         found.append(Level(image_shape, coarse, kernel, pooling))
         image_shape = coarse
     return found
+
+
+def code_shape_of(spec: Mapping[str, Any]) -> tuple[int, ...]:
+    """Shape of the code of one image, given the arguments of an ``ImageAutoencoder``."""
+    if spec["code"] == "vector":
+        return (int(spec["n_components"]),)
+    channels = [*spec["channels"], spec["n_components"]]
+    return levels_of(spec["image_shape"], channels, spec["kernel_size"], spec["pooling"])[-1].coarse
 
 
 def as_map(rows: Tensor, shape: Shape, channels_last: bool = False) -> Tensor:

@@ -1,1 +1,5 @@
-"""Variational autoencoders: generative models of rows, whose code is a distribution."""
+"""Variational autoencoders and their relatives: generative models of rows, with one file per estimator."""
+
+from .vae import VariationalAutoencoder
+
+__all__ = ["VariationalAutoencoder"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from ..base import (
     standard_normal,
     weighted_average,
 )
-from ..base.damage import fault_of_array
+from ..base.damage import fault_of_array, fault_of_numbers
 from ..engine.data import Rows
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -65,9 +66,9 @@ def width_of(coder: Any) -> int:
     return math.prod(coder.code_shape) if hasattr(coder, "code_shape") else int(coder.n_components)
 
 
-def _one_a_component(*dtypes: Any) -> Saved:
+def _one_a_component(fault: Callable[..., str | None]) -> Saved:
     """An attribute that is an array with one value for each component."""
-    return Saved(lambda estimator, value: fault_of_array(value, (estimator._n_features_out,), *dtypes))
+    return Saved(lambda estimator, value: fault(value, (estimator._n_features_out,)))
 
 
 class Variational(Generative, Coded):
@@ -102,8 +103,8 @@ class Variational(Generative, Coded):
     n_draws: PositiveInt = 64
 
     _saved: ClassVar[dict[str, Saved]] = {
-        "kl_per_component_": _one_a_component(np.float64),
-        "active_components_": _one_a_component(np.bool_),
+        "kl_per_component_": _one_a_component(fault_of_numbers),
+        "active_components_": _one_a_component(lambda value, shape: fault_of_array(value, shape, np.bool_)),
     }
 
     # ---------------------------------------------------------------- hooks of a variant
@@ -371,10 +372,10 @@ class Variational(Generative, Coded):
         return self._log_densities(self._elbo, X)
 
     def _elbo(self, module: Any, batch: Batch) -> Tensor:
-        return self._log_weights(module, batch).mean(0) - self._frame.log_volume
+        return in_double(self._log_weights(module, batch)).mean(0) - self._frame.log_volume
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
-        log_w = self._log_weights(module, batch)
+        log_w = in_double(self._log_weights(module, batch))
         return log_w.logsumexp(0) - math.log(len(log_w)) - self._frame.log_volume
 
     def _log_weights(self, module: Any, batch: Batch) -> Tensor:

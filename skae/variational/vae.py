@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
@@ -188,7 +189,7 @@ class VariationalAutoencoder(Variational):
         codes, held_out = _draw(q, share, min(4 * len(share), N_CODES), self._rng)
         sizes = CANDIDATES if self.prior_size == "auto" else (int(self.prior_size),)
         possible = [size for size in sizes if size <= len(codes) // 4]
-        with one_thread(), warnings.catch_warnings():
+        with one_thread(), config_context(array_api_dispatch=False), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             size = possible[0] if len(possible) == 1 else _best_size(codes[~held_out], codes[held_out], possible)
             found = _mixture_of(codes, size)

@@ -23,6 +23,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
     TopKAutoencoder,
+    VariationalAutoencoder,
 )
 
 PROMISES = {
@@ -61,6 +62,7 @@ CLASSES = {
         [clone(ENCODER).set_params(n_components=4), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
     ),
     "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
+    "VariationalAutoencoder": VariationalAutoencoder(2, **SMALL),
 }
 """One quick instance of each public class: it enters every test."""
 
@@ -154,6 +156,21 @@ SETTINGS = {
             **QUICK,
         ),
         ("shapes", "input", "scores"),
+    ),
+    "VariationalAutoencoder flow": Setting(
+        VariationalAutoencoder(2, prior="flow", warm_up=0.5, **SMALL),
+        ("shapes", "randomness", "saving", "scores", "going on"),
+    ),
+    "VariationalAutoencoder vamp": Setting(
+        VariationalAutoencoder(2, prior="vamp", prior_size=3, n_importance_samples=3, variance="column", **SMALL),
+        ("rows", "randomness", "saving", "scores", "use", "going on"),
+    ),
+    "VariationalAutoencoder bernoulli": Setting(
+        VariationalAutoencoder(2, likelihood="bernoulli", free_bits=0.1, **SMALL), ("shapes", "input", "scores")
+    ),
+    "VariationalAutoencoder images": Setting(
+        VariationalAutoencoder(2, prior="normal", total_correlation=1.0, **IMAGE),
+        ("shapes", "rows", "randomness", "saving", "scores", "use"),
     ),
     "TopKAutoencoder batch": Setting(
         TopKAutoencoder(2, k=1, selection="batch", **QUICK), ("rows", "randomness", "saving", "use")

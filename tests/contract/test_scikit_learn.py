@@ -27,6 +27,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
     TopKAutoencoder,
+    VariationalAutoencoder,
 )
 
 SHORT = {"max_iter": 5}
@@ -49,6 +50,7 @@ CHECKED = [
     SparseAutoencoder(**SHORT),
     StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], **SHORT),
     TopKAutoencoder(**SHORT),
+    VariationalAutoencoder(**SHORT),
 ]
 """The first as it is, the others after few epochs. Only of labels that are learnt slowly, more epochs are asked for."""
 

@@ -8,6 +8,7 @@ from contract.tables import every_class, needs_no_y
 from sklearn.base import clone
 
 from skae import Autoencoder, DenoisingAutoencoder
+from skae.base import Generative
 from skae.metrics import code_statistics, neg_reconstruction_mse, reconstruct, reconstruction_r2
 
 IN_UNITS = ("inverse_transform", "denoise")
@@ -30,7 +31,7 @@ def test_a_factor_changes_what_is_in_units_of_x_and_nothing_else(estimator, X, y
 
 
 def is_density(estimator):
-    return hasattr(estimator, "free_energy")
+    return isinstance(estimator, Generative)
 
 
 @pytest.mark.parametrize("c", POWERS, ids="{:.0e}".format)
@@ -41,9 +42,10 @@ def test_scores_of_rows_are_in_squared_units_or_nats(estimator, X, c):
     assert found.dtype == np.float64
     if is_density(one):  # a density is per unit of each of the 5 columns
         np.testing.assert_allclose(found, expected - 5 * np.log(c), rtol=1e-9)
-        np.testing.assert_array_equal(other.free_energy(c * X), one.free_energy(X))
-        np.testing.assert_array_equal(other.sample(3, 2), c * one.sample(3, 2))
-        np.testing.assert_array_equal(other.gibbs(c * X, 2), c * one.gibbs(X, 2))
+        np.testing.assert_array_equal(other.sample(3, random_state=1), c * one.sample(3, random_state=1))
+        if hasattr(one, "gibbs"):
+            np.testing.assert_array_equal(other.free_energy(c * X), one.free_energy(X))
+            np.testing.assert_array_equal(other.gibbs(c * X, 2), c * one.gibbs(X, 2))
     else:
         np.testing.assert_array_equal(found, expected * c**2)
 
