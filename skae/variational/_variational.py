@@ -173,18 +173,21 @@ class Variational(Generative, Coded):
         module.prior.initialise(rng)
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
-        """Start at probabilistic PCA, with its posterior: the bound is then its exact log-likelihood."""
+        """Start at probabilistic PCA and its posterior, where the bound is the exact log-likelihood.
+
+        With another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2.
+        """
         n_features, n = axes.shape[1], len(axes)
         others = variances[-1] if n == n_features else (n_features - variances.sum()) / (n_features - n)
         likelihood = module.likelihood
         if likelihood.log_variance is not None:
             likelihood.start_at_variance(others)
-        noise = float(torch.as_tensor(likelihood.variance).detach().mean())
+        noise = float(self.beta) * float(torch.as_tensor(likelihood.variance).detach().mean())
         signal = (variances - noise).clamp_min(0)
         gain = signal.sqrt()
-        module.start_at_projection(axes, torch.ones_like(gain), gain / (signal + noise), gain)
+        module.start_at_projection(axes, torch.ones_like(gain), gain / (signal + noise).clamp_min(1e-12), gain)
         with torch.no_grad():
-            module.encoder.biases[-1][len(gain) :] = (noise / (signal + noise)).log()
+            module.encoder.biases[-1][n:] = (noise / (signal + noise).clamp_min(1e-12)).clamp_min(1e-12).log()
 
     # ---------------------------------------------------------------- objective
 
