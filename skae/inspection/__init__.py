@@ -12,8 +12,12 @@ from .gibbs import GibbsDisplay
 from .jacobian import JacobianDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
+from .manifold import ManifoldDisplay
+from .posterior import PosteriorDisplay
 from .reconstruction import ReconstructionDisplay
+from .samples import SampleDisplay
 from .stimuli import optimal_stimulus, top_stimuli
+from .traversal import LatentTraversalDisplay
 
 __all__ = [
     "ComparisonDisplay",
@@ -22,8 +26,12 @@ __all__ = [
     "GibbsDisplay",
     "JacobianDisplay",
     "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
     "LearningCurveDisplay",
+    "ManifoldDisplay",
+    "PosteriorDisplay",
     "ReconstructionDisplay",
+    "SampleDisplay",
     "code_jacobian",
     "optimal_stimulus",
     "top_stimuli",

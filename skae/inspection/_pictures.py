@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,38 +13,64 @@ from ._shapes import as_images
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_pictures"]
+__all__ = ["draw_pictures", "grey_limits", "show_picture"]
 
 GAP = 1.1
 """Distance between the left or the upper edges of neighbours, in units of the size of a picture."""
 
 
 def draw_pictures(
-    rows: Mapping[str, np.ndarray], shape: tuple[int, ...], errors: Any, cmap: str, ax: Axes | None
+    names: Sequence[str],
+    lines: Sequence[np.ndarray] | np.ndarray,
+    shape: tuple[int, ...],
+    cmap: str,
+    ax: Axes | None,
+    *,
+    headings: Sequence[tuple[str, int]] = (),
+    label: str = "",
+    reference: np.ndarray | None = None,
 ) -> Axes:
-    """Draw all pictures on the same axes, in units of pixels."""
-    pictures = {name: as_images(values, shape) for name, values in rows.items()}
-    first = next(iter(pictures.values()))
-    n_samples, height, width = first.shape[:3]
+    """Draw all pictures on the same axes, in units of pixels. Rows of NaN leave their place empty.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Name of each line.
+    lines : sequence of ndarray of shape (n_columns, n_features)
+        Rows, one array per line.
+    shape : tuple
+        A shape from ``picture_shape``.
+    cmap : str
+    ax : Axes or None
+    headings : sequence of (str, int), default=()
+        What is written above the columns, and the number of columns that each text stands for.
+    label : str, default=""
+        What the headings are.
+    reference : ndarray of shape (n, n_features), default=None
+        Rows whose values set the greys. None stands for the first line.
+    """
+    pictures = [as_images(rows, shape) for rows in lines]
+    n_columns, height, width = pictures[0].shape[:3]
     if ax is None:
-        side = min(1.1, 14 / n_samples)
-        ax = new_axes(1.2 + n_samples * side, 0.7 + len(rows) * side * height / width)
-    limits = _limits(first)
-    for i, images in enumerate(pictures.values()):
+        side = min(1.1, 14 / n_columns)
+        ax = new_axes(1.2 + n_columns * side, 0.7 + len(lines) * side * height / width)
+    limits = grey_limits(pictures[0] if reference is None else as_images(reference, shape))
+    for i, images in enumerate(pictures):
         for j, image in enumerate(images):
             left, top = j * GAP * width, i * GAP * height
-            _show(ax, image, limits, cmap, extent=(left, left + width, top + height, top))
+            if not np.isnan(image).all():
+                show_picture(ax, image, limits, cmap, extent=(left, left + width, top + height, top))
     # imshow has set the limits to the edges of the last picture.
-    right, bottom = (GAP * (n_samples - 1) + 1) * width, (GAP * (len(rows) - 1) + 1) * height
+    right, bottom = (GAP * (n_columns - 1) + 1) * width, (GAP * (len(lines) - 1) + 1) * height
     ax.set(xlim=(0, right), ylim=(bottom, 0))
-    ax.set_yticks((GAP * np.arange(len(rows)) + 0.5) * height, list(rows))
-    _write_errors(ax, (GAP * np.arange(n_samples) + 0.5) * width, errors)
+    ax.set_yticks((GAP * np.arange(len(lines)) + 0.5) * height, list(names))
+    _write_headings(ax, headings, label, width)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
 
 
-def _limits(images: np.ndarray) -> tuple[float, float]:
+def grey_limits(images: np.ndarray) -> tuple[float, float]:
     """Smallest and largest value. A shade of grey then means the same number in all pictures.
 
     In colour, zero stays black if no value is negative. Otherwise hues would change.
@@ -53,7 +79,7 @@ def _limits(images: np.ndarray) -> tuple[float, float]:
     return min(low, 0.0) if images.ndim == 4 else low, high
 
 
-def _show(
+def show_picture(
     ax: Axes,
     image: np.ndarray,
     limits: tuple[float, float],
@@ -66,11 +92,12 @@ def _show(
     ax.imshow(image, cmap=cmap, vmin=low, vmax=high, extent=extent, interpolation="nearest")
 
 
-def _write_errors(ax: Axes, centers: np.ndarray, errors: Any) -> None:
-    if errors is None:
-        ax.set_xticks([])
-        return
+def _write_headings(ax: Axes, headings: Sequence[tuple[str, int]], label: str, width: int) -> None:
+    """Write each heading above the middle of its columns."""
+    counts = np.array([n for _, n in headings], dtype=int)
+    first = np.cumsum(counts) - counts
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set_xticks(centers, [f"{error:.3g}" for error in errors], fontsize="small")
-    ax.set_xlabel("Squared error", fontsize="small")
+    middles = (GAP * (first + (counts - 1) / 2) + 0.5) * width
+    ax.set_xticks(middles, [text for text, _ in headings], fontsize="small")
+    ax.set_xlabel(label, fontsize="small")

@@ -23,20 +23,41 @@ GAP = 0.2, 0.36
 
 
 def draw_profiles(
-    rows: Mapping[str, np.ndarray], feature_names: Sequence[str] | None, errors: Any, ax: Axes | None
+    rows: Mapping[str, np.ndarray],
+    feature_names: Sequence[str] | None,
+    ax: Axes | None,
+    *,
+    titles: Sequence[str] | None = None,
+    colors: Sequence[Any] | None = None,
+    points: int = 1,
 ) -> tuple[np.ndarray, Axes]:
-    """Draw one panel per sample inside ``ax``, and return the panels and ``ax``."""
-    n_samples, n_features = next(iter(rows.values())).shape
+    """Draw panels inside ``ax``, and return the panels and ``ax``.
+
+    Parameters
+    ----------
+    rows : dict of str to ndarray of shape (n_panels, n_features) or (n_panels, n_rows, n_features)
+        Profiles of one colour, one or more in each panel. Those of NaN are left out.
+    feature_names : sequence of str or None
+    ax : Axes or None
+    titles : sequence of str, default=None
+        What is written above each panel.
+    colors : sequence of colours, default=None
+        Colours of the lines. None takes those of matplotlib.
+    points : int, default=1
+        How many of the first arrays are drawn as points. The others are lines to compare with them.
+    """
+    first = next(iter(rows.values()))
+    n_panels, n_features = len(first), first.shape[-1]
     names = [] if feature_names is None or n_features > MAX_NAMES else [literal(name) for name in feature_names]
-    n_columns = _fitting_columns(ax, n_samples, n_features)
+    n_columns = _fitting_columns(ax, n_panels, n_features)
     if ax is None:
         room = 0.07 * max(map(len, names), default=0)
-        ax = new_axes(WIDTH, 0.9 + room + 1.6 * -(-n_samples // n_columns))
-    panels = _panels(ax, n_samples, n_columns)
+        ax = new_axes(WIDTH, 0.9 + room + 1.6 * -(-n_panels // n_columns))
+    panels = _panels(ax, n_panels, n_columns)
     for k, panel in enumerate(panels):
-        _draw(panel, {name: values[k] for name, values in rows.items()}, names)
-        if errors is not None:
-            panel.set_title(f"squared error {errors[k]:.3g}", fontsize="small")
+        _draw(panel, {name: values[k] for name, values in rows.items()}, names, colors, points)
+        if titles is not None:
+            panel.set_title(titles[k], fontsize="small")
     if not names:
         for panel in panels[-n_columns:]:
             panel.set_xlabel("Feature", fontsize="small")
@@ -80,14 +101,27 @@ def _panels(ax: Axes, n_samples: int, n_columns: int) -> np.ndarray:
     return np.array(panels)
 
 
-def _draw(ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str]) -> None:
-    """Draw the first profile as points, and the others as lines to compare with them."""
-    (first, points), *others = profiles.items()
-    ax.plot(points, "o", color="black", markersize=3, label=first, zorder=3)
-    for name, values in others:
-        ax.plot(values, label=name)
-    ax.set_xlim(-0.5, len(points) - 0.5)
+def _draw(
+    ax: Axes, profiles: Mapping[str, np.ndarray], names: Sequence[str], colors: Sequence[Any] | None, points: int
+) -> None:
+    """Draw the first profiles as points, and the others as lines to compare with them."""
+    for i, (name, values) in enumerate(profiles.items()):
+        x, y = _end_to_end(values)
+        if i < points:
+            ax.plot(x, y, "o", color="black", markersize=3, label=name, zorder=3)
+        else:
+            ax.plot(x, y, label=name, color=None if colors is None else colors[i - points])
+    ax.set_xlim(-0.5, values.shape[-1] - 0.5)
     if names:
         ax.set_xticks(range(len(names)), names, rotation=90)
     else:
         ax.locator_params(axis="x", integer=True)
+
+
+def _end_to_end(profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places and values of profiles in a single line with gaps between them, which is quicker than a line for each."""
+    x = np.arange(profiles.shape[-1], dtype=float)
+    if profiles.ndim == 1:
+        return x, profiles
+    gap = np.full((len(profiles), 1), np.nan)
+    return np.tile(np.append(x, np.nan), len(profiles)), np.hstack([profiles, gap]).ravel()

@@ -55,6 +55,11 @@ class Target:
             )
 
     @property
+    def order(self) -> np.ndarray:
+        """The order in which rows are drawn: those with missing values first, so that they cover no others."""
+        return np.argsort(~self.missing, kind="stable")
+
+    @property
     def palette(self) -> np.ndarray:
         """A colour for each label, and one for missing values."""
         n_classes = len(self.labels or ()) - bool(self.missing.any())
@@ -62,8 +67,8 @@ class Target:
         return np.array([*colors[:n_classes], MISSING])
 
     def scatter(self, ax: Axes, x: np.ndarray, y: np.ndarray, cmap: str | None = None, **style: Any) -> PathCollection:
-        """Draw points in the colours of the target. Points with missing values are drawn first and cover no others."""
-        order = np.argsort(~self.missing, kind="stable")
+        """Draw points in the colours of the target, in the order of ``order``."""
+        order = self.order
         if self.labels is not None:
             return ax.scatter(x[order], y[order], c=self.palette[self.index[order]], **style)
         colors = pyplot().get_cmap(cmap).with_extremes(bad=MISSING)

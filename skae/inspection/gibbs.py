@@ -166,10 +166,10 @@ class GibbsDisplay:
         rows = {_name_of(n): values for n, values in self._checked_states().items()}
         shape = picture_shape(self.image_shape, next(iter(rows.values())).shape[1])
         if shape is not None:
-            self.ax_ = draw_pictures(rows, shape, None, cmap, ax)
+            self.ax_ = draw_pictures(list(rows), list(rows.values()), shape, cmap, ax)
             self.axes_ = np.array([self.ax_])
         else:
-            self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, None, ax)
+            self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, ax)
         self.figure_ = self.ax_.figure
         return self
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from numbers import Integral
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from typing_extensions import Self
 
+from ._codes import columns_of_code, names_of_components
 from ._matplotlib import literal, new_axes
 from ._target import Target
 
@@ -117,7 +116,7 @@ class LatentSpaceDisplay:
         if y is not None:
             check_consistent_length(codes, y)
         columns = _columns(components, codes.shape[1])
-        names = _names(estimator, codes)
+        names = names_of_components(estimator, codes)
         values = codes.toarray() if hasattr(codes, "toarray") else np.asarray(codes)
         return cls(
             codes=values[:, columns],
@@ -194,23 +193,6 @@ def _style(n_samples: int) -> dict[str, Any]:
 
 def _columns(components: int | tuple[int, ...], width: int) -> list[int]:
     """Columns of the code to draw."""
-    chosen = list(components) if isinstance(components, Iterable) else [components]
-    if width == 1 and chosen == [0, 1]:
+    if width == 1 and np.array_equal(components, (0, 1)):
         return [0]
-    exist = all(isinstance(k, Integral) and 0 <= k < width for k in chosen)
-    if not exist or len(chosen) not in (1, 2):
-        raise ValueError(
-            f"components={components!r} cannot be drawn from a code with {width} columns: "
-            f"pass one or two whole numbers from 0 to {width - 1}."
-        )
-    return chosen
-
-
-def _names(estimator: Any, codes: Any) -> list[str]:
-    """Names of the columns of the code."""
-    if hasattr(codes, "columns"):
-        return [str(name) for name in codes.columns]
-    # A pipeline has the method even if one of its steps lacks it.
-    with suppress(AttributeError, ValueError):
-        return [str(name) for name in estimator.get_feature_names_out()]
-    return [f"Component {k}" for k in range(codes.shape[1])]
+    return columns_of_code(components, width, "one or two different whole numbers", (1, 2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
+from ._codes import require_decoder
 from ._pictures import draw_pictures
 from ._profiles import draw_profiles
 from ._rows import as_array, first_rows
@@ -117,10 +118,7 @@ class ReconstructionDisplay:
             If ``n_samples`` is not positive, if corrupted or reconstructed rows differ from X in shape, or if
             ``image_shape`` does not fit the features or contradicts the estimator.
         """
-        for method in ("transform", "inverse_transform"):
-            if not hasattr(estimator, method):
-                name = type(estimator).__name__
-                raise TypeError(f"{name} has no {method}: pass a transformer that can reconstruct, as PCA can.")
+        require_decoder(estimator)
         if n_samples < 1:
             raise ValueError(f"n_samples={n_samples} leaves nothing to draw: pass at least 1.")
         clean = first_rows(X, n_samples)
@@ -161,10 +159,13 @@ class ReconstructionDisplay:
         rows = {name: np.asarray(values) for name, values in self.rows.items()}
         shape = picture_shape(self.image_shape, next(iter(rows.values())).shape[1])
         if shape is not None:
-            self.ax_ = draw_pictures(rows, shape, self.errors, cmap, ax)
+            errors = [] if self.errors is None else [(f"{error:.3g}", 1) for error in self.errors]
+            label = "Squared error" if errors else ""
+            self.ax_ = draw_pictures(list(rows), list(rows.values()), shape, cmap, ax, headings=errors, label=label)
             self.axes_ = np.array([self.ax_])
         else:
-            self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, self.errors, ax)
+            titles = None if self.errors is None else [f"squared error {error:.3g}" for error in self.errors]
+            self.axes_, self.ax_ = draw_profiles(rows, self.feature_names, ax, titles=titles)
         self.figure_ = self.ax_.figure
         return self
 

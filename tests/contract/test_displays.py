@@ -21,13 +21,28 @@ from skae.inspection import (
     GibbsDisplay,
     JacobianDisplay,
     LatentSpaceDisplay,
+    LatentTraversalDisplay,
     LearningCurveDisplay,
+    ManifoldDisplay,
+    PosteriorDisplay,
     ReconstructionDisplay,
+    SampleDisplay,
 )
 
 AUTOENCODER = Autoencoder(5, hidden_layer_sizes=12, max_iter=3, early_stopping=True, random_state=0)
 MACHINE = RBM(5, visible="bernoulli", max_iter=3, early_stopping=True, random_state=0)
 LABELS = np.arange(40) % 3
+
+
+class Uncertain(PCA):
+    """Codes with a deviation."""
+
+    def posterior(self, X):
+        codes = self.transform(X)
+        return codes, 0.1 + np.abs(codes)
+
+
+GAUSSIAN = Uncertain(5)
 
 DRAWINGS = {
     "learning curve": (AUTOENCODER, lambda model, X, **ax: LearningCurveDisplay.from_estimator(model, **ax)),
@@ -44,6 +59,19 @@ DRAWINGS = {
     ),
     "classes": (AUTOENCODER, lambda model, X, **ax: LatentSpaceDisplay.from_estimator(model, X, LABELS, **ax)),
     "quantity": (AUTOENCODER, lambda model, X, **ax: LatentSpaceDisplay.from_estimator(model, X, X.sum(1), **ax)),
+    "traversal": (
+        AUTOENCODER,
+        lambda model, X, **ax: LatentTraversalDisplay.from_estimator(model, X, n_steps=3, image_shape=(8, 8), **ax),
+    ),
+    "traversal profiles": (
+        AUTOENCODER,
+        lambda model, X, **ax: LatentTraversalDisplay.from_estimator(model, X, n_steps=3, **ax),
+    ),
+    "manifold": (
+        AUTOENCODER,
+        lambda model, X, **ax: ManifoldDisplay.from_estimator(model, X, components=(0, 1), n_steps=3, **ax),
+    ),
+    "posterior": (GAUSSIAN, lambda model, X, **ax: PosteriorDisplay.from_estimator(model, X, LABELS, **ax)),
     "stimuli": (AUTOENCODER, lambda model, X, **ax: FilterDisplay.from_estimator(model, random_state=0, **ax)),
     "weights": (AUTOENCODER, lambda model, X, **ax: FilterDisplay.from_estimator(model, kind="weights", **ax)),
     "heat map": (
@@ -56,6 +84,11 @@ DRAWINGS = {
     "gibbs profiles": (
         MACHINE,
         lambda model, X, **ax: GibbsDisplay.from_estimator(model, X[:4], n_steps=(0, 2), image_shape=None, **ax),
+    ),
+    "samples": (MACHINE, lambda model, X, **ax: SampleDisplay.from_estimator(model, X, n_samples=3, **ax)),
+    "samples profiles": (
+        MACHINE,
+        lambda model, X, **ax: SampleDisplay.from_estimator(model, X, n_samples=3, image_shape=None, **ax),
     ),
 }
 """What is fitted, and how a display is made of it and of rows."""
@@ -71,7 +104,7 @@ def X(digits):
 
 @pytest.fixture(scope="module")
 def fitted(X):
-    return {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE)}
+    return {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, GAUSSIAN)}
 
 
 @pytest.fixture(params=DRAWINGS)
@@ -141,7 +174,7 @@ def test_an_estimator_must_be_fitted(name, X):
     assert not plt.get_fignums()
 
 
-@pytest.mark.parametrize("name", ["profiles", "classes", "jacobian", "free energy", "gibbs"])
+@pytest.mark.parametrize("name", ["profiles", "classes", "traversal", "manifold", "jacobian", "free energy", "gibbs"])
 def test_rows_that_the_model_does_not_take_are_refused(name, fitted, X):
     template, make = DRAWINGS[name]
     for rows, message in ((X[:, :5], "64 features"), (np.full((40, 64), np.nan), "NaN")):
