@@ -243,3 +243,11 @@ def _write_values(ax: Axes, values: np.ndarray, names: Sequence[str], width: int
     ax.set_xticks((named + 0.5) * width, [f"{value:.2g}" for value in values[0][named]])
     ax.set_yticks((named + 0.5) * height, [f"{value:.2g}" for value in values[1][named]])
     ax.set(xlabel=literal(names[0]), ylabel=literal(names[1]))
+
+
+def _separate(ax: Axes, n: int, width: int, height: int) -> None:
+    """Draw lines between the pictures, since many fill their frames and would run together."""
+    ax.set_xticks(np.arange(1, n) * width, minor=True)
+    ax.set_yticks(np.arange(1, n) * height, minor=True)
+    ax.tick_params(which="minor", length=0)
+    ax.grid(which="minor", color="white", linewidth=1.5)
