@@ -187,9 +187,9 @@ class ManifoldDisplay:
             inch = SIDE / max(height, width)
             ax = new_axes(0.8 + inch * width, 0.6 + inch * height)
         show_picture(ax, _join(images, n), grey_limits(images), cmap, extent=(0, n * width, 0, n * height))
-        _write_values(
-            ax, np.asarray(self.values), self.component_names or ("Component 0", "Component 1"), width, height
-        )
+        names = self.component_names or ("Component 0", "Component 1")
+        _write_values(ax, np.asarray(self.values), names, width, height)
+        _separate(ax, n, width, height)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

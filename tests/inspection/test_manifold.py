@@ -83,6 +83,8 @@ def test_the_components_grow_to_the_right_and_upwards(plane):
     left, right = display.ax_.get_xlim()
     bottom, top = display.ax_.get_ylim()
     assert (left, right, bottom, top) == (0, 32, 0, 32)
+    for axis in (display.ax_.xaxis, display.ax_.yaxis):  # where the lines between pictures are
+        np.testing.assert_array_equal(axis.get_minorticklocs(), [8, 16, 24])
 
 
 def test_few_values_are_written(plane):
