@@ -20,7 +20,7 @@ def draw(max_iter: int | str = "auto") -> Figure:
     model = VariationalAutoencoder(2, max_iter=max_iter, random_state=0).fit(X)
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), width_ratios=(1.1, 1), layout="constrained")
     PosteriorDisplay.from_estimator(model, X[:500], y[:500], ax=axes[0])
-    ManifoldDisplay.from_estimator(model, n_steps=12, cmap="gray_r", ax=axes[1])
+    ManifoldDisplay.from_estimator(model, X, n_steps=12, cmap="gray_r", ax=axes[1])
     axes[0].set_title("q(h | x) of 500 digits")
     axes[1].set_title("E[x | h] over a grid")
     for ax in axes:
