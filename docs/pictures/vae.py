@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BETAS = {"Reconstruction alone, beta = 0": 0.0, "Divergence alone, beta = 1e4": 1e4, "Both, beta = 1": 1.0}
-CLUSTERS = 5, 10, 20, 40
+CLUSTERS = 5, 10, 20
 SEEN = 300
 """Held-out digits whose posteriors are drawn."""
 

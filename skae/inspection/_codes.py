@@ -22,9 +22,11 @@ def require_decoder(estimator: Any) -> None:
             raise TypeError(f"{name} has no {method}: pass a transformer that can reconstruct, as PCA can.")
 
 
-def decode(estimator: Any, codes: np.ndarray) -> np.ndarray:
-    """Rows of codes of shape (..., n_components), as an array of shape (..., n_features)."""
-    rows = as_array(estimator.inverse_transform(codes.reshape(-1, codes.shape[-1])))
+def decode(estimator: Any, codes: np.ndarray, condition: Any = None) -> np.ndarray:
+    """Rows of codes of shape (..., n_components), all with one condition, as an array of shape (..., n_features)."""
+    flat = codes.reshape(-1, codes.shape[-1])
+    told = {} if condition is None else {"y": np.array([condition] * len(flat))}
+    rows = as_array(estimator.inverse_transform(flat, **told))
     return rows.reshape(*codes.shape[:-1], rows.shape[1])
 
 

@@ -93,6 +93,7 @@ class ManifoldDisplay:
         X: Any = None,
         *,
         components: tuple[int, int] | None = None,
+        condition: Any = None,
         n_steps: int = 15,
         image_shape: ImageShape = "auto",
         cmap: str = "gray",
@@ -110,6 +111,8 @@ class ManifoldDisplay:
         components : tuple of two int, default=None
             Columns of the code that the grid is over. The others stay at their mean, which is zero without X. None
             needs a code of two columns.
+        condition : scalar or array-like of shape (n_columns,), default=None
+            The y of all pictures, such as a class, for a model whose ``inverse_transform`` takes conditions.
         n_steps : int, default=15
             Number of pictures along each side of the grid.
         image_shape : tuple or "auto", default="auto"
@@ -144,7 +147,7 @@ class ManifoldDisplay:
         codes = np.tile(center, (n_steps, n_steps, 1))
         codes[:, :, columns[0]] = values[0]
         codes[:, :, columns[1]] = values[1][:, None]
-        rows = decode(estimator, codes)
+        rows = decode(estimator, codes, condition)
         return cls(
             rows=rows,
             values=values,

@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
+from ._codes import decode
 from ._matplotlib import literal
 from ._pictures import draw_pictures
 from ._profiles import draw_profiles
@@ -150,7 +151,8 @@ class SampleDisplay:
             take groups, or a seed, that are given.
         ValueError
             If ``n_samples`` is no positive number, if there are no groups, if X is given without the y that is needed,
-            or if ``image_shape`` does not fit the features or contradicts the estimator.
+            if ``means=True`` lacks the groups that are needed, or if ``image_shape`` does not fit the features or
+            contradicts the estimator.
         """
         method = "sample_codes" if means else "sample"
         if not hasattr(estimator, method):
@@ -268,8 +270,9 @@ class _Call:
         rows = found[0] if isinstance(found, tuple) else found  # a GaussianMixture also says which Gaussian drew it
         if self.method == "sample":
             return as_array(rows)
-        decode = self.estimator.inverse_transform
-        return as_array(decode(rows, *(told.values() if "y" in inspect.signature(decode).parameters else ())))
+        if self.keyword == "y" and group is None:
+            raise ValueError("means=True decodes codes of given y, and there is none: pass groups, or leave means out.")
+        return decode(self.estimator, np.asarray(rows), group if self.keyword == "y" else None)
 
     def rows_of(self, X: Any, y: Any) -> dict[str, np.ndarray]:
         """The first rows of X in each group."""

@@ -90,6 +90,7 @@ class LatentTraversalDisplay:
         cls,
         estimator: Any,
         X: Any,
+        y: Any = None,
         *,
         row: int | None = 0,
         components: int | Sequence[int] | None = None,
@@ -107,6 +108,9 @@ class LatentTraversalDisplay:
             A fitted transformer with ``inverse_transform``. PCA and pipelines work too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features)
             Rows that the estimator can transform. Quantiles are those of their codes.
+        y : array-like of shape (n_rows,) or (n_rows, n_columns), default=None
+            Conditions of the rows of X, for a model that is told them, such as ConditionalVariationalAutoencoder. All
+            decoded rows have the condition of the start. Other models do without.
         row : int or None, default=0
             Number of the row of X whose code is the start. None starts at the mean of all codes.
         components : int, sequence of int or None, default=None
@@ -135,26 +139,27 @@ class LatentTraversalDisplay:
         TypeError
             If the estimator has no ``transform`` or no ``inverse_transform``.
         ValueError
-            If X has no such row or the code no such components, if ``n_steps`` or ``quantiles`` is not as described, or
-            if ``image_shape`` does not fit the features or contradicts the estimator.
+            If X has no such row or the code no such components, if the start has no condition although y is given, if
+            ``n_steps`` or ``quantiles`` is not as described, or if ``image_shape`` does not fit the features or
+            contradicts the estimator.
         """
         require_decoder(estimator)
         shares = _shares(quantiles, n_steps)
-        encoded = estimator.transform(X)
+        encoded = estimator.transform(X) if y is None else estimator.transform(X, y=y)
         names = names_of_components(estimator, encoded)
         codes = as_array(encoded)
-        start = _start(codes, row)
+        start, condition = _start(codes, row), _condition(y, row)
         columns = list(range(len(names)))
         if components is not None:
             columns = columns_of_code(components, len(names), "different whole numbers", range(1, len(names) + 1))
         moved = np.tile(start, (len(columns), n_steps, 1))
         moved[np.arange(len(columns)), :, columns] = quantiles_of(codes[:, columns], shares)
-        rows = decode(estimator, moved)
+        rows = decode(estimator, moved, condition)
         order = range(len(columns)) if components is not None else _most_telling(rows)
         return cls(
             rows={names[columns[k]]: rows[k] for k in order},
             quantiles=shares,
-            start=decode(estimator, start),
+            start=decode(estimator, start, condition),
             image_shape=shape_to_draw(image_shape, estimator, rows.shape[-1]),
             feature_names=getattr(X, "columns", None),
         ).plot(ax, cmap=cmap)
@@ -219,6 +224,13 @@ def _start(codes: np.ndarray, row: int | None) -> np.ndarray:
     if not isinstance(row, Integral) or not 0 <= row < len(codes):
         raise ValueError(f"row={row!r} is no row of X: pass a whole number from 0 to {len(codes) - 1}, or None.")
     return codes[row]
+
+
+def _condition(y: Any, row: int | None) -> Any:
+    """The condition of the row whose code does not move."""
+    if y is not None and row is None:
+        raise ValueError("row=None is the mean of all codes, and y says no condition of it: pass a row.")
+    return None if y is None else np.asarray(y)[row]
 
 
 def _most_telling(rows: np.ndarray) -> np.ndarray:

@@ -67,6 +67,16 @@ def test_any_transformer_is_taken_with_rows(digits):
     assert draw(pipeline, digits).rows.shape == (4, 4, 64)
 
 
+@pytest.mark.parametrize("condition", [3.0, (1.0, 3.0)])
+def test_all_pictures_have_the_condition(digits, condition):
+    class Told(Normal):
+        def inverse_transform(self, H, y):
+            return super().inverse_transform(H) + np.reshape(y, (len(H), -1))[:, -1:]
+
+    model = Told(2).fit(digits)
+    np.testing.assert_allclose(draw(model, condition=condition).rows, draw(Normal(2).fit(digits)).rows + 3.0)
+
+
 # -------------------------------------------------------------------- what is drawn
 
 

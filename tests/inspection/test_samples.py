@@ -129,6 +129,11 @@ def test_means_are_decoded_codes(classes):
     np.testing.assert_array_equal(display.samples["1"][:, :3], np.tile([1, 5, 1], (4, 1)))
 
 
+def test_means_need_the_classes_of_their_codes(classes):
+    with pytest.raises(ValueError, match="means=True decodes codes of given y, and there is none: pass groups"):
+        draw(classes, groups=None, means=True)
+
+
 # -------------------------------------------------------------------- real rows
 
 

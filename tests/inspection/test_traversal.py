@@ -19,8 +19,8 @@ def digits_pca(digits):
     return PCA(12).fit(digits)
 
 
-def draw(estimator, X, **options):
-    return LatentTraversalDisplay.from_estimator(estimator, X, **options)
+def draw(estimator, X, y=None, **options):
+    return LatentTraversalDisplay.from_estimator(estimator, X, y, **options)
 
 
 # -------------------------------------------------------------------- the codes
@@ -78,6 +78,28 @@ def test_frames_and_pipelines(iris):
 def test_our_own_transformers(digits):
     model = Autoencoder(3, max_iter=1, random_state=0).fit(digits)
     assert draw(model, digits).rows["autoencoder2"].shape == (7, 64)
+
+
+class Told(PCA):
+    """Codes of what y does not say of rows, which is all but their sum."""
+
+    def transform(self, X, y):
+        return super().transform(X - np.reshape(y, (-1, 1)))
+
+    def inverse_transform(self, H, y):
+        return super().inverse_transform(H) + np.reshape(y, (-1, 1))
+
+
+def test_a_conditional_model_is_told_the_condition_of_the_start(iris):
+    y = np.arange(150.0)
+    model = Told(2).fit(iris)
+    display = draw(model, iris, y, row=7, components=1, n_steps=2, quantiles=(0.0, 1.0))
+    codes = model.transform(iris, y)
+    h = np.array([[codes[7, 0], codes[:, 1].min()], [codes[7, 0], codes[:, 1].max()]])
+    np.testing.assert_allclose(display.rows["told1"], model.inverse_transform(h, [7, 7]))
+    np.testing.assert_allclose(display.start, model.inverse_transform(codes[7:8], [7])[0])
+    with pytest.raises(ValueError, match="row=None is the mean of all codes, and y says no condition of it"):
+        draw(model, iris, y, row=None)
 
 
 # -------------------------------------------------------------------- what is drawn
