@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
-from ._codes import decode
+from ._draws import Draws
 from ._matplotlib import literal
 from ._pictures import draw_pictures
 from ._profiles import draw_profiles
-from ._rows import as_array, first_rows
 from ._shapes import ImageShape, picture_shape, shape_to_draw
 
 if TYPE_CHECKING:
@@ -24,12 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SampleDisplay"]
 
-MOST_SEED = 2**31 - 1
-KNOWN = {
-    "sample": "a generative model, such as RBM",
-    "sample_codes": "a variational model, such as VariationalAutoencoder, or leave means out",
-}
-"""What has these methods."""
 MOST_COLUMNS = 10
 """Largest number of samples side by side. More of them go on in the next line."""
 
@@ -154,15 +143,9 @@ class SampleDisplay:
             if ``means=True`` lacks the groups that are needed, or if ``image_shape`` does not fit the features or
             contradicts the estimator.
         """
-        method = "sample_codes" if means else "sample"
-        if not hasattr(estimator, method):
-            raise TypeError(f"{type(estimator).__name__} has no {method}: pass {KNOWN[method]}.")
-        check_is_fitted(estimator)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} leaves nothing to draw: pass a whole number of at least 1.")
-        call = _Call(estimator, method, groups, int(n_samples), random_state)
-        data = None if X is None else call.rows_of(X, y)
-        samples = {_name_of(group): call.drawn(group) for group in call.groups}
+        draws = Draws(estimator, means, groups, n_samples, random_state)
+        data = None if X is None else draws.real_rows(X, y)
+        samples = draws.samples()
         width = next(iter(samples.values())).shape[1]
         return cls(
             samples=samples,
@@ -224,70 +207,6 @@ class SampleDisplay:
             raise ValueError("The samples or data contain NaN or infinity: pass finite numbers.")
         empty = np.empty((0, *min(shapes)))
         return samples, {name: given.get(name, empty) for name in samples} if any(map(len, given.values())) else {}
-
-
-class _Call:
-    """How rows of each group are drawn from an estimator, and which rows of X belong to a group."""
-
-    def __init__(self, estimator: Any, method: str, groups: Any, n: int, random_state: Any) -> None:
-        self.estimator, self.method, self.n = estimator, method, n
-        self._takes = inspect.signature(getattr(estimator, method)).parameters
-        self.keyword = next((word for word in ("y", "cluster") if word in self._takes), None)
-        self.groups = self._entries(groups)
-        self._seed = {} if random_state is None else {"random_state": self._one_seed(random_state)}
-
-    def _entries(self, groups: Any) -> list[Any]:
-        """What samples are drawn by. None is the whole model."""
-        if isinstance(groups, str) and groups == "auto":
-            if self.keyword == "y" and hasattr(self.estimator, "classes_"):
-                return list(self.estimator.classes_)
-            clusters = range(int(self.estimator.n_clusters)) if self.keyword == "cluster" else []
-            return list(clusters) or [None]
-        if groups is None:
-            return [None]
-        if self.keyword is None:
-            name = type(self.estimator).__name__
-            raise TypeError(f"{self.method} of {name} draws from the whole model only: leave groups out.")
-        if len(groups) == 0:
-            raise ValueError(f"groups={groups!r} leaves nothing to draw: pass at least one group, or None.")
-        return list(groups)
-
-    def _one_seed(self, random_state: Any) -> int:
-        """One seed for all groups."""
-        if "random_state" not in self._takes:
-            name = type(self.estimator).__name__
-            raise TypeError(f"{self.method} of {name} takes no random_state: set that of the estimator.")
-        if isinstance(random_state, Integral):
-            return int(random_state)
-        return int(check_random_state(random_state).randint(MOST_SEED))
-
-    def drawn(self, group: Any) -> np.ndarray:
-        """Rows of a group."""
-        told: dict[str, Any] = {}
-        if group is not None and self.keyword is not None:
-            told[self.keyword] = np.array([group] * self.n) if self.keyword == "y" else group
-        found = getattr(self.estimator, self.method)(self.n, **told, **self._seed)
-        rows = found[0] if isinstance(found, tuple) else found  # a GaussianMixture also says which Gaussian drew it
-        if self.method == "sample":
-            return as_array(rows)
-        if self.keyword == "y" and group is None:
-            raise ValueError("means=True decodes codes of given y, and there is none: pass groups, or leave means out.")
-        return decode(self.estimator, np.asarray(rows), group if self.keyword == "y" else None)
-
-    def rows_of(self, X: Any, y: Any) -> dict[str, np.ndarray]:
-        """The first rows of X in each group."""
-        if self.groups == [None]:
-            return {_name_of(None): as_array(first_rows(X, self.n))}
-        if y is None and self.keyword == "y":
-            raise ValueError("X is shown by class, and its classes are not known: pass y, or leave X out.")
-        belongs = column_or_1d(self.estimator.predict(X) if y is None else y)
-        check_consistent_length(X, belongs)
-        rows = as_array(X)
-        return {_name_of(group): rows[belongs == group][: self.n] for group in self.groups}
-
-
-def _name_of(group: Any) -> str:
-    return "" if group is None else str(group)
 
 
 def _draw_pictures(

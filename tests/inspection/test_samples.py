@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from skae import RBM, DeepBeliefNetwork
+from skae import RBM, DeepBeliefNetwork, VariationalAutoencoder
 from skae.inspection import SampleDisplay
 
 Y = np.arange(100) % 3
@@ -29,8 +29,8 @@ class Classes(BaseEstimator):
         seed = -1 if random_state is None else random_state
         return np.column_stack([np.nan_to_num(y, nan=100), np.full(n_samples, seed), np.zeros((n_samples, 62))])
 
-    def sample_codes(self, n_samples=1, y=None, random_state=None):
-        return self.sample(n_samples, y, random_state)[:, :2]
+    def sample_codes(self, n_samples=1, random_state=None):
+        return self.sample(n_samples, None, random_state)[:, :2]
 
     def inverse_transform(self, H, y=None):
         return np.column_stack([H, y, np.zeros((len(H), 61))])
@@ -125,8 +125,33 @@ def test_classes_of_a_network(X):
 
 
 def test_means_are_decoded_codes(classes):
-    display = draw(classes, groups=[1], means=True, random_state=5)
-    np.testing.assert_array_equal(display.samples["1"][:, :3], np.tile([1, 5, 1], (4, 1)))
+    display = draw(classes, means=True, random_state=5)
+    assert list(display.samples) == ["0", "1", "2"]
+    np.testing.assert_array_equal(display.samples["1"][:, :3], np.tile([100, 5, 1], (4, 1)))
+
+
+def test_means_of_a_variational_autoencoder(X):
+    model = VariationalAutoencoder(2, hidden_layer_sizes=(8,), max_iter=1, random_state=0).fit(X)
+    display = draw(model, means=True, random_state=3)
+    expected = model.inverse_transform(model.sample_codes(4, random_state=3))
+    np.testing.assert_allclose(display.samples[""], expected, rtol=1e-5)
+
+
+def test_means_by_cluster():
+    class Coded(Clusters):
+        def sample_codes(self, n_samples=1, cluster=None):
+            return np.full((n_samples, 1), cluster)
+
+        def inverse_transform(self, H):
+            return np.tile(H, (1, 64))
+
+    model = Coded().fit(np.zeros((4, 64)))
+    assert {name: rows[0, 0] for name, rows in draw(model, means=True).samples.items()} == {
+        "0": 0,
+        "1": 1,
+        "2": 2,
+        "3": 3,
+    }
 
 
 def test_means_need_the_classes_of_their_codes(classes):
@@ -141,6 +166,18 @@ def test_real_rows_are_shown_by_class(classes, X):
     display = draw(classes, X, Y)
     for k in range(3):
         np.testing.assert_array_equal(display.data[str(k)], X[k == Y][:4])
+
+
+def test_groups_of_several_columns(X):
+    class Pairs(Classes):
+        def sample(self, n_samples=1, y=None):
+            return np.column_stack([y, np.zeros((n_samples, 62))])
+
+    y = np.column_stack([Y, np.arange(100) % 2])
+    display = draw(Pairs().fit(X, Y), X, y, groups=[(0, 1), [2, 0]])
+    assert list(display.samples) == ["(0, 1)", "[2, 0]"]
+    np.testing.assert_array_equal(display.samples["[2, 0]"][:, :2], np.tile([2, 0], (4, 1)))
+    np.testing.assert_array_equal(display.data["(0, 1)"], X[(Y == 0) & (y[:, 1] == 1)][:4])
 
 
 def test_real_rows_are_shown_by_predicted_cluster(X):
