@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 import skae
 import skae.inspection
-from skae import RBM, Autoencoder, compare
+from skae import RBM, Autoencoder, VariationalAutoencoder, compare
 from skae.inspection import (
     ComparisonDisplay,
     FilterDisplay,
@@ -30,19 +30,9 @@ from skae.inspection import (
 )
 
 AUTOENCODER = Autoencoder(5, hidden_layer_sizes=12, max_iter=3, early_stopping=True, random_state=0)
+VARIATIONAL = VariationalAutoencoder(5, hidden_layer_sizes=12, max_iter=3, random_state=0)
 MACHINE = RBM(5, visible="bernoulli", max_iter=3, early_stopping=True, random_state=0)
 LABELS = np.arange(40) % 3
-
-
-class Uncertain(PCA):
-    """Codes with a deviation."""
-
-    def posterior(self, X):
-        codes = self.transform(X)
-        return codes, 0.1 + np.abs(codes)
-
-
-GAUSSIAN = Uncertain(5)
 
 DRAWINGS = {
     "learning curve": (AUTOENCODER, lambda model, X, **ax: LearningCurveDisplay.from_estimator(model, **ax)),
@@ -71,7 +61,7 @@ DRAWINGS = {
         AUTOENCODER,
         lambda model, X, **ax: ManifoldDisplay.from_estimator(model, X, components=(0, 1), n_steps=3, **ax),
     ),
-    "posterior": (GAUSSIAN, lambda model, X, **ax: PosteriorDisplay.from_estimator(model, X, LABELS, **ax)),
+    "posterior": (VARIATIONAL, lambda model, X, **ax: PosteriorDisplay.from_estimator(model, X, LABELS, **ax)),
     "stimuli": (AUTOENCODER, lambda model, X, **ax: FilterDisplay.from_estimator(model, random_state=0, **ax)),
     "weights": (AUTOENCODER, lambda model, X, **ax: FilterDisplay.from_estimator(model, kind="weights", **ax)),
     "heat map": (
@@ -93,7 +83,9 @@ DRAWINGS = {
 }
 """What is fitted, and how a display is made of it and of rows."""
 
-LAYOUTS = {"profiles": [None, "tight", "constrained"], "heat map": [None, "tight", "constrained"]}
+LAYOUTS = {
+    name: [None, "tight", "constrained"] for name in ("profiles", "traversal profiles", "samples profiles", "heat map")
+}
 """More than one for drawings on axes within the given ones, or with a bar beside them."""
 
 
@@ -104,7 +96,7 @@ def X(digits):
 
 @pytest.fixture(scope="module")
 def fitted(X):
-    return {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, GAUSSIAN)}
+    return {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, VARIATIONAL)}
 
 
 @pytest.fixture(params=DRAWINGS)
@@ -174,7 +166,9 @@ def test_an_estimator_must_be_fitted(name, X):
     assert not plt.get_fignums()
 
 
-@pytest.mark.parametrize("name", ["profiles", "classes", "traversal", "manifold", "jacobian", "free energy", "gibbs"])
+@pytest.mark.parametrize(
+    "name", ["profiles", "classes", "traversal", "manifold", "posterior", "jacobian", "free energy", "gibbs"]
+)
 def test_rows_that_the_model_does_not_take_are_refused(name, fitted, X):
     template, make = DRAWINGS[name]
     for rows, message in ((X[:, :5], "64 features"), (np.full((40, 64), np.nan), "NaN")):
