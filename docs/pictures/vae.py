@@ -62,7 +62,7 @@ def draw(max_iter: int | str = "auto") -> Figure:
     axes["grid"].set(title="Decoded from a grid, beta = 1", xlabel="", ylabel="")
     models = {
         "VAE": VariationalAutoencoder(16, **options).fit(train),
-        "Gaussian": GaussianMixture(1, reg_covar=0.1).fit(train),
+        "Gaussian": GaussianMixture(1, reg_covar=0.1, random_state=0).fit(train),
         "mixture": mixture(train),
     }
     samples = {name: model.sample(10) for name, model in models.items()}
