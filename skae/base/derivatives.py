@@ -173,6 +173,7 @@ def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
     if not weights or weights[0].shape[1] != n_inputs:
         return []
     fields = list(accumulate((W.detach().cpu().double() for W in weights), lambda below, W: W @ below))
+    fields[-1] = fields[-1][: getattr(module, "n_components", None)]  # without log variances, if it puts them out too
     projection = getattr(module, "projection", None)
     if projection is not None:
         fields[-1] = fields[-1] + projection.cpu().double()
@@ -194,7 +195,7 @@ class UnitDrive:
         _require_derivatives(estimator)
         self.n_units = estimator._n_features_out
         self.n_features = len(estimator.mean_)
-        self.widest = max(self.n_features, *(p.shape[0] for p in estimator.module_.parameters()))
+        self.widest = max(self.n_features, *(p.shape[0] for p in estimator.module_.parameters() if p.ndim))
         self._estimator = estimator
         self._frame = estimator._frame
         with plain_torch():  # a copy, so that the fitted module does not change

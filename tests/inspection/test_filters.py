@@ -24,6 +24,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
     TopKAutoencoder,
+    VariationalAutoencoder,
 )
 from skae.base.derivatives import first_layer_weights
 from skae.inspection import FilterDisplay, optimal_stimulus
@@ -126,10 +127,11 @@ def test_stimuli_of_binary_units_are_their_components(digits):
     np.testing.assert_allclose(stimuli, 0.1 * W / np.linalg.norm(W, axis=1, keepdims=True), atol=1e-6)
 
 
+@pytest.mark.parametrize("variant", [Autoencoder, VariationalAutoencoder])
 @pytest.mark.parametrize("init", ["pca", "random"])
-def test_a_linear_code_is_drawn_through_its_hidden_layers(iris, init):
+def test_a_linear_code_is_drawn_through_its_hidden_layers(iris, init, variant):
     options = {"activation": "identity", "init": init, "dtype": "float64", "max_iter": 3, "random_state": 0}
-    model = Autoencoder(2, hidden_layer_sizes=(6, 5), **options).fit(iris)
+    model = variant(2, hidden_layer_sizes=(6, 5), **options).fit(iris)
     np.testing.assert_allclose(fields(model, layer=3), slopes(model.transform, model.mean_, 4), atol=1e-9)
     W1, W2, _ = (W.detach().numpy() for W in model.module_.encoder.weights)
     np.testing.assert_allclose(fields(model, layer=2), W2 @ W1 / model.scale_)
