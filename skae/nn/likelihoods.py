@@ -18,7 +18,7 @@ from .. import functional
 __all__ = ["Bernoulli", "Categorical", "Gaussian", "Likelihood", "Poisson", "likelihood_of"]
 
 LEAST_VARIANCE = 1e-4
-"""Least variance that is learnt, in squared units of standardised x: a deviation of one percent."""
+"""Largest floor of a variance that is learnt, in squared units of standardised x: a deviation of one percent."""
 
 
 class Likelihood(nn.Module):
@@ -145,12 +145,15 @@ class Gaussian(Likelihood):
     Attributes
     ----------
     log_variance : Parameter of shape () or (n_features,), or None
-        Where it is learnt, sigma^2 = 1e-4 + exp(log_variance). The floor of 1e-4 keeps the likelihood
-        from growing without end where rows are restored exactly.
+        Where it is learnt, sigma^2 = least + exp(log_variance).
+    least : Tensor of shape (), or None
+        A floor that keeps the likelihood from growing without end where rows are restored exactly: 1e-4, or a hundredth
+        of the variance at the start if that is less.
     """
 
     slope = 2.0
     log_variance: Any
+    least: Tensor
 
     def __init__(self, n_features: int, variance: float | str = 1.0) -> None:
         super().__init__()
@@ -159,20 +162,22 @@ class Gaussian(Likelihood):
             shape: Sequence[int] = {"global": (), "column": (n_features,)}[variance]
             self.log_variance = nn.Parameter(torch.zeros(shape))
             self.log_variance.decay = False
+            self.register_buffer("least", torch.tensor(LEAST_VARIANCE))
         else:
             self._fixed = float(variance)
 
     @property
     def variance(self) -> Tensor | float:
         """sigma^2: one number, or one a column."""
-        return self._fixed if self.log_variance is None else self.log_variance.exp() + LEAST_VARIANCE
+        return self._fixed if self.log_variance is None else self.log_variance.exp() + self.least
 
     @torch.no_grad()
     def start_at_variance(self, variance: Tensor | float) -> None:
-        """Set the variance that is learnt. One below the floor becomes one slightly above it."""
+        """Set the variance that is learnt, and its floor. One below 1e-10 becomes 1e-10."""
         assert self.log_variance is not None
-        above = torch.as_tensor(variance) - LEAST_VARIANCE
-        self.log_variance.copy_(above.clamp_min(LEAST_VARIANCE / 100).log())
+        start = torch.as_tensor(variance).clamp_min(1e-10)
+        self.least.copy_((start.mean() / 100).clamp_max(LEAST_VARIANCE))
+        self.log_variance.copy_((start - self.least).log())
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.squared_error(eta, x)

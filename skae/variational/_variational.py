@@ -47,6 +47,8 @@ N_DECODED = 2**13
 """Codes that are decoded at a time when rows are scored."""
 N_MEASURED = 10_000
 """Largest number of training rows on which the posterior is measured after a fit."""
+PRECISE = 1e-3
+"""Variance of standardised x given the code below which large steps do harm."""
 LEAST_ACTIVITY = 0.01
 """Variance of the posterior mean from which on a component is active (Burda et al., 2016)."""
 
@@ -76,6 +78,10 @@ class Variational(Generative, Coded):
 
     Parameters
     ----------
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
+        otherwise. It is a third of that if the variance of X given the code, at the start, is below a thousandth of that
+        of X. Not used by "lbfgs".
     beta : float, default=1.0
         Weight of the divergence. 1 is the bound of log p(x). More gives codes that say less about the row and whose
         components are more independent. 0 gives an autoencoder with noise in its code.
@@ -193,6 +199,12 @@ class Variational(Generative, Coded):
 
     def _is_noisy(self) -> bool:
         return True
+
+    def _rate(self, schedule: str) -> float:
+        usual = super()._rate(schedule)
+        variance = getattr(self.module_.likelihood, "variance", 1.0)
+        precise = float(torch.as_tensor(variance).detach().mean()) < PRECISE
+        return usual / 3 if precise and self.learning_rate_init == "auto" else usual
 
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Any:
         if self.warm_up:
