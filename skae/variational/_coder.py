@@ -15,7 +15,7 @@ from ..nn.coder import Coder
 from ..nn.convolutional import ImageAutoencoder
 from ..nn.dense import DenseAutoencoder
 
-__all__ = ["Coded"]
+__all__ = ["Coded", "width_of"]
 
 
 class Coded(ConvolutionalAutoencoder):
@@ -120,3 +120,8 @@ class Coded(ConvolutionalAutoencoder):
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # a row of a frame has none
             code: np.ndarray = self.transform(rows)
         return code
+
+
+def width_of(coder: Any) -> int:
+    """Numbers in the code of a row."""
+    return math.prod(coder.code_shape) if hasattr(coder, "code_shape") else int(coder.n_components)

@@ -37,9 +37,9 @@ from ..functional import common_normal, gaussian_divergence
 from ..nn.coder import Coder
 from ..nn.latent import Posterior, drawn_by_hand, importance_weighted
 from ..nn.priors import Prior, StandardNormal
-from ._coder import Coded
+from ._coder import Coded, width_of
 
-__all__ = ["Variational", "width_of"]
+__all__ = ["Variational"]
 
 N_HELD_OUT_DRAWS = 16
 """Codes of each held-out row with which its loss is estimated."""
@@ -63,11 +63,6 @@ def _is_normal(prior: Prior) -> bool:
     return type(prior) is StandardNormal
 
 
-def width_of(coder: Any) -> int:
-    """Numbers in the code of a row."""
-    return math.prod(coder.code_shape) if hasattr(coder, "code_shape") else int(coder.n_components)
-
-
 def _one_a_component(fault: Callable[..., str | None]) -> Saved:
     """An attribute that is an array with one value for each component."""
     return Saved(lambda estimator, value: fault(value, (estimator._n_features_out,)))
@@ -80,8 +75,8 @@ class Variational(Generative, Coded):
     ----------
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
-        otherwise. It is a third of that if the variance of X given the code, at the start, is below a thousandth of that
-        of X. Not used by "lbfgs".
+        otherwise. It is a third of that if the variance of X given the code is below a thousandth of that of X at the
+        start. Not used by "lbfgs".
     beta : float, default=1.0
         Weight of the divergence. 1 is the bound of log p(x). More gives codes that say less about the row and whose
         components are more independent. 0 gives an autoencoder with noise in its code.

@@ -17,7 +17,8 @@ from ..engine.modes import one_thread
 from ..nn.coder import Coder
 from ..nn.latent import Posterior, total_correlation
 from ..nn.priors import FittedMixture, Prior, Vamp, prior_of
-from ._variational import Variational, width_of
+from ._coder import width_of
+from ._variational import Variational
 
 __all__ = ["VariationalAutoencoder"]
 
