@@ -53,11 +53,6 @@ LEAST_ACTIVITY = 0.01
 """Variance of the posterior mean from which on a component is active (Burda et al., 2016)."""
 
 
-def _at_once(batch: Batch) -> int:
-    """Number of draws for which all codes of a batch are decoded at a time."""
-    return max(1, N_DECODED // len(batch.x))
-
-
 def _is_normal(prior: Prior) -> bool:
     """Whether a prior is N(0, I), from which the divergence has a closed form."""
     return type(prior) is StandardNormal
@@ -392,7 +387,8 @@ class Variational(Generative, Coded):
         """Log p(x, h) - log q(h | x) for drawn codes of each row, of shape (n_draws, n)."""
         q = Posterior(*self._moments_of(module, batch).chunk(2, 1))
         z = common_normal(int(self.n_draws), q.mu.shape[1]).to(q.mu)[:, None]
-        return torch.cat([self._log_weights_at(module, batch, q, q.drawn(eps)) for eps in z.split(_at_once(batch))])
+        drawn = z.split(max(1, N_DECODED // len(batch.x)))
+        return torch.cat([self._log_weights_at(module, batch, q, q.drawn(eps)) for eps in drawn])
 
     def _log_weights_at(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
         fit: Tensor = module.likelihood.log_likelihood(self._decode_draws(module, h, batch), self._target(batch))
