@@ -53,11 +53,6 @@ LEAST_ACTIVITY = 0.01
 """Variance of the posterior mean from which on a component is active (Burda et al., 2016)."""
 
 
-def _is_normal(prior: Prior) -> bool:
-    """Whether a prior is N(0, I), from which the divergence has a closed form."""
-    return type(prior) is StandardNormal
-
-
 def _one_a_component(fault: Callable[..., str | None]) -> Saved:
     """An attribute that is an array with one value for each component."""
     return Saved(lambda estimator, value: fault(value, (estimator._n_features_out,)))
@@ -121,7 +116,7 @@ class Variational(Generative, Coded):
 
     def _has_closed_costs(self, module: Any) -> bool:
         """Whether the prior in training is N(0, I), and nothing but the divergence is added to the reconstruction."""
-        return _is_normal(module.prior.in_training)
+        return isinstance(module.prior.in_training, StandardNormal)
 
     def _costs(self, module: Any, batch: Batch, q: Posterior, h: Tensor, beta: float | Tensor) -> Terms:
         """What codes cost beside the reconstruction.
@@ -227,7 +222,7 @@ class Variational(Generative, Coded):
     def _divergence(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
         """Mean of KL(q(h | x) || p(h)) over the rows, but for free bits. Without a closed form it is estimated by h."""
         free = torch.as_tensor(float(self.free_bits)).to(h)
-        if _is_normal(module.prior.in_training):
+        if isinstance(module.prior.in_training, StandardNormal):
             entries = gaussian_divergence(q.mu, q.log_variance)
             weighted = entries if batch.weight is None else entries * batch.weight[:, None]
             return torch.maximum(weighted.mean(0), free).sum()
@@ -292,7 +287,7 @@ class Variational(Generative, Coded):
         of_means = share @ q.mu.square() - (share @ q.mu).square()
         variance = of_means + share @ q.log_variance.exp()
         self.active_components_ = (of_means > LEAST_ACTIVITY * variance).numpy()
-        if _is_normal(self.module_.prior.in_training):
+        if isinstance(self.module_.prior.in_training, StandardNormal):
             divergence = share @ gaussian_divergence(q.mu, q.log_variance)
         else:
             divergence = 0.5 * (variance.log() - share @ q.log_variance)
