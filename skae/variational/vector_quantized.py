@@ -1,0 +1,558 @@
+"""VectorQuantizedAutoencoder: an autoencoder whose code is a short list of whole numbers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from ..base import (
+    Arrays,
+    Batch,
+    Bottleneck,
+    Generative,
+    NonNegative,
+    PositiveInt,
+    Probability,
+    Saved,
+    Sizes,
+    Source,
+    Table,
+    damage,
+    require_positive,
+    sizes_of,
+)
+from ..base.encoding import judged, widest
+from ..engine.data import chunks
+from ..engine.modes import plain_torch
+from ..nn.quantizers import Learning, QuantizedImages, QuantizedRows, balancing_rotation
+from ._coder import Coded
+
+__all__ = ["VectorQuantizedAutoencoder"]
+
+MOST_VECTORS = 2**14
+"""Vectors of the training rows on which k-means finds the codebook to start with."""
+LARGEST_CODEBOOK = 256
+"""Largest ``codebook_size`` that "auto" stands for."""
+ROWS_PER_ENTRY = 8
+"""With "auto", there are at least so many rows for each entry of the codebook."""
+MOST_LEVELS = 2**16
+"""Largest number of combinations of the levels of a vector."""
+MOST_CHUNKS = 10
+"""Of a stream of chunks, frequencies and variance are running means over about so many."""
+COLLAPSED = 1.05
+"""A perplexity of the indices at a position up to which they say nothing."""
+
+
+class VectorQuantizedAutoencoder(Generative, Coded):
+    """Autoencoder whose code is a list of indices into a codebook, so that a row takes a few bits.
+
+    An encoder maps a row x to e = f(x), which is cut into ``n_groups`` vectors. Each vector is replaced by the nearest
+    of the K entries of one codebook. A decoder maps the quantised code q to the reconstruction. The objective is
+
+        mean of -log p(x | g(q)) + commitment * ||e - q||^2,
+
+    where gradients pass from q to e as if they were equal. The entries are no parameters: they follow the means of the
+    vectors that they replace, as in k-means. An entry that is not used any more restarts at a vector of a batch.
+
+    A row is stored as ``n_groups`` whole numbers, log2 K bits each. ``encode_indices`` returns them, ``decode_indices``
+    reads them, and ``transform`` returns q.
+
+    Training starts at product quantisation: e is the PCA code, turned so that all groups have the same variances, and
+    the codebook is that of k-means. Without hidden layers, with one group and ``init="pca"``, that is k-means on PCA
+    codes.
+
+    It is a model of the density too. The prior of an index is how often it occurs in training, pi_jk for entry k at
+    place j of the list, and the indices are independent. So with the indices k_j of the row, and for gaussian rows with
+    the mean squared error of the training rows as their variance,
+
+        log p(x) = log sum over all lists of indices >= log p(x | g(q)) + sum_j log pi_jk_j,
+
+    the right side of which is ``score_samples``: the evidence lower bound for an encoder without noise.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Width of the code. With ``code="map"``, the number of its channels.
+    quantizer : {"vq", "fsq"}, default="vq"
+        "vq" is a learned codebook. "fsq" is finite scalar quantisation: each number of the code is rounded to one of a
+        few ``levels`` between -1 and 1. It has no codebook to learn, which could collapse, and no commitment term.
+    n_groups : int or "auto", default="auto"
+        Number of vectors that the code is cut into. It must divide ``n_components``. With ``code="map"`` it is their
+        number at each position. "auto" is vectors of two numbers, or of one where ``n_components`` is odd; one vector
+        at each position of a map; and single numbers for "fsq".
+    codebook_size : int or "auto", default="auto"
+        Number K of entries, for "vq". "auto" is a power of two: one entry for 8 rows, at least 2 and at most 256.
+    levels : int, or tuple of int, default=8
+        Number of levels of each number, for "fsq". A tuple has the levels of the numbers of one vector.
+    commitment : float, default=0.25
+        Weight of the term that keeps the encoder close to the codebook, for "vq".
+    decay : float, default=0.99
+        Decay rate of the moving averages that the entries are, for "vq". With 0 they are the means of a batch.
+    dead_below : float, default=0.01
+        An entry that replaces less than this fraction of the vectors that an entry replaces in mean is dead and
+        restarts, for "vq". 0 lets dead entries be.
+    hidden_layer_sizes : tuple of int, or int, default=(256, 128)
+        Widths of the encoder's dense hidden layers. They follow the convolutional layers if there are ``channels``. The
+        decoder has the same widths in reverse order. With ``code="map"`` there are none: pass ().
+
+    Attributes
+    ----------
+    codebook_ : ndarray of shape (codebook_size_, n_components / n_groups)
+        The entries. For "fsq", all combinations of levels.
+    codebook_size_ : int
+        Number K of entries.
+    perplexity_ : float
+        The number of entries that are in use: exp(-sum_k p_k log p_k), where p_k is how often entry k occurs in the
+        indices of the training rows. It is 1 if all vectors have one entry, and K if all entries are equally frequent.
+    module_ : torch.nn.Module
+        The fitted network, with the quantiser as ``module_.quantizer``.
+    history_ : dict of str to list of float
+        Training curves, with one value per epoch: "loss", its terms "reconstruction" and for "vq" "commitment", the
+        "perplexity" of some training rows, and "validation_loss" with ``early_stopping``.
+    code_shape_ : tuple of int
+        ``(n_components,)``, or channels, height and width of a code that is a map.
+    image_shape_ : tuple of int
+        Only with ``channels``, as in ``ConvolutionalAutoencoder``.
+    loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
+
+    See Also
+    --------
+    sklearn.cluster.KMeans : One index for a row, and a mean in place of a decoder.
+
+    References
+    ----------
+    van den Oord, Vinyals and Kavukcuoglu (2017), "Neural Discrete Representation Learning",
+    https://arxiv.org/abs/1711.00937
+
+    Mentzer, Minnen, Agustsson and Tschannen (2023), "Finite Scalar Quantization: VQ-VAE Made Simple",
+    https://arxiv.org/abs/2309.15505
+
+    Jegou, Douze and Schmid (2011), "Product Quantization for Nearest Neighbor Search" (groups),
+    https://doi.org/10.1109/TPAMI.2010.57
+
+    Dhariwal et al. (2020), "Jukebox: A Generative Model for Music" (restarts), https://arxiv.org/abs/2005.00341
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import VectorQuantizedAutoencoder
+    >>> X = load_digits().data
+    >>> model = VectorQuantizedAutoencoder(8, codebook_size=64, max_iter=20, random_state=0).fit(X)
+    >>> indices = model.encode_indices(X)
+    >>> indices.shape, int(indices.max()) < 64  # four groups of six bits
+    ((1797, 4), True)
+    >>> X_hat = model.decode_indices(indices)
+    >>> bool(((X - X_hat) ** 2).sum() < 0.4 * ((X - X.mean(axis=0)) ** 2).sum())
+    True
+    >>> model.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    n_components = 16
+    quantizer: Literal["vq", "fsq"] = "vq"
+    n_groups: PositiveInt | Literal["auto"] = "auto"
+    codebook_size: PositiveInt | Literal["auto"] = "auto"
+    levels: Sizes = 8  # type: ignore[assignment]
+    commitment: NonNegative = 0.25
+    decay: Probability = 0.99
+    dead_below: Probability = 0.01
+
+    _saved: ClassVar[dict[str, Saved]] = {"codebook_size_": Saved(damage.whole(1))}
+
+    # ---------------------------------------------------------------- parameters and architecture
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.solver == "lbfgs":
+            raise ValueError("solver='lbfgs' needs a smooth objective, and a quantised code has none: use 'adamw'.")
+        n_groups = self._n_groups()
+        if self.n_components % n_groups:
+            raise ValueError(
+                f"n_groups={n_groups} does not divide n_components={self.n_components}: groups have equal widths."
+            )
+        if self.quantizer == "fsq":
+            self._levels_of_vector()
+
+    def _n_groups(self) -> int:
+        if self.n_groups != "auto":
+            return int(self.n_groups)
+        n = int(self.n_components)
+        if self.quantizer == "fsq":
+            return n
+        return 1 if self.code == "map" else n if n % 2 else n // 2
+
+    def _levels_of_vector(self) -> tuple[int, ...]:
+        """Levels of each number of a vector; none for "vq"."""
+        if self.quantizer == "vq":
+            return ()
+        width, levels = int(self.n_components) // self._n_groups(), sizes_of("levels", self.levels)
+        found = levels * width if len(levels) == 1 else levels
+        if min(found, default=0) < 2 or len(found) != width:
+            raise ValueError(f"levels={self.levels} must be at least 2, one number or {width}, the width of a vector.")
+        if math.prod(found) > MOST_LEVELS:
+            raise ValueError(
+                f"levels={self.levels} make {math.prod(found)} combinations for a vector of {width} numbers, more than "
+                f"{MOST_LEVELS}: raise n_groups, which makes vectors narrower, or lower levels."
+            )
+        return found
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        data = super()._source(X, y, weight, reset)
+        if reset and self.quantizer == "vq" and self.codebook_size != "auto" and self.codebook_size > len(data):
+            raise ValueError(
+                f"codebook_size={self.codebook_size} is larger than the number of rows, {len(data)}: lower it, or pass "
+                "more rows."
+            )
+        return data
+
+    def _measure(self, data: Source) -> None:
+        super()._measure(data)
+        if self.quantizer == "fsq":
+            self.codebook_size_ = math.prod(self._levels_of_vector())
+        elif self.codebook_size == "auto":
+            usual = 2 ** int(math.log2(max(len(data) // ROWS_PER_ENTRY, 2)))
+            self.codebook_size_ = min(usual, LARGEST_CODEBOOK, len(data))
+        else:
+            self.codebook_size_ = int(self.codebook_size)
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        known = self.codebook_size == "auto" or self.quantizer == "fsq"
+        return {
+            **super()._architecture(n_features),
+            "variance": "global",
+            "n_groups": self._n_groups(),
+            "codebook_size": self.codebook_size_ if known else int(self.codebook_size),
+            "levels": self._levels_of_vector(),
+        }
+
+    def _new_module(self) -> nn.Module:
+        return (QuantizedImages if "image_shape" in self._spec else QuantizedRows)(**self._spec)
+
+    # ---------------------------------------------------------------- start
+
+    def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
+        super()._initialise(module, data, rng)
+        with torch.no_grad():
+            e, weight = _some_codes(module, data)
+            if module.projection is not None:
+                e = self._turned(module, e, weight)
+            if self.quantizer == "vq":
+                n_vectors = self._batch_size(len(data)) * module.quantizer.n_codes
+                _start_codebook(module.quantizer, e, weight, n_vectors, rng)
+
+    def _turned(self, module: Any, e: Tensor, weight: Tensor) -> Tensor:
+        """Turn the PCA code of a module, so that one codebook or one number of levels suits all of it."""
+        share = (weight / weight.sum()).double()
+        variances = (share @ e.double().square()).clamp_min(1e-12)
+        levels = self._levels_of_vector()
+        rotation = balancing_rotation(variances, len(variances) if levels else module.n_groups).to(e)
+        h = e @ rotation.t()
+        into, back, deviation = rotation, rotation, (share @ h.double().square()).sqrt().clamp_min(1e-3).to(e)
+        if levels:
+            gain = _gain_of_levels(levels * module.n_groups).to(e) / deviation
+            into, h = gain[:, None] * rotation, h * gain
+            q = module.quantizer.codes(module.quantizer.indices(h))
+            fit = (share @ (e @ rotation.t() * q).double()) / (share @ q.double().square())
+            back, deviation = fit.to(e)[:, None] * rotation, (share @ q.double().square()).sqrt().to(e)
+        module.turn(into, back, deviation / variances.sqrt().clamp_min(1e-3).to(e))
+        return h
+
+    # ---------------------------------------------------------------- objective
+
+    def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
+        neck = super()._bottleneck(module, batch, e, rng)
+        learning = Learning(float(self.commitment), float(self.decay), float(self.dead_below))
+        quantised: Bottleneck = module.quantizer.bottleneck(neck, batch.weight, learning, rng)
+        return quantised
+
+    @torch.no_grad()
+    def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
+        found, batch = super()._examine(train, held_out), judged(self, train)
+        if batch is None:
+            return found
+        counts = _counts(self.module_.quantizer, self._indices(self.module_, batch), batch.weight)
+        return {"perplexity": _perplexity(counts.sum(0)), **found}
+
+    @torch.no_grad()
+    def _conclude(self, data: Table) -> None:
+        super()._conclude(data)
+        module, quantizer = self.module_, self.module_.quantizer
+        counts: Any = 0.0
+        error = n_rows = 0.0
+        for rows in chunks(len(data), max(data.width, widest(module))):
+            batch = data[rows]
+            indices = self._indices(module, batch)
+            counts = counts + _counts(quantizer, indices, batch.weight)
+            eta, weight = module.decode(quantizer.codes(indices)), batch.weight
+            n_rows += float(len(indices) if weight is None else weight.sum())
+            error += float(module.likelihood.loss(eta, self._target(batch), weight)) * len(indices)
+        if n_rows == 0.0:
+            return
+        share = n_rows / min(float(quantizer.n_counted) + n_rows, MOST_CHUNKS * n_rows)
+        quantizer.count(counts, n_rows, share)
+        if self._spec["likelihood"] == "gaussian":
+            before = float(module.likelihood.variance)
+            module.likelihood.start_at_variance(before + share * (error / n_rows / len(self._output_frame) - before))
+
+    def _failure(self, data: Any) -> str | None:
+        frequency = self.module_.quantizer.frequency
+        in_use = max(_perplexity(row) for row in frequency.cpu())
+        if in_use > COLLAPSED or frequency.shape[1] == 1:
+            return super()._failure(data)
+        other = "fsq" if self.quantizer == "vq" else "vq"
+        return (
+            f"The codebook has collapsed, as nearly all rows have the same indices (perplexity {in_use:.2g}): look for "
+            f"outliers in X, lower learning_rate_init, or use quantizer={other!r}."
+        )
+
+    # ---------------------------------------------------------------- using
+
+    @property
+    def codebook_(self) -> np.ndarray:
+        """The entries of the codebook, or all combinations of levels."""
+        check_is_fitted(self)
+        module: Any = self._ready_module()
+        with plain_torch(grad=False):
+            entries: np.ndarray = module.quantizer.codebook.cpu().numpy().copy()
+        return entries
+
+    @property
+    def perplexity_(self) -> float:
+        """The number of entries that are in use."""
+        check_is_fitted(self)
+        return _perplexity(self.module_.quantizer.frequency.cpu().double().sum(0))
+
+    def _indices(self, module: Any, batch: Batch) -> Tensor:
+        indices: Tensor = module.quantizer.indices(module.encode(batch.x))
+        return indices
+
+    def _encode(self, module: Any, batch: Batch) -> Tensor:
+        return self._bottleneck(module, batch, module.encode(batch.x), None).h
+
+    def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
+        indices = self._indices(module, batch)
+        fit = module.likelihood.log_likelihood(module.decode(module.quantizer.codes(indices)), batch.x)
+        log_density: Tensor = fit + module.quantizer.log_prior(indices) - self._frame.log_volume
+        return log_density
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """A lower bound of the log-likelihood of each row, in nats.
+
+        It is log p(x | g(q)) + sum_j log pi_jk_j with the indices k_j of the row: the evidence lower bound for an
+        encoder without noise. The likelihood is a sum over all lists of indices, and the bound has one term of it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            Rows with the lowest scores are the most unusual. Rows that the likelihood cannot describe have -inf, and a
+            warning names the first of them.
+        """
+        return super().score_samples(X)
+
+    def encode_indices(self, X: Any) -> np.ndarray:
+        """Encode rows as lists of whole numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        indices : ndarray of shape (n_samples, n_codes), int64
+            Numbers from 0 to ``codebook_size_`` - 1, one for each group. If the code is a map of some height and width,
+            there is one for each position of each group, which ``indices.reshape(-1, n_groups, height, width)`` shows.
+        """
+        indices: np.ndarray = self._map(self._indices, X)
+        return indices
+
+    def decode_indices(self, indices: Any) -> np.ndarray:
+        """Decode what ``encode_indices`` returned.
+
+        Parameters
+        ----------
+        indices : array-like of shape (n_samples, n_codes)
+            Whole numbers from 0 to ``codebook_size_`` - 1.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+            The mean of a row given its indices, in units of the training data.
+
+        Raises
+        ------
+        ValueError
+            If there are too many or too few columns, or numbers out of range.
+        """
+        check_is_fitted(self)
+        quantizer: Any = self._ready_module().quantizer
+        found = _checked_indices(indices, quantizer.n_codes, quantizer.size)
+        rows: np.ndarray = self._decoded(self._codes(torch.from_numpy(found)))
+        return rows
+
+    def _codes(self, indices: Tensor) -> np.ndarray:
+        """Quantised codes, from indices on any device."""
+        with plain_torch(grad=False):
+            codes: np.ndarray = self.module_.quantizer.codes(indices.to(self._flat.theta.device)).cpu().numpy()
+        return codes
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Encode rows and decode them: ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features), float64
+        """
+
+        def through(module: Any, batch: Batch) -> Tensor:
+            return self._decode(module, self._encode(module, batch), batch)
+
+        rows: np.ndarray = self._map(through, X, undo=self._output_frame)
+        return rows
+
+    def interpolate(self, a: Any, b: Any, n: int = 10) -> np.ndarray:
+        """Rows between two rows: decoded from codes on the line between their quantised codes.
+
+        The codes in between are not quantised, because rows would then change in jumps.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,) or (1, n_features)
+        n : int, default=10
+            Number of rows, the reconstructions of a and b included.
+
+        Returns
+        -------
+        X : ndarray of shape (n, n_features), float64
+
+        Raises
+        ------
+        ValueError
+            If n is below 1, or a or b is not one row.
+        """
+        check_is_fitted(self)
+        require_positive(n=n)
+        first, last = (self.transform(_one_row(name, row)) for name, row in (("a", a), ("b", b)))
+        t = np.linspace(0.0, 1.0, n)[:, None]
+        rows: np.ndarray = self._decoded((1 - t) * np.asarray(first) + t * np.asarray(last))
+        return rows
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw rows from the model: indices from their prior, and rows given these.
+
+        The indices of a row are independent in the prior, those of data are not. So with several groups samples mix
+        parts that do not belong together. With ``n_groups=1`` they do not.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None uses the estimator's ``random_state``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
+        """
+        check_is_fitted(self)
+        require_positive(n_samples=n_samples)
+        module: Any = self._ready_module()
+        rng, theta = self._noise(random_state), self._flat.theta
+        with plain_torch(grad=False):
+            codes = self._codes(module.quantizer.draw(n_samples, rng))
+
+        def drawn(module: Any, batch: Batch) -> Tensor:
+            rows: Tensor = module.likelihood.sample(module.decode(batch.x), rng)
+            return rows
+
+        return self._collect(drawn, Arrays(codes).seen(None, None, theta.dtype, theta.device), undo=self._frame).numpy()
+
+
+def _some_codes(module: Any, data: Table) -> tuple[Tensor, Tensor]:
+    """What the encoder puts out for evenly spaced rows, and their weights."""
+    n = min(len(data), max(module.quantizer.size, MOST_VECTORS // module.quantizer.n_codes))
+    some = torch.linspace(0, len(data) - 1, n).long()
+    batches = [data[some[rows]] for rows in chunks(n, max(data.width, widest(module)))]
+    e = torch.cat([module.encode(batch.x) for batch in batches])
+    weights = [torch.ones_like(batch.x[:, 0]) if batch.weight is None else batch.weight for batch in batches]
+    return e, torch.cat(weights).to(e)
+
+
+def _start_codebook(quantizer: Any, e: Tensor, weight: Tensor, n_vectors: float, rng: torch.Generator) -> None:
+    """Start the codebook of a vector quantiser at k-means of the codes of some rows."""
+    z, w = quantizer.cut(e).cpu().numpy(), weight.repeat_interleave(quantizer.n_codes).cpu().numpy()
+    seed = int(torch.randint(2**31, (), generator=rng))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of fewer distinct vectors than entries: some entries are equal then
+        found = KMeans(quantizer.size, n_init=1, random_state=seed).fit(z, sample_weight=w)
+    share = np.bincount(found.labels_, weights=w, minlength=quantizer.size) / w.sum()
+    quantizer.start(torch.from_numpy(found.cluster_centers_), torch.from_numpy(share * n_vectors))
+
+
+def _gain_of_levels(levels: tuple[int, ...]) -> Tensor:
+    """By how much normal numbers are stretched before so many levels are chosen by their tanh.
+
+    Between 3 and 32 levels, 1.55 / sqrt(L) loses at most 3 percent more than the best gain.
+    """
+    return 1.55 / torch.tensor(levels, dtype=torch.float64).sqrt()
+
+
+def _counts(quantizer: Any, indices: Tensor, weight: Tensor | None) -> Tensor:
+    """Sums of the weights of the rows with each index, of shape (n_codes, size)."""
+    n_codes, size = quantizer.n_codes, quantizer.size
+    places = (indices.cpu() + size * torch.arange(n_codes)).flatten()
+    w = None if weight is None else weight.cpu().double().repeat_interleave(n_codes)
+    return torch.bincount(places, w, minlength=n_codes * size).view(n_codes, size).double()
+
+
+def _perplexity(counts: Tensor) -> float:
+    """Exponential of the entropy of frequencies, which need not sum to one."""
+    total = float(counts.sum())
+    return float(torch.special.entr(counts.double() / total).sum().exp()) if total else 1.0
+
+
+def _one_row(name: str, row: Any) -> Any:
+    """A table of one row."""
+    table = np.atleast_2d(np.asarray(row)) if np.ndim(row) < 2 else row
+    if np.ndim(table) != 2 or np.shape(table)[0] != 1:
+        raise ValueError(f"{name} must be one row; got an array of shape {np.shape(table)}.")
+    return table
+
+
+def _checked_indices(indices: Any, n_codes: int, size: int) -> np.ndarray:
+    """Indices as an array of whole numbers in range."""
+    found = np.asarray(indices)
+    if found.ndim != 2 or found.shape[1] != n_codes or len(found) == 0:
+        raise ValueError(
+            f"indices must have the shape (n_samples, {n_codes}), but theirs is {found.shape}: pass what "
+            "encode_indices returned."
+        )
+    with np.errstate(invalid="ignore"):
+        wrong = np.argwhere(~((found >= 0) & (found < size) & (found == np.floor(found))))
+    if len(wrong):
+        row, column = (int(i) for i in wrong[0])
+        raise ValueError(
+            f"indices has {found[row, column]} in row {row}, column {column}, but an index is a whole number from 0 to "
+            f"{size - 1}: pass what encode_indices returned."
+        )
+    return found.astype(np.int64)
