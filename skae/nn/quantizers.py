@@ -28,7 +28,11 @@ __all__ = [
     "Quantizer",
     "VectorQuantizer",
     "balancing_rotation",
+    "normal_gains",
 ]
+
+N_QUANTILES = 2**12
+"""Quantiles that stand for a normal distribution."""
 
 
 class Learning(NamedTuple):
@@ -189,7 +193,7 @@ class VectorQuantizer(Quantizer):
 
     def nearest(self, z: Tensor) -> Tensor:
         half = self.codebook.square().sum(1) / 2
-        return torch.addmm(half, z.detach(), self.codebook.t(), alpha=-1).argmin(1)
+        return torch.addmm(half, z.detach(), self.codebook.t(), alpha=-1).min(1).indices  # twice as fast as argmin
 
     def entries(self, index: Tensor) -> Tensor:
         return self.codebook.index_select(0, index)
@@ -220,19 +224,17 @@ class VectorQuantizer(Quantizer):
         share, mean = new / self.counts.clamp_min(least), member.t() @ z / n.clamp_min(least)[:, None]
         self.codebook.lerp_(mean, share[:, None])
         if learning.dead_below:
-            self._restart(z, None if weight is None else w, learning.dead_below, rng)
+            self._restart(z, w, learning.dead_below, rng)
 
-    def _restart(self, z: Tensor, w: Tensor | None, dead_below: float, rng: torch.Generator) -> None:
-        """Restart dead entries at vectors of the batch: drawn by their weights, another one for each entry.
+    def _restart(self, z: Tensor, w: Tensor, dead_below: float, rng: torch.Generator) -> None:
+        """Restart dead entries at vectors of the batch, which are drawn by their weights.
 
         All entries are computed and dead ones are chosen, since a look at which are dead would make a device wait.
         """
         usual = self.counts.mean()
         dead = self.counts < dead_below * usual
-        keys = torch.empty_like(z[:, 0]).exponential_(generator=rng)
-        drawn = (keys if w is None else keys / w).topk(min(self.size, len(z)), largest=False).indices
-        which = drawn[(dead.cumsum(0) - 1).clamp_min(0) % len(drawn)]
-        self.codebook.copy_(torch.where(dead[:, None], z[which], self.codebook))
+        drawn = torch.multinomial(w + torch.finfo(w.dtype).tiny, self.size, replacement=True, generator=rng)
+        self.codebook.copy_(torch.where(dead[:, None], z[drawn], self.codebook))
         self.counts.copy_(torch.where(dead, usual, self.counts))
 
 
@@ -332,30 +334,6 @@ class Quantized(Coder):
         matrices = (p.shape[0] for p in self.parameters() if p.ndim > 1)
         return max(inherited, *matrices, self.quantizer.n_codes * self.quantizer.size)
 
-    def first_of_decoder(self) -> Tensor:
-        """Weight of the first layer after a code that is a vector."""
-        dense: Any = self.decoder if isinstance(self, DenseAutoencoder) else self.decoder.dense
-        weight: Tensor = dense.weights[0]
-        return weight
-
-    @torch.no_grad()
-    def turn(self, into: Tensor, back: Tensor, growth: Tensor) -> None:
-        """Turn the code of a linear model into another one: h -> A h in the encoder, and h -> B' h in the decoder.
-
-        Parameters
-        ----------
-        into, back : Tensor of shape (n_components, n_components)
-            A and B.
-        growth : Tensor of shape (n_components,)
-            By how much each number of the code is more spread than before. The decoder's first layer makes up for it.
-        """
-        assert self.projection is not None
-        assert self.expansion is not None
-        self.projection.copy_(into @ self.projection)
-        self.expansion.copy_(back @ self.expansion)
-        if not self.tied_weights:
-            self.first_of_decoder().div_(growth)
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class QuantizedRows(Quantized, DenseAutoencoder):
@@ -390,6 +368,23 @@ def balancing_rotation(variances: Tensor, n_groups: int) -> Tensor:
         block = slice(i * n_groups, (i + 1) * n_groups)
         rotation[i::width, block] = _levelling_rotation(variances[block].double())
     return rotation
+
+
+def normal_gains(levels: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """How a ``FiniteScalarQuantizer`` is told numbers z from N(0, 1), and how they are read off its levels q.
+
+    Returns
+    -------
+    gain_in, gain_out, variance : Tensor of shape (len(levels),), float64
+        What is quantised is ``gain_in`` z. The best linear guess of z is ``gain_out`` q. The last is the variance of q.
+        Between 3 and 32 levels L, a ``gain_in`` of 1.55 / sqrt(L) loses at most 3 percent more than the best one.
+    """
+    z = torch.special.ndtri((torch.arange(N_QUANTILES, dtype=torch.float64) + 0.5) / N_QUANTILES)[:, None]
+    gain = 1.55 / torch.tensor(levels, dtype=torch.float64).sqrt()
+    quantizer = FiniteScalarQuantizer(levels, 1, 1).double()
+    q = quantizer.entries(quantizer.nearest(gain * z))
+    variance = q.square().mean(0)
+    return gain, (z * q).mean(0) / variance, variance
 
 
 def _levelling_rotation(variances: Tensor) -> Tensor:
