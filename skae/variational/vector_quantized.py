@@ -446,6 +446,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         return self._collect(drawn, Arrays(codes).seen(None, None, theta.dtype, theta.device), undo=self._frame).numpy()
 
 
+@torch.no_grad()
 def _some_codes(module: Any, data: Table) -> tuple[Tensor, Tensor]:
     """What the encoder puts out for evenly spaced rows, and their weights."""
     n = min(len(data), max(module.quantizer.size, MOST_VECTORS // module.quantizer.n_codes))
