@@ -273,7 +273,7 @@ class FiniteScalarQuantizer(Quantizer):
         return ((bounded + 1) * ((self.levels - 1) / 2)).round()
 
     def _level(self, number: Tensor) -> Tensor:
-        return number.to(self.frequency.dtype) * (2 / (self.levels - 1)) - 1
+        return number.to(self.frequency.dtype) * 2 / (self.levels - 1) - 1
 
     def nearest(self, z: Tensor) -> Tensor:
         return (self._round(z.detach().tanh()).long() * self.basis).sum(1)

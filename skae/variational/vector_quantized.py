@@ -484,7 +484,12 @@ def _perplexity(counts: Tensor) -> float:
 
 def _checked_indices(indices: Any, n_codes: int, size: int) -> np.ndarray:
     """Indices as an array of whole numbers in range."""
-    found = np.asarray(indices)
+    try:
+        found = np.asarray(indices)
+    except ValueError:  # rows of different lengths
+        found = np.asarray(indices, dtype=object)
+    if found.dtype.kind not in "buif":
+        raise ValueError("indices are no numbers: pass what encode_indices returned.")
     if found.ndim != 2 or found.shape[1] != n_codes or len(found) == 0:
         raise ValueError(
             f"indices must have the shape (n_samples, {n_codes}), but theirs is {found.shape}: pass what "
