@@ -246,7 +246,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         super()._initialise(module, data, rng)
         if self.quantizer == "vq":
             n_vectors = self._batch_size(len(data)) * module.quantizer.n_codes
-            _start_codebook(module.quantizer, *_some_codes(module, data), n_vectors, rng)
+            _start_codebook(module.quantizer, *_some_codes(module, data), n_vectors, rng.initial_seed())
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
         """Start at PCA, with a code that is turned so that one codebook or one number of levels suits all of it."""
@@ -325,7 +325,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         check_is_fitted(self)
         if self._spec["likelihood"] != "gaussian":
             raise AttributeError(f"noise_variance_ belongs to the gaussian likelihood, not to {self.likelihood!r}.")
-        return float(self.module_.likelihood.variance) * float(self._output_frame.scale) ** 2
+        return float(torch.as_tensor(self.module_.likelihood.variance).detach()) * float(self._output_frame.scale) ** 2
 
     @property
     def perplexity_(self) -> float:
@@ -457,13 +457,15 @@ def _some_codes(module: Any, data: Table) -> tuple[Tensor, Tensor]:
     return e, torch.cat(weights).to(e)
 
 
-def _start_codebook(quantizer: Any, e: Tensor, weight: Tensor, n_vectors: float, rng: torch.Generator) -> None:
-    """Start the codebook of a vector quantiser at k-means of the codes of some rows."""
+def _start_codebook(quantizer: Any, e: Tensor, weight: Tensor, n_vectors: float, seed: int) -> None:
+    """Start the codebook of a vector quantiser at k-means of the codes of some rows.
+
+    Nothing is drawn from the estimator's generator, so that training sees the same batches as without quantisation.
+    """
     z, w = quantizer.cut(e).cpu().numpy(), weight.repeat_interleave(quantizer.n_codes).cpu().numpy()
-    seed = int(torch.randint(2**31, (), generator=rng))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fewer distinct vectors than entries: some entries are equal then
-        found = KMeans(quantizer.size, n_init=1, random_state=seed).fit(z, sample_weight=w)
+        found = KMeans(quantizer.size, n_init=1, random_state=seed % 2**32).fit(z, sample_weight=w)
     share = np.bincount(found.labels_, weights=w, minlength=quantizer.size) / w.sum()
     quantizer.start(torch.from_numpy(found.cluster_centers_), torch.from_numpy(share * n_vectors))
 
