@@ -92,7 +92,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         Number K of entries, for "vq". "auto" is a power of two: one entry for 8 rows, at least 2 and at most 256.
     levels : int, or tuple of int, default=8
         Number of levels of each number, for "fsq". A tuple has the levels of the numbers of one vector.
-    commitment : float, default=0.25
+    commitment : float, default=1.0
         Weight of the term that keeps the encoder close to the codebook, for "vq".
     decay : float, default=0.99
         Decay rate of the moving averages that the entries are, for "vq". With 0 they are the means of a batch.
@@ -165,7 +165,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     n_groups: PositiveInt | Literal["auto"] = "auto"
     codebook_size: PositiveInt | Literal["auto"] = "auto"
     levels: Sizes = 8  # type: ignore[assignment]
-    commitment: NonNegative = 0.25
+    commitment: NonNegative = 1.0
     decay: Probability = 0.99
     dead_below: Probability = 0.01
 
