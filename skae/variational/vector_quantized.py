@@ -30,6 +30,7 @@ from ..base import (
 )
 from ..base.encoding import judged, widest
 from ..engine.data import chunks
+from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..nn.coder import Coder
 from ..nn.quantizers import Learning, QuantizedImages, QuantizedRows, balancing_rotation, normal_gains
@@ -343,8 +344,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         indices = self._indices(module, batch)
         fit = module.likelihood.log_likelihood(module.decode(module.quantizer.codes(indices)), batch.x)
-        log_density: Tensor = fit + module.quantizer.log_prior(indices) - self._frame.log_volume
-        return log_density
+        return in_double(fit + module.quantizer.log_prior(indices)) - self._frame.log_volume
 
     def score_samples(self, X: Any) -> np.ndarray:
         """A lower bound of the log-likelihood of each row, in nats.

@@ -64,7 +64,7 @@ CLASSES = {
     ),
     "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
     "VariationalAutoencoder": VariationalAutoencoder(2, **SMALL),
-    "VectorQuantizedAutoencoder": VectorQuantizedAutoencoder(2, **SMALL),
+    "VectorQuantizedAutoencoder": VectorQuantizedAutoencoder(2, **{**SMALL, "batch_size": 10}),
 }
 """One quick instance of each public class: it enters every test."""
 
