@@ -29,6 +29,9 @@ def patches() -> np.ndarray:
     return extract_patches_2d(image, (8, 8), max_patches=3000, random_state=0).reshape(3000, -1)
 
 
+Score = Callable[[np.ndarray, np.ndarray, int], float]
+"""Held-out R2, given training rows, test rows and a seed."""
+
 DATA: dict[str, Callable[[], np.ndarray]] = {
     "digits": lambda: load_digits().data,
     "patches": patches,
@@ -42,7 +45,7 @@ def r2(restored: np.ndarray, test: np.ndarray, mean: np.ndarray) -> float:
     return float(1 - ((test - restored) ** 2).sum() / ((test - mean) ** 2).sum())
 
 
-def k_means(n_bits: int) -> Callable[[np.ndarray, np.ndarray, int], float]:
+def k_means(n_bits: int) -> Score:
     """One index a row."""
 
     def score(train: np.ndarray, test: np.ndarray, seed: int) -> float:
@@ -52,7 +55,7 @@ def k_means(n_bits: int) -> Callable[[np.ndarray, np.ndarray, int], float]:
     return score
 
 
-def quantised_pca(n_components: int, n_groups: int, size: int) -> Callable[[np.ndarray, np.ndarray, int], float]:
+def quantised_pca(n_components: int, n_groups: int, size: int) -> Score:
     """k-means in each group of a PCA code: product quantisation. Component j is in group j modulo ``n_groups``."""
 
     def score(train: np.ndarray, test: np.ndarray, seed: int) -> float:
@@ -66,7 +69,7 @@ def quantised_pca(n_components: int, n_groups: int, size: int) -> Callable[[np.n
     return score
 
 
-def ours(n_components: int, **options: object) -> Callable[[np.ndarray, np.ndarray, int], float]:
+def ours(n_components: int, **options: object) -> Score:
     """The autoencoder, with its defaults in all else."""
 
     def score(train: np.ndarray, test: np.ndarray, seed: int) -> float:
@@ -76,29 +79,28 @@ def ours(n_components: int, **options: object) -> Callable[[np.ndarray, np.ndarr
     return score
 
 
-CONTESTANTS = {
-    7: {
-        "k-means": k_means(7),
-        "quantised PCA": quantised_pca(8, 1, 128),
-        "PCA, 16 levels a number": None,
-        "vq": ours(8, n_groups=1, codebook_size=128),
-        "fsq": ours(3, quantizer="fsq", levels=5),  # 6.97 bits
-    },
-    24: {
+def contestants(n_bits: int, wide: bool) -> dict[str, Score | None]:
+    """Models of so many bits. Tables of less than 16 columns get codes of 12 numbers instead of 16."""
+    if n_bits == 7:
+        return {
+            "k-means": k_means(7),
+            "quantised PCA": quantised_pca(8, 1, 128),
+            "PCA, 16 levels a number": None,
+            "vq": ours(8, n_groups=1, codebook_size=128),
+            "fsq": ours(3, quantizer="fsq", levels=5),  # 6.97 bits
+        }
+    # (components, groups, entries) of vector quantisation, and (components, levels) of scalars
+    grouped = {24: (16, 8, 8), 48: (16, 8, 64)} if wide else {24: (12, 6, 16), 48: (12, 12, 16)}
+    scalars = {24: (8, 8), 48: (16, 8) if wide else (12, 16)}
+    n_components, n_groups, size = grouped[n_bits]
+    n_scalars, levels = scalars[n_bits]
+    return {
         "k-means": None,
-        "quantised PCA": quantised_pca(16, 8, 8),
-        "PCA, 16 levels a number": quantised_pca(6, 6, 16),
-        "vq": ours(16, n_groups=8, codebook_size=8),
-        "fsq": ours(8, quantizer="fsq", levels=8),
-    },
-    48: {
-        "k-means": None,
-        "quantised PCA": quantised_pca(16, 8, 64),
-        "PCA, 16 levels a number": quantised_pca(12, 12, 16),
-        "vq": ours(16, n_groups=8, codebook_size=64),
-        "fsq": ours(16, quantizer="fsq", levels=8),
-    },
-}
+        "quantised PCA": quantised_pca(n_components, n_groups, size),
+        "PCA, 16 levels a number": quantised_pca(n_bits // 4, n_bits // 4, 16),
+        "vq": ours(n_components, n_groups=n_groups, codebook_size=size),
+        "fsq": ours(n_scalars, quantizer="fsq", levels=levels),
+    }
 
 
 def main() -> None:
@@ -107,17 +109,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102])
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     args = parser.parse_args()
-    names = list(CONTESTANTS[7])
+    names = list(contestants(7, True))
     print(f"\n| data | bits | {' | '.join(names)} |")
     print(f"| --- | {' | '.join(['---:'] * (len(names) + 1))} |")
     for data in args.data:
         X = DATA[data]()
-        for n_bits, contestants in CONTESTANTS.items():
-            found = [mean_score(contestants[name], X, args.seeds) for name in names]
+        for n_bits in (7, 24, 48):
+            found = [mean_score(score, X, args.seeds) for score in contestants(n_bits, X.shape[1] >= 16).values()]
             print(f"| {data} | {n_bits} | {' | '.join(found)} |", flush=True)
 
 
-def mean_score(score: Callable[[np.ndarray, np.ndarray, int], float] | None, X: np.ndarray, seeds: list[int]) -> str:
+def mean_score(score: Score | None, X: np.ndarray, seeds: list[int]) -> str:
     """Mean over splits of 75 to 25 percent, as text."""
     if score is None:
         return ""

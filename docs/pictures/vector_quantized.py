@@ -24,16 +24,16 @@ def draw(max_iter: int | str = "auto") -> Figure:
     """Held-out digits in 6, 24 and 48 bits; held-out R2 against bits."""
     train, test = train_test_split(load_digits().data, random_state=100)
     fitted = {
-        g: VectorQuantizedAutoencoder(2 * g, n_groups=g, codebook_size=2**BITS, max_iter=max_iter, random_state=0).fit(
-            train
-        )
+        g: VectorQuantizedAutoencoder(
+            max(2 * g, 8), n_groups=g, codebook_size=2**BITS, max_iter=max_iter, random_state=0
+        ).fit(train)
         for g in GROUPS
     }
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(1.35, 1), layout="constrained")
     means = KMeans(2**BITS, n_init=3, random_state=0).fit(train)
     rows = {"held out": test[:SHOWN], "k-means, 6 bits": means.cluster_centers_[means.predict(test[:SHOWN])]}
     for g in (1, 4, 8):
-        rows[f"{g} of {BITS} bits" if g > 1 else "an index of 6 bits"] = fitted[g].reconstruct(test[:SHOWN])
+        rows[f"{g} {'index' if g == 1 else 'indices'}, {g * BITS} bits"] = fitted[g].reconstruct(test[:SHOWN])
     shown = {name: values.clip(0, 16) for name, values in rows.items()}
     ReconstructionDisplay(rows=shown, image_shape=(8, 8)).plot(left, cmap="gray_r")
     left.set_title("Digits that were stored as a list of indices", fontsize="medium")

@@ -137,7 +137,7 @@ class Quantizer(nn.Module):
             Sum of the weights of all rows.
         share : float
         """
-        self.frequency.lerp_((counts / n_rows).to(self.frequency), share)
+        self.frequency.lerp_((counts / n_rows).to(self.frequency.dtype).to(self.frequency.device), share)
         self.n_counted.add_(n_rows)
 
     @property

@@ -80,8 +80,9 @@ class VectorQuantizedAutoencoder(Generative, Coded):
 
     Parameters
     ----------
-    n_components : int, default=16
-        Width of the code. With ``code="map"``, the number of its channels.
+    n_components : int, default=8
+        Width of the code. With ``code="map"``, the number of its channels. Training starts at PCA if X has at least as
+        many columns.
     quantizer : {"vq", "fsq"}, default="vq"
         "vq" is a learned codebook. "fsq" is finite scalar quantisation: each number of the code is rounded to one of a
         few ``levels`` between -1 and 1. It has no codebook to learn, which could collapse, and no commitment term.
@@ -161,7 +162,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     (3, 64)
     """
 
-    n_components = 16
+    n_components = 8
     quantizer: Literal["vq", "fsq"] = "vq"
     n_groups: PositiveInt | Literal["auto"] = "auto"
     codebook_size: PositiveInt | Literal["auto"] = "auto"
@@ -299,9 +300,10 @@ class VectorQuantizedAutoencoder(Generative, Coded):
             module.likelihood.start_at_variance(before + share * (error / n_rows / len(self._output_frame) - before))
 
     def _failure(self, data: Any) -> str | None:
-        frequency = self.module_.quantizer.frequency
-        in_use = max(_perplexity(row) for row in frequency.cpu())
-        if in_use > COLLAPSED or frequency.shape[1] == 1:
+        batch, frequency = judged(self, data), self.module_.quantizer.frequency.cpu()
+        in_use = max(map(_perplexity, frequency))
+        rows_differ = batch is not None and bool((batch.x != batch.x[0]).any())
+        if in_use > COLLAPSED or frequency.shape[1] == 1 or not rows_differ:
             return super()._failure(data)
         other = "fsq" if self.quantizer == "vq" else "vq"
         return (
