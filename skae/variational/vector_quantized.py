@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -34,12 +32,11 @@ from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..nn.coder import Coder
 from ..nn.quantizers import Learning, QuantizedImages, QuantizedRows, balancing_rotation, normal_gains
+from ._codebook import checked_indices, counts_of, perplexity, some_codes, start_codebook
 from ._coder import Coded
 
 __all__ = ["VectorQuantizedAutoencoder"]
 
-MOST_VECTORS = 2**14
-"""Vectors of the training rows on which k-means finds the codebook to start with."""
 LARGEST_CODEBOOK = 256
 """Largest ``codebook_size`` that "auto" stands for."""
 ROWS_PER_ENTRY = 8
@@ -248,7 +245,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         super()._initialise(module, data, rng)
         if self.quantizer == "vq":
             n_vectors = self._batch_size(len(data)) * module.quantizer.n_codes
-            _start_codebook(module.quantizer, *_some_codes(module, data), n_vectors, rng.initial_seed())
+            start_codebook(module.quantizer, *some_codes(module, data), n_vectors, rng.initial_seed())
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
         """Start at PCA, with a code that is turned so that one codebook or one number of levels suits all of it."""
@@ -275,33 +272,33 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         found, batch = super()._examine(train, held_out), judged(self, train)
         if batch is None:
             return found
-        counts = _counts(self.module_.quantizer, self._indices(self.module_, batch), batch.weight)
-        return {"perplexity": _perplexity(counts.sum(0)), **found}
+        counted = counts_of(self.module_.quantizer, self._indices(self.module_, batch), batch.weight)
+        return {"perplexity": perplexity(counted.sum(0)), **found}
 
     @torch.no_grad()
     def _conclude(self, data: Table) -> None:
         super()._conclude(data)
         module, quantizer = self.module_, self.module_.quantizer
-        counts: Any = 0.0
+        counted: Any = 0.0
         error = n_rows = 0.0
         for rows in chunks(len(data), max(data.width, widest(module))):
             batch = data[rows]
             indices = self._indices(module, batch)
-            counts = counts + _counts(quantizer, indices, batch.weight)
+            counted = counted + counts_of(quantizer, indices, batch.weight)
             eta, weight = module.decode(quantizer.codes(indices)), batch.weight
             n_rows += float(len(indices) if weight is None else weight.sum())
             error += float(module.likelihood.loss(eta, self._target(batch), weight)) * len(indices)
         if n_rows == 0.0:
             return
         share = n_rows / min(float(quantizer.n_counted) + n_rows, MOST_CHUNKS * n_rows)
-        quantizer.count(counts, n_rows, share)
+        quantizer.count(counted, n_rows, share)
         if self._spec["likelihood"] == "gaussian":
             before = float(module.likelihood.variance)
             module.likelihood.start_at_variance(before + share * (error / n_rows / len(self._output_frame) - before))
 
     def _failure(self, data: Any) -> str | None:
         batch, frequency = judged(self, data), self.module_.quantizer.frequency.cpu()
-        in_use = max(map(_perplexity, frequency))
+        in_use = max(map(perplexity, frequency))
         rows_differ = batch is not None and bool((batch.x != batch.x[0]).any())
         if in_use > COLLAPSED or frequency.shape[1] == 1 or not rows_differ:
             return super()._failure(data)
@@ -334,7 +331,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     def perplexity_(self) -> float:
         """The number of entries that are in use."""
         check_is_fitted(self)
-        return _perplexity(self.module_.quantizer.frequency.cpu().double().sum(0))
+        return perplexity(self.module_.quantizer.frequency.cpu().double().sum(0))
 
     def _indices(self, module: Any, batch: Batch) -> Tensor:
         indices: Tensor = module.quantizer.indices(module.encode(batch.x))
@@ -402,7 +399,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         """
         check_is_fitted(self)
         quantizer: Any = self._ready_module().quantizer
-        found = _checked_indices(indices, quantizer.n_codes, quantizer.size)
+        found = checked_indices(indices, quantizer.n_codes, quantizer.size)
         rows: np.ndarray = self._decoded(self._codes(torch.from_numpy(found)))
         return rows
 
@@ -446,65 +443,3 @@ class VectorQuantizedAutoencoder(Generative, Coded):
             return rows
 
         return self._collect(drawn, Arrays(codes).seen(None, None, theta.dtype, theta.device), undo=self._frame).numpy()
-
-
-@torch.no_grad()
-def _some_codes(module: Any, data: Table) -> tuple[Tensor, Tensor]:
-    """What the encoder puts out for evenly spaced rows, and their weights."""
-    n = min(len(data), max(module.quantizer.size, MOST_VECTORS // module.quantizer.n_codes))
-    some = torch.linspace(0, len(data) - 1, n).long()
-    batches = [data[some[rows]] for rows in chunks(n, max(data.width, widest(module)))]
-    e = torch.cat([module.encode(batch.x) for batch in batches])
-    weights = [torch.ones_like(batch.x[:, 0]) if batch.weight is None else batch.weight for batch in batches]
-    return e, torch.cat(weights).to(e)
-
-
-def _start_codebook(quantizer: Any, e: Tensor, weight: Tensor, n_vectors: float, seed: int) -> None:
-    """Start the codebook of a vector quantiser at k-means of the codes of some rows.
-
-    Nothing is drawn from the estimator's generator, so that training sees the same batches as without quantisation.
-    """
-    z, w = quantizer.cut(e).cpu().numpy(), weight.repeat_interleave(quantizer.n_codes).cpu().numpy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of fewer distinct vectors than entries: some entries are equal then
-        found = KMeans(quantizer.size, n_init=1, random_state=seed % 2**32).fit(z, sample_weight=w)
-    share = np.bincount(found.labels_, weights=w, minlength=quantizer.size) / w.sum()
-    quantizer.start(torch.from_numpy(found.cluster_centers_), torch.from_numpy(share * n_vectors))
-
-
-def _counts(quantizer: Any, indices: Tensor, weight: Tensor | None) -> Tensor:
-    """Sums of the weights of the rows with each index, of shape (n_codes, size)."""
-    n_codes, size = quantizer.n_codes, quantizer.size
-    places = (indices.cpu() + size * torch.arange(n_codes)).flatten()
-    w = None if weight is None else weight.cpu().double().repeat_interleave(n_codes)
-    return torch.bincount(places, w, minlength=n_codes * size).view(n_codes, size).double()
-
-
-def _perplexity(counts: Tensor) -> float:
-    """Exponential of the entropy of frequencies, which need not sum to one."""
-    total = float(counts.sum())
-    return float(torch.special.entr(counts.double() / total).sum().exp()) if total else 1.0
-
-
-def _checked_indices(indices: Any, n_codes: int, size: int) -> np.ndarray:
-    """Indices as an array of whole numbers in range."""
-    try:
-        found = np.asarray(indices)
-    except ValueError:  # rows of different lengths
-        found = np.asarray(indices, dtype=object)
-    if found.dtype.kind not in "buif":
-        raise ValueError("indices are no numbers: pass what encode_indices returned.")
-    if found.ndim != 2 or found.shape[1] != n_codes or len(found) == 0:
-        raise ValueError(
-            f"indices must have the shape (n_samples, {n_codes}), but theirs is {found.shape}: pass what "
-            "encode_indices returned."
-        )
-    with np.errstate(invalid="ignore"):
-        wrong = np.argwhere(~((found >= 0) & (found < size) & (found == np.floor(found))))
-    if len(wrong):
-        row, column = (int(i) for i in wrong[0])
-        raise ValueError(
-            f"indices has {found[row, column]} in row {row}, column {column}, but an index is a whole number from 0 to "
-            f"{size - 1}: pass what encode_indices returned."
-        )
-    return found.astype(np.int64)

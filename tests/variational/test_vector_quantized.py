@@ -220,6 +220,11 @@ def test_weights_count_as_rows_do(X):
     assert model.noise_variance_ == pytest.approx(lost, rel=1e-4)
 
 
+def test_one_row_that_counts_is_enough_for_any_codebook(X):
+    model = VectorQuantizedAutoencoder(2, codebook_size=30, **QUICK).fit(X, sample_weight=np.arange(60) == 7)
+    np.testing.assert_allclose(model.reconstruct(X[7:8]), X[7:8], atol=0.1)
+
+
 def test_samples_have_the_frequencies_and_the_noise_of_the_model(X):
     model = VectorQuantizedAutoencoder(2, codebook_size=3, **QUICK).fit(X)
     rows = model.sample(4000, random_state=0)
