@@ -296,6 +296,7 @@ def test_a_codebook_in_use_is_not_told(digits):
         ({"quantizer": "fsq", "levels": (2, 3)}, "one number or 1, the width of a vector"),
         ({"quantizer": "fsq", "levels": 300, "n_groups": 1}, "raise n_groups"),
         ({"solver": "lbfgs"}, "solver='lbfgs' needs a smooth objective"),
+        ({"code": "map"}, "set hidden_layer_sizes="),
         ({"code": "map", "hidden_layer_sizes": ()}, "code='map' needs convolutional layers"),
         ({"codebook_size": 0}, "codebook_size"),
         ({"quantizer": "rq"}, "quantizer"),
@@ -367,6 +368,9 @@ def test_every_kind_of_table_gives_the_same(X):
     named = clone(model).fit(frame)
     np.testing.assert_array_equal(named.encode_indices(frame), expected)
     assert named.set_output(transform="pandas").transform(frame).columns[0] == "vectorquantizedautoencoder0"
+    way = named.interpolate(frame.iloc[0], frame.iloc[1], 3)
+    np.testing.assert_array_equal(way, named.interpolate(X[0], X[1], 3))
+    np.testing.assert_allclose(way[[0, 2]], named.reconstruct(frame[:2]), rtol=1e-5)
     for table in (sparse.csr_matrix(X), torch.from_numpy(X), X.tolist()):
         np.testing.assert_array_equal(model.encode_indices(table), expected)
     again = pickle.loads(pickle.dumps(model))
