@@ -210,6 +210,13 @@ def test_odd_levels_are_those_of_the_paper():
     torch.testing.assert_close(quantizer.codes(quantizer.indices(e)), (e.tanh() * half).round() / half)
 
 
+def test_many_levels_in_the_linear_range_of_tanh_are_no_quantisation():
+    """tanh bends by a third of the cube, and a step is 2 / (L - 1)."""
+    e = torch.tensor([[1e-2, -2e-2]], dtype=torch.float64)
+    quantizer = FiniteScalarQuantizer((20_001,), 2, 1).double()
+    torch.testing.assert_close(quantizer.codes(quantizer.indices(e)), e, atol=6e-5, rtol=0)
+
+
 @pytest.mark.parametrize("n_levels", [2, 3, 5, 8, 32])
 def test_gains_suit_normal_numbers(n_levels):
     """By Monte Carlo: the gain outwards is the least-squares one, and no other one inwards is much better."""

@@ -23,7 +23,6 @@ from skae import Autoencoder, VectorQuantizedAutoencoder
 from skae.base.verdict import NothingLearntWarning
 from skae.engine.data import Batch
 from skae.metrics import reconstruction_r2
-from skae.nn.bottleneck import Bottleneck
 from skae.nn.quantizers import FiniteScalarQuantizer, VectorQuantizer
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 3, "batch_size": 20, "random_state": 0}
@@ -56,13 +55,6 @@ def test_without_quantisation_it_is_an_autoencoder_to_the_last_bit(options, X, m
     np.testing.assert_array_equal(model.transform(X), plain.transform(X))
     np.testing.assert_array_equal(model.reconstruct(X), plain.inverse_transform(plain.transform(X)))
     assert model.history_["loss"] == plain.history_["loss"]
-
-
-def test_many_levels_in_their_linear_range_are_no_quantisation(X):
-    """tanh bends by a third of the cube, and a step is 2 / (L - 1)."""
-    module = fsq(2, levels=5001, **QUICK).fit(X).module_
-    e = torch.tensor([[1e-2, -2e-2]])
-    torch.testing.assert_close(module.quantizer.bottleneck(Bottleneck(e), None, None, None).h, e, atol=2e-4, rtol=0)
 
 
 @pytest.mark.parametrize("n_groups", [1, 3])
@@ -111,7 +103,7 @@ def test_a_step_by_hand_is_that_of_autograd(make, X):
 def test_training_improves_on_the_start(make, digits):
     train, test = digits[:300], digits[300:]
     start = make(8, **{**STILL, "hidden_layer_sizes": (64,)}).fit(train)
-    trained = make(8, hidden_layer_sizes=(64,), max_iter=60, random_state=0).fit(train)
+    trained = make(8, hidden_layer_sizes=(64,), max_iter=40, random_state=0).fit(train)
     assert reconstruction_r2(trained, test) > reconstruction_r2(start, test) + 0.03
 
 
@@ -171,7 +163,7 @@ def test_groups_and_sizes(n_components, options, n_codes, size, X):
     assert model.codebook_size_ == size
 
 
-@pytest.mark.parametrize(("n", "size"), [(1, 1), (2, 2), (31, 2), (32, 4), (511, 32), (9000, 256)])
+@pytest.mark.parametrize(("n", "size"), [(1, 1), (2, 2), (31, 2), (32, 4), (511, 32), (2100, 256)])
 def test_the_automatic_codebook_has_an_entry_for_eight_rows(n, size, rng):
     model = VectorQuantizedAutoencoder(2, **{**STILL, "batch_size": 1000}).fit(rng.random((n, 3)))
     assert model.codebook_size_ == size
@@ -281,7 +273,7 @@ def test_a_collapsed_codebook_is_told_with_its_cure(quantizer, other, rng):
 def test_a_codebook_in_use_is_not_told(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        VectorQuantizedAutoencoder(4, **{**QUICK, "max_iter": 30}).fit(digits)
+        VectorQuantizedAutoencoder(4, **{**QUICK, "max_iter": 5}).fit(digits)
 
 
 # ------------------------------------------------------------------ bad input
