@@ -15,7 +15,7 @@ from .autoencoders import (
 from .boltzmann import RBM, DeepBeliefNetwork
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
-from .variational import VariationalAutoencoder
+from .variational import VariationalAutoencoder, VectorQuantizedAutoencoder
 
 __all__ = [
     "RBM",
@@ -33,6 +33,7 @@ __all__ = [
     "StackedAutoencoder",
     "TopKAutoencoder",
     "VariationalAutoencoder",
+    "VectorQuantizedAutoencoder",
     "__version__",
     "compare",
 ]

@@ -164,7 +164,8 @@ class ConvolutionalAutoencoder(Autoencoder):
             raise ValueError(f"kernel_size={self.kernel_size} is even and has no middle pixel: use an odd number.")
         if self.code == "map" and hidden:
             raise ValueError(
-                f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: use channels instead."
+                f"hidden_layer_sizes={hidden} are dense layers, but code='map' has none: set "
+                "hidden_layer_sizes=(), and use channels instead."
             )
 
     def _architecture(self, n_features: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Variational autoencoders and their relatives: generative models of rows, with one file per estimator."""
 
 from .vae import VariationalAutoencoder
+from .vector_quantized import VectorQuantizedAutoencoder
 
-__all__ = ["VariationalAutoencoder"]
+__all__ = ["VariationalAutoencoder", "VectorQuantizedAutoencoder"]

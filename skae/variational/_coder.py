@@ -118,8 +118,7 @@ class Coded(ConvolutionalAutoencoder):
             raise ValueError(f"{name} must be a single row, but has the shape {np.shape(row)}: pass one row of X.")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # a row of a frame has none
-            code: np.ndarray = self.transform(rows)
-        return code
+            return np.asarray(self.transform(rows))  # which may be a frame
 
 
 def width_of(coder: Any) -> int:

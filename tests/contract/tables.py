@@ -24,6 +24,7 @@ from skae import (
     StackedAutoencoder,
     TopKAutoencoder,
     VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
 
 PROMISES = {
@@ -63,6 +64,7 @@ CLASSES = {
     ),
     "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
     "VariationalAutoencoder": VariationalAutoencoder(2, **SMALL),
+    "VectorQuantizedAutoencoder": VectorQuantizedAutoencoder(2, **{**SMALL, "batch_size": 10}),
 }
 """One quick instance of each public class: it enters every test."""
 
@@ -174,6 +176,15 @@ SETTINGS = {
     ),
     "TopKAutoencoder batch": Setting(
         TopKAutoencoder(2, k=1, selection="batch", **QUICK), ("rows", "randomness", "saving", "use")
+    ),
+    "VectorQuantizedAutoencoder fsq": Setting(
+        VectorQuantizedAutoencoder(2, quantizer="fsq", **SMALL), ("shapes", "rows", "saving", "scores", "use")
+    ),
+    "VectorQuantizedAutoencoder map": Setting(
+        VectorQuantizedAutoencoder(
+            2, code="map", hidden_layer_sizes=(), **{**IMAGE, "pooling": "max", "kernel_size": 1, "channels": (3, 3)}
+        ),
+        ("rows", "saving"),
     ),
 }
 """A setting enters the tests of the promises that it can break, and no others."""

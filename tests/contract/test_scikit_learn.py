@@ -28,6 +28,7 @@ from skae import (
     StackedAutoencoder,
     TopKAutoencoder,
     VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
 
 SHORT = {"max_iter": 5}
@@ -51,6 +52,7 @@ CHECKED = [
     StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], **SHORT),
     TopKAutoencoder(**SHORT),
     VariationalAutoencoder(**SHORT),
+    VectorQuantizedAutoencoder(**SHORT),
 ]
 """The first as it is, the others after few epochs. Only of labels that are learnt slowly, more epochs are asked for."""
 
