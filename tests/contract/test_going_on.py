@@ -61,7 +61,7 @@ def test_warm_start_goes_on_and_fit_starts_anew(estimator, X, y):
 def test_warm_start_refuses_another_architecture(estimator, X, y):
     estimator.set_params(warm_start=True).fit(X, y)
     sentence = refuses(estimator.set_params(n_components=3), "fit", X, y)
-    assert re.match("n_components(, n_groups)? changed since the last fit", sentence)
+    assert re.match(r"[\w, ]*n_components[\w, ]* changed since the last fit", sentence)
 
 
 @entering("going on")
