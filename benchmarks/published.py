@@ -337,7 +337,7 @@ ROWS: dict[str, Row] = {
         full={"network": CD25, "annealing": ANNEALING_OF_2008},
     ),
     "vae": Row(
-        about="Variational autoencoder 784-200-200-50, N(0, I) prior; MNIST in black and white, drawn anew; 5000 samples",
+        about="Variational autoencoder 784-200-200-50, N(0, I) prior; MNIST, black and white, drawn anew; 5000 samples",
         unit="nats a test image, minus the bound",
         published={"trained on the ELBO": 86.76, "trained on the IWAE": 84.78},
         beside="ELBO: minus the ELBO",

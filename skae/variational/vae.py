@@ -58,9 +58,9 @@ class VariationalAutoencoder(Variational):
         the best of 1, 3, 8 and 20 for "mixture", judged by codes that are held out. With fewer than 30 rows the prior
         stays N(0, I).
     total_correlation : float, default=0.0
-        Additional weight of the total correlation KL(q(h) || prod_j q(h_j)) of the code, of which ``beta`` is the
-        weight already. It makes the components independent, and leaves what the code says about rows alone (Chen
-        et al., 2018). It is estimated within each batch, so use batches of 100 rows or more.
+        Additional weight of the total correlation KL(q(h) || prod_j q(h_j)) of the code, whose weight is ``beta``
+        already. It makes the components independent (Chen et al., 2018). It is estimated within each batch, so use
+        batches of 100 rows or more; the estimate has a gradient of its own where the code is wide.
 
     Attributes
     ----------
