@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 import skae
 from skae import base
 from skae.boltzmann.machine import BoltzmannMachine
+from skae.variational._variational import Variational
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "docs/pictures").glob("*.py"))
@@ -52,7 +53,12 @@ def test_every_model_has_a_page_of_its_name():
 
 
 HOOK = re.compile(r"^\| `(_\w+)(?:\((.*?)\))?` \| (?:every estimator|`(\w+)`) \|", re.MULTILINE)
-HOSTS = {"": base.TorchEstimator, "Autoencoder": skae.Autoencoder, "BoltzmannMachine": BoltzmannMachine}
+HOSTS = {
+    "": base.TorchEstimator,
+    "Autoencoder": skae.Autoencoder,
+    "BoltzmannMachine": BoltzmannMachine,
+    "Variational": Variational,
+}
 TABLE = HOOK.findall((ROOT / "docs/extending.md").read_text())
 
 
@@ -66,7 +72,9 @@ def test_a_hook_is_as_the_documentation_says(name, arguments, host):
         assert hook is not None or name in {"_Module", "_monitor"}
 
 
-@pytest.mark.parametrize("cls", [base.TorchEstimator, base.TorchTransformer, base.Prediction, BoltzmannMachine])
+@pytest.mark.parametrize(
+    "cls", [base.TorchEstimator, base.TorchTransformer, base.Prediction, BoltzmannMachine, Variational]
+)
 def test_no_hook_is_missing_from_the_documentation(cls):
     """Hooks are the methods under a comment that says so."""
     for owner in (owner for owner in cls.__mro__ if owner.__module__.startswith("skae")):
