@@ -95,7 +95,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         Weight of the term that keeps the encoder close to the codebook, for "vq".
     decay : float, default=0.99
         Decay rate of the moving averages that the entries are, for "vq". With 0 they are the means of a batch.
-    dead_below : float, default=0.01
+    dead_below : float, default=0.03
         An entry that replaces less than this fraction of the vectors that an entry replaces in mean is dead and
         restarts, for "vq". 0 lets dead entries be.
     hidden_layer_sizes : tuple of int, or int, default=(256, 128)
@@ -166,7 +166,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     levels: Sizes = 8  # type: ignore[assignment]
     commitment: NonNegative = 1.0
     decay: Probability = 0.99
-    dead_below: Probability = 0.01
+    dead_below: Probability = 0.03
 
     _saved: ClassVar[dict[str, Saved]] = {"codebook_size_": Saved(damage.whole(1))}
 
