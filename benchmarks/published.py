@@ -2,9 +2,9 @@
 
     python benchmarks/published.py --data DIR [--budget small|long|full] [--only NAMES] [--json FILE] [--markdown FILE]
 
-A small budget is some minutes on two cores and tells how far it got, a long one at most 25; a full one is for a GPU. Each run is added
-to the JSON file, of which the page shows the latest of each row and budget. DIR holds ``mnist`` (IDX files, gzipped)
-and ``binarized_mnist`` (the fixed binarisation of Larochelle and Murray, 2011, as .mat).
+A small budget is some minutes on two cores and tells how far it got, and a long one at most 25. A full one is meant for
+a GPU. Each run is added to the JSON file, of which the page shows the latest of each row and budget. DIR holds
+``mnist`` (IDX files, gzipped) and ``binarized_mnist`` (the fixed binarisation of Larochelle and Murray, 2011, as .mat).
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ class Row(NamedTuple):
     run: Callable[[Run], Figures]
     small: Settings
     full: Settings
-    long: Settings = {}
+    long: Settings | None = None
     """Of a run of at most 25 minutes on two cores, where there is one."""
 
 
@@ -422,8 +422,8 @@ ROWS: dict[str, Row] = {
 def measured(name: str, data: Path, budget: str, device: str, seed: int) -> dict[str, Any]:
     """Run a row, and tell all there is to know of it."""
     row = ROWS[name]
-    settings: Settings = getattr(row, budget)
-    if not settings:
+    settings: Settings | None = getattr(row, budget)
+    if settings is None:
         raise ValueError(f"there is no {budget} budget for {name}.")
     run = Run(data, {"device": device, "random_state": seed}, settings)
     start, start_cpu = time.perf_counter(), time.process_time()
