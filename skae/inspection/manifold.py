@@ -189,12 +189,20 @@ class ManifoldDisplay:
         if ax is None:
             inch = SIDE / max(height, width)
             ax = new_axes(0.8 + inch * width, 0.6 + inch * height)
-        show_picture(ax, _join(images, n), grey_limits(images), cmap, extent=(0, n * width, 0, n * height))
+        show_picture(ax, _join(images, n), _limits(images), cmap, extent=(0, n * width, 0, n * height))
         names = self.component_names or ("Component 0", "Component 1")
         _write_values(ax, np.asarray(self.values), names, width, height)
         _separate(ax, n, width, height)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _limits(images: np.ndarray) -> tuple[float, float]:
+    """Values that are drawn darkest and lightest. Of grey pixels, a hundredth at each end may be beyond them."""
+    if images.ndim == 4:
+        return grey_limits(images)
+    low, high = np.nanpercentile(images, (1, 99)).tolist()
+    return low, high
 
 
 def _grid(
