@@ -99,12 +99,15 @@ def test_steps_with_decay_zero_end_at_k_means():
 
 def test_entries_are_ratios_of_moving_averages():
     """Of the sums and of the numbers of their vectors, with weights and over unequal batches."""
-    quantizer = vector_quantizer(3)
+    quantizer = vector_quantizer(3, n_groups=2)
     numbers, sums = torch.ones(3, dtype=torch.float64), quantizer.codebook.clone()
     for step, n in enumerate((20, 7, 33)):
-        z, weight = normal(n, 2, seed=step), torch.arange(float(n), dtype=torch.float64) % 3
-        member = torch.nn.functional.one_hot(quantizer.nearest(z), 3).double() * weight[:, None]
-        quantizer.bottleneck(Bottleneck(z), weight, SLOW, seeded())
+        h, weight = normal(n, 4, seed=step), torch.arange(float(n), dtype=torch.float64) % 3
+        z = h.view(2 * n, 2)
+        member = torch.nn.functional.one_hot(quantizer.nearest(z), 3).double() * torch.stack([weight] * 2, 1).view(
+            -1, 1
+        )
+        quantizer.bottleneck(Bottleneck(h), weight, SLOW, seeded())
         numbers, sums = 0.9 * numbers + 0.1 * member.sum(0), 0.9 * sums + 0.1 * member.t() @ z
         torch.testing.assert_close(quantizer.counts, numbers)
         torch.testing.assert_close(quantizer.codebook, sums / numbers[:, None])

@@ -24,6 +24,8 @@ from skae.base.verdict import NothingLearntWarning
 from skae.engine.data import Batch
 from skae.metrics import reconstruction_r2
 from skae.nn.quantizers import FiniteScalarQuantizer, VectorQuantizer
+from skae.variational import _codebook
+from skae.variational._codebook import start_codebook
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 STILL = {**QUICK, "max_iter": 1, "learning_rate_init": 1e-12, "weight_decay": 0.0}
@@ -203,18 +205,27 @@ def test_the_bound_of_counts_and_bits_is_their_own(rng):
 
 def test_weights_count_as_rows_do(X):
     weight = np.arange(60) % 3
-    model = VectorQuantizedAutoencoder(2, **QUICK).fit(X, sample_weight=weight)
+    model = VectorQuantizedAutoencoder(4, **QUICK).fit(X, sample_weight=weight)
     repeated = X.repeat(weight, axis=0)
-    indices = model.encode_indices(repeated)[:, 0]
-    counts = np.bincount(indices, minlength=model.codebook_size_)
-    np.testing.assert_allclose(model.module_.quantizer.frequency[0], counts / len(indices), atol=1e-6)
+    counts = [np.bincount(column, minlength=model.codebook_size_) for column in model.encode_indices(repeated).T]
+    np.testing.assert_allclose(model.module_.quantizer.frequency, np.divide(counts, len(repeated)), atol=1e-6)
     lost = np.mean((repeated - model.reconstruct(repeated)) ** 2)
     assert model.noise_variance_ == pytest.approx(lost, rel=1e-4)
 
 
-def test_one_row_that_counts_is_enough_for_any_codebook(X):
-    model = VectorQuantizedAutoencoder(2, codebook_size=30, **QUICK).fit(X, sample_weight=np.arange(60) == 7)
-    np.testing.assert_allclose(model.reconstruct(X[7:8]), X[7:8], atol=0.1)
+def test_the_start_is_weighted():
+    quantizer, weight = VectorQuantizer(1, 2, 1, 1), torch.tensor([1.0, 2.0, 0.0])
+    start_codebook(quantizer, torch.tensor([[1.0, 3.0], [4.0, 8.0], [99.0, 99.0]]), weight, 40.0, seed=0)
+    assert quantizer.codebook.item() == pytest.approx((1 + 3 + 2 * 4 + 2 * 8) / 6)
+    assert quantizer.counts.item() == pytest.approx(40)
+
+
+def test_one_row_that_counts_is_enough_for_any_codebook(X, monkeypatch):
+    monkeypatch.setattr(_codebook, "MOST_VECTORS", 4)  # as if there were too many rows to look at all
+    weight = np.arange(60) == 7
+    for size in (2, 30):
+        model = VectorQuantizedAutoencoder(2, codebook_size=size, **QUICK).fit(X, sample_weight=weight)
+        np.testing.assert_allclose(model.reconstruct(X[7:8]), X[7:8], atol=0.1)
 
 
 def test_samples_have_the_frequencies_and_the_noise_of_the_model(X):
@@ -270,9 +281,12 @@ def test_a_collapsed_codebook_is_told_with_its_cure(quantizer, other, rng):
     assert model.perplexity_ < 1.05
 
 
-def test_a_codebook_in_use_is_not_told(digits):
+def test_neither_a_codebook_in_use_nor_equal_rows_are_told(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        VectorQuantizedAutoencoder(2, hidden_layer_sizes=(), batch_size=5, max_iter=20, random_state=0).fit(
+            np.ones((20, 3))
+        )
         VectorQuantizedAutoencoder(4, **{**QUICK, "max_iter": 5}).fit(digits)
 
 
