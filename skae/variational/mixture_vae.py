@@ -21,7 +21,8 @@ from ..nn.coder import Coder
 from ..nn.latent import Posterior
 from ..nn.priors import Mixture
 from ._clusters import fit_clusters
-from ._variational import Variational, width_of
+from ._coder import width_of
+from ._variational import Variational
 
 __all__ = ["MixtureVariationalAutoencoder"]
 
@@ -98,7 +99,8 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     >>> from sklearn.metrics import adjusted_rand_score
     >>> from skae import MixtureVariationalAutoencoder
     >>> X, y = load_digits(return_X_y=True)
-    >>> model = MixtureVariationalAutoencoder(n_components=16, n_clusters=10, random_state=0).fit(X)
+    >>> options = {"n_components": 16, "max_iter": 15, "random_state": 0}
+    >>> model = MixtureVariationalAutoencoder(n_clusters=10, **options).fit(X)
     >>> by_means = KMeans(10, n_init=10, random_state=0).fit(X)
     >>> adjusted_rand_score(y, model.labels_) > adjusted_rand_score(y, by_means.labels_) + 0.05
     True
@@ -107,9 +109,8 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
 
     Held-out rows tell how many clusters describe the density best:
 
-    >>> train, test = X[:1300], X[1300:]
-    >>> models = [MixtureVariationalAutoencoder(16, n_clusters=k, random_state=0).fit(train) for k in (1, 10)]
-    >>> bool(models[1].score(test) > models[0].score(test))  # nats per row
+    >>> few, many = (MixtureVariationalAutoencoder(n_clusters=k, **options).fit(X[:1000]) for k in (1, 10))
+    >>> bool(many.score(X[1000:]) > few.score(X[1000:]) + 2)  # nats per row
     True
     """
 

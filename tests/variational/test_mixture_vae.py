@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from skae import MixtureVariationalAutoencoder, VariationalAutoencoder
 from skae.nn.latent import Posterior
-from skae.variational import _clusters
+from skae.variational import _clusters, mixture_vae
 from skae.variational._clusters import fit_clusters
 
 QUICK = {"hidden_layer_sizes": (8,), "batch_size": 50, "random_state": 0}
@@ -71,16 +71,27 @@ def test_the_uncertainty_of_codes_is_added_to_the_covariance_of_their_cluster(mo
     torch.testing.assert_close(uncertain.covariances, expected, atol=0.02, rtol=0)
 
 
-def test_a_weight_counts_as_so_many_rows():
+def test_a_weight_counts_as_so_many_rows(monkeypatch):
+    monkeypatch.setattr(_clusters, "SHRINKAGE", 0)
     q, _ = codes(-2.0, 90)
     times = torch.arange(90) % 3
     again = torch.arange(90).repeat_interleave(times)
     weighted = fit_clusters(q, times.double() / len(again), 2)
     repeated = Posterior(q.mu[again], q.log_variance[again])
     found = fit_clusters(repeated, torch.full((len(again),), 1 / len(again), dtype=torch.float64), 2)
-    torch.testing.assert_close(weighted.means, found.means, atol=1e-3, rtol=0)
-    # Kish's effective number of rows, by which shrinkage is measured, is smaller for unequal weights.
-    torch.testing.assert_close(weighted.covariances, found.covariances, atol=0.1, rtol=0)
+    for one, other in zip(weighted.parameters(), found.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=0.02, rtol=0)
+
+
+def test_few_rows_have_a_covariance_like_that_of_all():
+    """With five rows a component in two clusters, it is halfway to that which all share."""
+    q, share = codes(-30.0)
+    own = np.cov(q.mu[(torch.arange(300) % 3 == 0)].numpy().T, bias=True)
+    others = np.cov(q.mu[(torch.arange(300) % 3 != 0)].numpy().T, bias=True)
+    shared = own / 3 + others * 2 / 3
+    found = fit_clusters(q, share, 2).covariances.detach()
+    np.testing.assert_allclose(found[1], (100 * own + 10 * shared) / 110, atol=0.01)
+    np.testing.assert_allclose(found[0], (200 * others + 10 * shared) / 210, atol=0.01)
 
 
 @pytest.mark.parametrize("n_codes", [1, 2, 5])
@@ -189,12 +200,21 @@ def test_chunks_go_on_with_the_clusters_of_the_first(clouds):
     np.testing.assert_allclose(model.means_, means, atol=0.5)
 
 
-def test_weights_that_are_kept_from_before_the_clusters_get_clusters(clouds):
+def test_weights_that_are_kept_from_before_the_clusters_get_clusters(clouds, monkeypatch):
     """The epoch of the lowest validation loss may be one with a normal prior."""
-    model = MixtureVariationalAutoencoder(2, n_clusters=3, max_iter=8, early_stopping=True, tol=0.0, **QUICK)
-    model.set_params(learning_rate="constant", learning_rate_init=0.3, n_iter_no_change=100).fit(clouds[0])
-    assert np.argmin(model.history_["validation_loss"]) < 6
-    assert len(np.unique(model.weights_)) == 3
+    found = []
+
+    def far_off_at_first(q, share, n_clusters):
+        found.append(fit_clusters(q, share, n_clusters))
+        if len(found) == 1:
+            found[0].means.data += 100
+        return found[-1]
+
+    monkeypatch.setattr(mixture_vae, "fit_clusters", far_off_at_first)
+    model = MixtureVariationalAutoencoder(2, n_clusters=3, max_iter=8, early_stopping=True, **QUICK).fit(clouds[0])
+    assert np.argmin(model.history_["validation_loss"]) == 5
+    assert len(found) == 2
+    np.testing.assert_allclose(model.means_, found[1].means.detach(), rtol=1e-6)
 
 
 def test_rows_that_are_merged_have_labels_in_their_own_order(clouds):
