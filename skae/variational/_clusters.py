@@ -21,7 +21,7 @@ __all__ = ["fit_clusters"]
 N_STARTS = 4
 """Starts by k-means, beside the one by Ward's method."""
 N_CODES = 2000
-"""Largest number of codes that are grouped for a start. Ward's method takes time and memory as the square of it."""
+"""Largest number of codes that starts are compared on. Ward's method takes time and memory as the square of it."""
 N_STEPS = 100
 """Largest number of steps from each start."""
 LEAST_GAIN = 1e-4
@@ -41,7 +41,8 @@ def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
     It maximises sum_i w_i log sum_k exp E[log p(h, k)] over h from q(h | x_i), the part of the bound of Jiang et al.
     (2017) that depends on the mixture. It is expectation maximisation in which a code has a covariance of its own,
     which is added to that of its cluster. It starts from the clusters of Ward's method (1963), and several times from
-    those of k-means. The highest bound wins, among the starts that leave the fewest clusters without rows.
+    those of k-means, with some of the codes. The highest bound wins, among the starts that leave the fewest clusters
+    without rows, and goes on with all codes.
 
     Parameters
     ----------
@@ -56,29 +57,29 @@ def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
     prior : Mixture
         In float64. The largest cluster is the first.
     """
+    n = max(min(len(share), N_CODES), n_clusters)
+    places = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    rows = torch.searchsorted(share.cumsum(0), places).clamp_max(len(share) - 1)
+    some = Posterior(q.mu[rows], q.log_variance[rows])
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few, equal or square codes, with which all methods can deal
-        found = [_climb(q, share, start) for start in _starts(q, share, n_clusters)]
-    best = max(found, key=lambda one: one[:2])[2]
+        found = [_climb(some, torch.full((n,), 1 / n).double(), start) for start in _starts(some, n_clusters)]
+        best = _climb(q, share, max(found, key=lambda one: one[:2])[2])[2]
     order = best.logits.argsort(descending=True)
     best.start(best.logits.softmax(0)[order], best.means[order], best.covariances[order])
     return best
 
 
-def _starts(q: Posterior, share: Tensor, n_clusters: int) -> Iterator[Mixture]:
-    """Mixtures to start from, each with the clusters of some of the codes."""
-    n = max(min(len(share), N_CODES), n_clusters)
-    places = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    rows = torch.searchsorted(share.cumsum(0), places).clamp_max(len(share) - 1)
-    some = Posterior(q.mu[rows], q.log_variance[rows])
-    codes = some.mu.numpy()
+def _starts(q: Posterior, n_clusters: int) -> Iterator[Mixture]:
+    """Mixtures to start from: the clusters of k-means and of Ward's method."""
+    n, width = q.mu.shape
     methods: list[Any] = [KMeans(n_clusters, n_init=1, random_state=seed) for seed in range(N_STARTS)]
     if n > 1:
         methods.append(AgglomerativeClustering(n_clusters))
     for method in methods:
-        labels = torch.from_numpy(method.fit_predict(codes).astype(np.int64))
-        prior = Mixture(q.mu.shape[1], n_clusters).double()
-        _maximise(prior, some, F.one_hot(labels, n_clusters).double() / n)
+        labels = torch.from_numpy(method.fit_predict(q.mu.numpy()).astype(np.int64))
+        prior = Mixture(width, n_clusters).double()
+        _maximise(prior, q, F.one_hot(labels, n_clusters).double() / n)
         yield prior
 
 
