@@ -15,7 +15,7 @@ from .autoencoders import (
 from .boltzmann import RBM, DeepBeliefNetwork
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
-from .variational import VariationalAutoencoder, VectorQuantizedAutoencoder
+from .variational import MixtureVariationalAutoencoder, VariationalAutoencoder, VectorQuantizedAutoencoder
 
 __all__ = [
     "RBM",
@@ -26,6 +26,7 @@ __all__ = [
     "DenoisingAutoencoder",
     "FineTunedClassifier",
     "FineTunedRegressor",
+    "MixtureVariationalAutoencoder",
     "ReceptiveFieldAutoencoder",
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",

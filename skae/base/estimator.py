@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
 from ..engine.modes import plain_torch
-from ..engine.notices import warn
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
@@ -40,7 +38,7 @@ from .params import (
     sign_plainly,
 )
 from .state import new_generator, unchanged_on_error
-from .verdict import tell, withheld
+from .verdict import tell, tell_of_falling, withheld
 
 __all__ = ["Run", "TorchEstimator"]
 
@@ -230,6 +228,9 @@ class TorchEstimator(Encoding):
         usual = self._peak if schedule == "one_cycle" else self._peak / 3
         return usual if self.learning_rate_init == "auto" else float(self.learning_rate_init)
 
+    def _before_epoch(self, train: Source, progress: float) -> None:
+        """What is done before an epoch of training. ``progress`` is the fraction of the epochs that are over."""
+
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """Values for the history after each epoch. ``early_stopping`` watches "validation_loss"."""
         return {} if held_out is None else {"validation_loss": self._mean_loss(held_out)}
@@ -362,17 +363,13 @@ class TorchEstimator(Encoding):
                 plan,
                 self._rng,
                 lambda: self._examine(train, held_out),
+                lambda epoch: self._before_epoch(train, epoch / plan.max_iter),
             )
         except Interrupted as interrupt:
             self._record(interrupt.outcome)
             raise
         self._record(outcome)
-        if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == plan.max_iter:
-            settle = "" if self.solver == "lbfgs" else ", or use learning_rate='cosine', which lowers the rate to zero"
-            warn(
-                f"The loss was still falling after max_iter={plan.max_iter} epochs: raise max_iter{settle}.",
-                ConvergenceWarning,
-            )
+        tell_of_falling(self, outcome, plan.max_iter)
 
     def _record(self, outcome: Outcome) -> None:
         self.history_ = joined(self.history_, outcome.history)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ..engine.notices import warn
-from ..engine.train import NonFiniteLossError
+from ..engine.train import NonFiniteLossError, Outcome
 
 __all__ = [
     "NothingLearntWarning",
@@ -23,6 +23,7 @@ __all__ = [
     "relative_spread",
     "some_rows",
     "tell",
+    "tell_of_falling",
     "withheld",
 ]
 
@@ -82,6 +83,15 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     stopped_early = estimator._monitor is not None and estimator._stopped_early
     if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
         warn(failure, NothingLearntWarning)
+
+
+def tell_of_falling(estimator: Any, outcome: Outcome, max_iter: int) -> None:
+    """Warn if training ended after ``max_iter`` epochs while the loss was still falling."""
+    if outcome.still_falling and 0 < len(outcome.history.get("loss", ())) == max_iter:
+        settle = "" if estimator.solver == "lbfgs" else ", or use learning_rate='cosine', which lowers the rate to zero"
+        warn(
+            f"The loss was still falling after max_iter={max_iter} epochs: raise max_iter{settle}.", ConvergenceWarning
+        )
 
 
 def _n_steps(estimator: Any, n_samples: int) -> int:

@@ -162,6 +162,7 @@ def minimise(
     plan: Plan,
     rng: torch.Generator,
     examine: Callable[[], dict[str, float]] = dict,
+    prepare: Callable[[int], None] = lambda epoch: None,
 ) -> Outcome:
     """Take steps over shuffled batches, until the plan ends or the watched value stops falling.
 
@@ -183,6 +184,8 @@ def minimise(
     examine : callable, default=dict
         Returns values of the current weights for the history, after each epoch. If its "validation_loss" is watched, it
         is also called at the start.
+    prepare : callable, default=nothing
+        Called before each epoch with its number, which counts from 0.
 
     Returns
     -------
@@ -201,6 +204,7 @@ def minimise(
     try:
         with _Progress(plan) as progress:
             for epoch in range(plan.max_iter):
+                prepare(epoch)
                 terms = _epoch(step, data, flat, optimizer, plan, rng, epoch)
                 progress.show(epoch, watch.record(epoch, terms))
                 if watch.finished:

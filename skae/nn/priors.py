@@ -134,10 +134,22 @@ class Mixture(Prior):
     def __init__(self, n_components: int, n_clusters: int) -> None:
         super().__init__(n_components)
         self.n_clusters = n_clusters
+        self.normal = StandardNormal(n_components)
+        self.is_started = True
         self.logits = nn.Parameter(torch.zeros(n_clusters))
         self.means = nn.Parameter(torch.zeros(n_clusters, n_components))
         self.factors = nn.Parameter(torch.zeros(n_clusters, n_components, n_components))
         self._spare_from_decay()
+
+    @property
+    def in_training(self) -> Prior:
+        """N(0, I) until there are codes, and clusters were found in them."""
+        return self if self.is_started else self.normal
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the parameters are those of clusters that were found, and not those of a new module."""
+        return bool(self.factors.any())
 
     @property
     def precision_factors(self) -> Tensor:
@@ -201,10 +213,10 @@ class Mixture(Prior):
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
-        """Equal clusters with covariance I, with means from N(0, I)."""
-        self.logits.zero_()
-        self.means.copy_(torch.randn(self.means.shape, generator=rng))
-        self.factors.zero_()
+        """Become N(0, I): all clusters are equal. Training could not tell them apart, but ``start`` does."""
+        self.is_started = False
+        for parameter in self.parameters():
+            parameter.zero_()
 
     @torch.no_grad()
     def start(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
@@ -223,6 +235,7 @@ class Mixture(Prior):
         self.means.copy_(means)
         floor = LEAST_VARIANCE * torch.eye(self.n_components, dtype=torch.float64, device=covariances.device)
         factors = _inverse(torch.linalg.cholesky(covariances.double() + floor))
+        self.is_started = True
         self.factors.copy_(factors.tril(-1) + factors.diagonal(dim1=1, dim2=2).log().diag_embed())
 
 

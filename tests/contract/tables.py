@@ -17,6 +17,7 @@ from skae import (
     DenoisingAutoencoder,
     FineTunedClassifier,
     FineTunedRegressor,
+    MixtureVariationalAutoencoder,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -54,6 +55,7 @@ CLASSES = {
     "DenoisingAutoencoder": DenoisingAutoencoder(**SMALL),
     "FineTunedClassifier": FineTunedClassifier(ENCODER, learning_rate="cosine", **QUICK),
     "FineTunedRegressor": FineTunedRegressor(ENCODER, learning_rate="cosine", **QUICK),
+    "MixtureVariationalAutoencoder": MixtureVariationalAutoencoder(2, n_clusters=2, **SMALL),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
@@ -125,6 +127,13 @@ SETTINGS = {
     ),
     "FineTunedClassifier float64": Setting(
         FineTunedClassifier(ENCODER, dtype="float64", **QUICK), ("shapes", "saving")
+    ),
+    "MixtureVariationalAutoencoder joint": Setting(
+        MixtureVariationalAutoencoder(2, n_clusters=2, variance=0.01, **{**SMALL, "max_iter": 5}),
+        ("shapes", "rows", "randomness", "saving", "scores", "use"),
+    ),
+    "MixtureVariationalAutoencoder bernoulli": Setting(
+        MixtureVariationalAutoencoder(2, n_clusters=2, likelihood="bernoulli", **SMALL), ("shapes", "input", "scores")
     ),
     "ReceptiveFieldAutoencoder lbfgs": Setting(
         ReceptiveFieldAutoencoder(2, solver="lbfgs", **QUICK), ("rows", "going on")

@@ -504,3 +504,19 @@ def test_progress_is_nothing_a_bar_or_a_line_an_epoch(verbose, capsys):
         assert "loss=2.5, reconstruction=2, sparsity=0.5" in err
     if verbose == 2:
         assert out.splitlines() == [f"epoch {i}/3  loss 2.5  reconstruction 2  sparsity 0.5" for i in (1, 2, 3)]
+
+
+def test_what_is_prepared_before_an_epoch_is_there_in_its_steps_and_may_be_interrupted():
+    module, seen = Counter(), []
+    flat = Flat(module)
+
+    def prepare(epoch):
+        seen.append((epoch, module.theta.item()))
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as caught:
+        minimise(lambda batch: module.count(), Bag(range(3)), flat, COUNT, Plan(3, 5, 1.0), seeded(), dict, prepare)
+    assert seen == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert caught.value.outcome.still_falling is False
+    assert module.theta.item() == 2.0

@@ -1,0 +1,110 @@
+"""Clusters in codes that are distributions: a mixture of normal distributions, fitted by expectation maximisation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..engine.modes import one_thread
+from ..nn.latent import Posterior
+from ..nn.priors import Mixture
+
+__all__ = ["fit_clusters"]
+
+N_STARTS = 4
+"""Starts by k-means, beside the one by Ward's method."""
+N_CODES = 2000
+"""Largest number of codes that starts are compared on. Ward's method takes time and memory as the square of it."""
+N_STEPS = 100
+"""Largest number of steps from each start."""
+LEAST_GAIN = 1e-4
+"""A start is followed until a step raises the bound by less, in nats."""
+LEAST_SHARE = 1e-10
+"""What keeps the share of an empty cluster from zero."""
+SHRINKAGE = 5
+"""The covariance that all clusters share counts as so many rows for each component, in that of each cluster.
+
+Otherwise a small cluster could fit its covariance to a few rows, and the highest bound would often belong to such."""
+
+
+@torch.no_grad()
+def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
+    """Fit a mixture of normal distributions to codes that are distributions themselves.
+
+    It maximises sum_i w_i log sum_k exp E[log p(h, k)] over h from q(h | x_i), the part of the bound of Jiang et al.
+    (2017) that depends on the mixture. It is expectation maximisation in which a code has a covariance of its own,
+    which is added to that of its cluster. It starts from the clusters of Ward's method (1963), and several times from
+    those of k-means, with some of the codes. The highest bound wins, among the starts that leave the fewest clusters
+    without rows, and goes on with all codes.
+
+    Parameters
+    ----------
+    q : Posterior
+        Of the rows, in float64 on the CPU.
+    share : Tensor of shape (n,)
+        Weights of the rows, which sum to 1.
+    n_clusters : int
+
+    Returns
+    -------
+    prior : Mixture
+        In float64. The largest cluster is the first.
+    """
+    n = max(min(len(share), N_CODES), n_clusters)
+    places = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    rows = torch.searchsorted(share.cumsum(0), places).clamp_max(len(share) - 1)
+    some = Posterior(q.mu[rows], q.log_variance[rows])
+    with one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few, equal or square codes, with which all methods can deal
+        found = [_climb(some, torch.full((n,), 1 / n).double(), start) for start in _starts(some, n_clusters)]
+        best = _climb(q, share, max(found, key=lambda one: one[:2])[2])[2]
+    order = best.logits.argsort(descending=True)
+    best.start(best.logits.softmax(0)[order], best.means[order], best.covariances[order])
+    return best
+
+
+def _starts(q: Posterior, n_clusters: int) -> Iterator[Mixture]:
+    """Mixtures to start from: the clusters of k-means and of Ward's method."""
+    n, width = q.mu.shape
+    methods: list[Any] = [KMeans(n_clusters, n_init=1, random_state=seed) for seed in range(N_STARTS)]
+    if n > 1:
+        methods.append(AgglomerativeClustering(n_clusters))
+    for method in methods:
+        labels = torch.from_numpy(method.fit_predict(q.mu.numpy()).astype(np.int64))
+        prior = Mixture(width, n_clusters).double()
+        _maximise(prior, q, F.one_hot(labels, n_clusters).double() / n)
+        yield prior
+
+
+def _climb(q: Posterior, share: Tensor, prior: Mixture) -> tuple[int, float, Mixture]:
+    """Take steps from a start. Returns how many clusters have rows, the bound and the mixture."""
+    before = -float("inf")
+    for _ in range(N_STEPS):
+        joint = prior.expected_log_joint(*q)
+        marginal = joint.logsumexp(1)
+        bound = float(share @ marginal)
+        if bound < before + LEAST_GAIN:
+            break
+        before = bound
+        _maximise(prior, q, (joint - marginal[:, None]).exp() * share[:, None])
+    return len(joint.argmax(1).unique()), bound, prior
+
+
+def _maximise(prior: Mixture, q: Posterior, parts: Tensor) -> None:
+    """Give each cluster the share, the mean and the covariance of its parts of the codes, of shape (n, n_clusters)."""
+    shares = parts.sum(0).clamp_min(LEAST_SHARE)
+    means = parts.t() @ q.mu / shares[:, None]
+    from_mean = q.mu - means[:, None]
+    between = (from_mean * parts.t()[:, :, None]).mT @ from_mean
+    within = (parts.t() @ q.log_variance.exp()).diag_embed()
+    scatter = between + within
+    shared = SHRINKAGE * q.mu.shape[1] * float(parts.sum(1).square().sum())  # share of as many rows
+    covariances = (scatter + shared * scatter.sum(0)) / (shares + shared)[:, None, None]
+    prior.start(shares / shares.sum(), means, covariances)
