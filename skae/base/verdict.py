@@ -16,6 +16,7 @@ from ..engine.train import NonFiniteLossError, Outcome
 
 __all__ = [
     "NothingLearntWarning",
+    "collapsed_posterior",
     "constant_code",
     "constant_prediction",
     "one_class",
@@ -161,6 +162,26 @@ def constant_code(h: Tensor, x: Any, weight: Tensor | None, cure: str) -> str | 
     if bool(((h == 0.0) | (h.abs() == 1.0)).all()):
         return "The code is the same for all rows, because its units are dead or saturated: lower learning_rate_init."
     return f"The code is nearly the same for all rows (its standard deviation is {of_code:.1g} of its size): {cure}."
+
+
+def collapsed_posterior(active: Any, batch: Any, cure: str) -> str | None:
+    """What is wrong with a distribution of codes that is the same for all rows, although the rows differ.
+
+    Parameters
+    ----------
+    active : ndarray of shape (n_components,), bool
+        Whether the mean of each component varies.
+    batch : Batch or None
+        Some of the rows.
+    cure : str
+        What to do about it.
+    """
+    if active.any() or batch is None or relative_spread(batch.x, batch.weight) < ROUNDING:
+        return None
+    return (
+        "The posterior has collapsed: the code of every row is the same distribution, and no component says anything "
+        f"about the row: {cure}."
+    )
 
 
 def poor_reconstruction(error: float, total: float, cure: str) -> str | None:

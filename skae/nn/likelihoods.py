@@ -173,9 +173,9 @@ class Gaussian(Likelihood):
 
     @torch.no_grad()
     def start_at_variance(self, variance: Tensor | float) -> None:
-        """Set the variance that is learnt, and its floor. One below 1e-10 becomes 1e-10."""
+        """Set the variance that is learnt, and its floor. One below 1e-8 becomes 1e-8."""
         assert self.log_variance is not None
-        start = torch.as_tensor(variance).clamp_min(1e-10)
+        start = torch.as_tensor(variance).clamp_min(1e-8)
         self.least.copy_((start.mean() / 100).clamp_max(LEAST_VARIANCE))
         self.log_variance.copy_((start - self.least).log())
 

@@ -30,6 +30,8 @@ from ..base import (
     weighted_average,
 )
 from ..base.damage import fault_of_array, fault_of_numbers
+from ..base.encoding import judged
+from ..base.verdict import collapsed_posterior
 from ..engine.data import Rows
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -294,13 +296,9 @@ class Variational(Generative, Coded):
         self.kl_per_component_ = divergence.numpy()
 
     def _failure(self, data: Any) -> str | None:
-        if self.active_components_.any():
-            return super()._failure(data)
         lower = f"lower beta (now {self.beta:g}), or " if self.beta > 1.0 else ""
-        return (
-            "The posterior has collapsed: the code of every row is the same distribution, and no component says "
-            f"anything about the row: {lower}set warm_up=0.3 or free_bits=0.1, or raise max_iter."
-        )
+        cure = f"{lower}set warm_up=0.3 or free_bits=0.1, or raise max_iter"
+        return collapsed_posterior(self.active_components_, judged(self, data), cure) or super()._failure(data)
 
     # ---------------------------------------------------------------- using
 

@@ -387,6 +387,11 @@ def test_a_collapsed_posterior_is_told():
     assert not model.active_components_.any()
 
 
+def test_constant_rows_have_nothing_to_say():
+    X = np.ones((60, 3))
+    assert np.isfinite(VariationalAutoencoder(2, max_iter=60, random_state=0).fit(X).score(X))
+
+
 def test_rows_outside_the_support_are_told_when_they_are_scored(digits):
     model = VariationalAutoencoder(2, likelihood="bernoulli", **{**QUICK, "max_iter": 1}).fit(digits / 16)
     with pytest.warns(UserWarning, match="values outside .* in row 0"):
@@ -401,6 +406,7 @@ def test_rows_outside_the_support_are_told_when_they_are_scored(digits):
         ({"n_importance_samples": 2, "beta": 2.0}, "n_importance_samples > 1 trains a bound that has no term"),
         ({"n_importance_samples": 2, "warm_up": 0.5}, "n_importance_samples > 1 trains a bound"),
         ({"n_importance_samples": 2, "total_correlation": 1.0}, "total_correlation is a term of the ELBO"),
+        ({"prior_size": 151}, "prior_size=151 needs at least as many rows; got n_samples = 150"),
         ({"code": "map", "hidden_layer_sizes": ()}, "code='map' needs convolutional layers: pass channels"),
         ({"tied_weights": True, "code_activation": "tanh"}, "tied_weights=True needs code_activation='identity'"),
         ({"variance": 0.0}, "'variance' parameter of VariationalAutoencoder must be"),
