@@ -156,6 +156,10 @@ class VariationalAutoencoder(Variational):
         return prior_of(self._spec["prior"], width_of(coder), self._spec["prior_size"], coder)
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
+        if self.prior in ("mixture", "vamp") and self.prior_size != "auto" and self.prior_size > len(data):
+            raise ValueError(
+                f"prior_size={self.prior_size} needs at least as many rows; got n_samples = {len(data)}: lower it."
+            )
         super()._initialise(module, data, rng)
         if isinstance(module.prior, Vamp):
             order = torch.randperm(len(data), generator=rng)[: len(module.prior.pseudo_inputs)]
@@ -189,7 +193,7 @@ class VariationalAutoencoder(Variational):
             return
         codes, held_out = _draw(q, share, min(4 * len(share), N_CODES), self._rng)
         sizes = CANDIDATES if self.prior_size == "auto" else (int(self.prior_size),)
-        possible = [size for size in sizes if size <= len(codes) // 4]
+        possible = [size for size in sizes if size <= len(codes) // 4 or self.prior_size != "auto"]
         with one_thread(), config_context(array_api_dispatch=False), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             size = possible[0] if len(possible) == 1 else _best_size(codes[~held_out], codes[held_out], possible)
