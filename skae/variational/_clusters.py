@@ -20,7 +20,7 @@ __all__ = ["fit_clusters"]
 
 N_STARTS = 4
 """Starts by k-means, beside the one by Ward's method."""
-N_CODES = 2000
+N_CODES = 5000
 """Largest number of codes that starts are compared on. Ward's method takes time and memory as the square of it."""
 N_STEPS = 100
 """Largest number of steps from each start."""
