@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
@@ -142,6 +143,8 @@ class Autoencoder(TorchTransformer):
     init: Literal["auto", "pca", "random"] = "auto"
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
+    _may_idle: ClassVar[bool] = False
+    """Whether a start at PCA may leave components without an axis, if they are more than the columns."""
 
     # ---------------------------------------------------------------- parameters and architecture
 
@@ -173,7 +176,7 @@ class Autoencoder(TorchTransformer):
 
     def _starts_at_pca(self, n_features: int) -> bool:
         found = self._obstacles_to_pca()
-        if self.n_components > n_features:
+        if self.n_components > n_features and not self._may_idle:
             found.append(f"n_components={self.n_components} and only {n_features} features")
         if len(self._output_frame) != n_features:
             found.append(f"{len(self._output_frame)} targets and {n_features} features")
@@ -232,11 +235,13 @@ class Autoencoder(TorchTransformer):
         module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
         module.initialise(center, rng)
         if module.projection is not None:
-            axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
+            spare = max(0, int(self.n_components) - data.width)
+            axes, variances = principal_axes(data.x, int(self.n_components) - spare, rng, data.weight)
+            axes, variances = F.pad(axes, (0, 0, 0, spare)), F.pad(variances, (0, spare))
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
-        """Start at a linear model with the principal axes of X, which have these variances."""
+        """Start at a linear model with the principal axes of X, which have these variances. Spare ones are zero."""
         module.start_at_projection(axes, variances)
 
     # ---------------------------------------------------------------- objective

@@ -100,6 +100,8 @@ class Variational(Generative, Coded):
         "active_components_": _one_a_component(lambda value, shape: fault_of_array(value, shape, np.bool_)),
     }
 
+    _may_idle = True
+
     # ---------------------------------------------------------------- hooks of a variant
 
     def _new_prior(self, coder: Coder) -> Prior:
@@ -168,10 +170,12 @@ class Variational(Generative, Coded):
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
         """Start at probabilistic PCA and its posterior, where the bound is the exact log-likelihood.
 
-        With another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2.
+        As many axes as columns describe a full Gaussian, with any variance that is below those along the axes. With
+        another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2.
         """
         n_features, n = axes.shape[1], len(axes)
-        others = variances[-1] if n == n_features else (n_features - variances.sum()) / (n_features - n)
+        all_axes = n >= n_features
+        others = variances[n_features - 1] / 10 if all_axes else (n_features - variances.sum()) / (n_features - n)
         likelihood = module.likelihood
         if likelihood.log_variance is not None:
             likelihood.start_at_variance(others)

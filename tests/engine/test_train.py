@@ -507,7 +507,7 @@ def test_progress_is_nothing_a_bar_or_a_line_an_epoch(verbose, capsys):
 
 
 def test_what_is_prepared_before_an_epoch_is_there_in_its_steps_and_may_be_interrupted():
-    module, seen = Counter(), []
+    module, seen, plan = Counter(), [], Plan(3, 5, 1.0, monitor=None)
     flat = Flat(module)
 
     def prepare(epoch):
@@ -516,7 +516,7 @@ def test_what_is_prepared_before_an_epoch_is_there_in_its_steps_and_may_be_inter
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as caught:
-        minimise(lambda batch: module.count(), Bag(range(3)), flat, COUNT, Plan(3, 5, 1.0), seeded(), dict, prepare)
+        minimise(lambda batch: module.count(), Bag(range(3)), flat, COUNT, plan, seeded(), dict, prepare)
     assert seen == [(0, 0.0), (1, 1.0), (2, 2.0)]
     assert caught.value.outcome.still_falling is False
     assert module.theta.item() == 2.0

@@ -56,12 +56,13 @@ def test_training_starts_at_probabilistic_pca(k, options, correlated):
     np.testing.assert_allclose(model.score_samples(correlated), expected, rtol=1e-6)
 
 
-def test_as_many_components_as_columns_are_those_of_pca_too(correlated):
-    model = VariationalAutoencoder(6, hidden_layer_sizes=(), dtype="float64", **AT_THE_START).fit(correlated)
+@pytest.mark.parametrize("k", [6, 9])
+def test_as_many_components_as_columns_are_a_full_gaussian(k, correlated):
+    model = VariationalAutoencoder(k, hidden_layer_sizes=(), dtype="float64", **AT_THE_START).fit(correlated)
     covariance = np.cov(correlated.T, bias=True)
-    np.testing.assert_allclose(model.noise_variance_, np.linalg.eigvalsh(covariance)[0])
     expected = stats.multivariate_normal(correlated.mean(0), covariance).logpdf(correlated)
     np.testing.assert_allclose(model.score_samples(correlated), expected, rtol=1e-6)
+    np.testing.assert_array_equal(model.active_components_, np.arange(k) < 6)
 
 
 @pytest.mark.parametrize("init", ["pca", "random"])
