@@ -69,6 +69,10 @@ class Variational(Generative, Coded):
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.003 under "one_cycle", and 0.001
         otherwise. It is a third of that if the variance of X given the code is below a thousandth of that of X at the
         start. Not used by "lbfgs".
+    init : {"auto", "pca", "random"}, default="auto"
+        "pca" starts at probabilistic PCA and its posterior. It needs ``code="vector"``, a gaussian likelihood and an
+        identity ``code_activation``. "random" starts from random weights, without the PCA term. "auto" is "pca" where
+        it is defined, and "random" otherwise.
     beta : float, default=1.0
         Weight of the divergence. 1 is the bound of log p(x). More gives codes that say less about the row and whose
         components are more independent. 0 gives an autoencoder with noise in its code.
