@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
@@ -235,9 +234,7 @@ class Autoencoder(TorchTransformer):
         module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
         module.initialise(center, rng)
         if module.projection is not None:
-            spare = max(0, int(self.n_components) - data.width)
-            axes, variances = principal_axes(data.x, int(self.n_components) - spare, rng, data.weight)
-            axes, variances = F.pad(axes, (0, 0, 0, spare)), F.pad(variances, (0, spare))
+            axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
@@ -323,6 +320,11 @@ def _require_none(obstacles: list[str]) -> None:
 
 def has_closed_gradient(estimator: Autoencoder, module: Any) -> bool:
     """Whether loss and module are those that the gradient by hand was written for."""
-    of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
-    closed = type(estimator)._loss is type(estimator)._closed_loss
-    return isinstance(module, DenseAutoencoder) and all(of_dense) and closed
+    by_hand = isinstance(module, DenseAutoencoder) and all(_is_by_hand(type(module), s) for s in ("encode", "decode"))
+    return by_hand and type(estimator)._loss is type(estimator)._closed_loss
+
+
+def _is_by_hand(cls: type, name: str) -> bool:
+    """Whether the class that defines the gradient of a method, or one derived from it, defines the method."""
+    owners = [next(base for base in cls.__mro__ if n in vars(base)) for n in (name, f"{name}_forward")]
+    return issubclass(owners[1], owners[0])

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .data import Array, Rows, chunks
 
@@ -93,6 +94,7 @@ def principal_axes(
     x : Rows
         Centred rows.
     n_components : int
+        Number of axes. If it is larger than the number of columns, spare axes and their variances are zero.
     rng : torch.Generator
     weight : Tensor of shape (n_samples,) or None, default=None
         Sample weights.
@@ -105,6 +107,10 @@ def principal_axes(
         In descending order.
     """
     n_features = x[:1].shape[1]
+    if n_components > n_features:
+        axes, variances = principal_axes(x, n_features, rng, weight)
+        n_spare = n_components - n_features
+        return F.pad(axes, (0, 0, 0, n_spare)), F.pad(variances, (0, n_spare))
     width = min(n_features, n_components + 10)
     if len(x) < n_features and len(x) <= max(256, 16 * width):  # the rows span all directions of variation
         spare = torch.randn(n_features, max(0, n_components - len(x)), dtype=torch.float64, generator=rng)

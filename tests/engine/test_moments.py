@@ -192,6 +192,17 @@ def test_constant_rows_have_orthonormal_axes_of_no_variance(d):
     assert torch.equal(variances, torch.zeros(3, dtype=torch.float64))
 
 
+def test_spare_axes_are_zero():
+    rows = rows_of(table())
+    axes, variances = principal_axes(rows, 9, torch.Generator().manual_seed(0))
+    expected = principal_axes(rows, 6, torch.Generator().manual_seed(0))
+    assert torch.equal(axes[:6], expected[0])
+    assert torch.equal(variances[:6], expected[1])
+    assert axes.shape == (9, 6)
+    assert not axes[6:].any()
+    assert not variances[6:].any()
+
+
 def test_axes_depend_on_their_generator_alone():
     X, before = spectrum(60, 300), torch.get_rng_state()
     first, again = (principal_axes(rows_of(X), 4, torch.Generator().manual_seed(1)) for _ in range(2))
