@@ -15,11 +15,17 @@ from .autoencoders import (
 from .boltzmann import RBM, DeepBeliefNetwork
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
-from .variational import MixtureVariationalAutoencoder, VariationalAutoencoder, VectorQuantizedAutoencoder
+from .variational import (
+    ConditionalVariationalAutoencoder,
+    MixtureVariationalAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+)
 
 __all__ = [
     "RBM",
     "Autoencoder",
+    "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DeepBeliefNetwork",

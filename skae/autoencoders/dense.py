@@ -323,6 +323,11 @@ def _require_none(obstacles: list[str]) -> None:
 
 def has_closed_gradient(estimator: Autoencoder, module: Any) -> bool:
     """Whether loss and module are those that the gradient by hand was written for."""
-    of_dense = [getattr(type(module), name) is getattr(DenseAutoencoder, name) for name in ("encode", "decode")]
-    closed = type(estimator)._loss is type(estimator)._closed_loss
-    return isinstance(module, DenseAutoencoder) and all(of_dense) and closed
+    by_hand = isinstance(module, DenseAutoencoder) and all(_is_by_hand(type(module), s) for s in ("encode", "decode"))
+    return by_hand and type(estimator)._loss is type(estimator)._closed_loss
+
+
+def _is_by_hand(cls: type, name: str) -> bool:
+    """Whether the class that defines the gradient of a method, or one derived from it, defines the method."""
+    owners = [next(base for base in cls.__mro__ if n in vars(base)) for n in (name, f"{name}_forward")]
+    return issubclass(owners[1], owners[0])

@@ -29,7 +29,7 @@ from .state import unchanged_on_error
 from .support import inside, log_density_inside, warn_of_rows
 from .verdict import poor_reconstruction
 
-__all__ = ["Generative", "TorchTransformer", "is_stochastic"]
+__all__ = ["Generative", "TorchTransformer", "is_stochastic", "mean_score", "row_by_row"]
 
 BLOCK = 32
 """Rows that a matrix product takes at a time, or a multiple of them."""
@@ -217,7 +217,7 @@ class TorchTransformer(TorchEstimator):
             distances = self._error_and_variation(module, batch)
             return torch.cat([distances, inside(support, self._target(batch)).to(distances)[:, None]], 1)
 
-        found: np.ndarray = self._map(lambda module, batch: _row_by_row(partial(errors, module), batch), X, y)
+        found: np.ndarray = self._map(lambda module, batch: row_by_row(partial(errors, module), batch), X, y)
         return found.T
 
     def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
@@ -227,7 +227,7 @@ class TorchTransformer(TorchEstimator):
         return torch.stack([frame.squared_distance(target, x) for x in others], 1)
 
 
-def _row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:
+def row_by_row(function: Callable[[Any], Tensor], batch: Any) -> Tensor:
     """Apply a function of rows to a batch, so that a row's result depends on that row alone, to the last bit.
 
     Matrix products round the rows that are left over from whole blocks in another way. So some rows are there twice if
@@ -267,16 +267,16 @@ class Generative:
         """
         return self._log_densities(self._log_likelihood, X)
 
-    def _log_densities(self, function: Callable[[Any, Any], Tensor], X: Any) -> np.ndarray:
+    def _log_densities(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None) -> np.ndarray:
         """Apply a log-density to all rows. Those outside the support get -inf, and a warning names the first."""
         check_is_fitted(self)
         support = self._support()
 
         def log_density(module: Any, batch: Any) -> Tensor:
-            of_rows = partial(_row_by_row, partial(function, module))
+            of_rows = partial(row_by_row, partial(function, module))
             return in_double(log_density_inside(support, of_rows, batch))
 
-        densities: np.ndarray = self._map(log_density, X)
+        densities: np.ndarray = self._map(log_density, X, y)
         if support is not None:
             warn_of_rows(self, support, lambda: self._ready_source(X), np.flatnonzero(densities == -np.inf))
         return densities
@@ -297,8 +297,12 @@ class Generative:
         score : float
             Higher is better. It is -inf if the model cannot describe a row that counts.
         """
-        scores = self.score_samples(X)
-        weight = check_weight(sample_weight, len(scores))
-        if weight is None:
-            return float(scores.mean())
-        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
+        return mean_score(self.score_samples(X), sample_weight)
+
+
+def mean_score(scores: np.ndarray, sample_weight: Any) -> float:
+    """Mean of the scores of rows with these weights. Rows of weight zero do not count, even if their score is -inf."""
+    weight = check_weight(sample_weight, len(scores))
+    if weight is None:
+        return float(scores.mean())
+    return float(np.average(scores[weight > 0], weights=weight[weight > 0]))

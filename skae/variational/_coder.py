@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..autoencoders import ConvolutionalAutoencoder
 from ..base import Sizes, require_positive, sizes_of
@@ -106,19 +107,20 @@ class Coded(ConvolutionalAutoencoder):
             If ``n`` is below 1, or if a or b is not a single row of the right width.
         """
         require_positive(n=n)
-        start, end = (self._code_of_row(name, row) for name, row in (("a", a), ("b", b)))
+        start, end = (self._of_row(self._encode, name, row) for name, row in (("a", a), ("b", b)))
         share = np.linspace(0.0, 1.0, n, dtype=start.dtype)[:, None]
         found: np.ndarray = self.inverse_transform((1 - share) * start + share * end)
         return found
 
-    def _code_of_row(self, name: str, row: Any) -> np.ndarray:
-        """The code of a single row, of shape (1, n_components)."""
+    def _of_row(self, function: Callable[[Any, Any], Tensor], name: str, row: Any, y: Any = None) -> np.ndarray:
+        """``function(module, batch)`` for a single row, such as its code, of shape (1, n_components)."""
         rows = np.reshape(row, (1, -1)) if np.ndim(row) == 1 else row
         if np.shape(rows)[0] != 1:
             raise ValueError(f"{name} must be a single row, but has the shape {np.shape(row)}: pass one row of X.")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # a row of a frame has none
-            return np.asarray(self.transform(rows))  # which may be a frame
+            found: np.ndarray = self._map(function, rows, y)
+        return found
 
 
 def width_of(coder: Any) -> int:

@@ -171,22 +171,23 @@ class Variational(Generative, Coded):
         module.steps_to_beta.fill_(max(1.0, self.warm_up * steps))
         module.prior.initialise(rng)
 
-    def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
+    def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor, total: Any = None, B: Any = None) -> None:
         """Start at probabilistic PCA and its posterior, where the bound is the exact log-likelihood.
 
         As many axes as columns describe a full Gaussian, with any variance that is below those along the axes. With
-        another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2.
+        another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2. With slopes
+        B it is that of the residuals of a regression, whose variances sum to ``total``.
         """
         n_features, n = axes.shape[1], len(axes)
-        all_axes = n >= n_features
-        others = variances[n_features - 1] / 10 if all_axes else (n_features - variances.sum()) / (n_features - n)
+        total, all_axes = n_features if total is None else total, n >= n_features
+        others = variances[n_features - 1] / 10 if all_axes else (total - variances.sum()) / (n_features - n)
         likelihood = module.likelihood
         if likelihood.log_variance is not None:
             likelihood.start_at_variance(others)
         noise = float(self.beta) * float(torch.as_tensor(likelihood.variance).detach().mean())
         signal = (variances - noise).clamp_min(0)
         gain = signal.sqrt()
-        module.start_at_projection(axes, torch.ones_like(gain), gain / (signal + noise).clamp_min(1e-12), gain)
+        module.start_at_projection(axes, torch.ones_like(gain), gain / (signal + noise).clamp_min(1e-12), gain, B)
         with torch.no_grad():
             module.encoder.biases[-1][n:] = (noise / (signal + noise).clamp_min(1e-12)).clamp_min(1e-12).log()
 

@@ -163,7 +163,7 @@ class VariationalAutoencoder(Variational):
         super()._initialise(module, data, rng)
         if isinstance(module.prior, Vamp):
             order = torch.randperm(len(data), generator=rng)[: len(module.prior.pseudo_inputs)]
-            module.prior.start(data[order.to(data.device)].x)
+            module.prior.start(self._corrupt(module, data[order.to(data.device)], None).shown)
 
     # ---------------------------------------------------------------- objective
 

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
 
 from skae import (
     RBM,
     Autoencoder,
+    ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DeepBeliefNetwork,
@@ -49,6 +50,7 @@ ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
 
 CLASSES = {
     "Autoencoder": Autoencoder(**SMALL),
+    "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(**SMALL),
     "ContractiveAutoencoder": ContractiveAutoencoder(order=2, **SMALL),
     "ConvolutionalAutoencoder": ConvolutionalAutoencoder(**{**IMAGE, "channels": (3, 4), "init": "random"}),
     "DeepBeliefNetwork": DeepBeliefNetwork(2, hidden_layer_sizes=(4,), **CHAINS),
@@ -217,8 +219,12 @@ def needs_y(estimator: Any) -> bool:
     return bool(get_tags(estimator).target_tags.required)
 
 
-def needs_no_y(estimator: Any) -> bool:
-    return not needs_y(estimator)
+def predicts(estimator: Any) -> bool:
+    return is_classifier(estimator) or is_regressor(estimator)
+
+
+def predicts_nothing(estimator: Any) -> bool:
+    return not predicts(estimator)
 
 
 def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:
@@ -228,10 +234,12 @@ def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def target_of(estimator: Any, n: int) -> Any:
-    """Labels or numbers for n rows, a third of them unknown; None for an estimator that needs none."""
+    """Labels or numbers for n rows, a third of them unknown if they may be; None for an estimator that needs none."""
     if not needs_y(estimator):
         return None
     row = np.arange(n)
+    if not predicts(estimator):
+        return row % 2
     if is_classifier(estimator):
         return np.where(row % 3 == 2, -1, row % 2)
     return np.where(row % 3 == 2, np.nan, np.sin(row))

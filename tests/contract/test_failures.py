@@ -9,7 +9,7 @@ import pytest
 import torch
 from contract.requirements import require_same
 from contract.tables import CLASSES, every_class, needs_y
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import Autoencoder, DeepBeliefNetwork, StackedAutoencoder
@@ -27,7 +27,7 @@ def y(estimator):
     """Labels or numbers of all rows, because rows whose y is unknown make no steps of some estimators."""
     if not needs_y(estimator):
         return None
-    return np.arange(30) % 2 if is_classifier(estimator) else np.sin(np.arange(30))
+    return np.sin(np.arange(30)) if is_regressor(estimator) else np.arange(30) % 2
 
 
 @contextmanager

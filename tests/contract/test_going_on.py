@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from contract.requirements import refuses, require_same
-from contract.tables import CLASSES, EVERY, entering, every_class, needs_no_y
+from contract.tables import CLASSES, EVERY, entering, every_class, predicts_nothing, target_of
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -73,11 +73,11 @@ def test_early_stopping_watches_held_out_rows(estimator, X, y):
     assert len(estimator.history_["validation_loss"]) == 2
 
 
-@every_class(needs_no_y)
+@every_class(predicts_nothing)
 def test_early_stopping_needs_two_rows(estimator, X):
     """Which may be equal: rows are not merged before some of them are held out."""
-    assert "n_samples = 1" in refuses(estimator.set_params(early_stopping=True), "fit", X[:1])
-    assert "validation_loss" in estimator.fit(np.repeat(X[:1], 10, axis=0)).history_
+    assert "n_samples = 1" in refuses(estimator.set_params(early_stopping=True), "fit", X[:1], target_of(estimator, 1))
+    assert "validation_loss" in estimator.fit(np.repeat(X[:1], 10, axis=0), target_of(estimator, 10)).history_
 
 
 @entering("going on")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from contract.requirements import refuses, require_same
-from contract.tables import CLASSES, entering, needs_y
+from contract.tables import CLASSES, entering, predicts
 from sklearn import datasets
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -22,9 +22,9 @@ DAYS = np.array(["2020-01-01", "2020-06-01", "2021-01-01"], "M8[D]")
 CLASSIFIER = CLASSES["SemiSupervisedAutoencoder"]
 REGRESSOR = CLASSES["SemiSupervisedAutoencoderRegressor"]
 
-every_classifier = entering("prediction", lambda estimator: needs_y(estimator) and is_classifier(estimator))
-every_regressor = entering("prediction", lambda estimator: needs_y(estimator) and is_regressor(estimator))
-every_predictor = entering("prediction", needs_y)
+every_classifier = entering("prediction", is_classifier)
+every_regressor = entering("prediction", is_regressor)
+every_predictor = entering("prediction", predicts)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import skae
 from skae import (
     RBM,
     Autoencoder,
+    ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DeepBeliefNetwork,
@@ -36,6 +37,7 @@ SHORT = {"max_iter": 5}
 ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
     Autoencoder(),
+    ConditionalVariationalAutoencoder(**SHORT),
     ContractiveAutoencoder(**SHORT),
     ConvolutionalAutoencoder(image_shape="row", **SHORT),
     DeepBeliefNetwork(4, hidden_layer_sizes=(6,), **SHORT),

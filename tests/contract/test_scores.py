@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from contract.tables import entering, needs_no_y
+from contract.tables import entering, predicts_nothing
 
 from skae.base import Generative
 
@@ -12,7 +12,7 @@ def is_density(estimator):
 
 
 def is_deterministic(estimator):
-    return needs_no_y(estimator) and not is_density(estimator)
+    return predicts_nothing(estimator) and not is_density(estimator)
 
 
 @entering("scores", is_deterministic)
@@ -28,23 +28,23 @@ def test_score_is_r2_against_the_training_mean(estimator, X):
     np.testing.assert_allclose(estimator.score_samples(test), -errors, rtol=1e-3, atol=1e-5)
 
 
-@entering("scores", needs_no_y)
-def test_the_score_of_a_row_depends_on_that_row_alone(estimator, X):
-    whole = estimator.fit(X).score_samples(X)
+@entering("scores", predicts_nothing)
+def test_the_score_of_a_row_depends_on_that_row_alone(estimator, X, y):
+    whole = estimator.fit(X, y).score_samples(X)
     for rows in (slice(0, 1), slice(3, 10), slice(11, 30)):
         np.testing.assert_allclose(estimator.score_samples(X[rows]), whole[rows], rtol=1e-12)
 
 
 @entering("scores", is_density)
-def test_score_is_the_mean_log_likelihood(estimator, X):
-    estimator.fit(X)
+def test_score_is_the_mean_log_likelihood(estimator, X, y):
+    estimator.fit(X, y)
     scores, weight = estimator.score_samples(X), np.arange(30.0)
     np.testing.assert_allclose(estimator.score(X), scores.mean(), rtol=1e-5)
     np.testing.assert_allclose(estimator.score(X, sample_weight=weight), weight @ scores / weight.sum(), rtol=1e-5)
 
 
-@entering("scores", needs_no_y)
-def test_a_weight_for_each_row(estimator, X):
-    estimator.fit(X)
+@entering("scores", predicts_nothing)
+def test_a_weight_for_each_row(estimator, X, y):
+    estimator.fit(X, y)
     with pytest.raises(ValueError, match="sample_weight"):
         estimator.score(X, sample_weight=np.ones(29))

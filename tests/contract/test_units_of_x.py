@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from contract.requirements import outputs
-from contract.tables import every_class, needs_no_y
+from contract.tables import every_class, predicts_nothing
 from sklearn.base import clone
 
 from skae import Autoencoder, DenoisingAutoencoder
@@ -26,7 +26,7 @@ def test_a_factor_changes_what_is_in_units_of_x_and_nothing_else(estimator, X, y
     for name, array in expected.items():
         factor = c if name in IN_UNITS else 1.0
         np.testing.assert_array_equal(found[name], factor * array, err_msg=name)
-    if needs_no_y(estimator):
+    if predicts_nothing(estimator):
         assert other.score(c * X) == pytest.approx(one.score(X) - is_density(one) * 5 * np.log(c), rel=1e-12)
 
 
@@ -35,9 +35,9 @@ def is_density(estimator):
 
 
 @pytest.mark.parametrize("c", POWERS, ids="{:.0e}".format)
-@every_class(lambda estimator: needs_no_y(estimator))
-def test_scores_of_rows_are_in_squared_units_or_nats(estimator, X, c):
-    one, other = clone(estimator).fit(X), clone(estimator).fit(c * X)
+@every_class(predicts_nothing)
+def test_scores_of_rows_are_in_squared_units_or_nats(estimator, X, y, c):
+    one, other = clone(estimator).fit(X, y), clone(estimator).fit(c * X, y)
     expected, found = one.score_samples(X), other.score_samples(c * X)
     assert found.dtype == np.float64
     if is_density(one):  # a density is per unit of each of the 5 columns
