@@ -11,7 +11,7 @@ from .data import Index, Rows, chunks
 
 __all__ = ["Residuals", "regress"]
 
-PENALTIES = torch.logspace(-7, 1, 17, dtype=torch.float64)
+PENALTIES = torch.logspace(-6, 2, 17, dtype=torch.float64)
 """Ridge penalties that are tried, in units of the mean eigenvalue of C'C."""
 MOST_LEVERAGE = 0.99
 """Leverage above which a residual is not enlarged further."""
@@ -69,14 +69,22 @@ def regress(x: Rows, c: Tensor, weight: Tensor | None = None) -> tuple[Tensor, R
     """
     c64 = c.cpu().double()
     w = torch.ones_like(c64[:, 0]) if weight is None else weight.cpu().double()
-    eigenvalues, V = torch.linalg.eigh(c64.T @ (w[:, None] * c64))
-    eigenvalues = eigenvalues.clamp_min(0)
+    eigenvalues, V = _axes_of(c64 * w.sqrt()[:, None])
     cross, total = _products(x, w[:, None] * (c64 @ V), w)
     penalty = _best_penalty(eigenvalues, cross.square().sum(1), total, float(w.sum()))
     inverse = 1 / (eigenvalues + penalty)
     leverage = w * ((c64 @ V).square() @ inverse)
     slopes = V @ (inverse[:, None] * cross)
     return slopes, Residuals(x, c, slopes, leverage)
+
+
+def _axes_of(c: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors, as columns, of c'c. If there are fewer rows than columns, the others are zero."""
+    if len(c) < c.shape[1]:
+        _, singular, V = torch.linalg.svd(c, full_matrices=False)
+        return singular.square(), V.T
+    eigenvalues, V = torch.linalg.eigh(c.T @ c)
+    return eigenvalues.clamp_min(0), V
 
 
 def _products(x: Rows, u: Tensor, w: Tensor) -> tuple[Tensor, float]:
@@ -93,7 +101,8 @@ def _products(x: Rows, u: Tensor, w: Tensor) -> tuple[Tensor, float]:
 def _best_penalty(eigenvalues: Tensor, cross: Tensor, total: float, n: float) -> Tensor:
     """The penalty of the smallest generalised cross-validation error, given squared norms of the rows of u' x."""
     penalties = PENALTIES * eigenvalues.mean()
-    d = 1 / (eigenvalues + penalties[:, None])
-    error = total - (cross * d * (2 - eigenvalues * d)).sum(1)
-    freedom = 1 - ((eigenvalues * d).sum(1) + 1) / n  # the mean is fitted too
-    return penalties[torch.argmin(error.clamp_min(0) / freedom.clamp_min(1e-3).square())]
+    left = penalties[:, None] / (eigenvalues + penalties[:, None])  # share of each direction that is not fitted
+    explained = torch.where(eigenvalues > 1e-12 * eigenvalues.max(), cross / eigenvalues, 0.0)
+    error = max(0.0, total - float(explained.sum())) + left.square() @ explained
+    freedom = n - 1 - len(eigenvalues) + left.sum(1)  # the mean is fitted too
+    return penalties[torch.argmin(error / freedom.clamp_min(1e-9 * n).square())]

@@ -169,6 +169,12 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         axes, variances, slopes = (part.to(module.projection) for part in (axes, variances, slopes))
         self._start_at_axes(module, axes, variances, residuals.total(data.weight), slopes)
 
+    def _failure(self, data: Any) -> str | None:
+        found = super()._failure(data)
+        if found is None or self.active_components_.any():
+            return found
+        return f"{found} It may also be that y leaves nothing but noise, and then there is nothing to do."
+
     # ---------------------------------------------------------------- without conditions
 
     def _of_each(self, function: Callable[[Any, Batch], Tensor], module: Any, batch: Batch) -> Tensor:
