@@ -86,16 +86,20 @@ class Conditions:
         table : ndarray of shape (n_samples, n_conditions)
             What the network is told of each row.
         """
-        columns, names = _columns_of(y, n_samples)
+        columns, names, categorical = _columns_of(y, n_samples)
         w = np.ones(n_samples) if weight is None else weight
+        of_classes = [
+            _holds_classes(*column, len(columns)) if kind == "auto" else kind == "classes"
+            for column in zip(columns, categorical, strict=True)
+        ]
         found = [
-            np.unique(_labels(column, i, names)[w > 0]) if _holds_classes(column, len(columns), kind) else None
-            for i, column in enumerate(columns)
+            np.unique(_labels(column, i, names)[w > 0]) if of_classes[i] else None for i, column in enumerate(columns)
         ]
         made = cls(names, tuple(found), *np.zeros((4, 0)))
         entries = made._entries(columns, w > 0)
-        made.mean = np.average(entries, axis=0, weights=w)
-        made.scale = made._scales(entries - made.mean, w)
+        with np.errstate(over="ignore", invalid="ignore"):
+            made.mean = np.average(entries, axis=0, weights=w)
+            made.scale = made._scales(entries - made.mean, w)
         table = made._standardised(entries)
         made.rows = table[:0]
         if not made.scale[~made._of_classes].any():
@@ -109,8 +113,7 @@ class Conditions:
         It is the standard deviation for numbers, or more if a training row would be further than ``FARTHEST`` from
         zero. Columns that are nearly constant, such as pixels at the border of an image, would stand out without this.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            spread = np.sqrt(np.average(deviations**2, axis=0, weights=weight))
+        spread = np.sqrt(np.average(deviations**2, axis=0, weights=weight))
         if not np.isfinite(spread).all():
             raise ValueError("y has values so large that their variance is infinite: rescale y.")
         most = np.abs(deviations[weight > 0]).max(axis=0)
@@ -155,7 +158,7 @@ class Conditions:
         -------
         table : ndarray of shape (n_samples, n_conditions)
         """
-        columns, names = _columns_of(y, n_samples)
+        columns, names, _ = _columns_of(y, n_samples)
         if len(columns) != len(self.classes):
             raise ValueError(
                 f"y has {len(columns)} columns, but the fitted y had {len(self.classes)}: pass the same columns."
@@ -194,10 +197,11 @@ class Conditions:
 
 
 class _Columns(NamedTuple):
-    """The columns of a table, and their names if it has names."""
+    """The columns of a table, their names if it has names, and which of them are categories of pandas or polars."""
 
     columns: list[np.ndarray]
     names: tuple[str, ...] | None
+    categorical: list[bool]
 
 
 def _columns_of(y: Any, n_samples: int | None) -> _Columns:
@@ -208,8 +212,10 @@ def _columns_of(y: Any, n_samples: int | None) -> _Columns:
         )
     if hasattr(y, "columns"):
         names: tuple[str, ...] | None = tuple(str(name) for name in y.columns)
-        columns = [_array(y.iloc[:, i] if hasattr(y, "iloc") else y[name]) for i, name in enumerate(y.columns)]
+        parts = [y.iloc[:, i] if hasattr(y, "iloc") else y[name] for i, name in enumerate(y.columns)]
+        columns = [_array(part) for part in parts]
     else:
+        parts = [y]
         array, names = _array(y.toarray() if hasattr(y, "toarray") else y), None
         if array.ndim > 2:
             raise ValueError(f"y must have one or two dimensions, but its shape is {array.shape}.")
@@ -217,10 +223,10 @@ def _columns_of(y: Any, n_samples: int | None) -> _Columns:
     if not columns or not len(columns[0]):
         raise ValueError("y has no conditions: pass at least one row and one column.")
     if n_samples is not None and len(columns[0]) != n_samples:
-        raise ValueError(
-            f"y has {len(columns[0])} conditions, but X has {n_samples} rows: pass one condition for each row."
-        )
-    return _Columns(columns, names)
+        held = "the condition of 1 row" if len(columns[0]) == 1 else f"conditions of {len(columns[0])} rows"
+        raise ValueError(f"y holds {held}, but X has {n_samples} rows: pass one condition for each row.")
+    categorical = ["categor" in str(getattr(part, "dtype", "")).lower() for part in parts]
+    return _Columns(columns, names, categorical if len(parts) == len(columns) else [False] * len(columns))
 
 
 def _array(y: Any) -> np.ndarray:
@@ -234,15 +240,15 @@ def _array(y: Any) -> np.ndarray:
     return np.asarray(y)
 
 
-def _holds_classes(column: np.ndarray, n_columns: int, kind: str) -> bool:
-    """Whether a column holds classes: by its type, if that is not said."""
-    if kind != "auto":
-        return kind == "classes"
+def _holds_classes(column: np.ndarray, categorical: bool, n_columns: int) -> bool:
+    """Whether a column holds classes, by its type."""
+    if categorical:
+        return True
     if column.dtype.kind == "O":
         column = np.array([value for value in column.tolist() if value is not None])
     if column.dtype.kind in "iu":
         return n_columns == 1
-    return column.dtype.kind != "f"
+    return column.dtype.kind not in "fc"
 
 
 def _labels(column: np.ndarray, i: int, names: tuple[str, ...] | None) -> np.ndarray:

@@ -302,7 +302,7 @@ def test_bad_parameters_are_told_in_a_sentence(options, words, classes):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda y: y[:-1], "y has 299 conditions, but X has 300 rows: pass one condition for each row."),
+        (lambda y: y[:-1], "y holds conditions of 299 rows, but X has 300 rows: pass one condition for each row."),
         (lambda y: np.where(y == "one", None, y), "y has no class in row"),
         (lambda y: np.column_stack([y, y]), "y has 2 columns, but the fitted y had 1: pass the same columns."),
         (
