@@ -167,16 +167,17 @@ def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
     """Receptive fields of the dense layers of a module's encoder, on the scale of the module.
 
     The list is empty if there are no such layers. The fields of the last layer include the module's linear projection,
-    if it has one.
+    if it has one. An encoder that is told conditions beside X has fields in X alone.
     """
     weights = getattr(getattr(module, "encoder", None), "weights", ())
-    if not weights or weights[0].shape[1] != n_inputs:
+    if not weights or weights[0].shape[1] != n_inputs + getattr(module, "n_conditions", 0):
         return []
-    fields = list(accumulate((W.detach().cpu().double() for W in weights), lambda below, W: W @ below))
+    in_x = [weights[0][:, :n_inputs], *weights[1:]]
+    fields = list(accumulate((W.detach().cpu().double() for W in in_x), lambda below, W: W @ below))
     fields[-1] = fields[-1][: getattr(module, "n_components", None)]  # without log variances, if it puts them out too
     projection = getattr(module, "projection", None)
     if projection is not None:
-        fields[-1] = fields[-1] + projection.cpu().double()
+        fields[-1] = fields[-1] + projection.cpu().double()[:, :n_inputs]
     return [field.numpy() for field in fields]
 
 

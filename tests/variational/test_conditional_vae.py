@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, ConditionalVariationalAutoencoder, VariationalAutoencoder
 from skae.autoencoders.dense import has_closed_gradient
+from skae.base.derivatives import receptive_fields
 
 QUICK = {"hidden_layer_sizes": (8,), "batch_size": 50, "max_iter": 3, "random_state": 0}
 AT_THE_START = {**QUICK, "learning_rate_init": 1e-30, "weight_decay": 0.0, "max_iter": 1}
@@ -241,6 +242,18 @@ def test_other_columns_complete_rows(digits):
     linear = PCA(2).fit(X[:300] - regression.predict(c[:300])).score(X[300:] - regression.predict(c[300:]))
     assert model.score(X[300:], c[300:]) > linear + 2  # nats per row
     assert model.sample(y=c[300:]).shape == (100, 32)
+
+
+def test_receptive_fields_and_components_are_in_x(numbers):
+    X, c = numbers
+    options = {**AT_THE_START, "dtype": "float64", "conditional_prior": "standard", "hidden_layer_sizes": ()}
+    model = ConditionalVariationalAutoencoder(2, **options).fit(X, c)
+    moved = model.transform(X[:1] + np.eye(6), np.repeat(c[:1], 6, axis=0)) - model.transform(X[:1], c[:1])
+    np.testing.assert_allclose(receptive_fields(model), moved.T)
+    raised = model.inverse_transform(np.eye(2), c[:2]) - model.inverse_transform(np.zeros((2, 2)), c[:2])
+    np.testing.assert_allclose(model.components_, raised)
+    located = model.set_params(conditional_prior="learned").fit(X, c)
+    assert not hasattr(located, "components_")
 
 
 # ------------------------------------------------------------------ scikit-learn
