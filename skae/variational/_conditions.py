@@ -6,6 +6,7 @@ numbers are standardised. So conditions have the mean zero, and a linear regress
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from types import NoneType
@@ -19,11 +20,14 @@ from ..base.checks import unmasked
 from ..base.complaints import as_numbers
 from ..base.damage import fault_of_numbers
 from ..base.labels import read_labels
+from ..engine.notices import warn
 
 __all__ = ["Conditions", "Told", "fault_of_conditions"]
 
 FARTHEST = 5.0
 """Largest standardised number of a training row."""
+MANY, FEW = 20, 5
+"""Whole numbers look like numbers where there are more than so many, with fewer than so many rows each."""
 SHOWN = 10
 """Most classes that a message lists."""
 
@@ -95,6 +99,8 @@ class Conditions:
         found = [
             np.unique(_labels(column, i, names)[w > 0]) if of_classes[i] else None for i, column in enumerate(columns)
         ]
+        if kind == "auto" and len(columns) == 1 and columns[0].dtype.kind in "iu":
+            _warn_of_numbers(found[0], n_samples)
         made = cls(names, tuple(found), *np.zeros((4, 0)))
         entries = made._entries(columns, w > 0)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -160,8 +166,10 @@ class Conditions:
         """
         columns, names, _ = _columns_of(y, n_samples)
         if len(columns) != len(self.classes):
+            held = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
             raise ValueError(
-                f"y has {len(columns)} columns, but the fitted y had {len(self.classes)}: pass the same columns."
+                f"y has {held}, but the fitted y had {len(self.classes)}: pass the same columns, and a single row as "
+                "[row]."
             )
         if names is not None and self.names is not None and names != self.names:
             raise ValueError(
@@ -251,9 +259,20 @@ def _holds_classes(column: np.ndarray, categorical: bool, n_columns: int) -> boo
     return column.dtype.kind not in "fc"
 
 
+def _warn_of_numbers(classes: np.ndarray | None, n_samples: int) -> None:
+    """Warn of whole numbers that are taken as classes although there are few rows of each."""
+    if classes is not None and len(classes) > MANY and n_samples < FEW * len(classes):
+        warn(
+            f"y holds {len(classes)} different whole numbers in {n_samples} rows, which are taken as classes: set "
+            "conditions='numbers' if they are numbers."
+        )
+
+
 def _labels(column: np.ndarray, i: int, names: tuple[str, ...] | None) -> np.ndarray:
     """The labels of a column of classes, all of which must be known."""
-    labels = read_labels(column, "A conditional model")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # which is for those who predict them
+        labels = read_labels(column, "A conditional model")
     if not labels.present.all():
         row = int(np.argmin(labels.present))
         raise ValueError(f"y has no class in row {row}{_place(i, names)}: impute it, or drop the row.")

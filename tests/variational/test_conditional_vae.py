@@ -317,7 +317,7 @@ def test_bad_parameters_are_told_in_a_sentence(options, words, classes):
     [
         (lambda y: y[:-1], "y holds conditions of 299 rows, but X has 300 rows: pass one condition for each row."),
         (lambda y: np.where(y == "one", None, y), "y has no class in row"),
-        (lambda y: np.column_stack([y, y]), "y has 2 columns, but the fitted y had 1: pass the same columns."),
+        (lambda y: np.column_stack([y, y]), "y has 2 columns, but the fitted y had 1: pass the same columns"),
         (
             lambda y: np.where(np.arange(300) == 7, "four", y),
             "y has the class 'four' in row 7, which the fit did",

@@ -105,6 +105,15 @@ def test_what_y_holds_can_be_said():
     assert read(sparse.csr_array(many))[1].shape == (6, 2)
 
 
+def test_whole_numbers_that_look_like_numbers_are_told():
+    y = np.arange(50)
+    with pytest.warns(UserWarning, match="y holds 50 different whole numbers in 50 rows, which are taken as classes"):
+        Conditions.of(y, 50, "auto", None)
+    assert Conditions.of(y, 50, "classes", None)[1].shape == (50, 50)
+    assert Conditions.of(y, 50, "numbers", None)[1].shape == (50, 1)
+    assert Conditions.of(y.repeat(5), 250, "auto", None)[1].shape == (250, 50)
+
+
 def test_what_is_constant_is_not_told():
     conditions, table = read(pd.DataFrame({"one": np.full(6, 0.1), "two": SIZES, "three": "a"}))
     assert (conditions.n_conditions, table.shape) == (1, (6, 1))
@@ -163,7 +172,7 @@ def test_other_columns_than_those_of_the_fit_are_told():
     y = pd.DataFrame({"kind": WORDS, "size": SIZES})
     conditions, _ = read(y)
     cases = {
-        "y has 1 columns, but the fitted y had 2: pass the same columns.": y[["kind"]],
+        "y has 1 column, but the fitted y had 2: pass the same columns, and a single row as [row].": y[["kind"]],
         "y has the columns 'size', 'kind', but the fitted y had 'kind', 'size': pass the same ones.": y[
             ["size", "kind"]
         ],
