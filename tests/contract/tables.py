@@ -93,6 +93,15 @@ SETTINGS = {
     "Autoencoder lbfgs": Setting(
         Autoencoder(solver="lbfgs", **SMALL), ("rows", "randomness", "saving", "use", "going on")
     ),
+    "ConditionalVariationalAutoencoder standard": Setting(
+        ConditionalVariationalAutoencoder(
+            2, conditional_prior="standard", prior="mixture", likelihood="bernoulli", **SMALL
+        ),
+        ("shapes", "scores", "saving"),
+    ),
+    "ConditionalVariationalAutoencoder images": Setting(
+        ConditionalVariationalAutoencoder(2, n_importance_samples=2, **IMAGE), ("shapes", "rows", "saving", "use")
+    ),
     "ConvolutionalAutoencoder max": Setting(
         ConvolutionalAutoencoder(pooling="max", tied_weights=True, dropout=0.2, **IMAGE),
         ("shapes", "rows", "randomness", "saving"),
