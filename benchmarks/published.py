@@ -298,8 +298,8 @@ QUICK = {**CLASSIFICATION, "n_frozen": 20, "max_iter": 3}
 PLAIN = {"activation": "silu", "code_activation": "silu", "init": "random"}
 
 
-# Sohn et al. draw 100 codes for each test image, as here. Widths, rates, epochs, the fixed binarisation and the order
-# in which quadrants are given are ours.
+# Sohn et al. draw 100 codes for each test image, as here. Widths, rates and epochs are ours, and so are the fixed
+# binarisation and the order of the quadrants.
 CVAE = {**ONE_CYCLE, "likelihood": "bernoulli", "learning_rate_init": 2e-3, "n_draws": 100}
 
 

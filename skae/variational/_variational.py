@@ -179,8 +179,7 @@ class Variational(Generative, Coded):
         B it is that of the residuals of a regression, whose variances sum to ``total``.
         """
         n_features, n = axes.shape[1], len(axes)
-        total = n_features if total is None else total
-        all_axes = n >= n_features
+        total, all_axes = n_features if total is None else total, n >= n_features
         others = variances[n_features - 1] / 10 if all_axes else (total - variances.sum()) / (n_features - n)
         likelihood = module.likelihood
         if likelihood.log_variance is not None:
