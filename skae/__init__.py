@@ -18,6 +18,7 @@ from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
     MixtureVariationalAutoencoder,
+    SemiSupervisedVariationalAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "ReceptiveFieldAutoencoder",
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",
+    "SemiSupervisedVariationalAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "TopKAutoencoder",

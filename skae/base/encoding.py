@@ -36,9 +36,13 @@ CHUNK_BYTES = 2**22
 
 
 def widest(module: Any) -> int:
-    """Largest number of values that any layer of a module has per row. A module may give it as ``widest``."""
+    """Largest number of values that any layer of a module has per row.
+
+    A module may give it as ``widest``. If it makes copies of each row, it says how many as ``n_copies``.
+    """
     outputs = (p.shape[0] for p in module.parameters() if p.ndim > 1)
-    return int(module.widest) if hasattr(module, "widest") else max(outputs, default=1)
+    of_copy = int(module.widest) if hasattr(module, "widest") else max(outputs, default=1)
+    return of_copy * int(getattr(module, "n_copies", 1))
 
 
 def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:

@@ -287,6 +287,17 @@ class ClassPrediction(ClassifierMixin, Prediction):
         index[labels.present] = np.array(places, dtype=float)[inverse]
         return index
 
+    def _asked(self, y: Any, n_samples: int) -> np.ndarray:
+        """Index in ``classes_`` of the classes that are asked for: one label for all samples, or one for each."""
+        column = np.atleast_1d(np.asarray(y, dtype=None if hasattr(y, "dtype") else object))
+        if column.shape not in {(1,), (n_samples,)}:
+            raise ValueError(f"y must be one label, or one for each of the {n_samples} samples: got {len(column)}.")
+        index = self._index(read_labels(column, "sample"))
+        strange = np.flatnonzero(~(index >= 0))
+        if len(strange):
+            raise ValueError(f"y has {column[strange[0]]!r}, but the classes are {self.classes_.tolist()!r}.")
+        return np.broadcast_to(index.astype(int), n_samples).copy()
+
     def _n_predictions(self) -> int:
         return len(self.classes_)
 

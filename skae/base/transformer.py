@@ -65,6 +65,10 @@ class TorchTransformer(TorchEstimator):
 
     # ---------------------------------------------------------------- what is reconstructed
 
+    def _restored(self, module: Any, batch: Any) -> Tensor:
+        """The reconstruction of each row, on the scale of the module."""
+        return self._decode(module, self._encode(module, batch), batch)
+
     def _target(self, batch: Batch) -> Tensor:
         """What the decoder reconstructs: x, or a second array that y is."""
         return batch.x if self._target_frame is None or batch.y is None else batch.y
@@ -223,7 +227,7 @@ class TorchTransformer(TorchEstimator):
     def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
         """Squared distances of each row to its reconstruction and to the training mean, as columns."""
         target, frame = self._target(batch), self._output_frame
-        others = self._decode(module, self._encode(module, batch), batch), torch.tensor(frame.center).to(target)
+        others = self._restored(module, batch), torch.tensor(frame.center).to(target)
         return torch.stack([frame.squared_distance(target, x) for x in others], 1)
 
 

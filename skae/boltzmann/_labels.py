@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..base.encoding import judged
-from ..base.labels import UNLABELLED, Told, read_labels
+from ..base.labels import UNLABELLED, Told
 from ..base.verdict import one_class
 
 __all__ = ["SWITCHED_ON", "has_labels", "judge_labels", "labels_to_hold", "one_hot", "require_y"]
@@ -47,14 +47,8 @@ def labels_to_hold(y: Any, n_samples: int, network: Any) -> Tensor:
     """One label, or one for each sample, as columns of zeros and ones of shape (n_samples, n_classes)."""
     if not network.module_.n_labels:
         raise ValueError(f"y={y!r} asks for a class, but the network has none: fit with labels=True, and y.")
-    column = np.atleast_1d(np.asarray(y, dtype=None if hasattr(y, "dtype") else object))
-    if column.shape not in {(1,), (n_samples,)}:
-        raise ValueError(f"y must be one label, or one for each of the {n_samples} samples: got {len(column)}.")
-    index, classes = network._index(read_labels(column, "sample")), network.classes_
-    strange = np.flatnonzero(~(index >= 0))
-    if len(strange):
-        raise ValueError(f"y has {column[strange[0]]!r}, but the classes are {classes.tolist()!r}.")
-    return torch.from_numpy(one_hot(index, len(classes))).expand(n_samples, -1)
+    index = network._asked(y, n_samples)
+    return torch.from_numpy(one_hot(index, len(network.classes_)))
 
 
 def judge_labels(network: Any, data: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from .dense import Dense, DenseAutoencoder
 
-__all__ = ["FineTunedNetwork", "LinearHead", "PredictingAutoencoder"]
+__all__ = ["DeepHead", "FineTunedNetwork", "LinearHead", "PredictingAutoencoder"]
 
 
 DOWNWARDS = {"decoder", "down"}
@@ -32,6 +33,40 @@ class LinearHead(Dense):
         """Let every prediction be zero."""
         for parameter in self.parameters():
             parameter.zero_()
+
+
+class DeepHead(nn.Module):
+    """The sum of a linear layer and a dense network: the prediction given a row.
+
+    Parameters
+    ----------
+    n_inputs, n_predictions : int
+    hidden_layer_sizes : sequence of int
+        Widths of the hidden layers of the network.
+    activation : str
+        A key of ``functional.ACTIVATIONS``.
+    dropout : float
+        Probability with which a hidden unit is silenced in training.
+    """
+
+    def __init__(
+        self, n_inputs: int, hidden_layer_sizes: Sequence[int], n_predictions: int, activation: str, dropout: float
+    ) -> None:
+        super().__init__()
+        self.linear = LinearHead(n_inputs, n_predictions)
+        self.network = Dense([n_inputs, *hidden_layer_sizes, n_predictions], activation, dropout=dropout)
+
+    def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Logits of the classes; with a generator, as in training."""
+        logits: Tensor = self.linear(x) + self.network(x, rng)
+        return logits
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw the weights of the hidden layers, and let every prediction be zero."""
+        self.linear.start_at_zero()
+        self.network.initialise(rng)
+        self.network.weights[-1].zero_()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

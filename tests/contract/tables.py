@@ -22,6 +22,7 @@ from skae import (
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
+    SemiSupervisedVariationalAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
     TopKAutoencoder,
@@ -62,6 +63,7 @@ CLASSES = {
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
     "SemiSupervisedAutoencoderRegressor": SemiSupervisedAutoencoderRegressor(2, **SMALL),
+    "SemiSupervisedVariationalAutoencoder": SemiSupervisedVariationalAutoencoder(2, **SMALL),
     "SparseAutoencoder": SparseAutoencoder(2, **QUICK),
     "StackedAutoencoder": StackedAutoencoder(
         [clone(ENCODER).set_params(n_components=4), ("top", SparseAutoencoder(2, max_iter=3))], **QUICK
@@ -167,6 +169,14 @@ SETTINGS = {
     ),
     "SemiSupervisedAutoencoder bernoulli": Setting(
         SemiSupervisedAutoencoder(2, likelihood="bernoulli", **SMALL), ("shapes", "input")
+    ),
+    "SemiSupervisedVariationalAutoencoder stacked": Setting(
+        SemiSupervisedVariationalAutoencoder(2, encoder=VariationalAutoencoder(3, dtype="float64", **SMALL), **SMALL),
+        ("shapes", "input", "randomness", "saving", "use", "prediction", "going on"),
+    ),
+    "SemiSupervisedVariationalAutoencoder bernoulli": Setting(
+        SemiSupervisedVariationalAutoencoder(2, likelihood="bernoulli", n_importance_samples=3, dropout=0.2, **SMALL),
+        ("shapes", "input", "rows", "randomness", "saving"),
     ),
     "SparseAutoencoder kl": Setting(SparseAutoencoder(2, penalty="kl", **QUICK), ("shapes", "rows")),
     "StackedAutoencoder bernoulli": Setting(

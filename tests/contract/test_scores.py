@@ -8,11 +8,11 @@ from skae.base import Generative
 
 
 def is_density(estimator):
-    return isinstance(estimator, Generative)
+    return predicts_nothing(estimator) and isinstance(estimator, Generative)
 
 
 def is_deterministic(estimator):
-    return predicts_nothing(estimator) and not is_density(estimator)
+    return predicts_nothing(estimator) and not isinstance(estimator, Generative)
 
 
 @entering("scores", is_deterministic)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skae.nn.dense import Dense
-from skae.nn.heads import FineTunedNetwork, PredictingAutoencoder
+from skae.nn.heads import DeepHead, FineTunedNetwork, PredictingAutoencoder
 
 
 def seeded(seed=0):
@@ -62,3 +62,16 @@ def test_a_fine_tuned_network_starts_with_the_weights_of_its_encoder_and_predict
     with torch.no_grad():
         network.encoder.weights[0].zero_()
     assert pretrained.weights[0].any()
+
+
+def test_a_deep_head_starts_at_zero_and_is_the_sum_of_its_parts():
+    head, x = DeepHead(6, (5,), 3, "tanh", 0.5), torch.rand(4, 6, generator=seeded(1))
+    head.initialise(seeded())
+    assert torch.equal(head(x), torch.zeros(4, 3))
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.normal_(generator=seeded(2))
+    assert torch.equal(head(x), head.linear(x) + head.network(x))
+    noisy = head(x, seeded(3))
+    assert torch.equal(noisy, head.linear(x) + head.network(x, seeded(3)))
+    assert not torch.equal(noisy, head(x))
