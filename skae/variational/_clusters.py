@@ -18,10 +18,14 @@ from ..nn.priors import Mixture
 
 __all__ = ["fit_clusters"]
 
-N_STARTS = 4
-"""Starts by k-means, beside the one by Ward's method."""
+N_MEANS, N_WARD = 4, 8
+"""Starts by k-means and by Ward's method."""
 N_CODES = 5000
-"""Largest number of codes that starts are compared on. Ward's method takes time and memory as the square of it."""
+"""Largest number of codes that starts are compared on."""
+N_GROUPED = 1000
+"""Largest number of codes that are grouped for a start. Ward's method takes time and memory as the square of it."""
+LEAST_CODES = 10
+"""Codes a cluster that are grouped for a start, if there are so many; otherwise half of them."""
 N_STEPS = 100
 """Largest number of steps from each start."""
 LEAST_GAIN = 1e-4
@@ -40,8 +44,8 @@ def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
 
     It maximises sum_i w_i log sum_k exp E[log p(h, k)] over h from q(h | x_i), the part of the bound of Jiang et al.
     (2017) that depends on the mixture. It is expectation maximisation in which a code has a covariance of its own,
-    which is added to that of its cluster. It starts from the clusters of Ward's method (1963), and several times from
-    those of k-means, with some of the codes. The highest bound wins, among the starts that leave the fewest clusters
+    which is added to that of its cluster. It starts from the clusters of k-means, and from those that Ward's method
+    (1963) finds in random parts of the codes. The highest bound wins, among the starts that leave the fewest clusters
     without rows, and goes on with all codes.
 
     Parameters
@@ -57,7 +61,7 @@ def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
     prior : Mixture
         In float64. The largest cluster is the first.
     """
-    n = max(min(len(share), N_CODES), n_clusters)
+    n = max(min(len(share), N_CODES), n_clusters, 2)
     places = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     rows = torch.searchsorted(share.cumsum(0), places).clamp_max(len(share) - 1)
     some = Posterior(q.mu[rows], q.log_variance[rows])
@@ -71,15 +75,18 @@ def fit_clusters(q: Posterior, share: Tensor, n_clusters: int) -> Mixture:
 
 
 def _starts(q: Posterior, n_clusters: int) -> Iterator[Mixture]:
-    """Mixtures to start from: the clusters of k-means and of Ward's method."""
+    """Mixtures to start from: the clusters of k-means, and those of Ward's method in random parts of the codes."""
     n, width = q.mu.shape
-    methods: list[Any] = [KMeans(n_clusters, n_init=1, random_state=seed) for seed in range(N_STARTS)]
-    if n > 1:
-        methods.append(AgglomerativeClustering(n_clusters))
-    for method in methods:
-        labels = torch.from_numpy(method.fit_predict(q.mu.numpy()).astype(np.int64))
+    size = max(n_clusters, min(n, N_GROUPED, max(n // 2, LEAST_CODES * n_clusters)))
+    rng = np.random.default_rng(0)
+    parts = [np.arange(n)] * N_MEANS + [rng.permutation(n)[:size] for _ in range(N_WARD)]
+    methods: list[Any] = [KMeans(n_clusters, n_init=1, random_state=seed) for seed in range(N_MEANS)]
+    methods += [AgglomerativeClustering(n_clusters)] * N_WARD
+    for rows, method in zip(parts, methods, strict=True):
+        part = Posterior(q.mu[rows], q.log_variance[rows])
+        labels = torch.from_numpy(method.fit_predict(part.mu.numpy())).long()
         prior = Mixture(width, n_clusters).double()
-        _maximise(prior, q, F.one_hot(labels, n_clusters).double() / n)
+        _maximise(prior, part, F.one_hot(labels, n_clusters).double() / len(rows))
         yield prior
 
 

@@ -48,7 +48,7 @@ CHECKED = [
     DenoisingAutoencoder(**SHORT),
     FineTunedClassifier(ENCODER, n_frozen=20, **SHORT),
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),
-    MixtureVariationalAutoencoder(n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
+    MixtureVariationalAutoencoder(2, n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
     RBM(8, **SHORT),
     ReceptiveFieldAutoencoder(**SHORT),
     SemiSupervisedAutoencoder(**SHORT),
