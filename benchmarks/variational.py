@@ -1,6 +1,6 @@
 """Variational autoencoders beside the densities and loops that a reader would try first.
 
-    python benchmarks/variational.py [--only bounds binary samples speed] [--splits 100 101 102] [--rounds 5]
+    python benchmarks/variational.py [--only PARTS] [--splits 100 101 102] [--rounds 5] [--json FILE]
 
 Means over splits that no setting was chosen on: a quarter of the bundled digits is held out. Bounds are in nats a row.
 """
@@ -23,13 +23,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, FactorAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
+from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from skae import RBM, VariationalAutoencoder
+from skae import (
+    RBM,
+    ConditionalVariationalAutoencoder,
+    MixtureVariationalAutoencoder,
+    SemiSupervisedAutoencoder,
+    SemiSupervisedVariationalAutoencoder,
+    VariationalAutoencoder,
+)
 
 Figures = dict[str, list[float]]
 
@@ -115,6 +128,70 @@ def samples(splits: list[int]) -> dict[str, float]:
                 found.setdefault(f"{prior} prior, k = {k}", []).append(mmd(drawn, test, width))
         found.setdefault("other digits (the training rows)", []).append(mmd(train, test, width))
     return told("squared MMD of samples to held-out digits", found)
+
+
+def classes(splits: list[int]) -> dict[str, float]:
+    """Samples of the class that was asked for, read by a classifier of held-out digits."""
+    found: Figures = {}
+    X, y = load_digits(return_X_y=True)
+    for split in splits:
+        train, test, y_train, y_test = train_test_split(X, y, random_state=split, stratify=y)
+        reader = SVC().fit(test, y_test)
+        found.setdefault("real digits", []).append(reader.score(train, y_train))
+        asked = np.repeat(np.arange(10), 100)
+        for k in (2, 8, 16):
+            for init in ("auto", "random"):
+                model = ConditionalVariationalAutoencoder(k, init=init, random_state=0).fit(train, y_train)
+                drawn = model.sample(y=asked, random_state=split)
+                found.setdefault(f"k = {k}, init={init!r}, recognised", []).append(reader.score(drawn, asked))
+                found.setdefault(f"k = {k}, init={init!r}, nats a row", []).append(
+                    model.score_samples(test, y_test).mean()
+                )
+    return told("digits given their class", found)
+
+
+def labels(draws: range) -> dict[str, float]:
+    """Accuracy on held-out digits with 5 labels a class."""
+    found: Figures = {}
+    X, y = load_digits(return_X_y=True)
+    for draw in draws:
+        train, test, y_train, y_test = train_test_split(X / 16, y, random_state=draw, stratify=y)
+        rng = np.random.default_rng(draw)
+        known = np.concatenate([rng.choice(np.flatnonzero(y_train == label), 5, replace=False) for label in range(10)])
+        few = np.full(len(y_train), -1)
+        few[known] = y_train[known]
+        models = {
+            "SemiSupervisedVariationalAutoencoder": SemiSupervisedVariationalAutoencoder(
+                likelihood="bernoulli", random_state=0
+            ).fit(train, few),
+            "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(random_state=0).fit(train, few),
+            "LabelSpreading, 7 neighbours": LabelSpreading(kernel="knn", n_neighbors=7, max_iter=100).fit(train, few),
+            "LogisticRegression, labels alone": LogisticRegression(max_iter=5000).fit(train[known], few[known]),
+        }
+        for name, model in models.items():
+            found.setdefault(name, []).append(model.score(test, y_test))
+    return told("digits, 50 labels, accuracy on held-out rows", found)
+
+
+def clusters(seeds: range) -> dict[str, float]:
+    """Share of digits whose cluster is that of their digit, after the best matching of ten clusters."""
+    found: Figures = {}
+    X, y = load_digits(return_X_y=True)
+
+    def matched(found_labels: np.ndarray) -> float:
+        table = contingency_matrix(y, found_labels)
+        return float(table[linear_sum_assignment(-table)].sum() / len(y))
+
+    for seed in seeds:
+        ours = MixtureVariationalAutoencoder(16, n_clusters=10, random_state=seed).fit(X)
+        found.setdefault("MixtureVariationalAutoencoder, k = 16", []).append(matched(ours.labels_))
+        codes = PCA(16).fit_transform(X)
+        found.setdefault("k-means on X", []).append(matched(KMeans(10, n_init=10, random_state=seed).fit_predict(X)))
+        by_codes = KMeans(10, n_init=10, random_state=seed).fit_predict(codes)
+        found.setdefault("k-means on 16 PCA codes", []).append(matched(by_codes))
+        mixture = GaussianMixture(10, random_state=seed, n_init=3, reg_covar=1e-2).fit_predict(codes)
+        found.setdefault("Gaussian mixture on 16 PCA codes", []).append(matched(mixture))
+    return told("digits, ten clusters, accuracy after matching", found)
 
 
 # ------------------------------------------------------------------ speed
@@ -240,6 +317,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
     "bounds": lambda args: bounds(args.splits),
     "binary": lambda args: binary(args.splits),
     "samples": lambda args: samples(args.splits),
+    "classes": lambda args: classes(args.splits),
+    "labels": lambda args: labels(range(100, 110)),
+    "clusters": lambda args: clusters(range(100, 105)),
     "speed": lambda args: speed(args.rounds),
 }
 
