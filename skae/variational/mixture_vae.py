@@ -192,7 +192,8 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
         if not empty:
             return None
         named = f"Cluster {empty[0]} is" if len(empty) == 1 else f"Clusters {', '.join(map(str, empty))} are"
-        return f"{named} empty, no training row belongs there: lower n_clusters (now {self.n_clusters}) or beta."
+        cure = f"lower n_clusters (now {self.n_clusters}) or beta (now {self.beta:g}), or raise max_iter"
+        return f"{named} empty, no training row belongs there: {cure}."
 
     # ---------------------------------------------------------------- using
 
