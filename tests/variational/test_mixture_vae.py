@@ -64,11 +64,12 @@ def test_certain_codes_have_the_clusters_of_a_gaussian_mixture(monkeypatch):
     np.testing.assert_allclose(found.log_prob(q.mu).mean().item(), expected.score(q.mu.numpy()), atol=1e-3)
 
 
-def test_the_uncertainty_of_codes_is_added_to_the_covariance_of_their_cluster(monkeypatch):
-    monkeypatch.setattr(_clusters, "SHRINKAGE", 0)
-    certain, uncertain = (fit_clusters(*codes(log_variance), 2) for log_variance in (-30.0, np.log(0.1)))
-    expected = certain.covariances + 0.1 * torch.eye(2)
-    torch.testing.assert_close(uncertain.covariances, expected, atol=0.02, rtol=0)
+@pytest.mark.parametrize("variance", [0.1, 25.0])
+def test_the_uncertainty_of_codes_is_added_to_the_covariance_of_their_cluster(variance):
+    """Even where it is wider than the clusters are apart."""
+    certain, uncertain = (fit_clusters(*codes(log_variance), 2) for log_variance in (-30.0, np.log(variance)))
+    torch.testing.assert_close(uncertain.covariances, certain.covariances + variance * torch.eye(2).double())
+    torch.testing.assert_close(uncertain.means, certain.means)
 
 
 def test_a_weight_counts_as_so_many_rows(monkeypatch):
