@@ -70,9 +70,11 @@ class Variational(Generative, Coded):
         otherwise. It is a third of that if the variance of X given the code is below a thousandth of that of X at the
         start. Not used by "lbfgs".
     init : {"auto", "pca", "random"}, default="auto"
-        "pca" starts at probabilistic PCA and its posterior. It needs ``code="vector"``, a gaussian likelihood and an
-        identity ``code_activation``. "random" starts from random weights, without the PCA term. "auto" is "pca" where
-        it is defined, and "random" otherwise.
+        "pca" starts at probabilistic PCA and its posterior. It needs ``code="vector"`` and a gaussian likelihood.
+        "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and "random"
+        otherwise.
+    code_activation : "identity", default="identity"
+        A code that is a distribution has no activation function.
     beta : float, default=1.0
         Weight of the divergence. 1 is the bound of log p(x). More gives codes that say less about the row and whose
         components are more independent. 0 gives an autoencoder with noise in its code.
@@ -92,6 +94,7 @@ class Variational(Generative, Coded):
         Codes that are drawn for each row by ``score_samples`` and ``elbo``. More draws give a tighter bound.
     """
 
+    code_activation: Literal["identity"] = "identity"
     beta: NonNegative = 1.0
     warm_up: Probability = 0.0
     free_bits: NonNegative = 0.0
@@ -150,8 +153,6 @@ class Variational(Generative, Coded):
                 "n_importance_samples > 1 trains a bound that has no term to weight: use beta=1.0, warm_up=0.0 and "
                 "free_bits=0.0, or n_importance_samples=1."
             )
-        if self.tied_weights and self.code_activation != "identity":
-            raise ValueError("tied_weights=True needs code_activation='identity' where the code is a distribution.")
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         known = isinstance(self.variance, str) or self.likelihood != "gaussian"
@@ -316,7 +317,9 @@ class Variational(Generative, Coded):
         """Variance of X given the code: one number, or one for each column."""
         check_is_fitted(self)
         if self._spec["likelihood"] != "gaussian":
-            raise AttributeError(f"noise_variance_ belongs to the gaussian likelihood, not to {self.likelihood!r}.")
+            raise AttributeError(
+                f"noise_variance_ belongs to the gaussian likelihood, not to {self._spec['likelihood']!r}."
+            )
         variance = in_double(torch.as_tensor(self.module_.likelihood.variance).detach()).cpu().numpy()
         scaled = variance * np.square(self._output_frame.scale)
         return scaled if np.ndim(scaled) else float(scaled)

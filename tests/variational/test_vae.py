@@ -409,7 +409,7 @@ def test_rows_outside_the_support_are_told_when_they_are_scored(digits):
         ({"n_importance_samples": 2, "total_correlation": 1.0}, "total_correlation is a term of the ELBO"),
         ({"prior_size": 151}, "prior_size=151 needs at least as many rows; got n_samples = 150"),
         ({"code": "map", "hidden_layer_sizes": ()}, "code='map' needs convolutional layers: pass channels"),
-        ({"tied_weights": True, "code_activation": "tanh"}, "tied_weights=True needs code_activation='identity'"),
+        ({"code_activation": "tanh"}, "'code_activation' parameter of VariationalAutoencoder must be"),
         ({"variance": 0.0}, "'variance' parameter of VariationalAutoencoder must be"),
         ({"prior": "student"}, "'prior' parameter of VariationalAutoencoder must be"),
     ],
