@@ -182,6 +182,7 @@ class Variational(Generative, Coded):
         n_features, n = axes.shape[1], len(axes)
         total, all_axes = n_features if total is None else total, n >= n_features
         others = variances[n_features - 1] / 10 if all_axes else (total - variances.sum()) / (n_features - n)
+        others = others.clamp_min(torch.finfo(axes.dtype).eps * float(total) / n_features)  # what rounding leaves of it
         likelihood = module.likelihood
         if likelihood.log_variance is not None:
             likelihood.start_at_variance(others)
