@@ -399,3 +399,16 @@ def test_classes_that_were_not_seen_are_refused(iris, few):
     assert "y must be one label, or one for each of the 3 samples: got 2." in refuses(model, "sample", 3, y=[0, 1])
     assert "which is not among the classes [0, 1, 2]" in refuses(model, "transform", iris, np.full(150, 9))
     assert "n_samples" in refuses(model, "sample", 0)
+    assert refuses(model, "sample", y=[]) == "y has no labels: pass one label, or one for each of the samples."
+    assert "got the shape (1, 3)." in refuses(model, "sample", 3, y=[[0, 1, 2]])
+
+
+def test_a_column_of_labels_is_a_label_for_each_sample(iris, few):
+    model = clone(MODEL).fit(iris, few)
+    np.testing.assert_array_equal(model.sample(y=SPECIES[:3, None]), model.sample(y=SPECIES[:3]))
+    np.testing.assert_array_equal(model.sample(y=pd.DataFrame({"y": [2, 1]})), model.sample(y=[2, 1]))
+
+
+def test_sparse_codes_are_refused_in_a_sentence(iris, few):
+    model = clone(MODEL).fit(iris, few)
+    assert "dense data is required" in refuses(model, "inverse_transform", sparse.csr_array(np.eye(2)), 1)
