@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -431,7 +431,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
             If y is no class of the fit.
         """
         if y is not None and (isinstance(y, str) or np.ndim(y) == 0):
-            y = np.full(_num_samples(X), y)
+            y = np.full(X.shape[0] if hasattr(X, "shape") else len(X), y)
         return self._rows_below(self._decoded(X, y))
 
     def reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
@@ -538,10 +538,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         ValueError
             If ``n_samples`` is below 1, or if y is no class of the fit, or has not one label for each row.
         """
-        check_is_fitted(self)
-        if y is not None and np.size(y) == 0:
-            raise ValueError("y has no labels: pass one label, or one for each of the samples.")
-        n = (1 if y is None or isinstance(y, str) else np.size(y)) if n_samples is None else n_samples
+        n = (1 if y is None or isinstance(y, str) else max(1, np.size(y))) if n_samples is None else n_samples
         rng, codes = self._drawn_codes(n, random_state)
         prior = self.module_.log_prior.exp()
         drawn = torch.multinomial(prior, len(codes), True, generator=rng)

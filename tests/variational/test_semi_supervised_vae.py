@@ -21,7 +21,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skae import Autoencoder, SemiSupervisedVariationalAutoencoder, VariationalAutoencoder
+from skae import (
+    Autoencoder,
+    ConditionalVariationalAutoencoder,
+    SemiSupervisedVariationalAutoencoder,
+    VariationalAutoencoder,
+)
 from skae.base import Known
 from skae.base.encoding import widest
 
@@ -393,13 +398,20 @@ def test_bad_parameters_are_named(iris, few, options, sentence):
     assert sentence in refuses(clone(MODEL).set_params(**options), "fit", iris, few)
 
 
+def test_an_encoder_of_rows_and_conditions_is_refused(iris, few):
+    below = ConditionalVariationalAutoencoder(2, hidden_layer_sizes=(6,), max_iter=2, random_state=0)
+    for encoder in (below, FrozenEstimator(clone(below).fit(iris, SPECIES))):
+        model = clone(MODEL).set_params(encoder=encoder)
+        assert "must be a VariationalAutoencoder, which needs no y." in refuses(model, "fit", iris, few)
+
+
 def test_classes_that_were_not_seen_are_refused(iris, few):
     model = clone(MODEL).fit(iris, few)
     assert refuses(model, "sample", 2, y=7) == "y has 7, but the classes are [0, 1, 2]."
     assert "y must be one label, or one for each of the 3 samples: got 2." in refuses(model, "sample", 3, y=[0, 1])
     assert "which is not among the classes [0, 1, 2]" in refuses(model, "transform", iris, np.full(150, 9))
     assert "n_samples" in refuses(model, "sample", 0)
-    assert refuses(model, "sample", y=[]) == "y has no labels: pass one label, or one for each of the samples."
+    assert refuses(model, "sample", y=[]) == "y must be one label, or one for each of the 1 samples: got 0."
     assert "got the shape (1, 3)." in refuses(model, "sample", 3, y=[[0, 1, 2]])
 
 
