@@ -251,6 +251,26 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         """Frequency of each class among the training rows."""
         return self._conditions.mean[: len(self.classes_)]
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit the model, and encode the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : array-like or DataFrame of shape (n_samples,) or (n_samples, n_columns)
+            The condition of each row.
+        **fit_params : dict
+            Other arguments of ``fit``.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            ``transform(X)``, without y, where y holds classes alone, so that these codes are like those of rows of
+            unknown classes. Where y holds numbers, ``transform(X, y)``.
+        """
+        self.fit(X, y, **fit_params)
+        return self.transform(X) if len(self._conditions.rows) else self.transform(X, y)
+
     def transform(self, X: Any, y: Any = None) -> Any:
         """Mean of q(h | x, y): what a row is besides its condition.
 

@@ -340,6 +340,17 @@ def test_a_model_that_needs_y_says_so(classes):
     assert "requires y to be passed, but the target y is None" in message
 
 
+def test_codes_of_the_training_rows_need_y_where_it_holds_numbers(numbers, classes):
+    model = ConditionalVariationalAutoencoder(2, **QUICK)
+    weight = np.arange(len(numbers[0])) % 2
+    H = model.fit_transform(*numbers, sample_weight=weight)
+    np.testing.assert_array_equal(H, model.transform(*numbers))
+    np.testing.assert_array_equal(H, clone(model).fit(*numbers, sample_weight=weight).transform(*numbers))
+    np.testing.assert_array_equal(model.fit_transform(*classes), model.transform(classes[0]))
+    frame = model.set_output(transform="pandas").fit_transform(*numbers)
+    assert list(frame) == list(model.get_feature_names_out())
+
+
 def test_a_way_needs_a_fit(classes):
     X, y = classes
     with pytest.raises(NotFittedError):
