@@ -15,6 +15,7 @@ from scipy.stats import multivariate_normal
 from seen import seen
 from sklearn import datasets
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -396,6 +397,13 @@ def test_rows_that_cannot_be_read_are_named(model, iris, few):
 )
 def test_bad_parameters_are_named(iris, few, options, sentence):
     assert sentence in refuses(clone(MODEL).set_params(**options), "fit", iris, few)
+
+
+@pytest.mark.filterwarnings("ignore:X has values outside")
+def test_a_cure_names_terms_that_have_a_weight(iris):
+    with pytest.warns(ConvergenceWarning, match="lower the weight of the term") as told:
+        clone(MODEL).set_params(likelihood="bernoulli", max_iter=30).fit(iris, SPECIES)
+    assert not any("class_divergence" in str(one.message) for one in told)
 
 
 def test_an_encoder_of_rows_and_conditions_is_refused(iris, few):
