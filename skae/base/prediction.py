@@ -290,8 +290,11 @@ class ClassPrediction(ClassifierMixin, Prediction):
     def _asked(self, y: Any, n_samples: int) -> np.ndarray:
         """Index in ``classes_`` of the classes that are asked for: one label for all samples, or one for each."""
         column = np.atleast_1d(np.asarray(y, dtype=None if hasattr(y, "dtype") else object))
+        if column.ndim == 2 and column.shape[1] == 1:
+            column = column[:, 0]
         if column.shape not in {(1,), (n_samples,)}:
-            raise ValueError(f"y must be one label, or one for each of the {n_samples} samples: got {len(column)}.")
+            got = len(column) if column.ndim == 1 else f"the shape {column.shape}"
+            raise ValueError(f"y must be one label, or one for each of the {n_samples} samples: got {got}.")
         index = self._index(read_labels(column, "sample"))
         strange = np.flatnonzero(~(index >= 0))
         if len(strange):

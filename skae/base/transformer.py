@@ -91,7 +91,8 @@ class TorchTransformer(TorchEstimator):
         weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
         stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
         cure = stopped if self._stopped_early else self._cure()
-        penalties = sorted(set(self.history_) - {"loss", "reconstruction", "validation_loss", "perplexity"})
+        without_weight = {"loss", "reconstruction", "validation_loss", "perplexity", "class_divergence"}
+        penalties = sorted(set(self.history_) - without_weight)
         if penalties:
             cure = f"lower the weight of the term {' or '.join(map(repr, penalties))}, or {cure}"
         return poor_reconstruction(float(weight @ error), float(weight @ total), cure)

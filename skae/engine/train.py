@@ -200,7 +200,7 @@ def minimise(
         At Ctrl-C, if an epoch was finished. In the first epoch it is a plain KeyboardInterrupt.
     """
     optimizer.prepare()
-    watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size)
+    watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs")
     try:
         with _Progress(plan) as progress:
             for epoch in range(plan.max_iter):
@@ -262,8 +262,10 @@ class _Watch:
     is a single batch, they are judged by the loss at the start of the next epoch.
     """
 
-    def __init__(self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool) -> None:
-        self.flat, self.plan, self.examine, self.one_batch = flat, plan, examine, one_batch
+    def __init__(
+        self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool, has_rate: bool
+    ) -> None:
+        self.flat, self.plan, self.examine, self.one_batch, self.has_rate = flat, plan, examine, one_batch, has_rate
         self.rows: list[dict[str, float]] = []
         self.n_stale = 0
         held_out = plan.monitor == "validation_loss"
@@ -329,6 +331,8 @@ class _Watch:
     @property
     def cure(self) -> str:
         """What to do about values that are not finite, for messages."""
+        if not self.has_rate:
+            return "use dtype='float64' or another solver than 'lbfgs', or look for extreme or equal rows in X"
         return (
             f"lower learning_rate_init (now {self.plan.rate:g}), set max_grad_norm=1.0, or look for extreme values in X"
         )

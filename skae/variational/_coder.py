@@ -115,8 +115,9 @@ class Coded(ConvolutionalAutoencoder):
     def _of_row(self, function: Callable[[Any, Any], Tensor], name: str, row: Any, y: Any = None) -> np.ndarray:
         """``function(module, batch)`` for a single row, such as its code, of shape (1, n_components)."""
         rows = np.reshape(row, (1, -1)) if np.ndim(row) == 1 else row
-        if np.shape(rows)[0] != 1:
-            raise ValueError(f"{name} must be a single row, but has the shape {np.shape(row)}: pass one row of X.")
+        shape = getattr(rows, "shape", None) or np.shape(rows)  # numpy sees no shape in a sparse row
+        if not shape or shape[0] != 1:
+            raise ValueError(f"{name} must be a single row, but has the shape {tuple(shape)}: pass one row of X.")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "X does not have valid feature names")  # a row of a frame has none
             found: np.ndarray = self._map(function, rows, y)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
@@ -70,10 +70,12 @@ class Stacked(Variational):
                 "With an encoder the rows of this model are codes, which are real numbers and no images: set "
                 "likelihood and channels of the encoder, and leave those of this model at their defaults."
             )
-        if isinstance(self.encoder, FrozenEstimator):
-            check_is_fitted(self.encoder)
-            if not isinstance(self.encoder.estimator, VariationalAutoencoder):
-                raise ValueError(f"encoder={self.encoder!r} must be a VariationalAutoencoder, fitted or not.")
+        model = self.encoder
+        if isinstance(model, FrozenEstimator):
+            check_is_fitted(model)
+            model = model.estimator
+        if not isinstance(model, VariationalAutoencoder) or get_tags(model).target_tags.required:
+            raise ValueError(f"encoder={self.encoder!r} must be a VariationalAutoencoder, which needs no y.")
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)

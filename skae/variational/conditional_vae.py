@@ -150,13 +150,14 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         n_conditions = self._conditions.n_conditions
-        moved = n_conditions > 0 and self.conditional_prior == "learned"
-        return {**super()._architecture(n_features), "n_conditions": n_conditions, "prior_is_moved": moved}
+        prior = self.conditional_prior if n_conditions else "standard"
+        return {**super()._architecture(n_features), "n_conditions": n_conditions, "conditional_prior": prior}
 
     def _new_coder(self, spec: dict[str, Any]) -> Coder:
-        if not spec["prior_is_moved"]:
-            return super()._new_coder(spec)
-        own = {name: value for name, value in spec.items() if not name.startswith("prior")}
+        own = {name: value for name, value in spec.items() if name != "conditional_prior"}
+        if spec["conditional_prior"] == "standard":
+            return super()._new_coder(own)
+        own = {name: value for name, value in own.items() if not name.startswith("prior")}
         return ConditionalImages(**own) if "image_shape" in own else ConditionalDense(**own)
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
@@ -250,6 +251,26 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         """Frequency of each class among the training rows."""
         return self._conditions.mean[: len(self.classes_)]
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit the model, and encode the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : array-like or DataFrame of shape (n_samples,) or (n_samples, n_columns)
+            The condition of each row.
+        **fit_params : dict
+            Other arguments of ``fit``.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            ``transform(X)``, without y, where y holds classes alone, so that these codes are like those of rows of
+            unknown classes. Where y holds numbers, ``transform(X, y)``.
+        """
+        self.fit(X, y, **fit_params)
+        return self.transform(X) if len(self._conditions.rows) else self.transform(X, y)
+
     def transform(self, X: Any, y: Any = None) -> Any:
         """Mean of q(h | x, y): what a row is besides its condition.
 
@@ -314,6 +335,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         X_hat : ndarray of shape (n_samples, n_features), float64
             The mean of a row given its code, in units of X.
         """
+        check_is_fitted(self)
         rows: np.ndarray = self._map(self._restored, X, y, undo=self._output_frame)
         return rows
 
@@ -341,6 +363,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         ValueError
             If ``n`` is below 1, if a or b is not a single row of the right width, or if y is not as described.
         """
+        check_is_fitted(self)
         require_positive(n=n)
         ends = {"a": a, "b": b}
         if y is None:

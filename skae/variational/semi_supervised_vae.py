@@ -431,7 +431,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
             If y is no class of the fit.
         """
         if y is not None and (isinstance(y, str) or np.ndim(y) == 0):
-            y = np.full(len(X), y)
+            y = np.full(X.shape[0] if hasattr(X, "shape") else len(X), y)
         return self._rows_below(self._decoded(X, y))
 
     def reconstruct(self, X: Any, y: Any = None) -> np.ndarray:
@@ -448,6 +448,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         X_hat : ndarray of shape (n_samples, n_features), float64
             Sum over y of q(y | x) E[x | mu(x, y), y], in units of X. If the class is known, it is the only one.
         """
+        check_is_fitted(self)
         return self._rows_below(self._map(self._restored, X, y, undo=self._output_frame))
 
     def interpolate(self, a: Any, b: Any, n: int = 10) -> np.ndarray:
@@ -537,8 +538,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         ValueError
             If ``n_samples`` is below 1, or if y is no class of the fit, or has not one label for each row.
         """
-        check_is_fitted(self)
-        n = (1 if y is None or isinstance(y, str) else np.size(y)) if n_samples is None else n_samples
+        n = (1 if y is None or isinstance(y, str) else max(1, np.size(y))) if n_samples is None else n_samples
         rng, codes = self._drawn_codes(n, random_state)
         prior = self.module_.log_prior.exp()
         drawn = torch.multinomial(prior, len(codes), True, generator=rng)

@@ -436,7 +436,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         module: Any = self._ready_module()
         rng, theta = self._noise(random_state), self._flat.theta
         with plain_torch(grad=False):
-            codes = self._codes(module.quantizer.draw(n_samples, rng))
+            codes = self._codes(module.quantizer.draw(int(n_samples), rng))
 
         def drawn(module: Any, batch: Batch) -> Tensor:
             rows: Tensor = module.likelihood.sample(module.decode(batch.x), rng)

@@ -19,6 +19,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae.engine.data import Batch
+from skae.engine.optim import Optimizer
+from skae.engine.train import NonFiniteLossError
 
 BUNDLED = {
     name: np.asarray(getattr(datasets, f"load_{name}")().data, dtype=float)
@@ -291,6 +293,14 @@ def test_a_diverging_fit_names_epoch_term_and_cure(digits):
     ):
         model.fit(digits)
     assert not hasattr(model, "module_")
+
+
+def test_a_diverging_fit_of_lbfgs_names_parameters_that_it_uses(digits, monkeypatch):
+    monkeypatch.setattr(Optimizer, "_lbfgs", lambda self, flat, evaluate: {"reconstruction": torch.tensor(np.nan)})
+    with pytest.raises(NonFiniteLossError, match="in epoch 1: use dtype='float64' or another solver") as caught:
+        Autoencoder(solver="lbfgs", max_iter=2).fit(digits)
+    assert "learning_rate" not in str(caught.value)
+    assert "max_grad_norm" not in str(caught.value)
 
 
 def test_help_tells_every_parameter_once():

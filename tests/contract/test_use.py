@@ -20,6 +20,9 @@ METHODS = (
     "predict_proba",
     "predict_log_proba",
     "jacobian_singular_values",
+    "reconstruct",
+    "posterior",
+    "elbo",
 )
 
 

@@ -9,6 +9,7 @@ from contract.requirements import refuses
 from seen import seen
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -337,6 +338,29 @@ def test_bad_conditions_change_nothing(method, spoil, words, classes):
 def test_a_model_that_needs_y_says_so(classes):
     message = refuses(ConditionalVariationalAutoencoder(**QUICK), "fit", classes[0])
     assert "requires y to be passed, but the target y is None" in message
+
+
+def test_codes_of_the_training_rows_need_y_where_it_holds_numbers(numbers, classes):
+    model = ConditionalVariationalAutoencoder(2, **QUICK)
+    weight = np.arange(len(numbers[0])) % 2
+    H = model.fit_transform(*numbers, sample_weight=weight)
+    np.testing.assert_array_equal(H, model.transform(*numbers))
+    np.testing.assert_array_equal(H, clone(model).fit(*numbers, sample_weight=weight).transform(*numbers))
+    np.testing.assert_array_equal(model.fit_transform(*classes), model.transform(classes[0]))
+    frame = model.set_output(transform="pandas").fit_transform(*numbers)
+    assert list(frame) == list(model.get_feature_names_out())
+
+
+def test_a_way_needs_a_fit(classes):
+    X, y = classes
+    with pytest.raises(NotFittedError):
+        ConditionalVariationalAutoencoder(**QUICK).interpolate(X[0], X[1], y=y[:2])
+
+
+def test_a_parameter_that_changed_is_told_by_its_name(classes):
+    model = ConditionalVariationalAutoencoder(2, warm_start=True, **QUICK).fit(*classes)
+    model.set_params(conditional_prior="standard")
+    assert refuses(model, "fit", *classes).startswith("conditional_prior changed since the last fit")
 
 
 def test_conditions_that_leave_nothing_but_noise_are_told(classes):

@@ -15,13 +15,19 @@ from scipy.stats import multivariate_normal
 from seen import seen
 from sklearn import datasets
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skae import Autoencoder, SemiSupervisedVariationalAutoencoder, VariationalAutoencoder
+from skae import (
+    Autoencoder,
+    ConditionalVariationalAutoencoder,
+    SemiSupervisedVariationalAutoencoder,
+    VariationalAutoencoder,
+)
 from skae.base import Known
 from skae.base.encoding import widest
 
@@ -393,9 +399,36 @@ def test_bad_parameters_are_named(iris, few, options, sentence):
     assert sentence in refuses(clone(MODEL).set_params(**options), "fit", iris, few)
 
 
+@pytest.mark.filterwarnings("ignore:X has values outside")
+def test_a_cure_names_terms_that_have_a_weight(iris):
+    with pytest.warns(ConvergenceWarning, match="lower the weight of the term") as told:
+        clone(MODEL).set_params(likelihood="bernoulli", max_iter=30).fit(iris, SPECIES)
+    assert not any("class_divergence" in str(one.message) for one in told)
+
+
+def test_an_encoder_of_rows_and_conditions_is_refused(iris, few):
+    below = ConditionalVariationalAutoencoder(2, hidden_layer_sizes=(6,), max_iter=2, random_state=0)
+    for encoder in (below, FrozenEstimator(clone(below).fit(iris, SPECIES))):
+        model = clone(MODEL).set_params(encoder=encoder)
+        assert "must be a VariationalAutoencoder, which needs no y." in refuses(model, "fit", iris, few)
+
+
 def test_classes_that_were_not_seen_are_refused(iris, few):
     model = clone(MODEL).fit(iris, few)
     assert refuses(model, "sample", 2, y=7) == "y has 7, but the classes are [0, 1, 2]."
     assert "y must be one label, or one for each of the 3 samples: got 2." in refuses(model, "sample", 3, y=[0, 1])
     assert "which is not among the classes [0, 1, 2]" in refuses(model, "transform", iris, np.full(150, 9))
     assert "n_samples" in refuses(model, "sample", 0)
+    assert refuses(model, "sample", y=[]) == "y must be one label, or one for each of the 1 samples: got 0."
+    assert "got the shape (1, 3)." in refuses(model, "sample", 3, y=[[0, 1, 2]])
+
+
+def test_a_column_of_labels_is_a_label_for_each_sample(iris, few):
+    model = clone(MODEL).fit(iris, few)
+    np.testing.assert_array_equal(model.sample(y=SPECIES[:3, None]), model.sample(y=SPECIES[:3]))
+    np.testing.assert_array_equal(model.sample(y=pd.DataFrame({"y": [2, 1]})), model.sample(y=[2, 1]))
+
+
+def test_sparse_codes_are_refused_in_a_sentence(iris, few):
+    model = clone(MODEL).fit(iris, few)
+    assert "dense data is required" in refuses(model, "inverse_transform", sparse.csr_array(np.eye(2)), 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from contract.requirements import refuses
-from scipy import linalg, stats
+from scipy import linalg, sparse, stats
 from seen import seen
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -352,6 +352,9 @@ def test_a_way_leads_from_one_reconstruction_to_the_other(iris):
     middle = model.transform(iris[[0, 100]]).mean(0, keepdims=True)
     np.testing.assert_allclose(way[2:3], model.inverse_transform(middle), atol=1e-5)
     assert "a must be a single row" in refuses(model, "interpolate", iris[:2], iris[0])
+    assert "a must be a single row, but has the shape ()" in refuses(model, "interpolate", 3, 100)
+    ends = sparse.csr_matrix(iris[[0]]), sparse.csr_array(iris[[100]])
+    np.testing.assert_allclose(model.interpolate(*ends, n=5), way, atol=1e-5)
     assert "4 features" in refuses(model, "interpolate", iris[0, :3], iris[0])
     assert "n=0 must be a whole number of at least 1" in refuses(model, "interpolate", iris[0], iris[1], 0)
     assert "n_samples=0 must be a whole number" in refuses(model, "sample", 0)
