@@ -183,10 +183,9 @@ class Variational(Generative, Coded):
         total, all_axes = n_features if total is None else total, n >= n_features
         others = variances[n_features - 1] / 10 if all_axes else (total - variances.sum()) / (n_features - n)
         others = others.clamp_min(torch.finfo(axes.dtype).eps * float(total) / n_features)  # what rounding leaves of it
-        likelihood = module.likelihood
-        if likelihood.log_variance is not None:
-            likelihood.start_at_variance(others)
-        noise = float(self.beta) * float(torch.as_tensor(likelihood.variance).detach().mean())
+        if module.likelihood.log_variance is not None:
+            module.likelihood.start_at_variance(others)
+        noise = float(self.beta) * float(torch.as_tensor(module.likelihood.variance).detach().mean())
         signal = (variances - noise).clamp_min(0)
         gain = signal.sqrt()
         module.start_at_projection(axes, torch.ones_like(gain), gain / (signal + noise).clamp_min(1e-12), gain, B)

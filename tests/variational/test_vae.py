@@ -65,6 +65,15 @@ def test_as_many_components_as_columns_are_a_full_gaussian(k, correlated):
     np.testing.assert_array_equal(model.active_components_, np.arange(k) < 6)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_variance_that_is_lost_in_rounding_does_not_spoil_the_start(seed):
+    """The variances along two axes are 1 and 1e-5 of the whole, and that of the noise is a ten-millionth."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(500, 6)) @ np.diag([1.0, 3e-3, 3e-4, 3e-4, 3e-4, 3e-4]) @ stats.ortho_group(6).rvs(1, rng).T
+    start = VariationalAutoencoder(2, **AT_THE_START).fit(X)
+    assert start.score(X) > PCA(2).fit(X).score(X) - 6
+
+
 @pytest.mark.parametrize("init", ["pca", "random"])
 def test_a_linear_model_reaches_the_likelihood_and_the_subspace_of_pca(init, correlated):
     options = {**LINEAR, "max_iter": 150, "init": init, "weight_decay": 0.0, "learning_rate_init": 0.02}
