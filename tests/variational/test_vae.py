@@ -65,13 +65,13 @@ def test_as_many_components_as_columns_are_a_full_gaussian(k, correlated):
     np.testing.assert_array_equal(model.active_components_, np.arange(k) < 6)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_variance_that_is_lost_in_rounding_does_not_spoil_the_start(seed):
-    """The variances along two axes are 1 and 1e-5 of the whole, and that of the noise is a ten-millionth."""
+@pytest.mark.parametrize(("seed", "deviation"), [(1, 1e-4), (6, 1e-4), (7, 1.5e-4)])
+def test_a_variance_that_is_lost_in_rounding_does_not_spoil_the_start(seed, deviation):
+    """The variance of the noise is about a hundred-millionth of the whole."""
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(500, 6)) @ np.diag([1.0, 3e-3, 3e-4, 3e-4, 3e-4, 3e-4]) @ stats.ortho_group(6).rvs(1, rng).T
+    X = rng.normal(size=(500, 6)) @ np.diag([1.0, 3e-3, *[deviation] * 4]) @ stats.ortho_group(6).rvs(1, rng).T
     start = VariationalAutoencoder(2, **AT_THE_START).fit(X)
-    assert start.score(X) > PCA(2).fit(X).score(X) - 6
+    assert start.score(X) > PCA(2).fit(X).score(X) - 1
 
 
 @pytest.mark.parametrize("init", ["pca", "random"])
