@@ -20,17 +20,12 @@ from ..base.params import NonNegative
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
 from ..base.transformer import is_stochastic
 from ..engine.data import Batch, Source, Subset, Table, rows_of
-from ..engine.optim import Flat, Optimizer, Terms
-from ..engine.train import Plan, backward, minimise
-from ..functional import average
+from ..engine.optim import Terms
 from ..nn.bottleneck import Bottleneck
 from ..nn.heads import PredictingAutoencoder
 from .dense import Autoencoder
 
 __all__ = ["SemiSupervisedAutoencoder", "SemiSupervisedAutoencoderRegressor"]
-
-N_START = 4096
-"""Largest number of labelled rows for the linear model at the start. They are evenly spaced in the data."""
 
 
 class _Predicting(Prediction, Autoencoder):
@@ -92,15 +87,14 @@ class _Predicting(Prediction, Autoencoder):
         terms = {"prediction": beta * self._misfit(output, batch.y)}
         if rng is None or not self._draws_noise():
             return terms
-        return {**terms, "consistency": beta * self.consistency * self._inconsistency(module, batch, output, rng)}
 
-    def _inconsistency(self, module: Any, batch: Batch, output: Tensor, rng: torch.Generator) -> Tensor:
-        """Squared change of the predictions of unlabelled rows under noise on x, averaged over all rows."""
-        noise = torch.empty_like(batch.x).normal_(generator=rng)
-        x = torch.add(batch.shown, noise, alpha=float(self.noise_scale_ / self.scale_))
-        nearby = self._link(module.predict(x, module.encode(x, rng)))
-        moved = (nearby - self._link(output.detach())).square().sum(1)
-        return average(moved * ~Known.of(batch.y).rows, batch.weight)
+        def predict(x: Tensor) -> Tensor:
+            nearby: Tensor = module.predict(x, module.encode(x, rng))
+            return nearby
+
+        level = float(self.noise_scale_ / self.scale_)
+        inconsistency = self._inconsistency(predict, batch, output, level, rng)
+        return {**terms, "consistency": beta * self.consistency * inconsistency}
 
     # ---------------------------------------------------------------- start and batches
 
@@ -108,19 +102,7 @@ class _Predicting(Prediction, Autoencoder):
         super()._initialise(module, data, rng)
         labelled = torch.nonzero(Known.of(data.y).rows).squeeze(1)
         if self.alpha < 1.0 and len(labelled):
-            self._start_at_linear_model(module, Subset(data, labelled[:: -(-len(labelled) // N_START)]), rng)
-
-    def _start_at_linear_model(self, module: Any, labelled: Subset, rng: torch.Generator) -> None:
-        """Fit the layer on x alone, with the L2 penalty of LogisticRegression(C=1) or Ridge(alpha=1)."""
-        n = len(labelled)
-        everything = labelled[torch.arange(n, device=labelled.device)]
-        share = float(Known.of(everything.y).count.mean()) / n
-
-        def step(batch: Batch) -> Terms:
-            return backward({"prediction": self._misfit(module.shortcut(module.likelihood.embed(batch.x)), batch.y)})
-
-        plan = Plan(batch_size=n, max_iter=100, shuffle=False)
-        minimise(step, labelled, Flat(module.shortcut), Optimizer("lbfgs", weight_decay=share), plan, rng)
+            self._fit_linear(module.shortcut, module.likelihood.embed, data, labelled, rng)
 
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         train, held_out = super()._split(data, run)

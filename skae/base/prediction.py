@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
 from ..engine.notices import warn
+from ..engine.optim import Flat, Optimizer, Terms
+from ..engine.train import Plan, backward, minimise
 from ..functional import average, weighted_average
 from . import damage
 from .checks import check_weight
@@ -28,6 +30,8 @@ from .verdict import constant_prediction, one_class
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
 
+N_START = 4096
+"""Largest number of labelled rows for the linear model at the start. They are evenly spaced in the data."""
 LABELLED_SHARE = 0.25
 """Smallest fraction of labelled rows in an epoch. If fewer are labelled, they are repeated with less weight."""
 
@@ -94,6 +98,37 @@ class Prediction:
     def _output(self, module: Any, batch: Any) -> Tensor:
         """Output of the last layer for a batch."""
         raise NotImplementedError
+
+    # ---------------------------------------------------------------- learning from few labels
+
+    def _fit_linear(
+        self, layer: Any, embed: Callable[[Tensor], Tensor], data: Any, labelled: Tensor, rng: torch.Generator
+    ) -> None:
+        """Fit a linear layer alone to labelled rows, with the L2 penalty of LogisticRegression(C=1) or Ridge(alpha=1).
+
+        ``embed`` makes of rows what the layer is shown, and ``labelled`` are the numbers of the rows with a label.
+        """
+        some = Subset(data, labelled[:: -(-len(labelled) // N_START)])
+        n = len(some)
+        share = float(Known.of(some[torch.arange(n, device=some.device)].y).count.mean()) / n
+
+        def step(batch: Any) -> Terms:
+            return backward({"prediction": self._misfit(layer(embed(batch.x)), batch.y)})
+
+        plan = Plan(batch_size=n, max_iter=100, shuffle=False)
+        minimise(step, some, Flat(layer), Optimizer("lbfgs", weight_decay=share), plan, rng)
+
+    def _inconsistency(
+        self, predict: Callable[[Tensor], Tensor], batch: Any, output: Tensor, level: float, rng: torch.Generator
+    ) -> Tensor:
+        """Squared change of the predictions of unlabelled rows under noise on x, averaged over all rows.
+
+        ``predict`` gives the output for rows, ``output`` is that without noise, and ``level`` is the deviation of it.
+        """
+        noise = torch.empty_like(batch.x).normal_(generator=rng)
+        nearby = self._link(predict(torch.add(batch.shown, noise, alpha=level)))
+        moved = (nearby - self._link(output.detach())).square().sum(1)
+        return average(moved * ~Known.of(batch.y).rows, batch.weight)
 
     # ---------------------------------------------------------------- y in a batch
 

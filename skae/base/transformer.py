@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -53,6 +53,9 @@ class TorchTransformer(TorchEstimator):
 
     n_components: PositiveInt = field(default=2, kw_only=False)
 
+    _without_weight: ClassVar[frozenset[str]] = frozenset({"loss", "reconstruction", "validation_loss"})
+    """Curves of the history that are no terms with a weight that a user could lower."""
+
     # ---------------------------------------------------------------- hooks of a variant
 
     def _decode(self, module: Any, h: Tensor, batch: Any) -> Tensor:
@@ -91,8 +94,7 @@ class TorchTransformer(TorchEstimator):
         weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
         stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
         cure = stopped if self._stopped_early else self._cure()
-        without_weight = {"loss", "reconstruction", "validation_loss", "perplexity", "class_divergence"}
-        penalties = sorted(set(self.history_) - without_weight)
+        penalties = sorted(set(self.history_) - self._without_weight)
         if penalties:
             cure = f"lower the weight of the term {' or '.join(map(repr, penalties))}, or {cure}"
         return poor_reconstruction(float(weight @ error), float(weight @ total), cure)

@@ -51,6 +51,20 @@ class Bottleneck(NamedTuple):
         """
         return Bottleneck(self.h, {**self.terms, name: term}, lambda g: self.backward(g + slope))
 
+    def beside(self, c: Tensor) -> Bottleneck:
+        """Decode the code and further columns behind it, which are given and have no gradient.
+
+        Parameters
+        ----------
+        c : Tensor of shape (n, n_columns)
+
+        Returns
+        -------
+        bottleneck : Bottleneck
+        """
+        width = self.h.shape[1]
+        return Bottleneck(torch.cat([self.h, c], 1), self.terms, lambda g: self.backward(g[:, :width]))
+
     def by_autograd(self, function: Callable[[Tensor], tuple[Tensor, Mapping[str, Tensor]]]) -> Bottleneck:
         """Apply a further function to the code, which autograd differentiates.
 

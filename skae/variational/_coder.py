@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..autoencoders import ConvolutionalAutoencoder
-from ..base import Sizes, require_positive, sizes_of
+from ..base import Batch, Sizes, Table, require_positive, sizes_of
+from ..engine.data import Rows
+from ..engine.frame import in_double
 from ..nn.coder import Coder
 from ..nn.convolutional import ImageAutoencoder
 from ..nn.dense import DenseAutoencoder
@@ -53,7 +57,35 @@ class Coded(ConvolutionalAutoencoder):
         """An encoder and a decoder with these arguments."""
         return ImageAutoencoder(**spec) if "image_shape" in spec else DenseAutoencoder(**spec)
 
+    def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
+        """The decoder's output for codes of shape (draws, n, n_components)."""
+        eta: Tensor = module.decode(h.flatten(0, 1), rng)
+        return eta.unflatten(0, h.shape[:2])
+
+    def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
+        """Rows drawn from p(x | h), or p(x | h, y), on the scale of X."""
+
+        def drawn(module: Any, batch: Batch) -> Tensor:
+            row: Tensor = module.likelihood.sample(self._decode_draws(module, batch.x[None], batch)[0], rng)
+            return row
+
+        data = Table(Rows(codes, dtype=codes.dtype, device=codes.device), None, y)
+        rows: np.ndarray = self._collect(drawn, data, undo=self._output_frame).numpy()
+        return rows
+
     # ---------------------------------------------------------------- for users
+
+    @property
+    def noise_variance_(self) -> float | np.ndarray:
+        """Variance of X given the code: one number, or one for each column."""
+        check_is_fitted(self)
+        if self._spec["likelihood"] != "gaussian":
+            raise AttributeError(
+                f"noise_variance_ belongs to the gaussian likelihood, not to {self._spec['likelihood']!r}."
+            )
+        variance = in_double(torch.as_tensor(self.module_.likelihood.variance).detach()).cpu().numpy()
+        scaled = variance * np.square(self._output_frame.scale)
+        return scaled if np.ndim(scaled) else float(scaled)
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:

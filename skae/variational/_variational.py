@@ -21,7 +21,6 @@ from ..base import (
     Probability,
     Saved,
     Subset,
-    Table,
     Terms,
     average,
     backward,
@@ -32,7 +31,6 @@ from ..base import (
 from ..base.damage import fault_of_array, fault_of_numbers
 from ..base.encoding import judged
 from ..base.verdict import collapsed_posterior
-from ..engine.data import Rows
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..functional import common_normal, gaussian_divergence
@@ -119,11 +117,6 @@ class Variational(Generative, Coded):
         """Log p(h) of codes of shape (draws, n, n_components) in nats. The batch may hold a condition."""
         density: Tensor = prior.log_prob(h)
         return density
-
-    def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
-        """The decoder's output for codes of shape (draws, n, n_components)."""
-        eta: Tensor = module.decode(h.flatten(0, 1), rng)
-        return eta.unflatten(0, h.shape[:2])
 
     def _has_closed_costs(self, module: Any) -> bool:
         """Whether the prior in training is N(0, I), and nothing but the divergence is added to the reconstruction."""
@@ -312,18 +305,6 @@ class Variational(Generative, Coded):
 
     # ---------------------------------------------------------------- using
 
-    @property
-    def noise_variance_(self) -> float | np.ndarray:
-        """Variance of X given the code: one number, or one for each column."""
-        check_is_fitted(self)
-        if self._spec["likelihood"] != "gaussian":
-            raise AttributeError(
-                f"noise_variance_ belongs to the gaussian likelihood, not to {self._spec['likelihood']!r}."
-            )
-        variance = in_double(torch.as_tensor(self.module_.likelihood.variance).detach()).cpu().numpy()
-        scaled = variance * np.square(self._output_frame.scale)
-        return scaled if np.ndim(scaled) else float(scaled)
-
     def _encode(self, module: Any, batch: Batch) -> Tensor:
         return self._moments_of(module, batch)[:, : self._n_features_out]
 
@@ -448,14 +429,3 @@ class Variational(Generative, Coded):
         rng = self._noise(random_state)
         with plain_torch(grad=False):
             return rng, self.module_.prior.sample(int(n_samples), rng)
-
-    def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
-        """Rows drawn from p(x | h), or p(x | h, y), on the scale of X."""
-
-        def drawn(module: Any, batch: Batch) -> Tensor:
-            row: Tensor = module.likelihood.sample(self._decode_draws(module, batch.x[None], batch)[0], rng)
-            return row
-
-        data = Table(Rows(codes, dtype=codes.dtype, device=codes.device), None, y)
-        rows: np.ndarray = self._collect(drawn, data, undo=self._output_frame).numpy()
-        return rows

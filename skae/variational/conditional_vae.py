@@ -131,9 +131,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         return batch._replace(corrupted=torch.cat([batch.shown, _given(batch)], 1))
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
-        neck, width = super()._bottleneck(module, batch, e, rng), e.shape[1] // 2
-        told = torch.cat([neck.h, _given(batch)], 1)
-        return Bottleneck(told, neck.terms, lambda g: neck.backward(g[:, :width]))
+        return super()._bottleneck(module, batch, e, rng).beside(_given(batch))
 
     def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
         c = _given(batch).expand(len(h), -1, -1)

@@ -25,8 +25,6 @@ from ..base import (
     Subset,
     Table,
     Terms,
-    average,
-    backward,
     damage,
     require_positive,
     with_labels_in_every_batch,
@@ -36,18 +34,13 @@ from ..base.transformer import is_stochastic
 from ..engine.data import Rows, chunks, rows_of
 from ..engine.frame import in_double
 from ..engine.moments import principal_axes
-from ..engine.optim import Flat, Optimizer
 from ..engine.regression import Residuals
-from ..engine.train import Plan, minimise
 from ..nn.coder import Coder
 from ..nn.heads import DeepHead
 from ..nn.latent import Posterior
 from ._stacked import Stacked
 
 __all__ = ["SemiSupervisedVariationalAutoencoder"]
-
-N_START = 4096
-"""Largest number of labelled rows for the logistic regression at the start. They are evenly spaced in the data."""
 
 
 class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
@@ -135,6 +128,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
     (10, 64)
     """
 
+    _without_weight = frozenset({*Stacked._without_weight, "class_divergence"})
     n_components = 4
     alpha: NonNegative = 1.0
     consistency: NonNegative = 10.0
@@ -185,22 +179,9 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         if len(labelled):
             counts = _counts(data.y[labelled], module.log_prior)
             module.log_prior.copy_((counts + 1).log().log_softmax(0))
-            self._start_classifier(module, Subset(data, labelled[:: -(-len(labelled) // N_START)]), rng)
+            self._fit_linear(module.classifier.linear, module.likelihood.embed, data, labelled, rng)
         if module.projection is not None:
             self._start_at_classes(module, data, rng)
-
-    def _start_classifier(self, module: Any, labelled: Subset, rng: torch.Generator) -> None:
-        """Fit the linear layer alone, with the L2 penalty of LogisticRegression(C=1)."""
-        n = len(labelled)
-        share = float(Known.of(labelled[torch.arange(n, device=labelled.device)].y).count.mean()) / n
-
-        def step(batch: Batch) -> Terms:
-            logits = module.classifier.linear(module.likelihood.embed(batch.x))
-            return backward({"prediction": self._misfit(logits, batch.y)})
-
-        plan = Plan(batch_size=n, max_iter=100, shuffle=False)
-        optimizer = Optimizer("lbfgs", weight_decay=share)
-        minimise(step, labelled, Flat(module.classifier.linear), optimizer, plan, rng)
 
     @torch.no_grad()
     def _start_at_classes(self, module: Any, data: Table, rng: torch.Generator) -> None:
@@ -216,10 +197,8 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
             sums, counts = sums + weighted.t() @ part.x, counts + weighted.sum(0)
         means = sums / counts[:, None]
         left = Residuals(self._drawn(data.x, rng), torch.cat(c), means, torch.zeros(len(data)).to(means))
-        spare = max(0, int(self.n_components) - data.width)
-        axes, variances = principal_axes(left, int(self.n_components) - spare, rng, data.weight)
-        axes, variances = F.pad(axes, (0, 0, 0, spare)).to(means), F.pad(variances, (0, spare)).to(means)
-        self._start_at_axes(module, axes, variances, left.total(data.weight), means)
+        axes, variances = principal_axes(left, int(self.n_components), rng, data.weight)
+        self._start_at_axes(module, axes.to(means), variances.to(means), left.total(data.weight), means)
 
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         train, held_out = super()._split(data, run)
@@ -234,9 +213,8 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         return batch if _is_told(batch) else super()._corrupt(module, batch, rng)
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
-        neck, width = super()._bottleneck(module, batch, e, rng), e.shape[1] // 2
         assert batch.y is not None
-        return Bottleneck(torch.cat([neck.h, batch.y], 1), neck.terms, lambda g: neck.backward(g[:, :width]))
+        return super()._bottleneck(module, batch, e, rng).beside(batch.y)
 
     def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
         assert batch.y is not None
@@ -264,15 +242,13 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         }
         if rng is None or not self._draws_noise():
             return terms
-        return {**terms, "consistency": self.alpha * self.consistency * self._inconsistency(module, batch, logits, rng)}
 
-    def _inconsistency(self, module: Any, batch: Batch, logits: Tensor, rng: torch.Generator) -> Tensor:
-        """Squared change of q(y | x) of unlabelled rows under noise on x, averaged over all rows."""
-        noise = torch.empty_like(batch.x).normal_(generator=rng)
-        x = torch.add(batch.shown, noise, alpha=float(self.noise_scale_ / self._output_frame.scale))
-        nearby = self._logits(module, batch._replace(corrupted=x), rng).softmax(1)
-        moved = (nearby - logits.detach().softmax(1)).square().sum(1)
-        return average(moved * ~Known.of(batch.y).rows, batch.weight)
+        def predict(x: Tensor) -> Tensor:
+            return self._logits(module, batch._replace(corrupted=x), rng)
+
+        level = float(self.noise_scale_ / self._output_frame.scale)
+        inconsistency = self._inconsistency(predict, batch, logits, level, rng)
+        return {**terms, "consistency": self.alpha * self.consistency * inconsistency}
 
     # ---------------------------------------------------------------- using
 

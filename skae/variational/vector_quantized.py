@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import (
-    Arrays,
     Batch,
     Bottleneck,
     Generative,
@@ -168,6 +167,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     decay: Probability = 0.99
     dead_below: Probability = 0.03
 
+    _without_weight = frozenset({*Coded._without_weight, "perplexity"})
     _saved: ClassVar[dict[str, Saved]] = {"codebook_size_": Saved(damage.whole(1))}
 
     # ---------------------------------------------------------------- parameters and architecture
@@ -320,14 +320,6 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         return entries
 
     @property
-    def noise_variance_(self) -> float:
-        """Variance of X given the code."""
-        check_is_fitted(self)
-        if self._spec["likelihood"] != "gaussian":
-            raise AttributeError(f"noise_variance_ belongs to the gaussian likelihood, not to {self.likelihood!r}.")
-        return float(torch.as_tensor(self.module_.likelihood.variance).detach()) * float(self._output_frame.scale) ** 2
-
-    @property
     def perplexity_(self) -> float:
         """The number of entries that are in use."""
         check_is_fitted(self)
@@ -400,14 +392,10 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         check_is_fitted(self)
         quantizer: Any = self._ready_module().quantizer
         found = checked_indices(indices, quantizer.n_codes, quantizer.size)
-        rows: np.ndarray = self._decoded(self._codes(torch.from_numpy(found)))
-        return rows
-
-    def _codes(self, indices: Tensor) -> np.ndarray:
-        """Quantised codes, from indices on any device."""
         with plain_torch(grad=False):
-            codes: np.ndarray = self.module_.quantizer.codes(indices.to(self._flat.theta.device)).cpu().numpy()
-        return codes
+            codes = quantizer.codes(torch.from_numpy(found).to(self._flat.theta.device)).cpu().numpy()
+        rows: np.ndarray = self._decoded(codes)
+        return rows
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw rows from the model: indices from their prior, and rows given these.
@@ -434,12 +422,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         check_is_fitted(self)
         require_positive(n_samples=n_samples)
         module: Any = self._ready_module()
-        rng, theta = self._noise(random_state), self._flat.theta
+        rng = self._noise(random_state)
         with plain_torch(grad=False):
-            codes = self._codes(module.quantizer.draw(int(n_samples), rng))
-
-        def drawn(module: Any, batch: Batch) -> Tensor:
-            rows: Tensor = module.likelihood.sample(module.decode(batch.x), rng)
-            return rows
-
-        return self._collect(drawn, Arrays(codes).seen(None, None, theta.dtype, theta.device), undo=self._frame).numpy()
+            codes = module.quantizer.codes(module.quantizer.draw(int(n_samples), rng))
+        return self._rows_of(codes, rng)
