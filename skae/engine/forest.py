@@ -1,0 +1,254 @@
+"""Trees as arrays, and batches of them level by level.
+
+Nodes lie in post-order: a node after its children, and children from left to right. So a subtree is a range of nodes,
+and two children of a node are enough to know it all. A batch holds its nodes in the order of their levels, leaves
+first. Then all nodes of a level are composed by one matrix product, whichever trees they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import Index, Source, to_tensor
+from .frame import Frame
+from .moments import moments
+
+__all__ = ["Binary", "Forest", "Packed", "binary"]
+
+
+class Packed(NamedTuple):
+    """Binary trees of a batch, with their nodes in the order of their levels."""
+
+    leaf: Tensor
+    """Tokens of shape (n_leaves,), or vectors of shape (n_leaves, width). Leaves are in reading order."""
+    children: Tensor
+    """Numbers of the left and the right child of each inner node, of shape (n_nodes - n_leaves, 2)."""
+    levels: tuple[int, ...]
+    """First node of each level, and the number of nodes. Level 0 are the leaves."""
+    root: Tensor
+    """Number of the root of each tree, of shape (n_trees,)."""
+    tree: Tensor
+    """Number of the tree that each node belongs to, of shape (n_nodes,)."""
+    n_leaves: Tensor
+    """Number of leaves below each node, of shape (n_nodes,). It is 1 for a leaf."""
+    place: Tensor
+    """Number in this batch of each node of the trees in post-order, tree after tree."""
+    weight: Tensor | None = None
+    """Weight of each tree."""
+    y: Tensor | None = None
+    """What y says about each tree, of shape (n_trees, n_targets)."""
+    label: Tensor | None = None
+    """Class of each node, of shape (n_nodes,), and -1 where it is unknown."""
+
+
+class Binary(NamedTuple):
+    """Binary trees one after the other, with their nodes in post-order."""
+
+    first: np.ndarray
+    """First node of each tree, and the number of nodes."""
+    back: np.ndarray
+    """How many nodes the left child lies before each inner node, and 0 for a leaf. The right child lies just before."""
+    height: np.ndarray
+    """Level of each node: 0 for a leaf, and for others one more than the higher child's."""
+    n_leaves: np.ndarray
+    """Number of leaves below each node."""
+    place: np.ndarray
+    """Binary node of each node of the given trees."""
+    given: np.ndarray
+    """First node of each given tree, and their number."""
+
+
+def binary(arity: np.ndarray, sizes: np.ndarray) -> Binary:
+    """Make binary trees of trees of any arity.
+
+    A node with children c1, c2, c3 becomes ((c1 c2) c3). A node with one child becomes that child.
+
+    Parameters
+    ----------
+    arity : ndarray of shape (n_nodes,)
+        Number of children of each node, in post-order, tree after tree.
+    sizes : ndarray of shape (n_trees,)
+        Number of nodes of each tree.
+
+    Returns
+    -------
+    trees : Binary
+    """
+    given = np.concatenate([[0], np.cumsum(sizes)])
+    is_leaf = arity == 0
+    merges = ~is_first_child(arity)  # such a node is followed by a binary node that takes it as its right child
+    merges[given[1:] - 1] = False
+    made = np.cumsum(is_leaf + merges.astype(np.int64))
+    place = made - merges - 1  # an inner node is the last one made of its children
+    first = np.concatenate([[0], made[given[1:] - 1]])
+    inner = np.ones(int(first[-1]), bool)
+    inner[place[is_leaf]] = False
+    size = subtree_sizes(np.where(inner, 2, 0))
+    back = np.zeros(len(inner), np.int64)
+    nodes = np.flatnonzero(inner)
+    back[nodes] = 1 + size[nodes - 1]
+    return Binary(first, back, heights(back), (size + 1) // 2, place, given)
+
+
+def subtree_sizes(arity: np.ndarray) -> np.ndarray:
+    """Number of nodes below each node, itself included, given the arities in post-order.
+
+    Reading in post-order with a stack, a node takes its children off and puts itself on. Its subtree begins after the
+    last node before it at which the stack was lower.
+    """
+    n = len(arity)
+    stack = np.cumsum(1 - arity.astype(np.int64))
+    order = np.argsort(stack, kind="stable")
+    key = stack[order] * (n + 1) + order
+    asked = key - (n + 1)
+    before = np.searchsorted(key, asked) - 1
+    found = np.where((before >= 0) & (stack[order[before]] == stack[order] - 1), order[before], -1)
+    size = np.empty(n, np.int64)
+    size[order] = order - found
+    return size
+
+
+def is_first_child(arity: np.ndarray) -> np.ndarray:
+    """Whether each node is the first child of its parent. Then it begins where a later node begins."""
+    start = np.arange(len(arity)) - subtree_sizes(arity)
+    order = np.argsort(start, kind="stable")
+    first = np.zeros(len(arity), bool)
+    first[order[:-1]] = start[order[1:]] == start[order[:-1]]
+    return first
+
+
+def heights(back: np.ndarray) -> np.ndarray:
+    """Level of each node of binary trees in post-order, see ``Binary``. Each round finds the nodes of one level."""
+    inner = np.flatnonzero(back)
+    parent, sibling = np.full(len(back), -1), np.full(len(back), -1)
+    left, right = inner - back[inner], inner - 1
+    parent[left] = parent[right] = inner
+    sibling[left], sibling[right] = right, left
+    height = np.full(len(back), -1, np.int32)
+    now, level = np.flatnonzero(back == 0), 0
+    while len(now):
+        height[now] = level
+        now = now[parent[now] >= 0]
+        other = height[sibling[now]]
+        is_last = (other >= 0) & ((other < level) | (sibling[now] > now))
+        now, level = parent[now[is_last]], level + 1
+    return height
+
+
+class Forest(Source):
+    """Trees that a model learns from or is applied to.
+
+    Parameters
+    ----------
+    trees : Binary
+    leaf : ndarray or Tensor of shape (n_leaves,) or (n_leaves, width)
+        Tokens as whole numbers, or vectors, of all leaves in reading order.
+    weight : ndarray of shape (n_trees,) or None, default=None
+        Sample weights.
+    y : ndarray of shape (n_trees, n_targets) or None, default=None
+        The part of y that a batch holds, as numbers.
+    label : ndarray of shape (n_nodes,) or None, default=None
+        Class of each binary node, and -1 where it is unknown.
+    dtype, device
+        Those of the tensors of a batch.
+    """
+
+    def __init__(
+        self,
+        trees: Binary,
+        leaf: Any,
+        weight: Any = None,
+        y: Any = None,
+        label: np.ndarray | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device = torch.device("cpu"),
+    ) -> None:
+        self.trees, self.leaf, self.weight, self.y, self.label = trees, leaf, weight, y, label
+        self.dtype, self.out = dtype, device
+        self.width = -(-int(trees.first[-1]) // len(self))
+        self._level = trees.height.astype(np.min_scalar_type(int(trees.height.max())))  # small numbers sort faster
+        self._first_leaf = (trees.first[:-1] + np.arange(len(self))) // 2  # a tree of n leaves has 2 n - 1 nodes
+
+    def __len__(self) -> int:
+        return len(self.trees.first) - 1
+
+    def __getitem__(self, index: Index) -> Packed:
+        trees = self.trees
+        rows = np.arange(len(self))[index] if isinstance(index, slice) else index.cpu().numpy()
+        start, stop = trees.first[rows], trees.first[rows + 1]
+        nodes, tree = ranges(start, stop)
+        order = np.argsort(self._level[nodes], kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        levels = np.concatenate([[0], np.cumsum(np.bincount(self._level[nodes]))])
+        inner = order[levels[1] :]
+        left = inner - trees.back[nodes[inner]]
+        leaves, _ = ranges(self._first_leaf[rows], self._first_leaf[rows] + (stop - start + 1) // 2)
+        return Packed(
+            leaf=self._take(self.leaf, leaves),
+            children=self._tensor(np.stack([rank[left], rank[inner - 1]], 1)),
+            levels=tuple(levels.tolist()),
+            root=self._tensor(rank[np.cumsum(stop - start) - 1]),
+            tree=self._tensor(tree[order]),
+            n_leaves=self._tensor(trees.n_leaves[nodes[order]]),
+            place=self._tensor(rank),
+            weight=None if self.weight is None else self._take(self.weight, rows),
+            y=None if self.y is None else self._take(self.y, rows),
+            label=None if self.label is None else self._tensor(self.label[nodes[order]]),
+        )
+
+    def _take(self, values: Any, rows: np.ndarray) -> Tensor:
+        """Some rows of an array or a tensor, as a tensor of the batch."""
+        taken = values[torch.from_numpy(rows)] if isinstance(values, Tensor) else to_tensor(values[rows])
+        return taken.to(self.out, self.dtype if taken.is_floating_point() else torch.int64)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(values, np.int64)).to(self.out)
+
+    def moments(self) -> tuple[np.ndarray, float]:
+        """Return the mean of the leaves' vectors, and the square root of the mean variance of their entries."""
+        if self.leaf.ndim == 1:
+            return np.zeros(1), 1.0
+        n_leaves = self.trees.n_leaves[self.trees.first[1:] - 1]
+        return moments(self.leaf, None if self.weight is None else np.repeat(self.weight, n_leaves))
+
+    def with_y(self, y: Any) -> Forest:
+        """The same trees with another y."""
+        return Forest(self.trees, self.leaf, self.weight, y, self.label, dtype=self.dtype, device=self.out)
+
+    def learnt(self, merge: bool) -> Forest:
+        """Return the trees to learn from. Their mean weight is 1."""
+        if self.weight is None:
+            return self
+        weight = self.weight * (len(self) / self.weight.sum())
+        return Forest(self.trees, self.leaf, weight, self.y, self.label, dtype=self.dtype, device=self.out)
+
+    def seen(
+        self,
+        frame: Frame | None,
+        target_frame: Frame | None,
+        dtype: torch.dtype,
+        device: torch.device,
+        resident: bool = False,
+        look: Callable[[Index, Tensor], None] | None = None,
+    ) -> Forest:
+        """Return the trees with their leaves' vectors in a frame. The other arguments are those of ``Source``."""
+        leaf = self.leaf
+        if leaf.ndim == 2:
+            leaf = to_tensor(leaf)
+            leaf = (leaf if frame is None else frame.apply(leaf)).to(dtype)
+        weight = None if self.weight is None else to_tensor(self.weight)
+        return Forest(self.trees, leaf, weight, self.y, self.label, dtype=dtype, device=device)
+
+
+def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers from each start to each stop, one range after the other, and the number of the range of each."""
+    sizes = stop - start
+    owner = np.repeat(np.arange(len(start)), sizes)
+    return np.arange(len(owner)) + (start - (np.cumsum(sizes) - sizes))[owner], owner
