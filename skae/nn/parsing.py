@@ -8,7 +8,6 @@ known before the tree is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -111,29 +110,30 @@ class _Least:
     """
 
     def __init__(self, n: int, width: int, like: Tensor) -> None:
-        self.size = math.isqrt(width - 1) + 1
-        self.n_blocks = -(-width // self.size)
-        self.stride = self.size * self.n_blocks
+        self.shift = width.bit_length() // 2
+        size = 2**self.shift
+        self.n_blocks = -(-width // size)
+        self.stride = size * self.n_blocks
         self.nowhere = n * self.stride
-        self.blocks = like.new_full((n * self.n_blocks + 1, self.size), torch.inf)
+        self.blocks = like.new_full((n * self.n_blocks + 1, size), torch.inf)
         self.least = like.new_full((n * self.n_blocks + 1,), torch.inf)
         self.first_block = torch.arange(n, device=like.device) * self.n_blocks
 
     def fill(self, slots: Tensor, errors: Tensor) -> None:
         """Set many errors."""
-        self.blocks.view(-1)[slots] = errors
+        self.blocks.view(-1).index_copy_(0, slots, errors)
         torch.amin(self.blocks, 1, out=self.least)
 
     def put(self, slots: Tensor, errors: Tensor) -> None:
         """Set a few errors."""
-        self.blocks.view(-1)[slots] = errors
-        block = slots.div(self.size, rounding_mode="floor")
-        self.least[block] = self.blocks[block].amin(1)
+        self.blocks.view(-1).index_copy_(0, slots, errors)
+        block = slots >> self.shift
+        self.least.index_copy_(0, block, self.blocks.index_select(0, block).amin(1))
 
     def best(self, n: int) -> Tensor:
         """The slot of the first of the least errors in each of the first n rows."""
         block = self.least[: n * self.n_blocks].view(n, -1).argmin(1) + self.first_block[:n]
-        return block * self.size + self.blocks[block].argmin(1)
+        return (block << self.shift) + self.blocks.index_select(0, block).argmin(1)
 
 
 class _Search:
@@ -180,11 +180,12 @@ class _Search:
         """Compose the nodes in these slots. Return the slots of the mergers and their errors."""
         missing = -len(left) % BLOCK
         left, right = (F.pad(slot, (0, missing), value=self.nowhere) for slot in (left, right))
-        states = self.state[left], self.state[right]
-        n_left, n_right = self.n_leaves[left], self.n_leaves[right]
-        parent = self.compose(*states)
-        self.candidate[left] = parent
-        errors = self.errors(parent, *states, n_left > 1, n_right > 1, n_left, n_right)
+        pairs = torch.cat([left, right])
+        x, y = self.state.index_select(0, pairs).split(len(left))
+        n_left, n_right = self.n_leaves.index_select(0, pairs).split(len(left))
+        parent = self.compose(x, y)
+        self.candidate.index_copy_(0, left, parent)
+        errors = self.errors(parent, x, y, n_left > 1, n_right > 1, n_left, n_right)
         return left, errors.masked_fill(torch.maximum(left, right) == self.nowhere, torch.inf)
 
     def run(self, nodes: Tensor, children: Tensor, first: Tensor, n_leaves: int) -> None:
@@ -194,22 +195,24 @@ class _Search:
         inner = first.to(nodes.device)
         for step in range(len(active) - 1):
             n, n_next = active[step : step + 2]
-            number = inner[:n] + step
+            row = inner[:n] + step
             here = self.least.best(n)
-            gone = self.right[here]
-            children[number] = torch.stack([self.node[here], self.node[gone]], 1)
-            nodes[number + n_leaves] = self.candidate[here]
-            self._merge(here, gone, number + n_leaves, n_next)
+            gone = self.right.index_select(0, here)
+            merged = self.node.index_select(0, torch.cat([here, gone])).view(2, n)
+            state = self.candidate.index_select(0, here)
+            children.index_copy_(0, row, merged.t())
+            nodes.index_copy_(0, row + n_leaves, state)
+            if n_next:
+                self.node.index_copy_(0, here, row + n_leaves)
+                self.state.index_copy_(0, here, state)
+                self._merge(here, gone, n_next)
 
-    def _merge(self, here: Tensor, gone: Tensor, number: Tensor, n: int) -> None:
-        """Put parents in the place of their children, and compose those of the first n rows with their neighbours."""
-        after = self.right[gone]
-        self.state[here] = self.candidate[here]
-        self.node[here] = number
-        self.n_leaves[here] += self.n_leaves[gone]
-        self.right[here] = after
-        self.left[after] = here
-        before = self.left[here]
+    def _merge(self, here: Tensor, gone: Tensor, n: int) -> None:
+        """Take out the nodes in ``gone``. Compose those in the first n slots of ``here`` with their new neighbours."""
+        before, after = self.left.index_select(0, here), self.right.index_select(0, gone)
+        self.right.index_copy_(0, here, after)
+        self.left.index_copy_(0, after, here)
+        self.n_leaves.index_add_(0, here, self.n_leaves.index_select(0, gone))
         left, errors = self._weigh(torch.cat([before[:n], here[:n]]), torch.cat([here[:n], after[:n]]))
         self.least.put(torch.cat([left, gone]), F.pad(errors, (0, len(gone)), value=torch.inf))
 
