@@ -5,6 +5,8 @@ from .convolutional import ConvolutionalAutoencoder
 from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder
 from .receptive_field import ReceptiveFieldAutoencoder
+from .recursive import RecursiveAutoencoder
+from .recursive_classifier import RecursiveAutoencoderClassifier
 from .semi_supervised import SemiSupervisedAutoencoder, SemiSupervisedAutoencoderRegressor
 from .sparse import SparseAutoencoder
 from .topk import TopKAutoencoder
@@ -15,6 +17,8 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "ReceptiveFieldAutoencoder",
+    "RecursiveAutoencoder",
+    "RecursiveAutoencoderClassifier",
     "SemiSupervisedAutoencoder",
     "SemiSupervisedAutoencoderRegressor",
     "SparseAutoencoder",

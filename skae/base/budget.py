@@ -50,6 +50,6 @@ def optimizer_of(estimator: Any) -> Optimizer:
 
 def threads_of(estimator: Any, device: torch.device, n_samples: int) -> Any:
     """A limit of one thread where the steps are small."""
-    of_row = max(estimator._flat.theta.numel(), getattr(estimator.module_, "multiplications", 0))
+    of_row = getattr(estimator.module_, "multiplications", estimator._flat.theta.numel())
     work = of_row * getattr(estimator.module_, "n_copies", 1) * estimator._batch_size(n_samples)
     return one_thread() if device.type == "cpu" and work < SMALL_STEP else nullcontext()

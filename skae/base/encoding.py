@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -206,9 +206,8 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         With ``undo``, the results are rows in this frame, and are returned on the scale of the data, in float64.
         """
         out: Tensor | None = None
-        itemsize = self._flat.theta.dtype.itemsize
         with plain_torch(grad=False):
-            for rows in chunks(len(data), max(data.width, widest(self.module_)), CHUNK_BYTES // itemsize):
+            for rows in self._chunks(data):
                 values = function(self.module_, data[rows])
                 if out is None:
                     dtype = values.dtype if undo is None else torch.float64
@@ -220,6 +219,11 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                     undo.undo(values, out[rows])
         assert out is not None
         return out
+
+    def _chunks(self, data: Source) -> Iterator[slice]:
+        """Consecutive rows of a source that are encoded at a time."""
+        width = max(data.width, widest(self.module_))
+        return chunks(len(data), width, CHUNK_BYTES // self._flat.theta.dtype.itemsize)
 
     def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
         """A source as the module sees it. Its batches are checked for NaN, unless ``resident``.

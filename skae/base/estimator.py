@@ -135,6 +135,8 @@ class TorchEstimator(Encoding):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _own_doc: ClassVar[str | None] = __doc__
+    _x_doc: ClassVar[dict[str, str]] = {}
+    """Entry of "X" in the docstring of a method, by the name of the method."""
     _y_doc: ClassVar[dict[str, str]] = {}
     """Entry of "y" in the docstring of a method, by the name of the method."""
     _monitor: ClassVar[str | None] = "loss"
@@ -160,7 +162,8 @@ class TorchEstimator(Encoding):
         cls._parameter_constraints = constraints(cls)
         cls._own_doc = cls.__doc__
         cls.__doc__ = joined_doc(cls)
-        inherit_methods(cls, vars(cls).get("_y_doc", {}))
+        inherit_methods(cls, "X", vars(cls).get("_x_doc", {}))
+        inherit_methods(cls, "y", vars(cls).get("_y_doc", {}))
 
     # ---------------------------------------------------------------- hooks of a variant
 

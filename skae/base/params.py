@@ -121,15 +121,18 @@ def sign_plainly(cls: type) -> None:
     cls.__init__.__signature__ = inspect.Signature(plain)  # type: ignore[misc]
 
 
-def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:
-    """Copy inherited methods into a class, and replace the entry of y in their docstrings.
+def inherit_methods(cls: type, argument: str, entries: Mapping[str, str]) -> None:
+    """Copy inherited methods into a class, and replace the entry of an argument in their docstrings.
 
     Parameters
     ----------
     cls : type
+    argument : str
+        Name of the argument.
     entries : dict of str to str
-        For each method, its entry of "y" in numpydoc form.
+        For each method, the entry of the argument in numpydoc form.
     """
+    old = re.compile(rf"^        {argument} : .*\n(?:            .*\n)*", re.MULTILINE)
     for name, entry in entries.items():
         inherited = getattr(cls, name)
         method = FunctionType(
@@ -138,12 +141,11 @@ def inherit_methods(cls: type, entries: Mapping[str, str]) -> None:
         method.__dict__.update(inherited.__dict__)
         method.__kwdefaults__, method.__annotations__ = inherited.__kwdefaults__, inherited.__annotations__
         method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
-        before, after = _Y_ENTRY.split(inherited.__doc__, maxsplit=1)
+        before, after = old.split(inherited.__doc__, maxsplit=1)
         method.__doc__ = before + indent(entry, " " * 8) + "\n" + after
         setattr(cls, name, method)
 
 
-_Y_ENTRY = re.compile(r"^        y : .*\n(?:            .*\n)*", re.MULTILINE)
 _SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)
 _ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
 

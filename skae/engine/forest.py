@@ -154,6 +154,8 @@ class Forest(Source):
         The part of y that a batch holds, as numbers.
     label : ndarray of shape (n_nodes,) or None, default=None
         Class of each binary node, and -1 where it is unknown.
+    node_width : int, default=1
+        Numbers that a node takes in memory while it is composed.
     dtype, device
         Those of the tensors of a batch.
     """
@@ -166,12 +168,14 @@ class Forest(Source):
         y: Any = None,
         label: np.ndarray | None = None,
         *,
+        node_width: int = 1,
         dtype: torch.dtype = torch.float64,
-        device: torch.device = torch.device("cpu"),
+        device: torch.device | str = "cpu",
     ) -> None:
         self.trees, self.leaf, self.weight, self.y, self.label = trees, leaf, weight, y, label
-        self.dtype, self.out = dtype, device
-        self.width = -(-int(trees.first[-1]) // len(self))
+        self.dtype, self.out = dtype, torch.device(device)
+        self.node_width = node_width
+        self.width = -(-int(trees.first[-1]) // len(self)) * node_width
         self._level = trees.height.astype(np.min_scalar_type(int(trees.height.max())))  # small numbers sort faster
         self._first_leaf = (trees.first[:-1] + np.arange(len(self))) // 2  # a tree of n leaves has 2 n - 1 nodes
 
@@ -212,22 +216,29 @@ class Forest(Source):
         return torch.from_numpy(np.asarray(values, np.int64)).to(self.out)
 
     def moments(self) -> tuple[np.ndarray, float]:
-        """Return the mean of the leaves' vectors, and the square root of the mean variance of their entries."""
-        if self.leaf.ndim == 1:
-            return np.zeros(1), 1.0
+        """Return the mean of the leaves' vectors, and their root mean square distance from it."""
         n_leaves = self.trees.n_leaves[self.trees.first[1:] - 1]
-        return moments(self.leaf, None if self.weight is None else np.repeat(self.weight, n_leaves))
+        mean, scale = moments(self.leaf, None if self.weight is None else np.repeat(self.weight, n_leaves))
+        return mean, scale * len(mean) ** 0.5
 
     def with_y(self, y: Any) -> Forest:
         """The same trees with another y."""
-        return Forest(self.trees, self.leaf, self.weight, y, self.label, dtype=self.dtype, device=self.out)
+        return self._with(y=y)
+
+    def with_labels(self, label: np.ndarray) -> Forest:
+        """The same trees with these classes of nodes."""
+        return self._with(label=label)
+
+    def _with(self, **parts: Any) -> Forest:
+        """The same trees, but for some parts."""
+        own = {"leaf": self.leaf, "weight": self.weight, "y": self.y, "label": self.label, "dtype": self.dtype}
+        return Forest(self.trees, **{**own, "node_width": self.node_width, "device": self.out, **parts})
 
     def learnt(self, merge: bool) -> Forest:
         """Return the trees to learn from. Their mean weight is 1."""
         if self.weight is None:
             return self
-        weight = self.weight * (len(self) / self.weight.sum())
-        return Forest(self.trees, self.leaf, weight, self.y, self.label, dtype=self.dtype, device=self.out)
+        return self._with(weight=self.weight * (len(self) / self.weight.sum()))
 
     def seen(
         self,
@@ -243,8 +254,8 @@ class Forest(Source):
         if leaf.ndim == 2:
             leaf = to_tensor(leaf)
             leaf = (leaf if frame is None else frame.apply(leaf)).to(dtype)
-        weight = None if self.weight is None else to_tensor(self.weight)
-        return Forest(self.trees, leaf, weight, self.y, self.label, dtype=dtype, device=device)
+        weight, y = (None if values is None else to_tensor(values) for values in (self.weight, self.y))
+        return self._with(leaf=leaf, weight=weight, y=y, dtype=dtype, device=device)
 
 
 def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

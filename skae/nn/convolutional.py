@@ -376,8 +376,9 @@ class ImageAutoencoder(Coder):
 
     @property
     def multiplications(self) -> int:
-        """Of the convolutions, for a row."""
-        return sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
+        """Of the convolutions or of the dense layers, for a row."""
+        of_levels = sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
+        return max(of_levels, sum(p.numel() for p in self.parameters()))
 
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         """See ``Coder``. It takes a backward pass for each of the m vectors."""

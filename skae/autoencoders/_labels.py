@@ -1,0 +1,88 @@
+"""Labels of the nodes of trees, as numbers of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..base.labels import read_labels
+from ..engine.forest import Binary
+from ..trees import Tree
+
+__all__ = ["NodeLabels", "read_node_labels"]
+
+UNKNOWN = (None, -1)
+
+
+class NodeLabels(NamedTuple):
+    """The labels of all nodes of some trees, in post-order."""
+
+    trees: Sequence[Tree]
+    flat: list[Any]
+    meaning: dict[Any, Any]
+    """For each distinct label, the one among the labels of y: a number if y holds numbers."""
+
+    def of_roots(self) -> np.ndarray:
+        """Label of each root, and None where it has none."""
+        roots = np.empty(len(self.trees), dtype=object)
+        roots[:] = [self.meaning.get(tree.label) for tree in self.trees]
+        return roots
+
+    def classes(self, y: Any, name: str) -> np.ndarray:
+        """All labels of nodes and of y, sorted."""
+        distinct = [*self.meaning.values(), *read_labels(y, name).values.tolist()]
+        found = np.unique(read_labels(np.array(distinct, dtype=object), name).values)
+        return found[found != -1] if found.dtype.kind not in "US" else found
+
+    def numbers(self, classes: np.ndarray, shape: Binary) -> np.ndarray:
+        """Number of the class of each binary node, and -1 where it is unknown.
+
+        Of nodes with a single child, the outermost label counts. Nodes that stand for a part of a node with more than
+        two children have none.
+        """
+        place = {label: number for number, label in enumerate(classes.tolist())}
+        strange = [label for label, own in self.meaning.items() if own not in place]
+        if strange:
+            raise ValueError(
+                f"the trees have the label {strange[0]!r}, which is not among the classes {classes.tolist()!r} of the "
+                "first fit: fit again with warm_start=False."
+            )
+        number_of = {label: place[own] for label, own in self.meaning.items()}
+        given = np.array([number_of.get(label, -1) for label in self.flat])
+        numbers = np.full(len(shape.back), -1)
+        numbers[shape.place[given >= 0]] = given[given >= 0]  # of several, the last one stays: the outermost
+        return numbers
+
+
+def read_node_labels(trees: Sequence[Tree], y: Any) -> NodeLabels:
+    """Read the labels of all nodes.
+
+    Parameters
+    ----------
+    trees : sequence of Tree
+    y : array-like or None
+        Labels of the trees. If they are numbers, so are those of the nodes.
+    """
+    flat = list(chain.from_iterable(tree.labels or repeat(None, tree.n_nodes) for tree in trees))
+    distinct = [label for label in dict.fromkeys(flat) if label not in UNKNOWN and label == label]
+    if y is None or not _are_numbers(y):
+        return NodeLabels(trees, flat, {label: label for label in distinct})
+    return NodeLabels(trees, flat, {label: _number(label) for label in distinct if _number(label) != -1})
+
+
+def _are_numbers(y: Iterable[Any]) -> bool:
+    return np.asarray(y).dtype.kind in "biuf"
+
+
+def _number(label: Any) -> Any:
+    """The number that a label is, or that it is in text."""
+    try:
+        value = float(label)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the trees have the label {label!r}, but y holds numbers: pass y as text, or numbers as labels."
+        ) from None
+    return int(value) if value.is_integer() else value

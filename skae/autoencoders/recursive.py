@@ -1,0 +1,492 @@
+"""RecursiveAutoencoder: one vector for a whole tree, composed of those of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from ..base import damage
+from ..base.checks import check_codes, check_weight
+from ..base.damage import Saved
+from ..base.params import PositiveInt
+from ..base.transformer import TorchTransformer, is_stochastic
+from ..engine.data import Rows, Source
+from ..engine.forest import Forest, Packed
+from ..engine.frame import Frame, in_double
+from ..engine.modes import plain_torch
+from ..engine.moments import principal_axes
+from ..engine.optim import Terms
+from ..nn.recursive import RecursiveNetwork, Vectors
+from ..trees import Tree
+from ._parsing import parsed
+from ._trees import (
+    Given,
+    are_vectors,
+    read_given,
+    shape_of,
+    token_numbers,
+    trees_of,
+    vectors_of,
+    vocabulary_of,
+)
+
+__all__ = ["RecursiveAutoencoder"]
+
+TREES = """X : list of trees
+    Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
+    of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors."""
+
+
+class RecursiveAutoencoder(TorchTransformer):
+    """Compress a tree to a vector, by composing the vectors of its parts from the leaves up.
+
+    Two children with the vectors c1 and c2 of width d, which is ``n_components``, make the parent
+
+        p = f(W [c1; c2] + b),
+
+    and a decoder makes of it [c1'; c2'] = D p + e, where an inner node is f of that. With ``unit_length``, composed and
+    decoded vectors of inner nodes are divided by their length. The code of a tree is the vector of its root. The loss
+    is the mean over the trees of the sum over their inner nodes of
+
+        E_rec = n1 / (n1 + n2) ||c1 - c1'||^2 + n2 / (n1 + n2) ||c2 - c2'||^2,
+
+    where n1 and n2 are the numbers of leaves below the children.
+
+    Leaves are tokens, each with a vector of its own, or vectors of numbers. A node with more than two children is
+    composed from left to right, ((c1 c2) c3), and one with a single child is that child. Trees may be of any depth.
+
+    Parameters
+    ----------
+    n_components : int, default=30
+        Width d of the code, and of all vectors.
+    composition : {"plain", "tensor", "gated"}, default="plain"
+        How two vectors become one. "plain" is the p above. "tensor" adds products of the entries of the children,
+        p_k = f([c1; c2]' T_k [c1; c2] + W_k [c1; c2] + b_k). "gated" is a tree LSTM, which has a memory beside p.
+    n_layers : int, default=1
+        Number of layers. In layer i > 1 the vector of a node is f(W_i [c1; c2] + V_i h + b_i), where c1 and c2 are the
+        children's vectors in this layer, and h is the node's own one in the layer below. The last layer is the code.
+    activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"}, \
+default="tanh"
+        Function f. In a gated composition it is only used to decode.
+    unit_length : bool or "auto", default="auto"
+        Whether vectors of inner nodes have the length 1. "auto" is True but for a gated composition.
+    weighted : bool, default=True
+        Whether a child counts in E_rec by the number of its leaves. Otherwise each counts a half. With ``unfolding``,
+        whether a node counts by the number of its leaves.
+    unfolding : bool, default=False
+        Whether every node is decoded down to its leaves, and these are compared: E_rec is half the sum of
+        ||x - x'||^2 over the leaves below a node, or their mean if not ``weighted``. It takes longer: the time grows
+        with the number of pairs of a node and a leaf below it.
+    structure : {"given", "greedy", "balanced", "left"}, default="given"
+        Where the trees come from. "given" takes X as trees. The others take X as sequences, and build the trees.
+        "greedy" merges the two neighbours with the least E_rec of their own (that of ``unfolding=False``), again and
+        again. "balanced" halves the sequence, and "left" goes from left to right.
+    embeddings : dict of str to array-like, array-like of shape (n_tokens, width), or None, default=None
+        Vectors of tokens. An array needs the token of each row as ``vocabulary``. Tokens that are not in it share the
+        mean of the vectors. None draws random vectors, whose length is about 1.
+    vocabulary : sequence of str or None, default=None
+        All tokens that have a vector. None learns them from X, or takes those of ``embeddings``.
+    min_frequency : int, default=1
+        How often a token must occur in the training trees to have a vector of its own. All other tokens, and those that
+        are first seen after the fit, share one. Not used if the vocabulary is given.
+    tune_leaves : bool, default=False
+        Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
+        Reconstruction alone does not hold them: it is easiest if all are the same.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The fitted network.
+    vocabulary_ : ndarray of shape (n_tokens,), or None
+        Tokens that have a vector. None if leaves are vectors.
+    history_ : dict of str to list of float
+        Training curves, with one value per epoch: "loss", its term "reconstruction", and "validation_loss" with
+        ``early_stopping``.
+    loss_ : float
+        Loss of the weights that were kept.
+    n_iter_ : int
+        Number of epochs run.
+    mean_ : ndarray of shape (width,)
+        Mean of the vectors of the leaves. It is zero for tokens.
+    scale_ : float
+        Root mean square distance of the leaves' vectors from ``mean_``, by which they are divided.
+
+    See Also
+    --------
+    RecursiveAutoencoderClassifier : Learns labels of trees or of all their nodes, too.
+    skae.trees.Tree : What X is a list of.
+
+    References
+    ----------
+    Socher, Pennington, Huang, Ng and Manning (2011), "Semi-Supervised Recursive Autoencoders for Predicting Sentiment
+    Distributions", https://aclanthology.org/D11-1014
+
+    Socher, Huang, Pennington, Ng and Manning (2011), "Dynamic Pooling and Unfolding Recursive Autoencoders for
+    Paraphrase Detection", https://papers.nips.cc/paper/4204
+
+    Irsoy and Cardie (2014), "Deep Recursive Neural Networks for Compositionality in Language",
+    https://papers.nips.cc/paper/5551
+
+    Socher et al. (2013), "Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank",
+    https://aclanthology.org/D13-1170
+
+    Tai, Socher and Manning (2015), "Improved Semantic Representations From Tree-Structured Long Short-Term Memory
+    Networks", https://arxiv.org/abs/1503.00075
+
+    Examples
+    --------
+    >>> from skae import RecursiveAutoencoder
+    >>> trees = [(("a", "+", "b"), "*", "c"), ("a", "*", ("b", "+", "c")), ("a", "+", "b"), (("a", "*", "b"), "+", "c")]
+    >>> model = RecursiveAutoencoder(n_components=8, max_iter=200, random_state=0).fit(trees)
+    >>> codes = model.transform(trees)
+    >>> codes.shape
+    (4, 8)
+    >>> print(model.inverse_transform(codes, structure=trees)[2])
+    (a + b)
+    """
+
+    n_components = 30
+    composition: Literal["plain", "tensor", "gated"] = "plain"
+    n_layers: PositiveInt = 1
+    activation: Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"] = (
+        "tanh"
+    )
+    unit_length: bool | Literal["auto"] = "auto"
+    weighted: bool = True
+    unfolding: bool = False
+    structure: Literal["given", "greedy", "balanced", "left"] = "given"
+    embeddings: Annotated[Any, dict, "array-like", None] = None
+    vocabulary: Annotated[Any, "array-like", None] = None
+    min_frequency: PositiveInt = 1
+    tune_leaves: bool = False
+
+    _Module: ClassVar[type[nn.Module]] = RecursiveNetwork
+    _saved: ClassVar[dict[str, Saved]] = {
+        "vocabulary_": Saved(
+            lambda estimator, value: damage.tokens(estimator._spec["n_tokens"], value), required=False
+        ),
+        "_leaf_width": Saved(damage.whole(1)),
+        "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
+    }
+    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
+
+    # ---------------------------------------------------------------- reading X
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        trees = trees_of(X, self.structure)
+        weight = check_weight(weight, len(trees))
+        if reset:
+            self._learn_leaves(trees, weight)
+        asked = y is not None or reset is not None
+        targets = self._targets(y, len(trees), weight, reset) if asked else None
+        return Forest(
+            shape_of(trees, self.structure), self._leaves_of(trees), weight, targets, node_width=self._n_values
+        )
+
+    def _learn_leaves(self, trees: list[Tree], weight: np.ndarray | None) -> None:
+        """Set the vocabulary and the width of the leaves' vectors."""
+        given = self._given()
+        if are_vectors(trees):
+            if given is not None:
+                raise ValueError("embeddings and vocabulary are for tokens, but the leaves of X are vectors.")
+            self.vocabulary_, self._leaf_width = None, len(trees[0].leaves[0])
+            return
+        counting = trees if weight is None else [tree for tree, w in zip(trees, weight, strict=True) if w > 0]
+        tokens = vocabulary_of(counting, int(self.min_frequency)) if given is None else given.tokens
+        self.vocabulary_ = np.array(tokens, dtype=object)
+        table = None if given is None else given.vectors
+        self._leaf_width = int(self.n_components) if table is None else table.shape[1]
+
+    def _given(self) -> Given | None:
+        return read_given(self.embeddings, self.vocabulary)
+
+    def _leaves_of(self, trees: list[Tree]) -> np.ndarray:
+        """Tokens as numbers, or vectors, of all leaves."""
+        if are_vectors(trees) != (self.vocabulary_ is None):
+            kinds = ("vectors", "tokens") if self.vocabulary_ is None else ("tokens", "vectors")
+            raise ValueError(f"the fitted trees had {kinds[0]} as leaves, but those of X are {kinds[1]}.")
+        if self.vocabulary_ is None:
+            return vectors_of(trees, self._leaf_width)
+        return token_numbers(trees, self.vocabulary_.tolist())
+
+    @property
+    def _n_values(self) -> int:
+        """Numbers that a node takes while it is composed."""
+        return 8 * int(self.n_components) * int(self.n_layers) * (5 if self.composition == "gated" else 1)
+
+    # ---------------------------------------------------------------- start
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        return {
+            "n_components": int(self.n_components),
+            "leaf_width": self._leaf_width,
+            "n_tokens": 0 if self.vocabulary_ is None else len(self.vocabulary_),
+            "composition": self.composition,
+            "n_layers": int(self.n_layers),
+            "activation": self.activation,
+            "unit_length": self.composition != "gated" if self.unit_length == "auto" else bool(self.unit_length),
+            "tuned": bool(self.tune_leaves),
+        }
+
+    def _measure(self, data: Any) -> None:
+        if self.vocabulary_ is None:
+            self._frame = Frame(*data.moments())
+            return
+        shares = np.bincount(data.leaf, minlength=len(self.vocabulary_) + 1).astype(float)
+        self._shares = shares / shares.sum()
+        given = self._given()
+        table = None if given is None else given.vectors
+        size = 1.0 if table is None else float(np.sqrt(np.square(table).sum(1).mean()))
+        self._frame = Frame(np.zeros(self._leaf_width), size or 1.0)
+
+    def _initialise(self, module: RecursiveNetwork, data: Any, rng: torch.Generator) -> None:
+        given = None if self.vocabulary_ is None else self._given()
+        table = None
+        if given is not None and given.vectors is not None:
+            with_unknown = np.vstack([given.vectors, given.vectors.mean(0)])
+            table = self._frame.apply(torch.from_numpy(with_unknown)).to(module.D)
+        axes = None
+        if module.entry is not None:
+            rows = Rows(data.leaf if table is None else table, dtype=torch.float64, device=torch.device("cpu"))
+            axes = principal_axes(rows, int(self.n_components), rng)[0].to(module.D)
+        module.initialise(rng, table, axes)
+
+    # ---------------------------------------------------------------- objective
+
+    def _loss(self, module: RecursiveNetwork, batch: Packed, rng: torch.Generator | None) -> Terms:
+        batch = self._arranged(module, batch)
+        return self._terms(module, batch, module.vectors(batch, rng), rng)
+
+    def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
+        """Terms of the loss, given the vectors of all nodes."""
+        return {"reconstruction": of_trees(self._errors(module, batch, vectors), batch, slice(len(batch.leaf), None))}
+
+    def _errors(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors) -> Tensor:
+        """E_rec of each inner node."""
+        return module.node_errors(vectors, batch, bool(self.weighted), bool(self.unfolding))
+
+    def _arranged(self, module: RecursiveNetwork, batch: Packed) -> Packed:
+        """The batch with its trees. A greedy search builds them with the weights as they are now."""
+        return parsed(module, batch, bool(self.weighted)) if self.structure == "greedy" else batch
+
+    # ---------------------------------------------------------------- using
+
+    def _encode(self, module: RecursiveNetwork, batch: Packed) -> Tensor:
+        batch = self._arranged(module, batch)
+        return module.vectors(batch).h[batch.root]
+
+    def _target(self, batch: Any) -> Tensor:
+        root: Tensor = batch.root
+        return root
+
+    def _error_and_variation(self, module: RecursiveNetwork, batch: Packed) -> Tensor:
+        """Squared distances of all leaves of each tree to what its code unfolds to, and to the training mean."""
+        batch = self._arranged(module, batch)
+        leaf = in_double(module.embed(batch.leaf))
+        unfolded = module.leave(module.unfold(module.vectors(batch).h[batch.root], batch))
+        mean = torch.zeros(1) if module.table is None else torch.from_numpy(self._shares) @ in_double(module.table)
+        squares = torch.stack([(leaf - other.to(leaf)).square().sum(1) for other in (unfolded, mean)], 1)
+        sums = squares.new_zeros((len(batch.root), 2))
+        return sums.index_add_(0, batch.tree[: len(leaf)].to(sums.device), squares)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Minus the squared reconstruction error of the leaves of each tree, in mean over its leaves.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            In squared units of the leaves' vectors. Zero is perfect. Trees with the lowest scores are the most unusual.
+        """
+
+        def score(module: Any, batch: Packed) -> Tensor:
+            error = self._error_and_variation(module, batch)[:, 0]
+            return -error / batch.n_leaves[batch.root].to(error.device)
+
+        scores: np.ndarray = self._map(score, X)
+        return scores * self._frame.unit**2
+
+    def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:
+        """Unfold codes into trees of a given shape.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+        structure : list of trees
+            The shape of each tree. Its leaves are not looked at, and its labels are kept. Those of sequences are what
+            ``parse`` returns.
+
+        Returns
+        -------
+        trees : list of Tree
+            Each leaf is the token with the nearest vector, or a vector in units of the training data.
+
+        Raises
+        ------
+        ValueError
+            If the codes have another width than ``n_components``, or if there is not one tree for each.
+        """
+        codes = self._checked_codes(X)
+        if structure is None:
+            raise ValueError("A code does not hold the shape of its tree: pass trees of that shape as structure.")
+        trees = trees_of(structure, "given")
+        if len(trees) != len(codes):
+            raise ValueError(f"structure has {len(trees)} trees, but there are {len(codes)} codes: pass one for each.")
+        module: Any = self._ready_module()
+        theta = self._flat.theta
+        shape = shape_of(trees, "given")
+        nothing = np.zeros(sum(tree.n_leaves for tree in trees), dtype=np.int64)
+        forest = Forest(shape, nothing, node_width=self._n_values, dtype=theta.dtype, device=theta.device)
+        leaves: list[Any] = []
+        with plain_torch(grad=False):
+            for rows in self._chunks(forest):
+                h = torch.from_numpy(codes[rows]).to(theta)
+                leaves.extend(self._decoded_leaves(module, module.unfold(h, forest[rows])))
+        return _with_leaves(trees, leaves)
+
+    def _checked_codes(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        codes = check_codes(X, self._n_features_out, type(self).__name__)
+        array: np.ndarray = codes.cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)
+        return array
+
+    def _decoded_leaves(self, module: RecursiveNetwork, x: Tensor) -> list[Any]:
+        """Tokens, or vectors in units of the data, of leaves that are decoded as x."""
+        if self.vocabulary_ is None:
+            return list(self._frame.undo(module.leave(x)).cpu().numpy())
+        table = module.enter(module.table[:-1])
+        half = table.square().sum(1) / 2
+        nearest = torch.cat([(half - part @ table.t()).argmin(1) for part in x.split(max(1, 2**22 // len(table)))])
+        return list(self.vocabulary_[nearest.cpu().numpy()])
+
+    def node_vectors(self, X: Any) -> list[np.ndarray]:
+        """Vectors of all nodes of each tree.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+
+        Returns
+        -------
+        vectors : list of ndarray of shape (n_nodes, n_components)
+            For each tree, in post-order: a node after its children, and children from left to right, as in
+            ``tree.nodes()``. For sequences they are those of the trees that ``parse`` returns.
+        """
+        return self._of_nodes(lambda module, batch: module.vectors(batch).h, X)
+
+    def node_errors(self, X: Any) -> list[np.ndarray]:
+        """E_rec of all nodes of each tree.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+
+        Returns
+        -------
+        errors : list of ndarray of shape (n_nodes,)
+            For each tree, in post-order, as in ``node_vectors``. It is NaN for a leaf.
+        """
+
+        def errors(module: Any, batch: Packed) -> Tensor:
+            found = self._errors(module, batch, module.vectors(batch))
+            return torch.cat([found.new_full((batch.levels[1],), torch.nan), found])
+
+        return self._of_nodes(errors, X)
+
+    def parse(self, X: Any) -> list[Tree]:
+        """The trees that are composed.
+
+        Parameters
+        ----------
+        X : list of trees or of sequences
+            As in ``fit``.
+
+        Returns
+        -------
+        trees : list of Tree
+            With ``structure="given"`` those of X. Otherwise the binary trees that are built over its sequences.
+        """
+        trees = trees_of(X, self.structure)
+        if self.structure == "given":
+            return trees
+        shapes = self._of_nodes(lambda module, batch: (batch.n_leaves > 1).to(torch.int64), trees)
+        return [Tree.from_arity(2 * inner, tree.leaves) for inner, tree in zip(shapes, trees, strict=True)]
+
+    def _of_nodes(self, function: Callable[[Any, Packed], Tensor], X: Any) -> list[np.ndarray]:
+        """Apply ``function(module, batch)``, which returns a row for each node, and give the rows of each tree."""
+        data: Any = self._ready_source(X)
+        results: list[np.ndarray] = []
+        with plain_torch(grad=False):
+            for rows in self._chunks(data):
+                batch = self._arranged(self.module_, data[rows])
+                values = function(self.module_, batch)[batch.place].cpu().numpy()
+                results.extend(values[places] for places in _places(data.trees, rows))
+        return results
+
+    # ---------------------------------------------------------------- scikit-learn
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Update the model with one pass over some trees, and continue from the last call.
+
+        The first call fixes the vocabulary, so that its trees should be typical ones.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the trees. They are not normalised, so chunks can be weighted against each other.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return super().partial_fit(X, y, sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.sparse = False
+        return tags
+
+
+def of_trees(values: Tensor, batch: Packed, nodes: slice) -> Tensor:
+    """Mean over the trees of the sum over some of their nodes, which have these values."""
+    if batch.weight is not None:
+        values = values * batch.weight[batch.tree[nodes]]
+    return values.sum() / len(batch.root)
+
+
+def _places(trees: Any, rows: slice) -> Iterator[np.ndarray]:
+    """For each of some consecutive trees, the places of its nodes among the binary nodes of these trees."""
+    start = trees.first[rows.start]
+    for number in range(rows.start, rows.stop):
+        yield trees.place[trees.given[number] : trees.given[number + 1]] - start
+
+
+def _with_leaves(trees: list[Tree], leaves: list[Any]) -> list[Tree]:
+    """Trees of the same shape and labels with other leaves, which are in one list."""
+    made, start = [], 0
+    for tree in trees:
+        stop = start + tree.n_leaves
+        made.append(Tree.from_arity(tree.arity, tuple(leaves[start:stop]), tree.labels))
+        start = stop
+    return made
