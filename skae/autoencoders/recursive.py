@@ -23,6 +23,7 @@ from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Terms
+from ..engine.train import backward
 from ..nn.recursive import RecursiveNetwork, Vectors
 from ..trees import Tree
 from ._parsing import parsed
@@ -262,7 +263,16 @@ default="tanh"
 
     def _loss(self, module: RecursiveNetwork, batch: Packed, rng: torch.Generator | None) -> Terms:
         batch = self._arranged(module, batch)
-        return self._terms(module, batch, module.vectors(batch, rng), rng)
+        return self._terms(module, batch, module.vectors(batch), rng)
+
+    def _step(self, module: RecursiveNetwork, batch: Packed, rng: torch.Generator) -> Terms:
+        """The gradient of ``_loss``. In the table of tokens it is added row by row, for few of them are in a batch."""
+        batch = self._arranged(module, batch)
+        raw = module.embed(batch.leaf).detach().requires_grad_(bool(self.tune_leaves))
+        terms = backward(self._terms(module, batch, module.vectors(batch, raw), rng))
+        if raw.grad is not None and module.table is not None:
+            module.table.grad.index_add_(0, batch.leaf, raw.grad)
+        return terms
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         """Terms of the loss, given the vectors of all nodes."""

@@ -55,7 +55,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         (Socher et al., 2011). "nodes" reads the labels of all nodes, leaves too, from the trees of X. y is then the
         root's label, and may be left out.
     dropout : float, default=0.5
-        Probability that an entry of a leaf's vector, or of a vector that is classified, is set to zero in training.
+        Probability that an entry of a vector that is classified is set to zero in training.
 
     Attributes
     ----------

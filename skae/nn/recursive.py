@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ..functional import dropout_mask
 from ..functional.activations import ACTIVATIONS
 from .compositions import COMPOSITIONS, compose, in_blocks, unit
 
@@ -58,7 +59,7 @@ class RecursiveNetwork(nn.Module):
     n_predictions : int, default=0
         Number of classes, and 0 without a classifier.
     dropout : float, default=0.0
-        Probability that an entry of x or of h is set to zero before it is used, in training.
+        Probability that an entry of a vector that is classified is set to zero in training.
     """
 
     cells: Any
@@ -151,11 +152,10 @@ class RecursiveNetwork(nn.Module):
 
     # ---------------------------------------------------------------- upwards
 
-    def vectors(self, batch: Any, rng: torch.Generator | None = None) -> Vectors:
-        """Vectors of all nodes."""
-        x = self.enter(self.embed(batch.leaf))
+    def vectors(self, batch: Any, raw: Tensor | None = None) -> Vectors:
+        """Vectors of all nodes. ``raw`` are those of the leaves, as ``embed`` returns them."""
+        h = x = self.enter(self.embed(batch.leaf) if raw is None else raw)
         n_leaves = len(x)
-        h = self._dropped(x, rng)
         for i, (cell, bias) in enumerate(zip(self.cells, self.biases, strict=True)):
             u = self._inputs(i, h)
             leaf = h if u is None else cell.leaf(u[:n_leaves])
@@ -169,18 +169,13 @@ class RecursiveNetwork(nn.Module):
             return None
         return in_blocks(lambda rows: F.linear(rows, self.V[str(i)], self.biases[i]), h)
 
-    def _dropped(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
-        if rng is None or not self.dropout:
-            return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=rng)
-        return x * keep / (1 - self.dropout)
-
     def predict(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Output S h + c of the classifier for some nodes."""
         S, c = self.S, self.c
         if S is None:
             return h[:, :0]
-        return in_blocks(lambda rows: F.linear(rows, S, c), self._dropped(h, rng))
+        h = h if rng is None or not self.dropout else h * dropout_mask(h, self.dropout, rng)
+        return in_blocks(lambda rows: F.linear(rows, S, c), h)
 
     # ---------------------------------------------------------------- node by node, for a search
 
