@@ -109,9 +109,11 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
         If there is no such reducer, or if it is not a transformer.
     """
     from sklearn.decomposition import PCA
+    from sklearn.utils import get_tags
 
     families = [getattr(family, name) for family in (autoencoders, boltzmann, variational) for name in family.__all__]
-    known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in families}}
+    of_tables = [estimator for estimator in families if get_tags(estimator()).input_tags.two_d_array]
+    known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}
     asked = [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
     if not asked:

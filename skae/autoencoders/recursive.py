@@ -217,6 +217,9 @@ default="tanh"
             return vectors_of(trees, self._leaf_width)
         return token_numbers(trees, self.vocabulary_.tolist())
 
+    def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
+        return super()._is_one_batch(n_samples, 1)  # equal trees are found at once, however large they are
+
     @property
     def _n_values(self) -> int:
         """Numbers that a node takes while it is composed."""

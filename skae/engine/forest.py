@@ -62,6 +62,14 @@ class Binary(NamedTuple):
     given: np.ndarray
     """First node of each given tree, and their number."""
 
+    def take(self, rows: np.ndarray) -> Binary:
+        """Some of the trees, by their numbers."""
+        nodes, tree = ranges(self.first[rows], self.first[rows + 1])
+        places, owner = ranges(self.given[rows], self.given[rows + 1])
+        first, given = (np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(rows)))]) for of in (tree, owner))
+        place = self.place[places] + (first[:-1] - self.first[rows])[owner]
+        return Binary(first, self.back[nodes], self.height[nodes], self.n_leaves[nodes], place, given)
+
 
 def binary(arity: np.ndarray, sizes: np.ndarray) -> Binary:
     """Make binary trees of trees of any arity.
@@ -235,10 +243,51 @@ class Forest(Source):
         return Forest(self.trees, **{**own, "node_width": self.node_width, "device": self.out, **parts})
 
     def learnt(self, merge: bool) -> Forest:
-        """Return the trees to learn from. Their mean weight is 1."""
-        if self.weight is None:
-            return self
-        return self._with(weight=self.weight * (len(self) / self.weight.sum()))
+        """Return the trees to learn from. Equal trees are merged if ``merge``, and the mean weight is 1."""
+        data = self._merged() if merge else self
+        if data.weight is None:
+            return data
+        return data._with(weight=data.weight * (len(data) / data.weight.sum()))
+
+    def _merged(self) -> Forest:
+        """Distinct trees of positive weight, in an order of their own, with the sums of their weights.
+
+        As for the rows of ``Arrays``, a fit does then not depend on the order of the trees, to the last bit.
+        """
+        weight = np.ones(len(self)) if self.weight is None else self.weight
+        sums: dict[tuple[bytes, ...], tuple[int, float]] = {}
+        for row in np.flatnonzero(weight > 0).tolist():
+            key = self._key(row)
+            first, total = sums.get(key, (row, 0.0))
+            sums[key] = first, total + weight[row]
+        rows, totals = (np.array(column) for column in zip(*(sums[key] for key in sorted(sums)), strict=True))
+        return self._take_trees(rows, None if (totals == totals[0]).all() else totals)
+
+    def _key(self, row: int) -> tuple[bytes, ...]:
+        """All that a model sees of a tree, but for its weight."""
+        nodes, leaves = self._spans(np.array([row]))
+        label, y = self.label, self.y
+        parts = (
+            self.trees.back[nodes],
+            self.leaf[leaves],
+            label if label is None else label[nodes],
+            y if y is None else y[row],
+        )
+        return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
+
+    def _take_trees(self, rows: np.ndarray, weight: np.ndarray | None) -> Forest:
+        """Some of the trees, with other weights."""
+        nodes, leaves = self._spans(rows)
+        label, y = self.label, self.y
+        own = {"weight": weight, "y": None if y is None else y[rows], "label": None if label is None else label[nodes]}
+        made = Forest(self.trees.take(rows), self.leaf[leaves], **own, node_width=self.node_width)
+        return made._with(dtype=self.dtype, device=self.out)
+
+    def _spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the nodes and of the leaves of some trees."""
+        start, stop = self.trees.first[rows], self.trees.first[rows + 1]
+        first = self._first_leaf[rows]
+        return ranges(start, stop)[0], ranges(first, first + (stop - start + 1) // 2)[0]
 
     def seen(
         self,
