@@ -278,9 +278,9 @@ class Forest(Source):
     def _take_trees(self, rows: np.ndarray, weight: np.ndarray | None) -> Forest:
         """Some of the trees, with other weights."""
         nodes, leaves = self._spans(rows)
-        label, y = self.label, self.y
-        own = {"weight": weight, "y": None if y is None else y[rows], "label": None if label is None else label[nodes]}
-        made = Forest(self.trees.take(rows), self.leaf[leaves], **own, node_width=self.node_width)
+        y = None if self.y is None else self.y[rows]
+        label = None if self.label is None else self.label[nodes]
+        made = Forest(self.trees.take(rows), self.leaf[leaves], weight, y, label, node_width=self.node_width)
         return made._with(dtype=self.dtype, device=self.out)
 
     def _spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

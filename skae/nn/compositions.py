@@ -20,8 +20,9 @@ __all__ = ["BLOCK", "COMPOSITIONS", "Composition", "compose", "in_blocks", "unit
 
 BLOCK = 32
 """Rows that a matrix product takes at a time, or a multiple of them. Rows that are left over are rounded otherwise."""
-SMALL = 1e-16
-"""Added to a squared length, so that a vector of zeros can be divided by its length."""
+_of_tanh, _of_logistic = torch.ops.aten.tanh_backward.default, torch.ops.aten.sigmoid_backward.default
+SMALL = 1e-12
+"""Smallest length that a vector is divided by. A vector of zeros stays what it is."""
 
 
 def unit(a: Tensor) -> Tensor:
@@ -31,7 +32,7 @@ def unit(a: Tensor) -> Tensor:
 
 def length(a: Tensor) -> Tensor:
     """Length of each row, as a column."""
-    return (a.square().sum(-1, keepdim=True) + SMALL).sqrt()
+    return torch.linalg.vector_norm(a, dim=-1, keepdim=True).clamp_min(SMALL)
 
 
 def in_blocks(product: Any, x: Tensor) -> Tensor:
@@ -106,12 +107,13 @@ class Composition(nn.Module):
         if not self.unit_length:
             return a, (z, a)
         size = length(a)
-        return a / size, (z, a, size)
+        h = a / size
+        return h, (z, a, h, size)
 
     def slopes(self, g: Tensor, tape: tuple[Tensor, ...], kids: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients in z and in the children's states, given the gradient g in the parents' states."""
-        z, a, *size = tape
-        s = SLOPES[self.activation](_of_length(g, a, *size), z, a)
+        z, a, *of_length = tape
+        s = SLOPES[self.activation](_before_length(g, *of_length), z, a)
         return s, self.through(s, kids)
 
     def through(self, s: Tensor, kids: Tensor) -> Tensor:
@@ -123,12 +125,11 @@ class Composition(nn.Module):
         return [s.t() @ self.vectors(kids)]
 
 
-def _of_length(g: Tensor, a: Tensor, size: Tensor | None = None) -> Tensor:
-    """Gradient in a, given the gradient g in a divided by its length."""
-    if size is None:
+def _before_length(g: Tensor, h: Tensor | None = None, size: Tensor | None = None) -> Tensor:
+    """Gradient in a vector, given the gradient g in h, which is that vector divided by its length ``size``."""
+    if h is None or size is None:
         return g
-    h = a / size
-    return (g - h * (h * g).sum(1, keepdim=True)) / size
+    return torch.addcmul(g, h, (h * g).sum(1, keepdim=True), value=-1).div_(size)
 
 
 class TensorComposition(Composition):
@@ -206,19 +207,20 @@ class GatedComposition(Composition):
         squashed = c.tanh()
         a = o * squashed
         if not self.unit_length:
-            return torch.cat([a, c], 1), (gates, candidate, squashed, a)
+            return torch.cat([a, c], 1), (gates, candidate, squashed)
         size = length(a)
-        return torch.cat([a / size, c], 1), (gates, candidate, squashed, a, size)
+        h = a / size
+        return torch.cat([h, c], 1), (gates, candidate, squashed, h, size)
 
     def slopes(self, g: Tensor, tape: tuple[Tensor, ...], kids: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients in z and in the children's states, given the gradient g in the parents' states."""
-        gates, candidate, squashed, a, *size = tape
+        gates, candidate, squashed, *of_length = tape
         i, left, right, o = gates.chunk(4, 1)
-        of_a = _of_length(g[:, : self.d], a, *size)
-        of_c = g[:, self.d :] + of_a * o * (1 - squashed.square())
+        of_a = _before_length(g[:, : self.d], *of_length)
+        of_c = g[:, self.d :] + _of_tanh(of_a * o, squashed)
         memory = kids[:, :, self.d :]
         of_gates = torch.cat([of_c * candidate, of_c * memory[:, 0], of_c * memory[:, 1], of_a * squashed], 1)
-        s = torch.cat([of_gates * gates * (1 - gates), of_c * i * (1 - candidate.square())], 1)
+        s = torch.cat([_of_logistic(of_gates, gates), _of_tanh(of_c * i, candidate)], 1)
         of_memory = torch.stack([of_c * left, of_c * right], 1)
         return s, torch.cat([self.through(s, kids), of_memory], 2)
 
