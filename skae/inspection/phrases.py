@@ -144,9 +144,7 @@ class PhraseDisplay:
         """
         cosines = np.asarray(self.similarities, dtype=float)
         if not len(self.phrases) or cosines.shape != (len(self.phrases),):
-            raise ValueError(
-                f"{len(self.phrases)} phrases and {cosines.size} similarities cannot be drawn: pass one each."
-            )
+            raise ValueError(f"{len(self.phrases)} phrases have {cosines.size} similarities: pass one for each.")
         names = [literal(phrase, LONGEST) for phrase in self.phrases]
         ax = new_axes(7.2, 1.0 + 0.28 * len(names)) if ax is None else ax
         self.bars_ = ax.barh(range(len(names)), cosines, height=0.7, color="tab:blue", alpha=0.6)

@@ -114,6 +114,7 @@ class TreeDisplay:
         y: Any = None,
         classes: Sequence[Any] | None = None,
         errors: Any = None,
+        target_name: str | None = None,
         cmap: str | None = None,
         ax: Axes | None = None,
     ) -> Self:
@@ -131,6 +132,8 @@ class TreeDisplay:
             All classes in the order of their colours.
         errors : array-like of shape (n_nodes,), default=None
             Reconstruction error of each node, see the class.
+        target_name : str, default=None
+            Name of y, for the legend.
         cmap : str, default=None
             Colour map, see ``plot``.
         ax : matplotlib Axes, default=None
@@ -146,7 +149,8 @@ class TreeDisplay:
         ValueError
             If the tree is malformed, or if there is not one label, class or error for each node.
         """
-        return cls(tree=tree, labels=labels, y=y, classes=classes, errors=errors).plot(ax, cmap=cmap)
+        display = cls(tree=tree, labels=labels, y=y, classes=classes, errors=errors, target_name=target_name)
+        return display.plot(ax, cmap=cmap)
 
     @classmethod
     def from_estimator(cls, estimator: Any, tree: Any, *, cmap: str | None = None, ax: Axes | None = None) -> Self:
@@ -155,7 +159,8 @@ class TreeDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted RecursiveAutoencoder or RecursiveAutoencoderClassifier. Only the latter has classes of nodes.
+            A fitted RecursiveAutoencoder or RecursiveAutoencoderClassifier. The latter shows classes unless its alpha
+            is 1, and errors unless its alpha is 0, since then it has learnt no decoder.
         tree : Tree or sequence
             One tree, or one sequence if the estimator builds the trees. If the tree has labels of its own, they are
             written on the nodes, so that they can be compared with the classes that are predicted.
@@ -181,12 +186,13 @@ class TreeDisplay:
         if not hasattr(estimator, "node_errors"):
             raise TypeError(f"{type(estimator).__name__} has no node_errors: pass a RecursiveAutoencoder.")
         check_is_fitted(estimator)
-        predicts = hasattr(estimator, "predict_nodes")
+        alpha = getattr(estimator, "alpha", 1.0)
+        predicts = alpha < 1.0
         return cls(
             tree=estimator.parse([tree])[0],
             y=estimator.predict_nodes([tree])[0] if predicts else None,
             classes=estimator.classes_ if predicts else None,
-            errors=estimator.node_errors([tree])[0],
+            errors=estimator.node_errors([tree])[0] if alpha > 0.0 else None,
             target_name="predicted",
         ).plot(ax, cmap=cmap)
 
