@@ -136,6 +136,8 @@ class Tree:
 
         Raises
         ------
+        TypeError
+            If the text is no string.
         ValueError
             If brackets do not match or are empty, or if there is text outside the tree. The message names the
             position: ``text[position]`` is where the fault is.
