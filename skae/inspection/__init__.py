@@ -13,11 +13,13 @@ from .jacobian import JacobianDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
 from .manifold import ManifoldDisplay
+from .phrases import PhraseDisplay
 from .posterior import PosteriorDisplay
 from .reconstruction import ReconstructionDisplay
 from .samples import SampleDisplay
 from .stimuli import optimal_stimulus, top_stimuli
 from .traversal import LatentTraversalDisplay
+from .trees import TreeDisplay
 
 __all__ = [
     "ComparisonDisplay",
@@ -29,9 +31,11 @@ __all__ = [
     "LatentTraversalDisplay",
     "LearningCurveDisplay",
     "ManifoldDisplay",
+    "PhraseDisplay",
     "PosteriorDisplay",
     "ReconstructionDisplay",
     "SampleDisplay",
+    "TreeDisplay",
     "code_jacobian",
     "optimal_stimulus",
     "top_stimuli",

@@ -11,7 +11,7 @@ import numpy as np
 from ._flat import Lists
 
 # White space of ASCII only: a no-break space is part of a word, as in the treebank's "8 1/2".
-TOKEN = re.compile(r"[()]|[^\s()]+", re.ASCII)
+TOKEN = re.compile(r"\([^\s()]*|\)|[^\s()]+", re.ASCII)
 UNWRITABLE = re.compile(r"[\s()]", re.ASCII)
 WRITTEN = {"(": "-LRB-", ")": "-RRB-"}
 
@@ -20,34 +20,31 @@ def parsed(text: str) -> Lists:
     """Nodes of bracketed text in post-order."""
     lists = Lists([], [], [])
     tokens = TOKEN.findall(text)
-    heads: list[str | None] = []  # first word of each open bracket
+    heads: list[str] = []  # what stands directly behind each open bracket
     counts: list[int] = []  # number of its children until now
     opened: list[int] = []  # number of the token that opened it
-    before = ""
+    before = "("
     for i, token in enumerate(tokens):
-        if token == "(":
+        if token[0] == "(":
             if counts:
                 counts[-1] += 1
-            heads.append(None)
+            heads.append(token[1:])
             counts.append(0)
             opened.append(i)
         elif not heads:
             raise _fault(text, i, f"there is no bracket open before {token[:20]!r}")
         elif token == ")":
-            head, count = heads.pop(), counts.pop()
-            start = opened.pop()
-            if count == 0 and head is None:
-                raise _fault(text, start, "the brackets that start here are empty")
+            head, count, start = heads.pop(), counts.pop(), opened.pop()
             if count == 0:
+                if not head:
+                    raise _fault(text, start, "the brackets that start here are empty")
                 lists.leaf(head)
-            elif count == 1 and before not in "()":
+            elif count == 1 and before[0] not in "()":
                 lists.labels[-1] = head
             else:
                 lists.close(count, head)
             if not heads and i + 1 < len(tokens):
                 raise _fault(text, i + 1, "there is text after the end of the tree")
-        elif before == "(":
-            heads[-1] = token
         else:
             counts[-1] += 1
             lists.leaf(token)
@@ -85,7 +82,7 @@ def written(tree: Any) -> str:
         word = _word(next(leaves))
         if label is not None:
             word = f"({_word(label)} {word})"
-        elif not way or way[-1][0] is None or way[-1][1] == 1:
+        elif not way or way[-1][1] == 1:
             word = f"({word})"
         words.append(f" {word}")
         while way:
@@ -94,4 +91,4 @@ def written(tree: Any) -> str:
                 break
             above = way.pop()[0]
             words.append(" (" if above is None else f" ({_word(above)}")
-    return "".join(reversed(words)).replace("( ", "(").lstrip()
+    return "".join(reversed(words)).lstrip()

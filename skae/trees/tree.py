@@ -58,6 +58,8 @@ class Tree:
     (NP the cat)
     >>> print(Tree(children=[tree, Tree("sat", label="VBD")], label="S"))
     (S (NP the cat) (VBD sat))
+    >>> print(Tree.of((("the", "cat"), "sat")))
+    ( ( the cat) sat)
     """
 
     __slots__ = ("_flat", "_start", "_stop")
@@ -117,14 +119,15 @@ class Tree:
     def from_brackets(cls, text: str) -> Tree:
         r"""Read a tree in the format of the Penn Treebank.
 
-        The first word in a bracket is the label: ``(NP (DT the) (NN cat))``, or ``(NP the cat)``. A bracket of a label
-        and one word is a leaf. A bracket of one word is a leaf without a label. A bracket that starts with a bracket
-        is a node without a label. Escapes of the treebank, as ``-LRB-`` and ``\/``, stay as they are.
+        What stands directly behind a bracket is the label: ``(NP (DT the) (NN cat))``, or ``(NP the cat)``. White space
+        or a bracket behind it means that the node has no label: ``( ( the cat) sat)``. A bracket of one word, with a
+        label or without, is a leaf: ``(NN cat)``, ``(cat)``. Escapes of the treebank, as ``-LRB-`` and ``\/``, stay as
+        they are.
 
         Parameters
         ----------
         text : str
-            One tree. White space and line breaks separate words and mean nothing else.
+            One tree. Line breaks are white space like any other.
 
         Returns
         -------
@@ -133,6 +136,8 @@ class Tree:
 
         Raises
         ------
+        TypeError
+            If the text is no string.
         ValueError
             If brackets do not match or are empty, or if there is text outside the tree. The message names the
             position: ``text[position]`` is where the fault is.
@@ -285,9 +290,8 @@ class Tree:
     def __str__(self) -> str:
         """The tree in brackets.
 
-        :meth:`from_brackets` reads it again, if the leaves are words. A leaf of a node without a label is in brackets
-        of its own, since the first word in a bracket is a label. Brackets in a word are written as -LRB- and -RRB-,
-        and white space as an underscore.
+        :meth:`from_brackets` reads it again, if the leaves are words. Brackets in a word are written as -LRB- and
+        -RRB-, and white space as an underscore.
         """
         return written(self)
 

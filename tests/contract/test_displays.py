@@ -13,7 +13,14 @@ from sklearn.exceptions import NotFittedError
 
 import skae
 import skae.inspection
-from skae import RBM, Autoencoder, VariationalAutoencoder, compare
+from skae import (
+    RBM,
+    Autoencoder,
+    RecursiveAutoencoder,
+    RecursiveAutoencoderClassifier,
+    VariationalAutoencoder,
+    compare,
+)
 from skae.inspection import (
     ComparisonDisplay,
     FilterDisplay,
@@ -24,15 +31,20 @@ from skae.inspection import (
     LatentTraversalDisplay,
     LearningCurveDisplay,
     ManifoldDisplay,
+    PhraseDisplay,
     PosteriorDisplay,
     ReconstructionDisplay,
     SampleDisplay,
+    TreeDisplay,
 )
 
 AUTOENCODER = Autoencoder(5, hidden_layer_sizes=12, max_iter=3, early_stopping=True, random_state=0)
 VARIATIONAL = VariationalAutoencoder(5, hidden_layer_sizes=12, max_iter=3, random_state=0)
 MACHINE = RBM(5, visible="bernoulli", max_iter=3, early_stopping=True, random_state=0)
 LABELS = np.arange(40) % 3
+RECURSIVE = RecursiveAutoencoder(4, max_iter=3, random_state=0)
+CLASSIFIER = RecursiveAutoencoderClassifier(4, alpha=0.5, max_iter=3, random_state=0)
+TREES = [(("a", "cat"), "sat"), (("a", "dog"), ("sat", "down")), ("it", "ran"), (("the", "cat"), "ran")]
 
 DRAWINGS = {
     "learning curve": (AUTOENCODER, lambda model, X, **ax: LearningCurveDisplay.from_estimator(model, **ax)),
@@ -80,6 +92,9 @@ DRAWINGS = {
         MACHINE,
         lambda model, X, **ax: SampleDisplay.from_estimator(model, X, n_samples=3, image_shape=None, **ax),
     ),
+    "tree": (RECURSIVE, lambda model, X, **ax: TreeDisplay.from_estimator(model, TREES[0], **ax)),
+    "tree with classes": (CLASSIFIER, lambda model, X, **ax: TreeDisplay.from_estimator(model, TREES[1], **ax)),
+    "phrases": (RECURSIVE, lambda model, X, **ax: PhraseDisplay.from_estimator(model, TREES, ("a", "cat"), **ax)),
 }
 """What is fitted, and how a display is made of it and of rows."""
 
@@ -96,7 +111,8 @@ def X(digits):
 
 @pytest.fixture(scope="module")
 def fitted(X):
-    return {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, VARIATIONAL)}
+    of_rows = {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, VARIATIONAL)}
+    return of_rows | {id(model): clone(model).fit(TREES, [0, 1, 0, 1]) for model in (RECURSIVE, CLASSIFIER)}
 
 
 @pytest.fixture(params=DRAWINGS)

@@ -6,7 +6,15 @@ import pytest
 from sklearn.decomposition import PCA
 
 from skae import RBM, Autoencoder
-from skae.inspection import FilterDisplay, GibbsDisplay, LatentSpaceDisplay, ReconstructionDisplay
+from skae.inspection import (
+    FilterDisplay,
+    GibbsDisplay,
+    LatentSpaceDisplay,
+    PhraseDisplay,
+    ReconstructionDisplay,
+    TreeDisplay,
+)
+from skae.trees import Tree
 
 NAMES = ["$x_{$", r"$\frac$", "a $ b", "100%"]
 
@@ -42,3 +50,12 @@ def test_names_of_components_targets_and_classes(frame, target, n_components):
     drawn = words(LatentSpaceDisplay(codes=codes, y=y, component_names=named, target_name="cost $ $").plot())
     expected = {*named, *(NAMES if target == "classes" else ()), *(["cost $ $"] if target else ())}
     assert expected <= drawn
+
+
+def test_names_of_leaves_labels_and_phrases():
+    tree = Tree(children=[Tree(name, label=f"{name} too") for name in NAMES], label="cost $ $")
+    assert {*NAMES, *(f"{name} too" for name in NAMES), "cost $ $"} <= words(TreeDisplay.from_tree(tree))
+    classes = words(TreeDisplay.from_tree(tree, labels=[None] * 5, y=[*NAMES, None], target_name="cost $ $"))
+    assert {*NAMES, "cost $ $"} <= classes
+    display = PhraseDisplay(phrases=NAMES, similarities=[0.5] * 4, phrase="cost $ $").plot()
+    assert {*NAMES, "nearest to: cost $ $"} <= words(display)
