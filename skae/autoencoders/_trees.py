@@ -175,17 +175,10 @@ def token_numbers(trees: Iterable[Tree], vocabulary: Sequence[str]) -> np.ndarra
 
 
 def vectors_of(trees: Sequence[Tree], width: int | None) -> np.ndarray:
-    """Vectors of all leaves, one a row. They must be finite and of one width."""
+    """Vectors of all leaves, one a row. They must be of one width."""
     first = len(trees[0].leaves[0]) if width is None else width
     for number, tree in enumerate(trees):
         if len(tree.leaves[0]) != first:
             before = "tree 0 has vectors of" if width is None else "the fitted trees had vectors of"
             raise ValueError(f"tree {number} has leaves of {len(tree.leaves[0])} numbers, but {before} {first}.")
-    leaves = np.array([leaf for tree in trees for leaf in tree.leaves])
-    wrong = np.flatnonzero(~np.isfinite(leaves).all(1))
-    if len(wrong):
-        ends = np.cumsum([tree.n_leaves for tree in trees])
-        number = int(np.searchsorted(ends, wrong[0], side="right"))
-        place = int(wrong[0] - ends[number] + trees[number].n_leaves)
-        raise ValueError(f"tree {number} has NaN or infinity in its leaf {place}: replace it or drop the tree.")
-    return leaves
+    return np.concatenate([tree.vectors for tree in trees])

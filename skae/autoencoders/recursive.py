@@ -145,12 +145,12 @@ default="tanh"
     --------
     >>> from skae import RecursiveAutoencoder
     >>> trees = [(("a", "+", "b"), "*", "c"), ("a", "*", ("b", "+", "c")), ("a", "+", "b"), (("a", "*", "b"), "+", "c")]
-    >>> model = RecursiveAutoencoder(n_components=8, max_iter=200, random_state=0).fit(trees)
+    >>> model = RecursiveAutoencoder(8, learning_rate_init=0.02, max_iter=200, random_state=0).fit(trees)
     >>> codes = model.transform(trees)
     >>> codes.shape
     (4, 8)
     >>> print(model.inverse_transform(codes, structure=trees)[2])
-    (a + b)
+    ( a + b)
     """
 
     n_components = 30

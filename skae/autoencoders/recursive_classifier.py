@@ -88,7 +88,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     >>> words = {"good": 1, "fine": 1, "bad": 0, "dull": 0}
     >>> trees = [("very", word) for word in words] + [("not", ("very", word)) for word in words]
     >>> y = [*words.values(), *(1 - value for value in words.values())]
-    >>> model = RecursiveAutoencoderClassifier(8, max_iter=100, random_state=0).fit(trees, y)
+    >>> model = RecursiveAutoencoderClassifier(8, learning_rate_init=0.02, max_iter=100, random_state=0).fit(trees, y)
     >>> model.predict([("very", "dull"), ("not", ("very", "dull"))]).tolist()
     [0, 1]
     >>> model.predict_nodes([("not", ("very", "dull"))])[0].shape
@@ -174,8 +174,11 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     # ---------------------------------------------------------------- using
 
     def _output(self, module: RecursiveNetwork, batch: Packed) -> Tensor:
-        output = module.predict(self._encode(module, batch))
-        return F.pad(output, (0, self._n_predictions() - output.shape[1]))  # with alpha=1 no layer predicts
+        return self._padded(module.predict(self._encode(module, batch)))
+
+    def _padded(self, output: Tensor) -> Tensor:
+        """The output with a column for each class, which is missing if ``alpha=1``, because no layer predicts."""
+        return F.pad(output, (0, self._n_predictions() - output.shape[1]))
 
     def predict_nodes(self, X: Any) -> list[np.ndarray]:
         """Predict the most probable label of each node of each tree.
@@ -190,8 +193,11 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         labels : list of ndarray of shape (n_nodes,)
             For each tree, in post-order, as in ``node_vectors``. The root's is the last one.
         """
-        numbers = self._of_nodes(lambda module, batch: module.predict(module.vectors(batch).h).argmax(1), X)
-        return [self.classes_[number] for number in numbers]
+
+        def number(module: Any, batch: Packed) -> Tensor:
+            return self._padded(module.predict(module.vectors(batch).h)).argmax(1)
+
+        return [self.classes_[numbers] for numbers in self._of_nodes(number, X)]
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
