@@ -57,6 +57,7 @@ HOSTS = {
     "": base.TorchEstimator,
     "Autoencoder": skae.Autoencoder,
     "BoltzmannMachine": BoltzmannMachine,
+    "RecursiveAutoencoder": skae.RecursiveAutoencoder,
     "Variational": Variational,
 }
 TABLE = HOOK.findall((ROOT / "docs/extending.md").read_text())
@@ -73,7 +74,15 @@ def test_a_hook_is_as_the_documentation_says(name, arguments, host):
 
 
 @pytest.mark.parametrize(
-    "cls", [base.TorchEstimator, base.TorchTransformer, base.Prediction, BoltzmannMachine, Variational]
+    "cls",
+    [
+        base.TorchEstimator,
+        base.TorchTransformer,
+        base.Prediction,
+        BoltzmannMachine,
+        Variational,
+        skae.RecursiveAutoencoder,
+    ],
 )
 def test_no_hook_is_missing_from_the_documentation(cls):
     """Hooks are the methods under a comment that says so."""

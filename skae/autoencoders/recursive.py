@@ -178,6 +178,20 @@ default="tanh"
     }
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
 
+    # ---------------------------------------------------------------- hooks of a variant
+
+    def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
+        """Terms of the loss, given the vectors of all nodes."""
+        return {"reconstruction": of_trees(self._errors(module, batch, vectors), batch, slice(len(batch.leaf), None))}
+
+    def _errors(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors) -> Tensor:
+        """E_rec of each inner node."""
+        return module.node_errors(vectors, batch, bool(self.weighted), bool(self.unfolding))
+
+    def _arranged(self, module: RecursiveNetwork, batch: Packed) -> Packed:
+        """The batch with its trees. A greedy search builds them with the weights as they are now."""
+        return parsed(module, batch, bool(self.weighted)) if self.structure == "greedy" else batch
+
     # ---------------------------------------------------------------- reading X
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
@@ -276,18 +290,6 @@ default="tanh"
         if raw.grad is not None and module.table is not None:
             module.table.grad.index_add_(0, batch.leaf, raw.grad)
         return terms
-
-    def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
-        """Terms of the loss, given the vectors of all nodes."""
-        return {"reconstruction": of_trees(self._errors(module, batch, vectors), batch, slice(len(batch.leaf), None))}
-
-    def _errors(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors) -> Tensor:
-        """E_rec of each inner node."""
-        return module.node_errors(vectors, batch, bool(self.weighted), bool(self.unfolding))
-
-    def _arranged(self, module: RecursiveNetwork, batch: Packed) -> Packed:
-        """The batch with its trees. A greedy search builds them with the weights as they are now."""
-        return parsed(module, batch, bool(self.weighted)) if self.structure == "greedy" else batch
 
     # ---------------------------------------------------------------- using
 
