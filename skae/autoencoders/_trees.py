@@ -179,6 +179,6 @@ def vectors_of(trees: Sequence[Tree], width: int | None) -> np.ndarray:
     first = len(trees[0].leaves[0]) if width is None else width
     for number, tree in enumerate(trees):
         if len(tree.leaves[0]) != first:
-            before = "tree 0 has vectors of" if width is None else "the fitted trees had vectors of"
-            raise ValueError(f"tree {number} has leaves of {len(tree.leaves[0])} numbers, but {before} {first}.")
+            before = "those of tree 0" if width is None else "those of the fit"
+            raise ValueError(f"tree {number} has leaves of {len(tree.leaves[0])} numbers, but {before} have {first}.")
     return np.concatenate([tree.vectors for tree in trees])

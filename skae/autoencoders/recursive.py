@@ -91,7 +91,7 @@ default="tanh"
         again. "balanced" halves the sequence, and "left" goes from left to right.
     embeddings : dict of str to array-like, array-like of shape (n_tokens, width), or None, default=None
         Vectors of tokens. An array needs the token of each row as ``vocabulary``. Tokens that are not in it share the
-        mean of the vectors. None draws random vectors, whose length is about 1.
+        mean of the vectors. None draws random vectors, whose length is about 1, and unknown tokens have zeros.
     vocabulary : sequence of str or None, default=None
         All tokens that have a vector. None learns them from X, or takes those of ``embeddings``.
     min_frequency : int, default=1
@@ -170,9 +170,7 @@ default="tanh"
 
     _Module: ClassVar[type[nn.Module]] = RecursiveNetwork
     _saved: ClassVar[dict[str, Saved]] = {
-        "vocabulary_": Saved(
-            lambda estimator, value: damage.tokens(estimator._spec["n_tokens"], value), required=False
-        ),
+        "vocabulary_": Saved(damage.tokens, required=False),
         "_leaf_width": Saved(damage.whole(1)),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
@@ -222,13 +220,13 @@ default="tanh"
     def _given(self) -> Given | None:
         return read_given(self.embeddings, self.vocabulary)
 
-    def _leaves_of(self, trees: list[Tree]) -> np.ndarray:
+    def _leaves_of(self, trees: list[Tree], width: int | None) -> np.ndarray:
         """Tokens as numbers, or vectors, of all leaves."""
         if are_vectors(trees) != (self.vocabulary_ is None):
             kinds = ("vectors", "tokens") if self.vocabulary_ is None else ("tokens", "vectors")
             raise ValueError(f"the fitted trees had {kinds[0]} as leaves, but those of X are {kinds[1]}.")
         if self.vocabulary_ is None:
-            return vectors_of(trees, self._leaf_width)
+            return vectors_of(trees, width)
         return token_numbers(trees, self.vocabulary_.tolist())
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
@@ -453,6 +451,15 @@ default="tanh"
         return results
 
     # ---------------------------------------------------------------- scikit-learn
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Trees have no columns, to which components could belong."""
+        raise AttributeError(f"components_ belong to columns, which the trees of a {type(self).__name__} do not have.")
+
+    def jacobian_singular_values(self, X: Any) -> np.ndarray:
+        """Only of tables: a tree has no columns, in which a derivative could be taken."""
+        raise AttributeError(f"A {type(self).__name__} takes trees, which have no columns to take a derivative in.")
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

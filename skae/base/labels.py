@@ -113,7 +113,9 @@ def moments_of_known(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarr
 
 def _require_y(y: Any, name: str) -> None:
     if y is None:
-        raise ValueError(f"{name} requires y to be passed, but the target y is None: pass y, or use Autoencoder.")
+        raise ValueError(
+            f"{name} requires y to be passed, but the target y is None: pass y, or use an estimator without."
+        )
 
 
 def _array(y: Any) -> Any:

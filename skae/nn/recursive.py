@@ -114,7 +114,7 @@ class RecursiveNetwork(nn.Module):
         ----------
         rng : torch.Generator
         table : Tensor of shape (n_tokens + 1, leaf_width) or None, default=None
-            Vectors of the tokens. None draws random ones, whose length is about 1.
+            Vectors of the tokens. None draws random ones, whose length is about 1, and unknown tokens start at zero.
         axes : Tensor of shape (n_components, leaf_width) or None, default=None
             Map of the leaves, if ``leaf_width`` is not ``n_components``.
         """
@@ -126,7 +126,7 @@ class RecursiveNetwork(nn.Module):
         self.D.copy_(torch.eye(self.d).repeat(2, 1))
         self.e.zero_()
         if self.table is not None and table is None:
-            self.table.normal_(0, self.table.shape[1] ** -0.5, generator=rng)
+            self.table.normal_(0, self.table.shape[1] ** -0.5, generator=rng)[-1] = 0.0
         elif self.table is not None and table is not None:
             self.table.copy_(table)
         if self.entry is not None and axes is not None:
