@@ -26,17 +26,9 @@ from ..engine.optim import Terms
 from ..engine.train import backward
 from ..nn.recursive import RecursiveNetwork, Vectors
 from ..trees import Tree
+from ._leaves import Given, Leaves, damaged, read_given
 from ._parsing import parsed
-from ._trees import (
-    Given,
-    are_vectors,
-    read_given,
-    shape_of,
-    token_numbers,
-    trees_of,
-    vectors_of,
-    vocabulary_of,
-)
+from ._trees import shape_of, trees_of
 
 __all__ = ["RecursiveAutoencoder"]
 
@@ -170,8 +162,7 @@ default="tanh"
 
     _Module: ClassVar[type[nn.Module]] = RecursiveNetwork
     _saved: ClassVar[dict[str, Saved]] = {
-        "vocabulary_": Saved(damage.tokens, required=False),
-        "_leaf_width": Saved(damage.whole(1)),
+        "_leaves": Saved(damaged, cls=Leaves),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
@@ -196,38 +187,21 @@ default="tanh"
         trees = trees_of(X, self.structure)
         weight = check_weight(weight, len(trees))
         if reset:
-            self._learn_leaves(trees, weight)
+            known, width = self._given(), int(self.n_components)
+            self._leaves = Leaves.of(trees, weight, known, int(self.min_frequency), width)
         asked = y is not None or reset is not None
         targets = self._targets(y, len(trees), weight, reset) if asked else None
-        return Forest(
-            shape_of(trees, self.structure), self._leaves_of(trees), weight, targets, node_width=self._n_values
-        )
-
-    def _learn_leaves(self, trees: list[Tree], weight: np.ndarray | None) -> None:
-        """Set the vocabulary and the width of the leaves' vectors."""
-        given = self._given()
-        if are_vectors(trees):
-            if given is not None:
-                raise ValueError("embeddings and vocabulary are for tokens, but the leaves of X are vectors.")
-            self.vocabulary_, self._leaf_width = None, len(trees[0].leaves[0])
-            return
-        counting = trees if weight is None else [tree for tree, w in zip(trees, weight, strict=True) if w > 0]
-        tokens = vocabulary_of(counting, int(self.min_frequency)) if given is None else given.tokens
-        self.vocabulary_ = np.array(tokens, dtype=object)
-        table = None if given is None else given.vectors
-        self._leaf_width = int(self.n_components) if table is None else table.shape[1]
+        shape, leaf = shape_of(trees, self.structure), self._leaves.read(trees)
+        return Forest(shape, leaf, weight, targets, node_width=self._n_values)
 
     def _given(self) -> Given | None:
         return read_given(self.embeddings, self.vocabulary)
 
-    def _leaves_of(self, trees: list[Tree], width: int | None) -> np.ndarray:
-        """Tokens as numbers, or vectors, of all leaves."""
-        if are_vectors(trees) != (self.vocabulary_ is None):
-            kinds = ("vectors", "tokens") if self.vocabulary_ is None else ("tokens", "vectors")
-            raise ValueError(f"the fitted trees had {kinds[0]} as leaves, but those of X are {kinds[1]}.")
-        if self.vocabulary_ is None:
-            return vectors_of(trees, width)
-        return token_numbers(trees, self.vocabulary_.tolist())
+    @property
+    def vocabulary_(self) -> np.ndarray | None:
+        """Tokens that have a vector. None if leaves are vectors."""
+        check_is_fitted(self)
+        return self._leaves.vocabulary
 
     def _is_one_batch(self, n_samples: int, n_features: int) -> bool:
         return super()._is_one_batch(n_samples, 1)  # equal trees are found at once, however large they are
@@ -242,8 +216,8 @@ default="tanh"
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {
             "n_components": int(self.n_components),
-            "leaf_width": self._leaf_width,
-            "n_tokens": 0 if self.vocabulary_ is None else len(self.vocabulary_),
+            "leaf_width": self._leaves.width,
+            "n_tokens": self._leaves.n_tokens,
             "composition": self.composition,
             "n_layers": int(self.n_layers),
             "activation": self.activation,
@@ -252,22 +226,19 @@ default="tanh"
         }
 
     def _measure(self, data: Any) -> None:
-        if self.vocabulary_ is None:
+        if self._leaves.vocabulary is None:
             self._frame = Frame(*data.moments())
             return
-        shares = np.bincount(data.leaf, minlength=len(self.vocabulary_) + 1).astype(float)
+        of_tree = None if data.weight is None else np.repeat(data.weight, data.trees.n_leaves[data.trees.first[1:] - 1])
+        shares = np.bincount(data.leaf, of_tree, minlength=self._leaves.n_tokens + 1)
         self._shares = shares / shares.sum()
         given = self._given()
-        table = None if given is None else given.vectors
-        size = 1.0 if table is None else float(np.sqrt(np.square(table).sum(1).mean()))
-        self._frame = Frame(np.zeros(self._leaf_width), size or 1.0)
+        self._frame = Frame(np.zeros(self._leaves.width), 1.0 if given is None else given.size)
 
     def _initialise(self, module: RecursiveNetwork, data: Any, rng: torch.Generator) -> None:
-        given = None if self.vocabulary_ is None else self._given()
-        table = None
-        if given is not None and given.vectors is not None:
-            with_unknown = np.vstack([given.vectors, given.vectors.mean(0)])
-            table = self._frame.apply(torch.from_numpy(with_unknown)).to(module.D)
+        given = self._given()
+        found = None if given is None else given.table
+        table = None if found is None else self._frame.apply(torch.from_numpy(found)).to(module.D)
         axes = None
         if module.entry is not None:
             rows = Rows(data.leaf if table is None else table, dtype=torch.float64, device=torch.device("cpu"))
@@ -377,12 +348,12 @@ default="tanh"
 
     def _decoded_leaves(self, module: RecursiveNetwork, x: Tensor) -> list[Any]:
         """Tokens, or vectors in units of the data, of leaves that are decoded as x."""
-        if self.vocabulary_ is None:
+        if self._leaves.vocabulary is None:
             return list(self._frame.undo(module.leave(x)).cpu().numpy())
         table = module.enter(module.table[:-1])
         half = table.square().sum(1) / 2
         nearest = torch.cat([(half - part @ table.t()).argmin(1) for part in x.split(max(1, 2**22 // len(table)))])
-        return list(self.vocabulary_[nearest.cpu().numpy()])
+        return list(self._leaves.vocabulary[nearest.cpu().numpy()])
 
     def node_vectors(self, X: Any) -> list[np.ndarray]:
         """Vectors of all nodes of each tree.

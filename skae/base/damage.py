@@ -32,7 +32,6 @@ __all__ = [
     "scales",
     "spec",
     "targets",
-    "tokens",
     "truth",
     "whole",
 ]
@@ -150,12 +149,6 @@ def names(estimator: Any, value: Any) -> str | None:
     n_features = vars(estimator).get("n_features_in_")
     found = fault_of_array(value, (n_features,), object)
     return found or (None if all(isinstance(name, str) for name in value) else "holds something else than names")
-
-
-def tokens(estimator: Any, value: Any) -> str | None:
-    """Check the tokens of a vocabulary. The module has a vector for each."""
-    found = fault_of_array(value, (estimator._spec["n_tokens"],), object)
-    return found or (None if all(isinstance(token, str) for token in value) else "holds something else than tokens")
 
 
 def classes(estimator: Any, value: Any) -> str | None:
