@@ -15,8 +15,10 @@ from typing_extensions import Self
 from ..base import damage
 from ..base.checks import check_codes, check_weight
 from ..base.damage import Saved
+from ..base.encoding import judged
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer, is_stochastic
+from ..base.verdict import poor_reconstruction
 from ..engine.data import Rows, Source
 from ..engine.forest import Forest, Packed
 from ..engine.frame import Frame, in_double
@@ -46,11 +48,14 @@ class RecursiveAutoencoder(TorchTransformer):
 
     and a decoder makes of it [c1'; c2'] = D p + e, where an inner node is f of that. With ``unit_length``, composed and
     decoded vectors of inner nodes are divided by their length. The code of a tree is the vector of its root. The loss
-    is the mean over the trees of the sum over their inner nodes of
+    is the mean over the trees of the sum over their inner nodes of E_rec. With ``unfolding``, a node is decoded down to
+    its leaves x, and
 
-        E_rec = n1 / (n1 + n2) ||c1 - c1'||^2 + n2 / (n1 + n2) ||c2 - c2'||^2,
+        E_rec = 1/2 sum_leaves ||x - x'||^2.
 
-    where n1 and n2 are the numbers of leaves below the children.
+    Without it, only its children are compared. With n1 and n2 leaves below them,
+
+        E_rec = n1 / (n1 + n2) ||c1 - c1'||^2 + n2 / (n1 + n2) ||c2 - c2'||^2.
 
     Leaves are tokens, each with a vector of its own, or vectors of numbers. A node with more than two children is
     composed from left to right, ((c1 c2) c3), and one with a single child is that child. Trees may be of any depth.
@@ -71,16 +76,15 @@ default="tanh"
     unit_length : bool or "auto", default="auto"
         Whether vectors of inner nodes have the length 1. "auto" is True but for a gated composition.
     weighted : bool, default=True
-        Whether a child counts in E_rec by the number of its leaves. Otherwise each counts a half. With ``unfolding``,
-        whether a node counts by the number of its leaves.
-    unfolding : bool, default=False
-        Whether every node is decoded down to its leaves, and these are compared: E_rec is half the sum of
-        ||x - x'||^2 over the leaves below a node, or their mean if not ``weighted``. It takes longer: the time grows
-        with the number of pairs of a node and a leaf below it.
+        Whether nodes count by the number of their leaves, as in the formulas above. Otherwise E_rec is the mean of
+        ||x - x'||^2 over the leaves, or without ``unfolding`` half the sum of ||c - c'||^2 over the two children.
+    unfolding : bool or "auto", default="auto"
+        Whether every node is decoded down to its leaves. Without it, a fit takes a third of the time, but whole trees
+        are not decoded well: what is decoded from decoded vectors was never compared. "auto" is True but for
+        ``structure="greedy"``, which cannot have it.
     structure : {"given", "greedy", "balanced", "left"}, default="given"
         Where the trees come from. "given" takes X as trees. The others take X as sequences, and build the trees.
-        "greedy" merges the two neighbours with the least E_rec of their own (that of ``unfolding=False``), again and
-        again. "balanced" halves the sequence, and "left" goes from left to right.
+        "greedy" merges the two neighbours with the least E_rec, again and again. "balanced" halves the sequence, and "left" goes from left to right.
     embeddings : dict of str to array-like, array-like of shape (n_tokens, width), or None, default=None
         Vectors of tokens. An array needs the token of each row as ``vocabulary``. Tokens that are not in it share the
         mean of the vectors. None draws random vectors, whose length is about 1, and unknown tokens have zeros.
@@ -153,7 +157,7 @@ default="tanh"
     )
     unit_length: bool | Literal["auto"] = "auto"
     weighted: bool = True
-    unfolding: bool = False
+    unfolding: bool | Literal["auto"] = "auto"
     structure: Literal["given", "greedy", "balanced", "left"] = "given"
     embeddings: Annotated[Any, dict, "array-like", None] = None
     vocabulary: Annotated[Any, "array-like", None] = None
@@ -167,6 +171,19 @@ default="tanh"
     }
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
 
+    # ---------------------------------------------------------------- parameters
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.structure == "greedy" and self._unfolds():
+            raise ValueError(
+                "structure='greedy' merges the children that are reconstructed best, which unfolding=True does not "
+                "train: use unfolding=False, or structure='balanced'."
+            )
+
+    def _unfolds(self) -> bool:
+        return self.structure != "greedy" if self.unfolding == "auto" else bool(self.unfolding)
+
     # ---------------------------------------------------------------- hooks of a variant
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
@@ -175,7 +192,7 @@ default="tanh"
 
     def _errors(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors) -> Tensor:
         """E_rec of each inner node."""
-        return module.node_errors(vectors, batch, bool(self.weighted), bool(self.unfolding))
+        return module.node_errors(vectors, batch, bool(self.weighted), self._unfolds())
 
     def _arranged(self, module: RecursiveNetwork, batch: Packed) -> Packed:
         """The batch with its trees. A greedy search builds them with the weights as they are now."""
@@ -259,6 +276,15 @@ default="tanh"
         if raw.grad is not None and module.table is not None:
             module.table.grad.index_add_(0, batch.leaf, raw.grad)
         return terms
+
+    def _failure_to_reconstruct(self, data: Any) -> str | None:
+        """Compare the leaves that codes unfold to with their mean, if a decoder was learnt."""
+        batch = judged(self, data) if any(self.history_.get("reconstruction", ())) else None
+        if batch is None:
+            return None
+        error, total = self._error_and_variation(self.module_, batch).sum(0).tolist()
+        cure = self._cure() if self._unfolds() else "use unfolding=True if whole trees are to be decoded or scored"
+        return poor_reconstruction(error, total, cure)
 
     # ---------------------------------------------------------------- using
 

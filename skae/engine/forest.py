@@ -192,7 +192,7 @@ class Forest(Source):
 
     def __getitem__(self, index: Index) -> Packed:
         trees = self.trees
-        rows = np.arange(len(self))[index] if isinstance(index, slice) else index.cpu().numpy()
+        rows = np.arange(*index.indices(len(self))) if isinstance(index, slice) else index.cpu().numpy()
         start, stop = trees.first[rows], trees.first[rows + 1]
         nodes, tree = ranges(start, stop)
         order = np.argsort(self._level[nodes], kind="stable")
