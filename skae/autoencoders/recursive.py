@@ -84,7 +84,8 @@ default="tanh"
         ``structure="greedy"``, which cannot have it.
     structure : {"given", "greedy", "balanced", "left"}, default="given"
         Where the trees come from. "given" takes X as trees. The others take X as sequences, and build the trees.
-        "greedy" merges the two neighbours with the least E_rec, again and again. "balanced" halves the sequence, and "left" goes from left to right.
+        "greedy" merges the two neighbours with the least E_rec, again and again. "balanced" halves the sequence, and
+        "left" goes from left to right.
     embeddings : dict of str to array-like, array-like of shape (n_tokens, width), or None, default=None
         Vectors of tokens. An array needs the token of each row as ``vocabulary``. Tokens that are not in it share the
         mean of the vectors. None draws random vectors, whose length is about 1, and unknown tokens have zeros.
