@@ -455,10 +455,6 @@ default="tanh"
         """Trees have no columns, to which components could belong."""
         raise AttributeError(f"components_ belong to columns, which the trees of a {type(self).__name__} do not have.")
 
-    def jacobian_singular_values(self, X: Any) -> np.ndarray:
-        """Only of tables: a tree has no columns, in which a derivative could be taken."""
-        raise AttributeError(f"A {type(self).__name__} takes trees, which have no columns to take a derivative in.")
-
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Update the model with one pass over some trees, and continue from the last call.

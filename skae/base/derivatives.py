@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -253,6 +254,8 @@ def _require_derivatives(estimator: Any) -> None:
             f"{type(estimator).__name__} has no derivative of its code: pass an estimator of skae, "
             "such as the last step of a Pipeline."
         )
+    if not get_tags(estimator).input_tags.two_d_array:
+        raise TypeError(f"{type(estimator).__name__} takes no tables, and so has no columns to take a derivative in.")
     check_is_fitted(estimator)
 
 
