@@ -16,13 +16,15 @@ from torch import Tensor, nn
 
 from ..functional.activations import ACTIVATIONS, SLOPES
 
-__all__ = ["BLOCK", "COMPOSITIONS", "Composition", "compose", "in_blocks", "unit"]
+__all__ = ["BLOCK", "COMPOSITIONS", "Composition", "compose", "in_blocks", "product", "unit"]
 
 BLOCK = 32
 """Rows that a matrix product takes at a time, or a multiple of them. Rows that are left over are rounded otherwise."""
+MOST_COLUMNS = 128
+"""Columns that a matrix product sums over at a time. In which order it adds up more depends on the number of rows."""
 _of_tanh, _of_logistic = torch.ops.aten.tanh_backward.default, torch.ops.aten.sigmoid_backward.default
 SMALL = 1e-12
-"""Smallest length that a vector is divided by. A vector of zeros stays what it is."""
+"""Vectors shorter than this are not divided by their length. A vector of zeros stays, and its gradient is finite."""
 
 
 def unit(a: Tensor) -> Tensor:
@@ -31,26 +33,41 @@ def unit(a: Tensor) -> Tensor:
 
 
 def length(a: Tensor) -> Tensor:
-    """Length of each row, as a column."""
-    return torch.linalg.vector_norm(a, dim=-1, keepdim=True).clamp_min(SMALL)
+    """Length of each row, as a column, and 1 for a row of zeros."""
+    size = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+    return torch.where(size > SMALL, size, 1.0)
 
 
-def in_blocks(product: Any, x: Tensor) -> Tensor:
+def product(x: Tensor, W: Tensor, u: Tensor | None = None) -> Tensor:
+    """W x + u for each row x.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, width)
+    W : Tensor of shape (n_outputs, width)
+    u : Tensor of shape (n_outputs,) or (n, n_outputs), or None, default=None
+    """
+    if x.shape[1] <= MOST_COLUMNS:
+        return x @ W.t() if u is None else torch.addmm(u, x, W.t())
+    return product(x[:, MOST_COLUMNS:], W[:, MOST_COLUMNS:], product(x[:, :MOST_COLUMNS], W[:, :MOST_COLUMNS], u))
+
+
+def in_blocks(function: Any, x: Tensor) -> Tensor:
     """Apply a product to rows, so that the result for a row depends on that row alone, to the last bit.
 
     Parameters
     ----------
-    product : callable
+    function : callable
         Maps rows to rows.
     x : Tensor of shape (n, width)
     """
     n = len(x)
     if torch.is_grad_enabled() or n % BLOCK == 0:
-        result: Tensor = product(x)
+        result: Tensor = function(x)
         return result
     padded = x.new_zeros((n + -n % BLOCK, *x.shape[1:]))
     padded[:n] = x
-    of_block: Tensor = product(padded)[:n]
+    of_block: Tensor = function(padded)[:n]
     return of_block
 
 
@@ -95,7 +112,7 @@ class Composition(nn.Module):
 
     def inputs(self, kids: Tensor, u: Tensor) -> Tensor:
         """Z for children of shape (m, 2, width of a state)."""
-        return torch.addmm(u, self.vectors(kids), self.W.t())
+        return product(self.vectors(kids), self.W, u)
 
     def vectors(self, kids: Tensor) -> Tensor:
         """[h_l; h_r] of children."""
@@ -153,7 +170,7 @@ class TensorComposition(Composition):
     def inputs(self, kids: Tensor, u: Tensor) -> Tensor:
         """Z for children of shape (m, 2, d)."""
         v = self.vectors(kids)
-        products = (v @ self.T.transpose(0, 1).reshape(2 * self.d, -1)).view(len(v), self.d, -1)
+        products = product(v, self.T.transpose(1, 2).reshape(-1, 2 * self.d)).view(len(v), self.d, -1)
         return super().inputs(kids, u) + torch.bmm(products, v[:, :, None])[:, :, 0]
 
     def through(self, s: Tensor, kids: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..functional import dropout_mask
 from ..functional.activations import ACTIVATIONS
-from .compositions import COMPOSITIONS, compose, in_blocks, unit
+from .compositions import COMPOSITIONS, compose, in_blocks, product, unit
 
 __all__ = ["RecursiveNetwork", "Vectors"]
 
@@ -144,7 +144,7 @@ class RecursiveNetwork(nn.Module):
     def enter(self, raw: Tensor) -> Tensor:
         """Vectors x of width d, of vectors of width w."""
         entry = self.entry
-        return raw if entry is None else in_blocks(lambda rows: rows @ entry.t(), raw)
+        return raw if entry is None else in_blocks(lambda rows: product(rows, entry), raw)
 
     def leave(self, x: Tensor) -> Tensor:
         """Vectors of width w, of vectors x of width d."""
@@ -167,7 +167,7 @@ class RecursiveNetwork(nn.Module):
         """V_i h + b_i of layer i, or None in a first layer whose leaves are their own vectors."""
         if str(i) not in self.V:
             return None
-        return in_blocks(lambda rows: F.linear(rows, self.V[str(i)], self.biases[i]), h)
+        return in_blocks(lambda rows: product(rows, self.V[str(i)], self.biases[i]), h)
 
     def predict(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Output S h + c of the classifier for some nodes."""
@@ -175,7 +175,7 @@ class RecursiveNetwork(nn.Module):
         if S is None:
             return h[:, :0]
         h = h if rng is None or not self.dropout else h * dropout_mask(h, self.dropout, rng)
-        return in_blocks(lambda rows: F.linear(rows, S, c), h)
+        return in_blocks(lambda rows: product(rows, S, c), h)
 
     # ---------------------------------------------------------------- node by node, for a search
 
@@ -195,7 +195,7 @@ class RecursiveNetwork(nn.Module):
         width = (kids.shape[2] - self.d) // len(self.cells)
         states: list[Tensor] = []
         for i, (cell, bias) in enumerate(zip(self.cells, self.biases, strict=True)):
-            own = bias if i == 0 else F.linear(states[-1][:, : self.d], self.V[str(i)], bias)
+            own = bias if i == 0 else product(states[-1][:, : self.d], self.V[str(i)], bias)
             part = kids[:, :, i * width : (i + 1) * width]
             states.append(cell.combine(part, cell.inputs(part, own))[0])
         return torch.cat([*states, states[-1][:, : self.d]], 1)
@@ -204,7 +204,7 @@ class RecursiveNetwork(nn.Module):
 
     def decode(self, p: Tensor) -> Tensor:
         """Children decoded as leaves, of shape (m, 2, d), given vectors p of parents."""
-        return F.linear(p, self.D, self.e).view(len(p), 2, self.d)
+        return product(p, self.D, self.e).view(len(p), 2, self.d)
 
     def as_inner(self, y: Tensor) -> Tensor:
         """What is decoded as an inner node."""
