@@ -247,8 +247,7 @@ default="tanh"
         if self._leaves.vocabulary is None:
             self._frame = Frame(*data.moments())
             return
-        of_tree = None if data.weight is None else np.repeat(data.weight, data.trees.n_leaves[data.trees.first[1:] - 1])
-        shares = np.bincount(data.leaf, of_tree, minlength=self._leaves.n_tokens + 1)
+        shares = np.bincount(data.leaf, data.leaf_weight, minlength=self._leaves.n_tokens + 1)
         self._shares = shares / shares.sum()
         given = self._given()
         self._frame = Frame(np.zeros(self._leaves.width), 1.0 if given is None else given.size)
@@ -259,8 +258,9 @@ default="tanh"
         table = None if found is None else self._frame.apply(torch.from_numpy(found)).to(module.D)
         axes = None
         if module.entry is not None:
+            weight = None if table is not None or data.weight is None else torch.from_numpy(data.leaf_weight)
             rows = Rows(data.leaf if table is None else table, dtype=torch.float64, device=torch.device("cpu"))
-            axes = principal_axes(rows, int(self.n_components), rng)[0].to(module.D)
+            axes = principal_axes(rows, int(self.n_components), rng, weight)[0].to(module.D)
         module.initialise(rng, table, axes)
 
     # ---------------------------------------------------------------- objective
@@ -431,6 +431,7 @@ default="tanh"
         trees : list of Tree
             With ``structure="given"`` those of X. Otherwise the binary trees that are built over its sequences.
         """
+        check_is_fitted(self)
         trees = trees_of(X, self.structure)
         if self.structure == "given":
             return trees

@@ -225,9 +225,15 @@ class Forest(Source):
 
     def moments(self) -> tuple[np.ndarray, float]:
         """Return the mean of the leaves' vectors, and their root mean square distance from it."""
-        n_leaves = self.trees.n_leaves[self.trees.first[1:] - 1]
-        mean, scale = moments(self.leaf, None if self.weight is None else np.repeat(self.weight, n_leaves))
+        mean, scale = moments(self.leaf, self.leaf_weight)
         return mean, scale * len(mean) ** 0.5
+
+    @property
+    def leaf_weight(self) -> np.ndarray | None:
+        """Weight of the tree that each leaf belongs to."""
+        if self.weight is None:
+            return None
+        return np.repeat(np.asarray(self.weight), self.trees.n_leaves[self.trees.first[1:] - 1])
 
     def with_y(self, y: Any) -> Forest:
         """The same trees with another y."""
