@@ -37,19 +37,24 @@ class NodeLabels(NamedTuple):
         found = np.unique(read_labels(np.array(distinct, dtype=object), name).values)
         return found[found != -1] if found.dtype.kind not in "US" else found
 
+    def require_among(self, classes: np.ndarray) -> None:
+        """Raise an error if a label is not among the classes."""
+        known = classes.tolist()
+        strange = [label for label, own in self.meaning.items() if own not in known]
+        if strange:
+            raise ValueError(
+                f"the trees have the label {strange[0]!r}, which is not among the classes {known!r} of the first fit: "
+                "fit again with warm_start=False."
+            )
+
     def numbers(self, classes: np.ndarray, shape: Binary) -> np.ndarray:
         """Number of the class of each binary node, and -1 where it is unknown.
 
         Of nodes with a single child, the outermost label counts. Nodes that stand for a part of a node with more than
         two children have none.
         """
+        self.require_among(classes)
         place = {label: number for number, label in enumerate(classes.tolist())}
-        strange = [label for label, own in self.meaning.items() if own not in place]
-        if strange:
-            raise ValueError(
-                f"the trees have the label {strange[0]!r}, which is not among the classes {classes.tolist()!r} of the "
-                "first fit: fit again with warm_start=False."
-            )
         number_of = {label: place[own] for label, own in self.meaning.items()}
         given = np.array([number_of.get(label, -1) for label in self.flat])
         numbers = np.full(len(shape.back), -1)

@@ -124,6 +124,8 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         trees = trees_of(X, self.structure)
         y, classes = y if isinstance(y, Told) else Told(y, None)
         labels = read_node_labels(trees, y)
+        if not reset:
+            labels.require_among(self.classes_)
         y = labels.of_roots() if y is None else y
         classes = labels.classes(y, type(self).__name__) if classes is None and reset else classes
         data: Any = super()._source(trees, Told(y, classes), weight, reset)
