@@ -1,9 +1,9 @@
 """Recursive autoencoders: speed beside a recursion in torch, cost by size, and sentiment beside bags of words.
 
-    python benchmarks/trees.py --data DIR [--only speed size words] [--json FILE]
+    python benchmarks/trees.py --data DIR [--only speed size sentiment] [--seed 0] [--json FILE]
 
 DIR holds ``sst_trees`` (train, dev and test of the Stanford Sentiment Treebank, a bracketed tree a line, gzipped). Only
-``speed`` and ``words`` need it. One thread for all.
+``speed`` and ``sentiment`` need it. One thread for all.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import resource
 import subprocess
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +26,16 @@ import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from skae import RecursiveAutoencoder, RecursiveAutoencoderClassifier
+from skae.engine.forest import Forest
 from skae.trees import Tree
 
+Models = dict[str, tuple[type, dict[str, Any], dict[str, Any]]]
+HERE = Path(__file__).parent
+ROUNDS = 5
 NEUTRAL = 2
 """Of the five classes from very negative to very positive. Binary accuracy leaves neutral trees out."""
 
@@ -37,15 +43,37 @@ NEUTRAL = 2
 # ------------------------------------------------------------------ the treebank
 
 
-def treebank(data: Path, part: str) -> list[Tree]:
-    """Trees of the official split: train, dev or test. Labels of nodes are whole numbers."""
-    with gzip.open(data / "sst_trees" / f"{part}.txt.gz", "rt", encoding="utf-8", newline="\n") as lines:
-        return [with_numbers(Tree.from_brackets(line)) for line in lines]
+class Treebank(NamedTuple):
+    """Trees of the official split, whose nodes have whole numbers as labels. Tokens are in small letters."""
+
+    train: list[Tree]
+    dev: list[Tree]
+    test: list[Tree]
+
+    @classmethod
+    def read(cls, data: Path, binary: bool) -> Treebank:
+        """With five classes, or with two. Then neutral nodes have no label, and neutral sentences are not judged."""
+        parts = [read_trees(data / "sst_trees" / f"{part}.txt.gz") for part in cls._fields]
+        if not binary:
+            return cls(*parts)
+        train, *judged = ([two_sided(tree) for tree in trees] for trees in parts)
+        return cls(train, *([tree for tree in trees if tree.label is not None] for trees in judged))
 
 
-def with_numbers(tree: Tree) -> Tree:
-    """The same tree with labels as numbers."""
-    return Tree.from_arity(tree.arity, tree.leaves, tuple(map(int, tree.labels or ())))
+def read_trees(path: Path) -> list[Tree]:
+    """A tree a line."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+        trees = [Tree.from_brackets(line) for line in lines]
+    return [
+        Tree.from_arity(tree.arity, [token.lower() for token in tree.leaves], [int(label) for label in tree.labels])
+        for tree in trees
+    ]
+
+
+def two_sided(tree: Tree) -> Tree:
+    """The same tree with labels 0 and 1, and None instead of neutral."""
+    sides = [None if label == NEUTRAL else int(label > NEUTRAL) for label in tree.labels]
+    return Tree.from_arity(tree.arity, tree.leaves, sides)
 
 
 def labels_of(trees: Sequence[Tree]) -> np.ndarray:
@@ -53,30 +81,7 @@ def labels_of(trees: Sequence[Tree]) -> np.ndarray:
     return np.array([tree.label for tree in trees])
 
 
-def accuracies(y: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
-    """Percent right of five classes, and of positive against negative by the sums of their probabilities."""
-    sides = y != NEUTRAL
-    is_positive = probabilities[:, NEUTRAL + 1 :].sum(1) > probabilities[:, :NEUTRAL].sum(1)
-    fine = np.mean(probabilities.argmax(1) == y)
-    return 100 * float(fine), 100 * float(np.mean(is_positive[sides] == (y[sides] > NEUTRAL)))
-
-
-# ------------------------------------------------------------------ bags of words
-
-
-class Phrases(NamedTuple):
-    """Token sequences, their classes, and how often each pair occurs."""
-
-    tokens: list[tuple[str, ...]]
-    y: np.ndarray
-    weight: np.ndarray
-
-
-def phrases(trees: Sequence[Tree], whole: bool) -> Phrases:
-    """Whole sentences, or the phrases of all nodes."""
-    nodes = trees if whole else [node for tree in trees for node in tree.nodes()]
-    counts = Counter((node.leaves, node.label) for node in nodes)
-    return Phrases([tokens for tokens, _ in counts], np.array([c for _, c in counts]), np.array([*counts.values()]))
+# ------------------------------------------------------------------ sentiment
 
 
 def bag_of_words(C: float) -> Pipeline:
@@ -85,35 +90,100 @@ def bag_of_words(C: float) -> Pipeline:
     return make_pipeline(words, LogisticRegression(C=C, max_iter=300, tol=1e-3))
 
 
-def best_bag_of_words(known: Phrases, judge: Callable[[Pipeline], float], choices: Sequence[float]) -> Pipeline:
-    """The one that does best on the development trees."""
-    made = [bag_of_words(C).fit(known.tokens, known.y, logisticregression__sample_weight=known.weight) for C in choices]
-    return max(made, key=judge)
+class OfSentences:
+    """A bag of words that learns from sentences, and is judged on them."""
+
+    def __init__(self, C: float) -> None:
+        self.model = bag_of_words(C)
+
+    def phrases(self, trees: Sequence[Tree]) -> Iterable[Tree]:
+        """What it learns from."""
+        return trees
+
+    def fit(self, trees: Sequence[Tree]) -> OfSentences:
+        """Learn from all phrases that have a label. Equal ones are learnt once, with their number as weight."""
+        counts = Counter((node.leaves, node.label) for node in self.phrases(trees) if node.label is not None)
+        weight = np.array([*counts.values()])
+        tokens, y = zip(*counts, strict=True)
+        self.model.fit(tokens, y, logisticregression__sample_weight=weight)
+        return self
+
+    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
+        """Labels of the roots."""
+        return self.model.predict([tree.leaves for tree in trees])
 
 
-def words(data: Path) -> dict[str, float]:
-    """Root accuracy of bags of words. C is chosen on the development trees, for five and for two classes apart."""
-    train, dev, test = (treebank(data, part) for part in ("train", "dev", "test"))
+class OfPhrases(OfSentences):
+    """A bag of words that learns from the phrases of all nodes."""
+
+    def phrases(self, trees: Sequence[Tree]) -> Iterable[Tree]:
+        """What it learns from."""
+        return (node for tree in trees for node in tree.nodes())
+
+
+class ByReconstruction:
+    """Logistic regression on root vectors that were learnt without labels."""
+
+    def __init__(self, **options: Any) -> None:
+        regression = LogisticRegression(max_iter=2000)
+        self.model = make_pipeline(RecursiveAutoencoder(**options), StandardScaler(), regression)
+
+    def fit(self, trees: Sequence[Tree]) -> ByReconstruction:
+        """Learn from sentences that have a label."""
+        known = [tree for tree in trees if tree.label is not None]
+        self.model.fit(known, labels_of(known))
+        return self
+
+    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
+        """Labels of the roots."""
+        return self.model.predict(trees)
+
+
+class Recursive:
+    """The recursive network, with or without reconstruction."""
+
+    def __init__(self, **options: Any) -> None:
+        self.model = RecursiveAutoencoderClassifier(**options)
+
+    def fit(self, trees: Sequence[Tree]) -> Recursive:
+        """Learn from the labels of all nodes, or from those of the roots."""
+        y = None if self.model.supervision == "nodes" else [-1 if tree.label is None else tree.label for tree in trees]
+        self.model.fit(trees, y)
+        return self
+
+    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
+        """Labels of the roots."""
+        return self.model.predict(trees)
+
+
+NODES = {"supervision": "nodes", "batch_size": 25, "weight_decay": 0.0, "tol": 0.0, "learning_rate_init": 0.01}
+ROOTS = {**NODES, "supervision": "root"}
+PLAIN = {"n_components": 30, "composition": "plain", "dropout": 0.0, "max_iter": 4}
+
+MODELS: Models = {
+    "bag of words, sentences": (OfSentences, {"C": 0.1}, {"C": 0.1}),
+    "bag of words, all phrases": (OfPhrases, {"C": 1.0}, {"C": 1.0}),
+}
+"""How each is made, with its settings for five and for two classes. All were chosen on the development trees."""
+
+
+def accuracy(model: Any, trees: Sequence[Tree]) -> float:
+    """Percent of the roots that are right."""
+    return 100 * float(np.mean(model.predict(trees) == labels_of(trees)))
+
+
+def sentiment(data: Path, models: Models, seed: int) -> dict[str, float]:
+    """Root accuracy of all models, on the development trees and on the test trees."""
     figures: dict[str, float] = {}
-
-    def accuracy(model: Pipeline, trees: Sequence[Tree], binary: bool) -> float:
-        y = labels_of(trees)
-        rows = np.flatnonzero(y != NEUTRAL) if binary else np.arange(len(y))
-        found = model.predict([trees[row].leaves for row in rows])
-        return 100 * float(np.mean(found == (y[rows] > NEUTRAL if binary else y[rows])))
-
-    for whole in (True, False):
-        known = phrases(train, whole)
-        for binary in (False, True):
-            kept = np.flatnonzero(known.y != NEUTRAL) if binary else np.arange(len(known.y))
-            y = known.y > NEUTRAL if binary else known.y
-            asked = Phrases([known.tokens[row] for row in kept], y[kept], known.weight[kept])
-            choices = (0.03, 0.1, 0.3, 1.0) if whole else (0.3, 1.0, 3.0)
-            model = best_bag_of_words(asked, lambda model, binary=binary: accuracy(model, dev, binary), choices)
-            name = f"bag of words of {'roots' if whole else 'phrases'}, {'binary' if binary else 'fine'}"
-            tell(figures, f"{name}, C", model[-1].C)
-            tell(figures, f"{name}, dev", accuracy(model, dev, binary))
-            tell(figures, name, accuracy(model, test, binary))
+    for column, target in enumerate(("fine", "binary")):
+        bank = Treebank.read(data, target == "binary")
+        for name, (kind, *options) in models.items():
+            start = time.process_time()
+            seeded = {} if issubclass(kind, OfSentences) else {"random_state": seed}
+            model = kind(**options[column], **seeded).fit(bank.train)
+            tell(figures, f"{name}, {target}, seconds", time.process_time() - start)
+            tell(figures, f"{name}, {target}, dev", accuracy(model, bank.dev))
+            tell(figures, f"{name}, {target}", accuracy(model, bank.test))
     return figures
 
 
@@ -159,11 +229,59 @@ def nested(tree: Tree, numbers: dict[str, int]) -> Any:
     return label, *(nested(child, numbers) for child in tree.children)
 
 
+def by_recursion(trees: Sequence[Any], network: Recursion) -> None:
+    """Forward and backward, a tree after the other. The gradients add up."""
+    for tree in trees:
+        network(tree)[1].backward()
+
+
+def by_levels(forest: Forest, model: Any, batch_size: int) -> None:
+    """Forward and backward, a batch after the other: pack it, compose it level by level, and back."""
+    rng = torch.Generator()
+    for start in range(0, len(forest), batch_size):
+        model._step(model.module_, forest[slice(start, start + batch_size)], rng)
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Wall time."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def speed(data: Path) -> dict[str, float]:
+    """Nodes a second, forward and backward over all training trees, and over a sample of them by the recursion.
+
+    They take turns, and each round is a ratio to the recursion of that round. Figures are medians over the rounds.
+    """
+    trees = Treebank.read(data, binary=False).train
+    some = [trees[row] for row in np.random.default_rng(0).choice(len(trees), 200, replace=False)]
+    models = {kind: classifier(kind).fit(trees) for kind in ("plain", "gated", "tensor")}
+    forest = models["plain"]._source(trees, reset=False).seen(None, None, torch.float32, torch.device("cpu"))
+    numbers = {token: number for number, token in enumerate(models["plain"].vocabulary_)}
+    hand, written = Recursion(len(numbers), 30, 5), [nested(tree, numbers) for tree in some]
+    works: dict[str, tuple[int, Callable[[], None]]] = {
+        "recursion": (sum(tree.n_nodes for tree in some), lambda: by_recursion(written, hand))
+    }
+    for kind, model in models.items():
+        for parameter in model.module_.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        for size in (25, 100, 400) if kind == "plain" else (25,):
+            work = partial(by_levels, forest, model, size)
+            works[f"{kind}, batches of {size}"] = (int(forest.trees.first[-1]), work)
+    rates = [{name: n / seconds(work) for name, (n, work) in works.items()} for _ in range(ROUNDS)]
+    figures: dict[str, float] = {}
+    for name in works:
+        tell(figures, f"{name}, nodes a second", float(np.median([rate[name] for rate in rates])))
+        tell(figures, f"{name}, x the recursion", float(np.median([rate[name] / rate["recursion"] for rate in rates])))
+    return figures
+
+
+def classifier(kind: str) -> RecursiveAutoencoderClassifier:
+    """A recursive network of 30 components that is fitted for one epoch, so that it has weights."""
+    return RecursiveAutoencoderClassifier(
+        30, composition=kind, supervision="nodes", dropout=0.0, max_iter=1, random_state=0
+    )
 
 
 # ------------------------------------------------------------------ cost by size
@@ -180,7 +298,9 @@ def random_tree(n_leaves: int, rng: np.random.Generator) -> Tree:
     heights = steps.cumsum()
     lowest = len(steps) - 1 - int(heights[::-1].argmin())
     steps = np.roll(steps, -1 - lowest)
-    return Tree.from_arity(np.where(steps > 0, 0, 2).astype(np.int32), [f"w{k}" for k in rng.integers(1000, size=n_leaves)])
+    return Tree.from_arity(
+        np.where(steps > 0, 0, 2).astype(np.int32), [f"w{k}" for k in rng.integers(1000, size=n_leaves)]
+    )
 
 
 def random_trees(n_nodes: int, seed: int) -> list[Tree]:
@@ -210,7 +330,7 @@ def of_size(n_nodes: int) -> dict[str, float]:
     return figures
 
 
-def size(data: Path) -> dict[str, float]:
+def size() -> dict[str, float]:
     """Random trees of all sizes, each in a process of its own."""
     figures: dict[str, float] = {}
     for power in (4, 5, 6, 7):
@@ -221,24 +341,27 @@ def size(data: Path) -> dict[str, float]:
     return figures
 
 
-PARTS: dict[str, Callable[[Path], dict[str, float]]] = {"speed": speed, "size": size, "words": words}
-
-
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with sst_trees")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=("speed", "size", "sentiment"), default=("speed", "size"))
+    parser.add_argument("--seed", type=int, default=0, help="of sentiment")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     if args.data is None and set(args.only) != {"size"}:
         parser.error("--data is needed: a folder that holds sst_trees.")
     warnings.simplefilter("ignore")
+    parts = {
+        "speed": lambda: speed(args.data),
+        "size": size,
+        "sentiment": lambda: sentiment(args.data, MODELS, args.seed),
+    }
     results = {}
     with threadpool_limits(1):
         for name in args.only:
             print(f"\n{name}", flush=True)
-            results[name] = PARTS[name](args.data)
+            results[name] = parts[name]()
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n")
 
