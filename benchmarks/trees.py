@@ -33,7 +33,8 @@ from skae import RecursiveAutoencoder, RecursiveAutoencoderClassifier
 from skae.engine.forest import Forest
 from skae.trees import Tree
 
-Models = dict[str, tuple[type, dict[str, Any], dict[str, Any]]]
+Settings = dict[str, Any]
+Predict = Callable[[Sequence[Tree]], np.ndarray]
 HERE = Path(__file__).parent
 ROUNDS = 5
 NEUTRAL = 2
@@ -90,100 +91,73 @@ def bag_of_words(C: float) -> Pipeline:
     return make_pipeline(words, LogisticRegression(C=C, max_iter=300, tol=1e-3))
 
 
-class OfSentences:
-    """A bag of words that learns from sentences, and is judged on them."""
-
-    def __init__(self, C: float) -> None:
-        self.model = bag_of_words(C)
-
-    def phrases(self, trees: Sequence[Tree]) -> Iterable[Tree]:
-        """What it learns from."""
-        return trees
-
-    def fit(self, trees: Sequence[Tree]) -> OfSentences:
-        """Learn from all phrases that have a label. Equal ones are learnt once, with their number as weight."""
-        counts = Counter((node.leaves, node.label) for node in self.phrases(trees) if node.label is not None)
-        weight = np.array([*counts.values()])
-        tokens, y = zip(*counts, strict=True)
-        self.model.fit(tokens, y, logisticregression__sample_weight=weight)
-        return self
-
-    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
-        """Labels of the roots."""
-        return self.model.predict([tree.leaves for tree in trees])
+def of_phrases(trees: Iterable[Tree], C: float) -> Predict:
+    """A bag of words that learns from phrases. Equal ones are learnt once, with their number as weight."""
+    counts = Counter((tree.leaves, tree.label) for tree in trees if tree.label is not None)
+    tokens, y = zip(*counts, strict=True)
+    model = bag_of_words(C).fit(tokens, y, logisticregression__sample_weight=np.array([*counts.values()]))
+    return lambda asked: model.predict([tree.leaves for tree in asked])
 
 
-class OfPhrases(OfSentences):
-    """A bag of words that learns from the phrases of all nodes."""
-
-    def phrases(self, trees: Sequence[Tree]) -> Iterable[Tree]:
-        """What it learns from."""
-        return (node for tree in trees for node in tree.nodes())
+def words(trees: Sequence[Tree], common: Settings, C: float, whole: bool) -> Predict:
+    """A bag of words that learns from whole sentences, or from the phrases of all nodes."""
+    return of_phrases(trees if whole else (node for tree in trees for node in tree.nodes()), C)
 
 
-class ByReconstruction:
+def reconstruction(trees: Sequence[Tree], common: Settings, **options: Any) -> Predict:
     """Logistic regression on root vectors that were learnt without labels."""
-
-    def __init__(self, **options: Any) -> None:
-        regression = LogisticRegression(max_iter=2000)
-        self.model = make_pipeline(RecursiveAutoencoder(**options), StandardScaler(), regression)
-
-    def fit(self, trees: Sequence[Tree]) -> ByReconstruction:
-        """Learn from sentences that have a label."""
-        known = [tree for tree in trees if tree.label is not None]
-        self.model.fit(known, labels_of(known))
-        return self
-
-    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
-        """Labels of the roots."""
-        return self.model.predict(trees)
+    known = [tree for tree in trees if tree.label is not None]
+    encoder = RecursiveAutoencoder(**options, **common)
+    return (
+        make_pipeline(encoder, StandardScaler(), LogisticRegression(max_iter=2000)).fit(known, labels_of(known)).predict
+    )
 
 
-class Recursive:
-    """The recursive network, with or without reconstruction."""
+def recursive(trees: Sequence[Tree], common: Settings, **options: Any) -> Predict:
+    """The recursive network with or without reconstruction, which learns from all nodes or from the roots."""
+    model = RecursiveAutoencoderClassifier(**options, **common)
+    y = None if model.supervision == "nodes" else [-1 if tree.label is None else tree.label for tree in trees]
+    return model.fit(trees, y).predict
 
-    def __init__(self, **options: Any) -> None:
-        self.model = RecursiveAutoencoderClassifier(**options)
 
-    def fit(self, trees: Sequence[Tree]) -> Recursive:
-        """Learn from the labels of all nodes, or from those of the roots."""
-        y = None if self.model.supervision == "nodes" else [-1 if tree.label is None else tree.label for tree in trees]
-        self.model.fit(trees, y)
-        return self
+def accuracy(predict: Predict, trees: Sequence[Tree]) -> float:
+    """Percent of the roots that are right."""
+    return 100 * float(np.mean(predict(trees) == labels_of(trees)))
 
-    def predict(self, trees: Sequence[Tree]) -> np.ndarray:
-        """Labels of the roots."""
-        return self.model.predict(trees)
+
+class Contestant(NamedTuple):
+    """How a model is made, and its settings for five classes and for two, which were chosen on development trees."""
+
+    learn: Callable[..., Predict]
+    fine: Settings
+    binary: Settings
 
 
 NODES = {"supervision": "nodes", "batch_size": 25, "weight_decay": 0.0, "tol": 0.0, "learning_rate_init": 0.01}
-ROOTS = {**NODES, "supervision": "root"}
-PLAIN = {"n_components": 30, "composition": "plain", "dropout": 0.0, "max_iter": 4}
+PLAIN = {**NODES, "n_components": 30, "composition": "plain", "dropout": 0.0, "max_iter": 4}
+GATED = {**NODES, "n_components": 50, "composition": "gated", "dropout": 0.5, "max_iter": 5}
+TENSOR = {**NODES, "n_components": 25, "composition": "tensor"}
 
-MODELS: Models = {
-    "bag of words, sentences": (OfSentences, {"C": 0.1}, {"C": 0.1}),
-    "bag of words, all phrases": (OfPhrases, {"C": 1.0}, {"C": 1.0}),
+CONTESTANTS = {
+    "bag of words, sentences": Contestant(words, {"C": 0.1, "whole": True}, {"C": 0.1, "whole": True}),
+    "bag of words, phrases": Contestant(words, {"C": 1.0, "whole": False}, {"C": 1.0, "whole": False}),
+    "plain net": Contestant(recursive, PLAIN, PLAIN),
+    "tensor net": Contestant(recursive, TENSOR, TENSOR),
+    "gated net": Contestant(recursive, GATED, GATED),
 }
-"""How each is made, with its settings for five and for two classes. All were chosen on the development trees."""
 
 
-def accuracy(model: Any, trees: Sequence[Tree]) -> float:
-    """Percent of the roots that are right."""
-    return 100 * float(np.mean(model.predict(trees) == labels_of(trees)))
-
-
-def sentiment(data: Path, models: Models, seed: int) -> dict[str, float]:
-    """Root accuracy of all models, on the development trees and on the test trees."""
+def sentiment(data: Path, contestants: dict[str, Contestant], common: Settings) -> dict[str, float]:
+    """Root accuracy of all contestants, on the development trees and on the test trees."""
     figures: dict[str, float] = {}
-    for column, target in enumerate(("fine", "binary")):
+    for target in ("fine", "binary"):
         bank = Treebank.read(data, target == "binary")
-        for name, (kind, *options) in models.items():
+        for name, contestant in contestants.items():
             start = time.process_time()
-            seeded = {} if issubclass(kind, OfSentences) else {"random_state": seed}
-            model = kind(**options[column], **seeded).fit(bank.train)
+            predict = contestant.learn(bank.train, common, **getattr(contestant, target))
             tell(figures, f"{name}, {target}, seconds", time.process_time() - start)
-            tell(figures, f"{name}, {target}, dev", accuracy(model, bank.dev))
-            tell(figures, f"{name}, {target}", accuracy(model, bank.test))
+            tell(figures, f"{name}, {target}, dev", accuracy(predict, bank.dev))
+            tell(figures, f"{name}, {target}", accuracy(predict, bank.test))
     return figures
 
 
@@ -357,7 +331,7 @@ def main() -> None:
     parts = {
         "speed": lambda: speed(args.data),
         "size": size,
-        "sentiment": lambda: sentiment(args.data, MODELS, args.seed),
+        "sentiment": lambda: sentiment(args.data, CONTESTANTS, {"random_state": args.seed}),
     }
     results = {}
     with threadpool_limits(1):
