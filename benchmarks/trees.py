@@ -129,8 +129,8 @@ TENSOR = {**NODES, "n_components": 25, "composition": "tensor"}
 CONTESTANTS: dict[str, tuple[Callable[..., Any], Settings]] = {
     "bag of words": (words, {"C": 0.3, "phrases": False, "sides": False}),
     "bag of words, two classes": (words, {"C": 0.3, "phrases": False, "sides": True}),
-    "bag of words, phrases": (words, {"C": 1.0, "phrases": True, "sides": False}),
-    "bag of words, phrases, two classes": (words, {"C": 1.0, "phrases": True, "sides": True}),
+    "bag of words, phrases": (words, {"C": 3.0, "phrases": True, "sides": False}),
+    "bag of words, phrases, two classes": (words, {"C": 0.3, "phrases": True, "sides": True}),
     "plain net": (recursive, PLAIN),
     "tensor net": (recursive, TENSOR),
     "gated net": (recursive, GATED),
