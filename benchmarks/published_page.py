@@ -47,7 +47,8 @@ def lines_of(entry: dict[str, Any]) -> list[str]:
     """Lines of the table: the figures that were published, and the one beside them."""
     cells_of_run = (entry["budget"], entry["device"], f"{entry['seconds'] / 60:.1f}")
     lines = []
-    for name in (*entry["published"], entry["beside"]):
+    beside = entry["beside"]
+    for name in (*entry["published"], *([beside] if isinstance(beside, str) else beside)):
         there, here = entry["published"].get(name), entry["figures"].get(name)
         told = "" if there is None else f"{there:.2f}", "not run" if here is None else f"{here:.2f}"
         cells = ("`{row}`".format(**entry), "{}, {}".format(name, entry["unit"]), *told, *cells_of_run)

@@ -66,7 +66,7 @@ class RecursiveAutoencoder(TorchTransformer):
         Width d of the code, and of all vectors.
     composition : {"plain", "tensor", "gated"}, default="plain"
         How two vectors become one. "plain" is the p above. "tensor" adds products of the entries of the children,
-        p_k = f([c1; c2]' T_k [c1; c2] + W_k [c1; c2] + b_k). "gated" is a tree LSTM, which has a memory beside p.
+        p_k = f([c1; c2]' T_k [c1; c2] / d + W_k [c1; c2] + b_k). "gated" is a tree LSTM, which has a memory beside p.
     n_layers : int, default=1
         Number of layers. In layer i > 1 the vector of a node is f(W_i [c1; c2] + V_i h + b_i), where c1 and c2 are the
         children's vectors in this layer, and h is the node's own one in the layer below. The last layer is the code.

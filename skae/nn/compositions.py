@@ -150,7 +150,11 @@ def _before_length(g: Tensor, h: Tensor | None = None, size: Tensor | None = Non
 
 
 class TensorComposition(Composition):
-    """z_k = v' T_k v + W_k v + u_k with v = [h_l; h_r] (Socher et al., 2013)."""
+    """z_k = v' T_k v / d + W_k v + u_k with v = [h_l; h_r] (Socher et al., 2013).
+
+    A step of Adam moves each entry of T as far as one of W. There are 2 d times as many for each z_k, so that without
+    the division products would soon outweigh W.
+    """
 
     def __init__(self, n_components: int, activation: str, unit_length: bool) -> None:
         super().__init__(n_components, activation, unit_length)
@@ -171,14 +175,14 @@ class TensorComposition(Composition):
         """Z for children of shape (m, 2, d)."""
         v = self.vectors(kids)
         products = product(v, self.T.transpose(1, 2).reshape(-1, 2 * self.d)).view(len(v), self.d, -1)
-        return super().inputs(kids, u) + torch.bmm(products, v[:, :, None])[:, :, 0]
+        return super().inputs(kids, u) + torch.bmm(products, v[:, :, None])[:, :, 0] / self.d
 
     def through(self, s: Tensor, kids: Tensor) -> Tensor:
         """Gradient in the children's vectors."""
         v = self.vectors(kids)
         symmetric = (self.T + self.T.transpose(1, 2)).transpose(0, 1).reshape(2 * self.d, -1)
         products = (v @ symmetric).view(len(v), self.d, -1)
-        return super().through(s, kids) + torch.bmm(s[:, None, :], products).view(len(v), 2, -1)
+        return super().through(s, kids) + torch.bmm(s[:, None, :] / self.d, products).view(len(v), 2, -1)
 
     def weight_slopes(self, s: Tensor, kids: Tensor) -> list[Tensor]:
         """Gradients in W and T. A few nodes at a time, because each has d times 2 d products."""
@@ -187,7 +191,7 @@ class TensorComposition(Composition):
         for s_part, v_part in zip(s.split(1024), v.split(1024), strict=True):
             outer = (s_part[:, :, None] * v_part[:, None, :]).flatten(1)
             slope.addmm_(outer.t(), v_part)
-        return [*super().weight_slopes(s, kids), slope.view_as(self.T)]
+        return [*super().weight_slopes(s, kids), slope.view_as(self.T) / self.d]
 
 
 class GatedComposition(Composition):
