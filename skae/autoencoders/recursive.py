@@ -34,6 +34,8 @@ from ._trees import shape_of, trees_of
 
 __all__ = ["RecursiveAutoencoder"]
 
+TREES_A_STEP = 25
+"""Batch size with ``batch_size="auto"``."""
 TREES = """X : list of trees
     Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
     of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors."""
@@ -74,7 +76,8 @@ class RecursiveAutoencoder(TorchTransformer):
 default="tanh"
         Function f. In a gated composition it is only used to decode.
     unit_length : bool or "auto", default="auto"
-        Whether vectors of inner nodes have the length 1. "auto" is True but for a gated composition.
+        Whether vectors of inner nodes have the length 1. "auto" is True without ``unfolding``, because shorter vectors
+        would be easier to reconstruct, and False with it, and for a gated composition.
     weighted : bool, default=True
         Whether nodes count by the number of their leaves, as in the formulas above. Otherwise E_rec is the mean of
         ||x - x'||^2 over the leaves, or without ``unfolding`` half the sum of ||c - c'||^2 over the two children.
@@ -97,6 +100,11 @@ default="tanh"
     tune_leaves : bool, default=False
         Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
         Reconstruction alone does not hold them: it is easiest if all are the same.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.02 under "one_cycle", and a third of that
+        otherwise. Not used by "lbfgs".
+    batch_size : int or "auto", default="auto"
+        Number of trees per step. "auto" is 25. "lbfgs" takes all trees.
 
     Attributes
     ----------
@@ -166,6 +174,7 @@ default="tanh"
     tune_leaves: bool = False
 
     _Module: ClassVar[type[nn.Module]] = RecursiveNetwork
+    _peak: ClassVar[float] = 0.02
     _saved: ClassVar[dict[str, Saved]] = {
         "_leaves": Saved(damaged, cls=Leaves),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
@@ -186,6 +195,15 @@ default="tanh"
         return self.structure != "greedy" if self.unfolding == "auto" else bool(self.unfolding)
 
     # ---------------------------------------------------------------- hooks of a variant
+
+    def _has_unit_length(self) -> bool:
+        """Whether vectors have the length 1 with ``unit_length="auto"``."""
+        return self.composition != "gated" and not self._unfolds()
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size == "auto" and self.solver != "lbfgs":
+            return min(n_samples, TREES_A_STEP)
+        return super()._batch_size(n_samples)
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         """Terms of the loss, given the vectors of all nodes."""
@@ -239,7 +257,7 @@ default="tanh"
             "composition": self.composition,
             "n_layers": int(self.n_layers),
             "activation": self.activation,
-            "unit_length": self.composition != "gated" if self.unit_length == "auto" else bool(self.unit_length),
+            "unit_length": self._has_unit_length() if self.unit_length == "auto" else bool(self.unit_length),
             "tuned": bool(self.tune_leaves),
         }
 

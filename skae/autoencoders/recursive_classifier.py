@@ -46,6 +46,8 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     composition : {"plain", "tensor", "gated"}, default="gated"
         How two vectors become one. "plain" is f(W [c1; c2] + b). "tensor" adds products of the entries of the children.
         "gated" is a tree LSTM, which has a memory beside the vector.
+    unit_length : bool or "auto", default="auto"
+        Whether vectors of inner nodes have the length 1. "auto" is True but for a gated composition.
     tune_leaves : bool, default=True
         Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
     alpha : float, default=0.0
@@ -144,6 +146,9 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     def _architecture(self, n_features: int) -> dict[str, Any]:
         predictions = self._n_predictions() if self.alpha < 1.0 else 0
         return {**super()._architecture(n_features), "n_predictions": predictions, "dropout": float(self.dropout)}
+
+    def _has_unit_length(self) -> bool:
+        return self.composition != "gated"
 
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0
