@@ -99,7 +99,12 @@ def documents(rng: np.random.Generator) -> tuple[Any, Any]:
     """Documents of three kinds as nested keys and types. In half of them one value has the type of another key."""
     kinds: dict[str, dict[str, Any]] = {
         "order": {"id": "int", "customer": {"name": "str", "email": "str"}, "paid": "bool", "total": "float"},
-        "user": {"name": "str", "age": "int", "seen": ["float"], "home": {"city": "str", "zip": "int", "rented": "bool"}},
+        "user": {
+            "name": "str",
+            "age": "int",
+            "seen": ["float"],
+            "home": {"city": "str", "zip": "int", "rented": "bool"},
+        },
         "event": {"time": "float", "place": {"x": "float", "y": "float"}, "guests": [{"name": "str", "here": "bool"}]},
     }
     leaves: list[list[str]] = []

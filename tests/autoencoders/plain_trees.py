@@ -229,7 +229,7 @@ class Recursion:
         for i, (cell, b) in enumerate(zip(module.cells, module.biases, strict=True)):
             layers.append({"W": cell.W, "b": b})
             if hasattr(cell, "T"):
-                layers[i]["T"] = cell.T
+                layers[i]["T"] = cell.T / cell.d
             if str(i) in module.V:
                 layers[i]["V" if i else "U"] = module.V[str(i)]
         kind = type(module.cells[0])

@@ -117,7 +117,15 @@ def test_probabilities_are_those_of_the_recursion():
 
 @pytest.mark.parametrize("options", [{}, {"composition": "plain", "n_layers": 2}], ids=str)
 def test_alpha_1_is_the_autoencoder_to_the_last_bit(options):
-    shared = {"max_iter": 3, "random_state": 0, "batch_size": 4, "composition": "gated", "tune_leaves": True, **options}
+    shared = {
+        "max_iter": 3,
+        "random_state": 0,
+        "batch_size": 4,
+        "composition": "gated",
+        "tune_leaves": True,
+        "unit_length": False,
+        **options,
+    }
     plain = RecursiveAutoencoder(4, **shared).fit(X)
     limit = RecursiveAutoencoderClassifier(4, alpha=1.0, dropout=0.0, **shared).fit(X, FEW)
     np.testing.assert_array_equal(limit.transform(X), plain.transform(X))
