@@ -106,8 +106,8 @@ def woods(rng, value, label=lambda: None, height=40, arity=4):
     """One-leaf trees, pairs, bushy trees, n-ary trees with unary chains, and caterpillars."""
     return [
         (label(), value()),
-        bushy(rng, 2, value, label),
         bushy(rng, 9, value, label),
+        bushy(rng, 2, value, label),
         caterpillar(rng, height, value, label, side=0),
         (label(), value()),
         bushy(rng, 14, value, label, arity),

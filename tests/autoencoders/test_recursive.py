@@ -393,11 +393,6 @@ def test_early_stopping_watches_held_out_trees():
     assert min(model.history_["validation_loss"]) == model.loss_
 
 
-def test_training_lowers_the_loss():
-    model = clone(QUICK).set_params(max_iter=30, learning_rate_init=0.01).fit(V)
-    assert model.history_["loss"][-1] < 0.8 * model.history_["loss"][0]
-
-
 # ------------------------------------------------------------------ trees of few leaves, and of many levels
 
 

@@ -215,7 +215,7 @@ def test_unfolding_part_by_part_is_the_same(monkeypatch, most):
 def test_node_by_node_is_the_same_as_level_by_level(composition, n_layers):
     """As a search does it, which keeps the states of all layers and the target in a row."""
     module = network(composition, n_layers, leaf_width=4)
-    tree = forest()[2]
+    tree = forest()[1]
     raw = normal(count(forest()), 4)
     batch = packed([tree], raw)[EVERYTHING]
     with torch.no_grad():
