@@ -34,7 +34,7 @@ from ._trees import shape_of, trees_of
 
 __all__ = ["RecursiveAutoencoder"]
 
-TREES_A_STEP = 25
+TREES_A_STEP = 32
 """Batch size with ``batch_size="auto"``."""
 TREES = """X : list of trees
     Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
@@ -104,7 +104,7 @@ default="tanh"
         Learning rate at the start, or its peak under "one_cycle". "auto" is 0.02 under "one_cycle", and a third of that
         otherwise. Not used by "lbfgs".
     batch_size : int or "auto", default="auto"
-        Number of trees per step. "auto" is 25. "lbfgs" takes all trees.
+        Number of trees per step. "auto" is 32. "lbfgs" takes all trees.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ default="tanh"
     --------
     >>> from skae import RecursiveAutoencoder
     >>> trees = [(("a", "+", "b"), "*", "c"), ("a", "*", ("b", "+", "c")), ("a", "+", "b"), (("a", "*", "b"), "+", "c")]
-    >>> model = RecursiveAutoencoder(8, learning_rate_init=0.02, max_iter=200, random_state=0).fit(trees)
+    >>> model = RecursiveAutoencoder(8, max_iter=200, random_state=0).fit(trees)
     >>> codes = model.transform(trees)
     >>> codes.shape
     (4, 8)

@@ -90,7 +90,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     >>> words = {"good": 1, "fine": 1, "bad": 0, "dull": 0}
     >>> trees = [("very", word) for word in words] + [("not", ("very", word)) for word in words]
     >>> y = [*words.values(), *(1 - value for value in words.values())]
-    >>> model = RecursiveAutoencoderClassifier(8, learning_rate_init=0.02, max_iter=100, random_state=0).fit(trees, y)
+    >>> model = RecursiveAutoencoderClassifier(8, max_iter=100, random_state=0).fit(trees, y)
     >>> model.predict([("very", "dull"), ("not", ("very", "dull"))]).tolist()
     [0, 1]
     >>> model.predict_nodes([("not", ("very", "dull"))])[0].shape
