@@ -124,13 +124,18 @@ def accuracies(model: Any, trees: Sequence[Tree]) -> tuple[float, float]:
 NODES = {"supervision": "nodes", "batch_size": 25, "weight_decay": 0.0, "tol": 0.0, "learning_rate_init": 0.01}
 PLAIN = {**NODES, "n_components": 30, "composition": "plain", "dropout": 0.0, "max_iter": 4}
 GATED = {**NODES, "n_components": 50, "composition": "gated", "dropout": 0.5, "max_iter": 5}
-TENSOR = {**NODES, "n_components": 25, "composition": "tensor"}
+TENSOR = {**NODES, "n_components": 25, "composition": "tensor", "dropout": 0.2, "max_iter": 4}
+SEMI = {**PLAIN, "alpha": 0.2, "unfolding": False}
 
 CONTESTANTS: dict[str, tuple[Callable[..., Any], Settings]] = {
     "bag of words": (words, {"C": 0.3, "phrases": False, "sides": False}),
     "bag of words, two classes": (words, {"C": 0.3, "phrases": False, "sides": True}),
     "bag of words, phrases": (words, {"C": 3.0, "phrases": True, "sides": False}),
     "bag of words, phrases, two classes": (words, {"C": 0.3, "phrases": True, "sides": True}),
+    "reconstruction only": (reconstruction, {"n_components": 100, "max_iter": 2}),
+    "plain net, roots": (recursive, {**PLAIN, "supervision": "root"}),
+    "plain net, roots, alpha=0.2": (recursive, {**SEMI, "supervision": "root"}),
+    "plain net, alpha=0.2": (recursive, SEMI),
     "plain net": (recursive, PLAIN),
     "tensor net": (recursive, TENSOR),
     "gated net": (recursive, GATED),
@@ -291,7 +296,9 @@ def of_size(n_nodes: int) -> dict[str, float]:
     """Microseconds a node, and the memory that is added at the peak, of an epoch of fit and of transform."""
     trees = random_trees(n_nodes, 0)
     n_nodes = sum(tree.n_nodes for tree in trees)
-    model = RecursiveAutoencoder(30, unfolding=False, max_iter=1, random_state=0).fit(trees[:100])  # what torch itself takes
+    model = RecursiveAutoencoder(30, unfolding=False, max_iter=1, random_state=0).fit(
+        trees[:100]
+    )  # what torch itself takes
     figures: dict[str, float] = {"trees": len(trees), "nodes": n_nodes}
     for name, work in {"fit": model.fit, "transform": model.transform}.items():
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
