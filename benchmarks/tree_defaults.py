@@ -8,14 +8,22 @@ added, whose development trees are held out.
 
 from __future__ import annotations
 
+import argparse
 import gzip
+import json
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skae import RecursiveAutoencoder, RecursiveAutoencoderClassifier
 from skae.trees import Tree
 
 FIRST_SEED = 100
@@ -91,12 +99,7 @@ def documents(rng: np.random.Generator) -> tuple[Any, Any]:
     """Documents of three kinds as nested keys and types. In half of them one value has the type of another key."""
     kinds: dict[str, dict[str, Any]] = {
         "order": {"id": "int", "customer": {"name": "str", "email": "str"}, "paid": "bool", "total": "float"},
-        "user": {
-            "name": "str",
-            "age": "int",
-            "seen": ["float"],
-            "home": {"city": "str", "zip": "int", "rented": "bool"},
-        },
+        "user": {"name": "str", "age": "int", "seen": ["float"], "home": {"city": "str", "zip": "int", "rented": "bool"}},
         "event": {"time": "float", "place": {"x": "float", "y": "float"}, "guests": [{"name": "str", "here": "bool"}]},
     }
     leaves: list[list[str]] = []

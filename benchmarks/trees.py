@@ -75,9 +75,9 @@ def labels_of(trees: Sequence[Tree]) -> np.ndarray:
 # ------------------------------------------------------------------ sentiment
 
 
-def grams(tree: Tree) -> list[Any]:
+def grams(tree: Tree) -> list[str]:
     """Words, and pairs of neighbours."""
-    return [*tree.leaves, *pairwise(tree.leaves)]
+    return [*tree.leaves, *map(" ".join, pairwise(tree.leaves))]
 
 
 def words(trees: Sequence[Tree], common: Settings, C: float, phrases: bool, sides: bool) -> Any:
