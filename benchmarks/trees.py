@@ -1,6 +1,6 @@
 """Recursive autoencoders: speed beside a recursion in torch, cost by size, and sentiment beside bags of words.
 
-    python benchmarks/trees.py --data DIR [--only speed size sentiment] [--seed 0] [--json FILE]
+    python benchmarks/trees.py --data DIR [--only speed size sentiment] [--seeds 100 101 102] [--json FILE]
 
 DIR holds ``sst_trees`` (train, dev and test of the Stanford Sentiment Treebank, a bracketed tree a line, gzipped). Only
 ``speed`` and ``sentiment`` need it. One thread for all.
@@ -37,6 +37,7 @@ from skae.trees import Tree
 Settings = dict[str, Any]
 HERE = Path(__file__).parent
 ROUNDS = 5
+PARTS = ("speed", "size", "sentiment")
 NEUTRAL = 2
 """Of the five classes from very negative to very positive. Binary accuracy leaves neutral trees out."""
 
@@ -75,9 +76,9 @@ def labels_of(trees: Sequence[Tree]) -> np.ndarray:
 # ------------------------------------------------------------------ sentiment
 
 
-def grams(tree: Tree) -> list[Any]:
+def grams(tree: Tree) -> list[str]:
     """Words, and pairs of neighbours."""
-    return [*tree.leaves, *pairwise(tree.leaves)]
+    return [*tree.leaves, *map(" ".join, pairwise(tree.leaves))]
 
 
 def words(trees: Sequence[Tree], common: Settings, C: float, phrases: bool, sides: bool) -> Any:
@@ -124,13 +125,18 @@ def accuracies(model: Any, trees: Sequence[Tree]) -> tuple[float, float]:
 NODES = {"supervision": "nodes", "batch_size": 25, "weight_decay": 0.0, "tol": 0.0, "learning_rate_init": 0.01}
 PLAIN = {**NODES, "n_components": 30, "composition": "plain", "dropout": 0.0, "max_iter": 4}
 GATED = {**NODES, "n_components": 50, "composition": "gated", "dropout": 0.5, "max_iter": 5}
-TENSOR = {**NODES, "n_components": 25, "composition": "tensor"}
+TENSOR = {**NODES, "n_components": 25, "composition": "tensor", "dropout": 0.2, "max_iter": 4}
+SEMI = {**PLAIN, "alpha": 0.2, "unfolding": False}
 
 CONTESTANTS: dict[str, tuple[Callable[..., Any], Settings]] = {
     "bag of words": (words, {"C": 0.3, "phrases": False, "sides": False}),
     "bag of words, two classes": (words, {"C": 0.3, "phrases": False, "sides": True}),
     "bag of words, phrases": (words, {"C": 3.0, "phrases": True, "sides": False}),
     "bag of words, phrases, two classes": (words, {"C": 0.3, "phrases": True, "sides": True}),
+    "reconstruction only": (reconstruction, {"n_components": 100, "max_iter": 2}),
+    "plain net, roots' labels": (recursive, {**PLAIN, "supervision": "spread"}),
+    "plain net, roots' labels, alpha=0.2": (recursive, {**SEMI, "supervision": "spread"}),
+    "plain net, alpha=0.2": (recursive, SEMI),
     "plain net": (recursive, PLAIN),
     "tensor net": (recursive, TENSOR),
     "gated net": (recursive, GATED),
@@ -153,6 +159,21 @@ def sentiment(data: Path, settings: dict[str, Settings], common: Settings) -> di
             for target, value in zip(("fine", "binary"), accuracies(model, trees), strict=True):
                 if target in targets:
                     tell(figures, f"{name}, {target}{where}", value)
+    return figures
+
+
+def sentiments(data: Path, seeds: Sequence[int]) -> dict[str, float]:
+    """Means over the seeds, and standard deviations."""
+    runs = []
+    for seed in seeds:
+        print(f"seed {seed}", flush=True)
+        runs.append(sentiment(data, SETTINGS, {"random_state": seed}))
+    print("mean over the seeds, and standard deviation")
+    figures: dict[str, float] = {}
+    for name in runs[0]:
+        values = [run[name] for run in runs]
+        tell(figures, name, float(np.mean(values)))
+        tell(figures, f"{name}, +-", float(np.std(values)))
     return figures
 
 
@@ -291,7 +312,9 @@ def of_size(n_nodes: int) -> dict[str, float]:
     """Microseconds a node, and the memory that is added at the peak, of an epoch of fit and of transform."""
     trees = random_trees(n_nodes, 0)
     n_nodes = sum(tree.n_nodes for tree in trees)
-    model = RecursiveAutoencoder(30, max_iter=1, random_state=0).fit(trees[:100])  # what torch itself takes
+    model = RecursiveAutoencoder(30, unfolding=False, max_iter=1, random_state=0).fit(
+        trees[:100]
+    )  # what torch itself takes
     figures: dict[str, float] = {"trees": len(trees), "nodes": n_nodes}
     for name, work in {"fit": model.fit, "transform": model.transform}.items():
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
@@ -316,8 +339,8 @@ def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with sst_trees")
-    parser.add_argument("--only", nargs="+", choices=("speed", "size", "sentiment"), default=("speed", "size"))
-    parser.add_argument("--seed", type=int, default=0, help="of sentiment")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=(100, 101, 102), help="of sentiment")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     args = parser.parse_args()
     if args.data is None and set(args.only) != {"size"}:
@@ -326,7 +349,7 @@ def main() -> None:
     parts = {
         "speed": lambda: speed(args.data),
         "size": size,
-        "sentiment": lambda: sentiment(args.data, SETTINGS, {"random_state": args.seed}),
+        "sentiment": lambda: sentiments(args.data, args.seeds),
     }
     results = {}
     with threadpool_limits(1):
