@@ -115,10 +115,13 @@ def read_given(embeddings: Any, vocabulary: Any) -> Given | None:
 
 def _table(embeddings: Any, tokens: list[str]) -> np.ndarray:
     """The given vectors as a matrix."""
-    widths = {np.shape(vector) for vector in embeddings}
+    widths = {np.asarray(vector, dtype=object).shape for vector in embeddings}
     if len(widths) > 1 or len(next(iter(widths), ())) != 1:
         raise ValueError(f"embeddings must be vectors of one width, but there are the shapes {sorted(widths)[:3]}.")
-    table = np.array([np.asarray(vector, dtype=np.float64) for vector in embeddings])
+    try:
+        table = np.array([np.asarray(vector, dtype=np.float64) for vector in embeddings])
+    except (TypeError, ValueError):
+        raise ValueError("embeddings must be vectors of numbers, but one of them holds something else.") from None
     if len(table) != len(tokens):
         raise ValueError(f"embeddings has {len(table)} vectors, but vocabulary has {len(tokens)} tokens.")
     wrong = np.flatnonzero(~np.isfinite(table).all(1))

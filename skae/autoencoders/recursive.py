@@ -36,6 +36,8 @@ __all__ = ["RecursiveAutoencoder"]
 
 TREES_A_STEP = 32
 """Batch size with ``batch_size="auto"``."""
+MOST_LEAVES_BELOW = 100
+"""Leaves below an inner node, in mean, up to which ``unfolding="auto"`` unfolds. Time grows with them."""
 TREES = """X : list of trees
     Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
     of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors."""
@@ -82,9 +84,10 @@ default="tanh"
         Whether nodes count by the number of their leaves, as in the formulas above. Otherwise E_rec is the mean of
         ||x - x'||^2 over the leaves, or without ``unfolding`` half the sum of ||c - c'||^2 over the two children.
     unfolding : bool or "auto", default="auto"
-        Whether every node is decoded down to its leaves. Without it, a fit takes a third of the time, but whole trees
-        are not decoded well: what is decoded from decoded vectors was never compared. "auto" is True but for
-        ``structure="greedy"``, which cannot have it.
+        Whether every node is decoded down to its leaves. Without it, whole trees are not decoded well: what is decoded
+        from decoded vectors was never compared. It takes the time of all pairs of a node and a leaf below it, for
+        sentences three times as long. "auto" is True, but not for ``structure="greedy"``, which cannot have it, and not
+        if an inner node has more than 100 leaves below it in mean.
     structure : {"given", "greedy", "balanced", "left"}, default="given"
         Where the trees come from. "given" takes X as trees. The others take X as sequences, and build the trees.
         "greedy" merges the two neighbours with the least E_rec, again and again. "balanced" halves the sequence, and
@@ -177,6 +180,7 @@ default="tanh"
     _peak: ClassVar[float] = 0.02
     _saved: ClassVar[dict[str, Saved]] = {
         "_leaves": Saved(damaged, cls=Leaves),
+        "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
@@ -192,7 +196,8 @@ default="tanh"
             )
 
     def _unfolds(self) -> bool:
-        return self.structure != "greedy" if self.unfolding == "auto" else bool(self.unfolding)
+        automatic = self.structure != "greedy" and not getattr(self, "_is_deep", False)
+        return automatic if self.unfolding == "auto" else bool(self.unfolding)
 
     # ---------------------------------------------------------------- hooks of a variant
 
@@ -262,6 +267,8 @@ default="tanh"
         }
 
     def _measure(self, data: Any) -> None:
+        below = data.trees.n_leaves[data.trees.back > 0]
+        self._is_deep = bool(len(below) and below.mean() > MOST_LEAVES_BELOW)
         if self._leaves.vocabulary is None:
             self._frame = Frame(*data.moments())
             return

@@ -37,7 +37,8 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         alpha sum_nodes E_rec + (1 - alpha) sum_nodes E_CE,
 
     in mean over the trees. E_rec is the reconstruction error of an inner node. E_CE = -log p_y is the cross-entropy of
-    a node whose label is known. With ``alpha=0`` this is a recursive neural network, which learns no decoder.
+    a node whose label is known, and its mean is over the labelled trees, if y alone has labels. With ``alpha=0`` this
+    is a recursive neural network, which learns no decoder.
 
     Trees whose label is -1, None or NaN are unlabelled. With ``supervision="nodes"`` so are nodes without a label.
 
@@ -54,8 +55,8 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         Weight of the reconstruction error, in [0, 1].
     supervision : {"root", "spread", "nodes"}, default="root"
         Which nodes have a label. "root" takes y as that of the root alone. "spread" takes it as that of all inner nodes
-        (Socher et al., 2011). "nodes" reads the labels of all nodes, leaves too, from the trees of X. y is then the
-        root's label, and may be left out.
+        (Socher et al., 2011), and of a tree that is a leaf. "nodes" reads the labels of all nodes, leaves too, from the
+        trees of X. y is then the root's label, and may be left out.
     dropout : float, default=0.5
         Probability that an entry of a vector that is classified is set to zero in training.
 
@@ -170,12 +171,13 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
             assert batch.label is not None
             output = module.predict(vectors.h, rng)
             return of_trees(F.cross_entropy(output, batch.label, reduction="none", ignore_index=-1), batch, slice(None))
-        count, value = Known.of(batch.y)
         if self.supervision == "root":
             return self._misfit(module.predict(vectors.h[batch.root], rng), batch.y)
-        first = len(batch.leaf)
-        tree = batch.tree[first:]
-        error = F.cross_entropy(module.predict(vectors.h[first:], rng), value[tree, 0].long(), reduction="none")
+        count, value = Known.of(batch.y)
+        n_leaves = len(batch.leaf)
+        nodes = torch.cat([batch.root[batch.root < n_leaves], torch.arange(n_leaves, len(batch.tree)).to(batch.root)])
+        tree = batch.tree[nodes]
+        error = F.cross_entropy(module.predict(vectors.h[nodes], rng), value[tree, 0].long(), reduction="none")
         return (error * count[tree, 0]).sum() / len(batch.root)
 
     # ---------------------------------------------------------------- using

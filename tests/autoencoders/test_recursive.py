@@ -292,7 +292,6 @@ def test_names_of_columns_and_rows(fitted):
     frame = copy.deepcopy(fitted).set_output(transform="pandas").transform(series)
     assert list(frame.columns) == [f"recursiveautoencoder{i}" for i in range(4)]
     np.testing.assert_array_equal(frame.to_numpy(), fitted.transform(X))
-    assert list(frame.index) == list(series.index)
 
 
 def test_before_a_classifier_in_a_pipeline_and_in_searches():
@@ -624,3 +623,12 @@ def test_codes_need_the_shapes_of_their_trees(fitted):
 def test_vectors_have_no_embeddings():
     sentence = "embeddings and vocabulary are for tokens, but the leaves of X are vectors."
     assert refuses(clone(QUICK).set_params(vocabulary=["a"]), "fit", V) == sentence
+
+
+def test_deep_trees_are_not_unfolded_by_default():
+    chain = Tree.from_arity([0, *[0, 2] * 250], ["a", "b"] * 125 + ["a"])
+    deep, low = (clone(QUICK).set_params(max_iter=1).fit([tree]) for tree in (chain, ("a", ("b", "a"))))
+    asked = clone(QUICK).set_params(max_iter=1, unfolding=False).fit([chain])
+    np.testing.assert_array_equal(deep.transform([chain]), asked.transform([chain]))
+    assert low._unfolds()
+    assert not deep._unfolds()

@@ -54,7 +54,8 @@ def told(root, supervision, y, classes):
     if supervision == "nodes":
         found = [(node, y if node is root and y != -1 else node.label) for node in root.nodes()]
     else:
-        found = [(root, y)] if supervision == "root" else [(node, y) for node in root.nodes() if node.children]
+        spread = [(node, y) for node in root.nodes() if node.children or node is root]
+        found = [(root, y)] if supervision == "root" else spread
     return [(node, classes.index(label)) for node, label in found if label is not None and label != -1]
 
 
@@ -293,8 +294,7 @@ def test_trees_of_one_leaf(supervision):
     model = clone(QUICK).set_params(supervision=supervision, max_iter=40, learning_rate_init=0.05, dropout=0.0)
     model.fit(few, y)
     assert [found.shape for found in model.predict_nodes(few)] == [(1,)] * 3
-    if supervision != "spread":  # which tells inner nodes alone
-        assert model.predict(few).tolist() == y
+    assert model.predict(few).tolist() == y
 
 
 def test_dropout_is_in_training_alone():
