@@ -66,7 +66,7 @@ class RecursiveAutoencoder(TorchTransformer):
 
     Parameters
     ----------
-    n_components : int, default=30
+    n_components : int, default=50
         Width d of the code, and of all vectors.
     composition : {"plain", "tensor", "gated"}, default="plain"
         How two vectors become one. "plain" is the p above. "tensor" adds products of the entries of the children,
@@ -108,6 +108,9 @@ default="tanh"
         otherwise. Not used by "lbfgs".
     batch_size : int or "auto", default="auto"
         Number of trees per step. "auto" is 32. "lbfgs" takes all trees.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as n_samples / 4 steps take, but at least 800 steps, at most 4000
+        steps, and at most 200 epochs. For "lbfgs" it is 200.
 
     Attributes
     ----------
@@ -161,7 +164,7 @@ default="tanh"
     ( a + b)
     """
 
-    n_components = 30
+    n_components = 50
     composition: Literal["plain", "tensor", "gated"] = "plain"
     n_layers: PositiveInt = 1
     activation: Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"] = (
@@ -178,6 +181,7 @@ default="tanh"
 
     _Module: ClassVar[type[nn.Module]] = RecursiveNetwork
     _peak: ClassVar[float] = 0.02
+    _most_epochs: ClassVar[int] = 200
     _saved: ClassVar[dict[str, Saved]] = {
         "_leaves": Saved(damaged, cls=Leaves),
         "_is_deep": Saved(damage.truth),
@@ -209,6 +213,9 @@ default="tanh"
         if self.batch_size == "auto" and self.solver != "lbfgs":
             return min(n_samples, TREES_A_STEP)
         return super()._batch_size(n_samples)
+
+    def _n_steps(self, n_samples: int) -> int:
+        return max(800, min(n_samples // 4, 4000))
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         """Terms of the loss, given the vectors of all nodes."""
