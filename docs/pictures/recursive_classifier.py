@@ -16,7 +16,7 @@ from skae.inspection import TreeDisplay
 from skae.trees import Tree
 
 LEARNT, JUDGED = (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8)
-N_LEARNT, N_JUDGED = 2000, 200
+N_LEARNT, N_JUDGED = 500, 200
 SEED = 100
 
 
@@ -75,9 +75,7 @@ def models(seed: int, max_iter: int | str) -> dict[str, Any]:
     return {
         "bag of words": linear(CountVectorizer(analyzer=words)),
         "bag of words, pairs and triples": linear(CountVectorizer(analyzer=lambda x: words(x, 3))),
-        "RecursiveAutoencoder, then linear": linear(
-            RecursiveAutoencoder(unfolding=False, max_iter=max_iter, random_state=seed)
-        ),
+        "RecursiveAutoencoder, then linear": linear(RecursiveAutoencoder(max_iter=max_iter, random_state=seed)),
         "RecursiveAutoencoderClassifier": RecursiveAutoencoderClassifier(max_iter=max_iter, random_state=seed),
     }
 
@@ -94,7 +92,8 @@ def draw(max_iter: int | str = "auto") -> Figure:
     left.axvspan(LEARNT[0] - 0.3, LEARNT[-1] + 0.5, color="0.93", zorder=0)
     left.set(xlabel="Height, learnt up to 4", ylabel="Accuracy", ylim=(0.45, 1.02))
     left.legend(fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.92))
-    draw_parts(right, model, next(x for x in judged[5][0] if 16 <= Tree.of(x).n_leaves <= 20))
+    few = [x for x in judged[5][0] if Tree.of(x).n_leaves <= 20]
+    draw_parts(right, model, max(few, key=lambda x: min(values(x).count("T"), values(x).count("F"))))
     return figure
 
 
