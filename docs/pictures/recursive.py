@@ -91,7 +91,7 @@ def bag(parts: Callable[[Any], list[Any]], learnt: Sequence[Any]) -> Score:
 
 def recursive(learnt: Sequence[Any], seed: int, max_iter: int) -> tuple[RecursiveAutoencoder, Score]:
     """A model, and the mean error of the nodes of each tree."""
-    model = RecursiveAutoencoder(weighted=False, max_iter=max_iter, learning_rate_init=0.02, random_state=seed)
+    model = RecursiveAutoencoder(weighted=False, max_iter=max_iter, random_state=seed)
     model.fit([tree(document) for document in learnt])
     return model, lambda documents: np.array([np.nanmean(e) for e in model.node_errors(list(map(tree, documents)))])
 
