@@ -89,7 +89,7 @@ def bag(parts: Callable[[Any], list[Any]], learnt: Sequence[Any]) -> Score:
     return score
 
 
-def recursive(learnt: Sequence[Any], seed: int, max_iter: int) -> tuple[RecursiveAutoencoder, Score]:
+def recursive(learnt: Sequence[Any], seed: int, max_iter: int | str) -> tuple[RecursiveAutoencoder, Score]:
     """A model, and the mean error of the nodes of each tree."""
     model = RecursiveAutoencoder(weighted=False, max_iter=max_iter, random_state=seed)
     model.fit([tree(document) for document in learnt])
@@ -108,7 +108,7 @@ def areas(score: Score, documents: dict[str, list[Any]]) -> list[float]:
     return [roc_auc_score(is_odd, np.r_[good, score(documents[odd])]) for odd in ODD]
 
 
-def draw(max_iter: int = 100) -> Figure:
+def draw(max_iter: int | str = "auto") -> Figure:
     """The errors of the nodes of an odd order, and areas under the ROC curve, in mean over three draws of all."""
     found: dict[str, list[list[float]]] = {}
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(10.5, 8.2), height_ratios=(1.5, 1), layout="constrained")
