@@ -60,6 +60,34 @@ R2 is that of the leaves that are decoded from the root's code, and below 0 it i
 
 {autoencoder}
 
+## What was tried
+
+Single fits on the seeds 0 to 2, most of them to 1000 trees. A difference below 0.03 is noise.
+
+- Learning rate at its peak, accuracy with 600 steps of 25 trees (lists, documents, digits): 0.478, 0.809, 0.880 at
+  0.003; 0.797, 0.994, 0.964 at 0.01; 0.848, 0.997, 0.980 at 0.02; 0.893, 0.895, 0.974 at 0.03. Parity is learnt or not
+  at all, and which of them depends on the seed at each rate.
+- Number of steps, 10 000 trees: modulo is at 0.595 after 1500 steps, 0.999 after 2500 and 1.000 after 4000. Phrases of
+  all 8544 sentences are at 0.462, 0.457 after 1500 and 4000. With 1000 sentences phrases are at 0.377 after 300 steps
+  and 0.340 after 800 (two seeds), so that labels of nodes have fewer steps. With 100 trees of boolean, lists,
+  documents, digits and 200 of the treebank the mean is 0.557 after 300 steps and 0.585 after 800.
+- Composition of the classifier, 600 steps (boolean of 100 trees, modulo, lists, documents, digits): plain 0.60, 0.51,
+  0.61, 0.64, 0.92; tensor 0.87, 0.62, 0.59, 0.83, 0.97. Gated, on seed 0: 1.00, 0.59, 0.85, 1.00, 0.98. Without unit
+  length the tensor one collapses (0.53, 0.46, 0.16, 0.52, 0.42), and the plain one is lower for lists (0.42) and higher
+  for documents (0.76).
+- No clear difference, and left as they were: dropout 0, 0.2 or 0.5; weight decay 0.03 or 0.3; vectors of tokens of
+  length 0.4 or 1; batches of 10, 25 or 50 trees. Early stopping of 4000 steps has 0.441 on phrases and 1.000 on modulo,
+  which is no better than fewer steps.
+- alpha=0.1 in place of 0 lowers the accuracy: boolean of 100 trees 0.965 to 0.500, lists 0.965 to 0.832, documents of
+  100 trees 0.738 to 0.476. Digits, whose leaves are not tuned tokens, gain: 0.824 to 0.850.
+- Autoencoder, 300 steps of 25 trees at a rate of 0.01 and 30 components, R2 (boolean, lists, documents, digits,
+  treebank): one step -1.05, -0.74, -1.45, -0.06, -1.07; unfolding 0.66, 0.36, 0.54, 0.71, 0.07; unfolding without unit
+  length 0.76, 0.42, 0.60, 0.86, 0.13. From there: rate 0.03 0.82, 0.45, 0.70, 0.90, 0.16; 60 components 0.81, 0.51,
+  0.72, 0.91, 0.15; gated 0.77, 0.44, 0.64, 0.84, 0.13; tensor 0.49, 0.41, 0.29, 0.88, 0.13; not weighted 0.72, 0.42,
+  0.54, 0.83, 0.13; without weight decay 0.74, 0.41, 0.58, 0.86, 0.12.
+- In all of these logistic regression on the code of the treebank is between 0.21 and 0.34, where the most frequent
+  label has 0.26.
+
 Made by `python benchmarks/tree_defaults.py --data DIR --markdown docs/measured/tree_defaults.md`{load}.
 """
 
@@ -236,9 +264,11 @@ def treebank(folder: Path, n: int, seed: int) -> Trees:
 
 def sizes(name: str) -> tuple[int, ...]:
     """Numbers of training trees."""
-    return {"digits": (100, 1000), "treebank": (200, 1000, 8544), "phrases": (200, 1000, 8544)}.get(
-        name, (100, 1000, 10_000)
-    )
+    if name == "treebank":
+        return 200, 1000
+    if name == "phrases":
+        return 200, 1000, 8544
+    return (100, 1000, 10_000) if name in {"modulo", "lists"} else (100, 1000)
 
 
 def trees_of(name: str, n: int, seed: int, folder: Path | None) -> Trees:
@@ -332,7 +362,7 @@ def main() -> None:
         key = f"{name} {n}"
         if key in rows or (arguments.only and name not in arguments.only):
             continue
-        seeds = range(FIRST_SEED, FIRST_SEED + (2 if n <= 1000 else 1))
+        seeds = range(FIRST_SEED, FIRST_SEED + (2 if n < 1000 else 1))
         rows[key] = {**measure(name, n, seeds, arguments.data), "load": os.getloadavg()[0]}
         print(key, json.dumps(rows[key]), flush=True)
         if arguments.rows:
@@ -366,7 +396,7 @@ def page_of(rows: dict[str, Any]) -> str:
             autoencoder.append(f"{start} | {' | '.join([*cells, *seconds])} |")
     loads = [row["load"] for row in rows.values()]
     load = f", on {os.cpu_count()} shared cores under a load of {min(loads):.0f} to {max(loads):.0f}"
-    seeds = "the seeds 100 and 101, and above 1000 trees the seed 100 alone"
+    seeds = "the seeds 100 and 101, and from 1000 trees on the seed 100 alone"
     tables = {"classifier": "\n".join(classifier), "autoencoder": "\n".join(autoencoder)}
     return PAGE.format(seeds=seeds, load=load, **tables)
 

@@ -59,6 +59,10 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         trees of X. y is then the root's label, and may be left out.
     dropout : float, default=0.5
         Probability that an entry of a vector that is classified is set to zero in training.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as n_samples / 4 steps take, but at least 800 steps, at most 4000
+        steps, and at most 200 epochs. With ``supervision="nodes"`` a tree has many labels, and it is at least 300
+        steps. For "lbfgs" it is 200.
 
     Attributes
     ----------
@@ -150,6 +154,9 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
 
     def _has_unit_length(self) -> bool:
         return self.composition != "gated"
+
+    def _n_steps(self, n_samples: int) -> int:
+        return super()._n_steps(n_samples) if self.supervision != "nodes" else max(300, min(n_samples // 4, 4000))
 
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0
