@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.labels import read_labels
+from ..base.labels import is_missing, read_labels
 from ..engine.forest import Binary
 from ..trees import Tree
 
 __all__ = ["NodeLabels", "read_node_labels"]
-
-UNKNOWN = (None, -1)
 
 
 class NodeLabels(NamedTuple):
@@ -34,7 +33,9 @@ class NodeLabels(NamedTuple):
     def classes(self, y: Any, name: str) -> np.ndarray:
         """All labels of nodes and of y, sorted."""
         distinct = [*self.meaning.values(), *read_labels(y, name).values.tolist()]
-        found = np.unique(read_labels(np.array(distinct, dtype=object), name).values)
+        column = np.empty(len(distinct), dtype=object)
+        column[:] = distinct
+        found = np.unique(read_labels(column, name).values)
         return found[found != -1] if found.dtype.kind not in "US" else found
 
     def require_among(self, classes: np.ndarray) -> None:
@@ -62,24 +63,32 @@ class NodeLabels(NamedTuple):
         return numbers
 
 
-def read_node_labels(trees: Sequence[Tree], y: Any) -> NodeLabels:
+def read_node_labels(trees: Sequence[Tree], *like: Any) -> NodeLabels:
     """Read the labels of all nodes.
 
     Parameters
     ----------
     trees : sequence of Tree
-    y : array-like or None
-        Labels of the trees. If they are numbers, so are those of the nodes.
+    *like : array-like or None
+        Labels of the trees, or classes. The first of them that holds a label decides whether labels are numbers.
     """
     flat = list(chain.from_iterable(tree.labels or repeat(None, tree.n_nodes) for tree in trees))
-    distinct = [label for label in dict.fromkeys(flat) if label not in UNKNOWN and label == label]
-    if y is None or not _are_numbers(y):
+    distinct = [label for label in dict.fromkeys(flat) if _is_known(label)]
+    if not _are_numbers(like):
         return NodeLabels(trees, flat, {label: label for label in distinct})
     return NodeLabels(trees, flat, {label: _number(label) for label in distinct if _number(label) != -1})
 
 
-def _are_numbers(y: Iterable[Any]) -> bool:
-    return np.asarray(y).dtype.kind in "biuf"
+def _is_known(label: Any) -> bool:
+    return not is_missing(label) and label != -1
+
+
+def _are_numbers(like: Iterable[Any]) -> bool:
+    for labels in like:
+        known = [] if labels is None else list(filter(_is_known, np.asarray(labels).ravel().tolist()))
+        if known:
+            return all(isinstance(label, Real) for label in known)
+    return False
 
 
 def _number(label: Any) -> Any:

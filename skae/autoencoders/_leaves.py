@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -102,10 +102,14 @@ def read_given(embeddings: Any, vocabulary: Any) -> Given | None:
         if vocabulary is not None:
             raise ValueError("embeddings is a dictionary, which has its own tokens: leave out vocabulary.")
         vocabulary, embeddings = list(embeddings), list(embeddings.values())
+    if hasattr(embeddings, "__array__"):
+        embeddings = np.asarray(embeddings)
     if vocabulary is None:
         raise ValueError("embeddings is an array: pass the token of each row as vocabulary, or a dictionary.")
-    tokens = list(vocabulary)
-    strange = [token for token in tokens if not isinstance(token, str)]
+    if isinstance(vocabulary, Set):
+        raise ValueError("vocabulary is a set, which has no order: pass a list of tokens.")
+    strange = [token for token in vocabulary if not isinstance(token, str)]
+    tokens = [str(token) for token in vocabulary]
     if strange or not tokens:
         raise ValueError(f"vocabulary has {strange[0]!r} in it: tokens are str." if strange else "vocabulary is empty.")
     if len(set(tokens)) < len(tokens):

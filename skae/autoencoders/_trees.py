@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def trees_of(X: Any, structure: str) -> list[Tree]:
     """
     of_trees = structure == "given"
     kinds = "trees" if of_trees else "sequences"
-    if isinstance(X, Tree | str | bytes | Mapping) or not (hasattr(X, "__len__") and hasattr(X, "__iter__")):
+    if isinstance(X, Tree | str | bytes | Mapping | Set) or not (hasattr(X, "__len__") and hasattr(X, "__iter__")):
         raise TypeError(f"X is a {type(X).__name__}: pass a list of {kinds}, even for a single one.")
     if getattr(X, "ndim", 1) == 2 and not (isinstance(X, np.ndarray) and X.dtype == object):
         raise TypeError(f"X is a table of shape {X.shape}: pass a list of {kinds}.")
@@ -78,7 +78,7 @@ def shape_of(trees: Sequence[Tree], structure: str) -> Binary:
     return binary(np.concatenate(made), 2 * np.array(lengths) - 1)
 
 
-@cache
+@lru_cache(1000)
 def _halves(n: int) -> np.ndarray:
     """Arity of each node of a balanced tree of n leaves, in post-order. The left half has the extra leaf."""
     if n == 1:

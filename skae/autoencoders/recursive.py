@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from ..base import damage
-from ..base.checks import check_codes, check_weight
+from ..base.checks import check_codes, check_weight, frame_of
 from ..base.damage import Saved
 from ..base.encoding import judged
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer, is_stochastic
 from ..base.verdict import poor_reconstruction
-from ..engine.data import Rows, Source
+from ..engine.data import Rows, Source, to_tensor
 from ..engine.forest import Forest, Packed
 from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
@@ -187,7 +187,7 @@ default="tanh"
         "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
-    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform", "score"), TREES)
+    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform"), TREES)
 
     # ---------------------------------------------------------------- parameters
 
@@ -277,7 +277,7 @@ default="tanh"
         below = data.trees.n_leaves[data.trees.back > 0]
         self._is_deep = bool(len(below) and below.mean() > MOST_LEAVES_BELOW)
         if self._leaves.vocabulary is None:
-            self._frame = Frame(*data.moments())
+            self._frame = frame_of(data, "X", True)
             return
         shares = np.bincount(data.leaf, data.leaf_weight, minlength=self._leaves.n_tokens + 1)
         self._shares = shares / shares.sum()
@@ -287,7 +287,7 @@ default="tanh"
     def _initialise(self, module: RecursiveNetwork, data: Any, rng: torch.Generator) -> None:
         given = self._given()
         found = None if given is None else given.table
-        table = None if found is None else self._frame.apply(torch.from_numpy(found)).to(module.D)
+        table = None if found is None else self._frame.apply(torch.from_numpy(found)).to(module.D.dtype)
         axes = None
         if module.entry is not None:
             weight = None if table is not None or data.weight is None else torch.from_numpy(data.leaf_weight)
@@ -334,10 +334,14 @@ default="tanh"
         batch = self._arranged(module, batch)
         leaf = in_double(module.embed(batch.leaf))
         unfolded = module.leave(module.unfold(module.vectors(batch).h[batch.root], batch))
-        mean = torch.zeros(1) if module.table is None else torch.from_numpy(self._shares) @ in_double(module.table)
+        mean = torch.zeros(1) if module.table is None else self._mean_leaf(in_double(module.table))
         squares = torch.stack([(leaf - other.to(leaf)).square().sum(1) for other in (unfolded, mean)], 1)
         sums = squares.new_zeros((len(batch.root), 2))
         return sums.index_add_(0, batch.tree[: len(leaf)].to(sums.device), squares)
+
+    def _mean_leaf(self, table: Tensor) -> Tensor:
+        """Mean vector of the leaves of the training trees, given those of the tokens."""
+        return torch.from_numpy(self._shares).to(table.device) @ table
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Minus the squared reconstruction error of the leaves of each tree, in mean over its leaves.
@@ -359,6 +363,28 @@ default="tanh"
 
         scores: np.ndarray = self._map(score, X)
         return scores * self._frame.unit**2
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """R2 of the leaves that codes unfold to: 1 - sum ||x - x'||^2 / sum ||x - m||^2.
+
+        Both sums go over all leaves of X. x is a leaf's vector, x' is what the code of its tree unfolds to, and m is
+        the mean of the leaves of the training trees.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the trees.
+
+        Returns
+        -------
+        r2 : float
+            1 is perfect. 0 is no better than the mean m.
+        """
+        return super().score(X, y, sample_weight)
 
     def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:
         """Unfold codes into trees of a given shape.
@@ -395,7 +421,7 @@ default="tanh"
         leaves: list[Any] = []
         with plain_torch(grad=False):
             for rows in self._chunks(forest):
-                h = torch.from_numpy(codes[rows]).to(theta)
+                h = to_tensor(codes[rows]).to(theta)
                 leaves.extend(self._decoded_leaves(module, module.unfold(h, forest[rows])))
         return _with_leaves(trees, leaves)
 

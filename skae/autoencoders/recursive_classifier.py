@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -108,7 +109,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     supervision: Literal["root", "spread", "nodes"] = "root"
     dropout: Probability = 0.5
 
-    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "predict", "predict_proba", "score"), TREES)
+    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "predict", "predict_proba"), TREES)
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,), default=None
     Label of each tree, and -1, None or NaN where it is unknown. At least two classes must occur. It may be left
@@ -130,7 +131,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
             return super()._source(X, y, weight, reset)
         trees = trees_of(X, self.structure)
         y, classes = y if isinstance(y, Told) else Told(y, None)
-        labels = read_node_labels(trees, y)
+        labels = read_node_labels(trees, y, classes, None if reset else self.classes_)
         if not reset:
             labels.require_among(self.classes_)
         y = labels.of_roots() if y is None else y
@@ -159,7 +160,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         return super()._n_steps(n_samples) if self.supervision != "nodes" else max(300, min(n_samples // 4, 4000))
 
     def _is_noisy(self) -> bool:
-        return self.dropout > 0.0
+        return self.dropout > 0.0 and self.alpha < 1.0
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         terms = {}
@@ -214,6 +215,30 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
             return self._padded(module.predict(module.vectors(batch).h)).argmax(1)
 
         return [self.classes_[numbers] for numbers in self._of_nodes(number, X)]
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy on the labelled trees.
+
+        Parameters
+        ----------
+        X : list of trees
+            As in ``fit``.
+        y : array-like of shape (n_samples,), default=None
+            True labels. Trees without a label are ignored. With ``supervision="nodes"``, None takes the labels of the
+            roots of X.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the trees.
+
+        Returns
+        -------
+        accuracy : float
+            Fraction of the labelled trees whose label is predicted correctly.
+        """
+        if y is None and self.supervision == "nodes":
+            check_is_fitted(self)
+            X = trees_of(X, self.structure)
+            y = read_node_labels(X, self.classes_).of_roots()
+        return super().score(X, y, sample_weight)
 
     @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:

@@ -63,7 +63,7 @@ def read_labels(y: Any, name: str) -> Labels:
             f"y has the label {values[0]!r}, a {type(values[0]).__name__}: pass numbers, text or datetime64, for "
             "example y.astype(str)."
         )
-    if values.dtype.kind in "US" and (values == np.array("-1", values.dtype)).any():
+    if values.dtype.kind == "U" and (values == "-1").any():
         raise ValueError(
             "y holds the text '-1', which numpy makes of the number -1 among strings: use an array of dtype=object to "
             "mark rows as unlabelled, or another name for that class."
@@ -159,7 +159,8 @@ def _of_one_kind(values: np.ndarray) -> np.ndarray:
     texts = {isinstance(label, str) for label in set(values.tolist())}
     if texts == {True, False}:
         raise ValueError(f"y mixes strings and other labels: use one kind, and {UNLABELLED} where there is none.")
-    return np.array(values.tolist())
+    has_tuples = any(isinstance(label, tuple) for label in values)  # of which numpy makes columns
+    return values if has_tuples else np.array(values.tolist())
 
 
 def _at_least_two(classes: np.ndarray) -> np.ndarray:

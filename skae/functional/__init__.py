@@ -14,7 +14,7 @@ from .losses import (
     weighted_average,
 )
 from .noise import common_normal, dropout_mask, latin_hypercube, spawn, standard_normal
-from .parameters import gradient_of, uniform_weights
+from .parameters import gradient_of, normal_weights, uniform_weights
 from .penalties import PENALTIES
 from .supports import Support, support_of
 
@@ -40,6 +40,7 @@ __all__ = [
     "group_sum",
     "latin_hypercube",
     "mean_squared_error",
+    "normal_weights",
     "poisson_nll",
     "slope",
     "spawn",

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["gradient_of", "uniform_weights"]
+__all__ = ["gradient_of", "normal_weights", "uniform_weights"]
 
 
 def gradient_of(parameter: Tensor) -> Tensor:
@@ -15,6 +15,19 @@ def gradient_of(parameter: Tensor) -> Tensor:
     gradient = parameter.grad
     assert gradient is not None
     return gradient
+
+
+def normal_weights(like: Tensor, sigma: float, rng: torch.Generator) -> Tensor:
+    """Weights from N(0, sigma^2), in the shape and precision of a tensor.
+
+    Parameters
+    ----------
+    like : Tensor
+    sigma : float
+    rng : torch.Generator
+        A generator on the CPU, where the weights are drawn.
+    """
+    return torch.empty(like.shape, dtype=like.dtype).normal_(0, sigma, generator=rng)
 
 
 def uniform_weights(like: Tensor, fan_in: float, rng: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..functional import normal_weights
 from ..functional.activations import ACTIVATIONS, SLOPES
 
 __all__ = ["BLOCK", "COMPOSITIONS", "Composition", "compose", "in_blocks", "product", "unit"]
@@ -96,7 +97,7 @@ class Composition(nn.Module):
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
         """Start near the mean of the two children."""
-        self.W.normal_(0, 0.1 / self.d**0.5, generator=rng)
+        self.W.copy_(normal_weights(self.W, 0.1 / self.d**0.5, rng))
         self.W[:, : self.d].diagonal().add_(0.5)
         self.W[:, self.d :].diagonal().add_(0.5)
 
@@ -207,7 +208,7 @@ class GatedComposition(Composition):
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
         """Start with random gates."""
-        self.W.normal_(0, (2 * self.d) ** -0.5, generator=rng)
+        self.W.copy_(normal_weights(self.W, (2 * self.d) ** -0.5, rng))
 
     def leaf(self, u: Tensor) -> Tensor:
         """States of nodes without children, given u. Autograd differentiates them."""

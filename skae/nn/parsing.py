@@ -1,4 +1,4 @@
-"""Binary trees over sequences: by a greedy search, in halves, or from left to right.
+"""Binary trees over sequences by a greedy search.
 
 All sequences of a batch are parsed at once. The leaves of the sequences are numbered one after the other, 0 to
 n_leaves - 1. The inner nodes follow, those of the first sequence first. Within a sequence a node comes after its
@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Parse", "balanced", "by_level", "greedy", "left", "post_order"]
+from .compositions import BLOCK
 
-BLOCK = 32
-"""Rows are composed in multiples of this number. So what a row gives does not depend on how many there are."""
+__all__ = ["Parse", "greedy", "post_order"]
+
 MOST_ENTRIES = 2**22
 """Entries of the states of as many sequences as are searched at once."""
 
@@ -215,114 +214,6 @@ class _Search:
         self.n_leaves.index_add_(0, here, self.n_leaves.index_select(0, gone))
         left, errors = self._weigh(torch.cat([before[:n], here[:n]]), torch.cat([here[:n], after[:n]]))
         self.least.put(torch.cat([left, gone]), F.pad(errors, (0, len(gone)), value=torch.inf))
-
-
-def balanced(lengths: Sequence[int] | Tensor) -> Tensor:
-    """Children in trees that halve each sequence, its parts, and so on. Of an odd number, the left part has one more.
-
-    Parameters
-    ----------
-    lengths : sequence of int or LongTensor of shape (n_sequences,)
-        Number of leaves of each sequence, 1 at least.
-
-    Returns
-    -------
-    children : LongTensor of shape (n_inner, 2)
-
-    Examples
-    --------
-    >>> balanced([3, 2]).tolist()
-    [[0, 1], [5, 2], [3, 4]]
-    """
-    size = _checked(lengths)
-    n_leaves = int(size.sum())
-    leaf = _first_leaves(size)
-    inner = n_leaves + leaf - torch.arange(len(size))
-    children = torch.empty((n_leaves - len(size), 2), dtype=torch.long)
-    while len(size):
-        many = size > 1
-        size, leaf, inner = size[many], leaf[many], inner[many]
-        half = (size + 1) // 2
-        parts = torch.stack([half, size - half], 1)
-        leaves, inners = (torch.stack([first, first + skip], 1) for first, skip in ((leaf, half), (inner, half - 1)))
-        children[inner + size - 2 - n_leaves] = torch.where(parts > 1, inners + parts - 2, leaves)
-        size, leaf, inner = parts.flatten(), leaves.flatten(), inners.flatten()
-    return children
-
-
-def left(lengths: Sequence[int] | Tensor) -> Tensor:
-    """Children in trees that take one leaf after the other: ((w1 w2) w3).
-
-    Parameters
-    ----------
-    lengths : sequence of int or LongTensor of shape (n_sequences,)
-        Number of leaves of each sequence, 1 at least.
-
-    Returns
-    -------
-    children : LongTensor of shape (n_inner, 2)
-
-    Examples
-    --------
-    >>> left([3, 2]).tolist()
-    [[0, 1], [5, 2], [3, 4]]
-    """
-    sizes = _checked(lengths)
-    tree = _trees(sizes)
-    inner = torch.arange(len(tree))
-    right = inner + tree + 1
-    is_first = right == _first_leaves(sizes)[tree] + 1
-    return torch.stack([torch.where(is_first, right - 1, inner + int(sizes.sum()) - 1), right], 1)
-
-
-def by_level(children: Tensor, n_leaves: int) -> tuple[Tensor, Tensor, tuple[int, ...]]:
-    """Bring inner nodes into the order of their levels. A leaf has the level 0, a parent one more than its children.
-
-    Parameters
-    ----------
-    children : LongTensor of shape (n_inner, 2)
-        Children of the nodes n_leaves, n_leaves + 1, ... of binary trees, in any order of the nodes.
-    n_leaves : int
-        Number of leaves. They are the nodes 0 to n_leaves - 1, and stay so.
-
-    Returns
-    -------
-    order : LongTensor of shape (n_inner,)
-        Rows of ``children`` in the new order. Nodes of a level stay in the order that they had.
-    children : LongTensor of shape (n_inner, 2)
-        Children of the nodes in the new order, by their new numbers.
-    levels : tuple of int
-        First node of each level, and the number of nodes.
-
-    Examples
-    --------
-    >>> order, children, levels = by_level(torch.tensor([[0, 1], [5, 2], [3, 4]]), n_leaves=5)
-    >>> order.tolist(), children.tolist(), levels
-    ([0, 2, 1], [[0, 1], [3, 4], [5, 2]], (0, 5, 7, 8))
-    """
-    height = torch.from_numpy(_heights(children.cpu().numpy(), n_leaves))
-    order = height[n_leaves:].argsort(stable=True)
-    number = torch.arange(len(height))
-    number[order + n_leaves] = torch.arange(n_leaves, len(height))
-    levels = (0, *torch.bincount(height).cumsum(0).tolist())
-    order, number = order.to(children), number.to(children)
-    return order, number[children[order]], levels
-
-
-def _heights(children: np.ndarray, n_leaves: int) -> np.ndarray:
-    """Level of each node. A round goes from the nodes of a level to the parents whose other child is there already."""
-    parent, sibling = np.full((2, n_leaves + len(children)), -1)
-    parent[children] = np.arange(n_leaves, len(parent))[:, None]
-    sibling[children] = children[:, ::-1]
-    height = np.full(len(parent), -1)
-    now, level = np.arange(n_leaves), 0
-    while len(now):
-        height[now] = level
-        now = now[parent[now] >= 0]
-        other = sibling[now]
-        is_later = (height[other] >= 0) & ((height[other] < level) | (other < now))
-        now, level = parent[now[is_later]], level + 1
-    return height
 
 
 def post_order(children: Tensor, n_leaves: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ..functional import dropout_mask
+from ..functional import dropout_mask, normal_weights
 from ..functional.activations import ACTIVATIONS
 from .compositions import COMPOSITIONS, compose, in_blocks, product, unit
 
@@ -122,11 +122,11 @@ class RecursiveNetwork(nn.Module):
             cell.initialise(rng)
             bias.zero_()
         for V in self.V.values():
-            V.normal_(0, self.d**-0.5, generator=rng)
+            V.copy_(normal_weights(V, self.d**-0.5, rng))
         self.D.copy_(torch.eye(self.d).repeat(2, 1))
         self.e.zero_()
         if self.table is not None and table is None:
-            self.table.normal_(0, self.table.shape[1] ** -0.5, generator=rng)[-1] = 0.0
+            self.table.copy_(normal_weights(self.table, self.table.shape[1] ** -0.5, rng))[-1] = 0.0
         elif self.table is not None and table is not None:
             self.table.copy_(table)
         if self.entry is not None and axes is not None:

@@ -466,8 +466,17 @@ def test_embeddings_are_given_and_stay(width):
     assert not np.allclose(tuned.module_.table[:-1].detach().numpy() * tuned.scale_, table)
 
 
-def test_a_given_vocabulary_without_vectors():
-    model = clone(QUICK).set_params(vocabulary=["dog", "cat"]).fit(X)
+@pytest.mark.parametrize("convert", [pd.DataFrame, torch.from_numpy, list], ids=["frame", "tensor", "list"])
+def test_embeddings_may_be_any_table(convert):
+    array = clone(QUICK).set_params(embeddings=TABLE, vocabulary=WORDS.tolist()).fit(X)
+    other = clone(QUICK).set_params(embeddings=convert(TABLE), vocabulary=WORDS.tolist()).fit(X)
+    np.testing.assert_array_equal(other.transform(X), array.transform(X))
+
+
+@pytest.mark.parametrize("convert", [list, np.array, pd.Index])
+def test_a_given_vocabulary_without_vectors(convert):
+    model = clone(QUICK).set_params(vocabulary=convert(["dog", "cat"])).fit(X)
+    assert set(map(type, model.vocabulary_)) == {str}
     np.testing.assert_array_equal(model.vocabulary_, ["dog", "cat"])
     one, two, other = model.transform([("dog", "the"), ("dog", "mat"), ("cat", "mat")])
     np.testing.assert_array_equal(one, two)
@@ -518,6 +527,11 @@ PAIR = [("a", "b"), ("b", "a")]
         (Tree.of(("a", "b")), "X is a Tree: pass a list of trees, even for a single one."),
         ("a b", "X is a str: pass a list of trees, even for a single one."),
         (None, "X is a NoneType: pass a list of trees, even for a single one."),
+        ({("a", "b"), "c"}, "X is a set: pass a list of trees, even for a single one."),
+        (
+            [([1e200], [-1e200]), ([3e200], [0.0])],
+            "X has values so large that their variance is infinite: rescale X.",
+        ),
         ([], "X has 0 trees (shape=(0,)) while a minimum of 1 is required."),
         (np.ones((3, 2)), "X is a table of shape (3, 2): pass a list of trees."),
         (pd.DataFrame(np.ones((3, 2))), "X is a table of shape (3, 2): pass a list of trees."),
@@ -597,6 +611,7 @@ def test_bad_sequences_are_refused(sequences, sentence):
             "embeddings has 8 vectors, but vocabulary has 2 tokens.",
         ),
         ({"vocabulary": ["a", "a"]}, "vocabulary has 'a' twice: pass each token once."),
+        ({"vocabulary": {"a", "b"}}, "vocabulary is a set, which has no order: pass a list of tokens."),
         ({"vocabulary": [1]}, "vocabulary has 1 in it: tokens are str."),
         (
             {"structure": "greedy", "unfolding": True},
@@ -616,6 +631,9 @@ def test_codes_need_the_shapes_of_their_trees(fitted):
     assert refuses(fitted, "inverse_transform", H) == sentence
     sentence = "structure has 2 trees, but there are 10 codes: pass one for each."
     assert refuses(fitted, "inverse_transform", H, structure=X[:2]) == sentence
+    fixed = H.copy()
+    fixed.flags.writeable = False
+    assert fitted.inverse_transform(fixed, structure=X) == fitted.inverse_transform(H, structure=X)
     sentence = "X has 3 columns, but RecursiveAutoencoder has codes of 4 columns: pass what transform returned."
     assert refuses(fitted, "inverse_transform", H[:, :3], structure=X) == sentence
 

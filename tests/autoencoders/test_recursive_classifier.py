@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -186,6 +187,18 @@ def test_labels_of_nodes_may_do_without_y():
     assert one.score(X, roots) == two.score(X, roots)
 
 
+def test_a_score_may_do_without_y_too():
+    """As in a search over trees whose nodes have labels."""
+    model = clone(DOUBLE).set_params(supervision="nodes").fit(X)
+    known = np.array([tree.label is not None for tree in X])
+    labels = [tree.label for tree in X if tree.label is not None]
+    assert model.score(X) == np.mean(model.predict(X)[known] == labels)
+    search = GridSearchCV(clone(QUICK).set_params(supervision="nodes"), {"n_layers": [1, 2]}, cv=2).fit(X * 2)
+    assert 0 <= search.best_score_ <= 1
+    sentence = "RecursiveAutoencoderClassifier requires y to be passed, but the target y is None"
+    assert refuses(clone(QUICK).fit(X, FEW), "score", X).startswith(sentence)
+
+
 def test_text_of_numbers_becomes_the_numbers_of_y():
     """Brackets hold text, such as the digits of the Stanford treebank."""
     trees = [Tree.from_brackets(text) for text in ("(3 (2 It) (4 good))", "(1 (2 It) (0 bad))")]
@@ -193,6 +206,34 @@ def test_text_of_numbers_becomes_the_numbers_of_y():
     np.testing.assert_array_equal(model.classes_, [0, 1, 2, 3, 4])
     assert model.predict(trees).dtype.kind == "i"
     assert clone(model).fit(trees).classes_.tolist() == ["0", "1", "2", "3", "4"]
+    assert model.score(trees) == model.score(trees, [3, 1])
+
+
+@pytest.mark.parametrize("y", [[None, 1], [np.nan, 1.0], pd.Series([pd.NA, 1]), np.array([None, 1])], ids=str)
+def test_text_becomes_numbers_if_some_of_y_is_unknown(y):
+    trees = [Tree.from_brackets(text) for text in ("(3 (2 It) (4 good))", "(1 (2 It) (0 bad))")]
+    model = clone(QUICK).set_params(supervision="nodes").fit(trees, y)
+    np.testing.assert_array_equal(model.classes_, [0, 1, 2, 3, 4])
+
+
+def test_text_becomes_the_numbers_of_the_classes_that_are_known():
+    trees = [Tree.from_brackets(text) for text in ("(3 (2 It) (4 good))", "(1 (2 It) (0 bad))")]
+    model = clone(QUICK).set_params(supervision="nodes")
+    one, two = clone(model).partial_fit(trees, classes=range(5)), clone(model).partial_fit(trees, [3, 1], range(5))
+    np.testing.assert_array_equal(one.predict_proba(trees), two.predict_proba(trees))
+    one, two = one.partial_fit(trees), two.partial_fit(trees, [3, 1])
+    np.testing.assert_array_equal(one.predict_proba(trees), two.predict_proba(trees))
+    assert one.classes_.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("label", [-1, None, np.nan, pd.NA], ids=str)
+def test_nodes_whose_label_is_unknown_count_for_nothing(label):
+    def trees(label):
+        good, bad = (Tree(word, label=label) for word in ("good", "bad"))
+        return [Tree(children=[good, "a"], label="+"), Tree(children=[bad, "a"], label="-")]
+
+    marked, bare = (clone(QUICK).set_params(supervision="nodes").fit(trees(mark)) for mark in (label, None))
+    np.testing.assert_array_equal(marked.predict_proba(PAIR), bare.predict_proba(PAIR))
 
 
 @pytest.mark.parametrize(
@@ -304,6 +345,14 @@ def test_dropout_is_in_training_alone():
     assert not np.array_equal(one.predict_proba(X), two.predict_proba(X))
 
 
+def test_without_predictions_dropout_is_no_noise():
+    """The loss is then watched, and training stops when it no longer falls."""
+    model = clone(QUICK).set_params(alpha=1.0, tol=1e6, n_iter_no_change=2, max_iter=20, learning_rate="constant")
+    with warnings.catch_warnings(action="ignore"):  # so little is no fit
+        one, two = (clone(model).set_params(dropout=dropout).fit(X, FEW) for dropout in (0.5, 0.0))
+    assert one.n_iter_ == two.n_iter_ < 20
+
+
 # ------------------------------------------------------------------ bad input
 
 PAIR = [("a", "b"), ("b", "a"), ("c", "a")]
@@ -343,6 +392,12 @@ PAIR = [("a", "b"), ("b", "a"), ("c", "a")]
             [Tree.from_brackets("(x a b)"), Tree.from_brackets("(3 a b)")],
             [1, 3],
             "the trees have the label 'x', but y holds numbers: pass y as text, or numbers as labels.",
+        ),
+        (
+            {"supervision": "nodes"},
+            [Tree(children=["a", "b"], label=(1, 2)), Tree(children=["a", "c"], label=(3, 4))],
+            None,
+            "y has the label (1, 2), a tuple: pass numbers, text or datetime64, for example y.astype(str).",
         ),
     ],
 )

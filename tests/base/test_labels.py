@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae.base.labels import moments_of_known
+from skae.base.labels import moments_of_known, read_labels
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -22,3 +22,16 @@ def test_a_column_that_is_constant_where_it_counts_has_the_scale_one():
     mean, scale = moments_of_known(y, np.array([1.0, 1.0, 0.0]))
     assert mean.tolist() == [1.5, 3.0]
     assert scale.tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_a_class_may_be_called_minus(dtype):
+    labels = read_labels(np.array(["-", "+", "-"], dtype=dtype), "name")
+    assert labels.values.tolist() == ["-", "+", "-"]
+
+
+def test_tuples_are_no_labels():
+    column = np.empty(2, dtype=object)
+    column[:] = [(1, 2), (3, 4)]
+    with pytest.raises(ValueError, match=r"y has the label \(1, 2\), a tuple: pass numbers, text or datetime64"):
+        read_labels(column, "name")

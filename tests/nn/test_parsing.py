@@ -1,4 +1,4 @@
-"""Trees over sequences against plain searches and recursions, and their orders against the definition."""
+"""Trees over sequences against a plain search, and their order against recursion."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from skae.nn import parsing
-from skae.nn.parsing import balanced, by_level, greedy, left, post_order
+from skae.nn.parsing import greedy, post_order
 
 WIDTH = 3
 LENGTHS = [1, 40, 2, 7, 1, 1, 13, 28, 3, 7, 40, 1]
@@ -98,7 +98,9 @@ def test_the_first_of_equal_errors_wins():
 def test_errors_that_are_all_the_same_merge_from_left_to_right(error):
     leaves = real(sum(LENGTHS), WIDTH)
     parse = greedy(leaves, LENGTHS, compose, lambda parent, *_: torch.full_like(parent[:, 0], error))
-    assert torch.equal(parse.children, left(LENGTHS))
+    first = torch.tensor([0, *LENGTHS]).cumsum(0).tolist()
+    inner = [node for start, n in zip(first, LENGTHS, strict=False) for node in in_post_order(chain(start, n))]
+    assert names(parse.children, len(leaves)) == [name for name in inner if isinstance(name, tuple)]
 
 
 def test_a_sequence_is_parsed_as_if_it_were_alone():
@@ -134,12 +136,6 @@ def test_a_parse_has_no_gradient_and_leaves_the_states_alone():
     assert torch.equal(leaves, before)
 
 
-def halves(first, n):
-    """The name of a balanced tree."""
-    half = (n + 1) // 2
-    return (halves(first, half), halves(first + half, n - half)) if n > 1 else first
-
-
 def chain(first, n):
     """The name of a tree from left to right."""
     return (chain(first, n - 1), first + n - 1) if n > 1 else first
@@ -150,44 +146,10 @@ def in_post_order(name):
     return [*in_post_order(name[0]), *in_post_order(name[1]), name] if isinstance(name, tuple) else [name]
 
 
-@pytest.mark.parametrize("lengths", [LENGTHS, range(1, 41), [1], [2], [1, 1], []])
-@pytest.mark.parametrize(("build", "recursion"), [(balanced, halves), (left, chain)])
-def test_trees_without_a_search_are_those_of_a_recursion(build, recursion, lengths):
-    first = torch.tensor([0, *lengths]).cumsum(0).tolist()
-    nodes = [name for start, n in zip(first, lengths, strict=False) for name in in_post_order(recursion(start, n))]
-    assert names(build(lengths), sum(lengths)) == [name for name in nodes if isinstance(name, tuple)]
-
-
 def drawn_trees(seed=0):
     """Children in trees with every kind of branch, and the number of leaves."""
     leaves = real(sum(LENGTHS), WIDTH, seed=seed)
     return greedy(leaves, LENGTHS, compose, lambda parent, *_: parent[:, 0]).children, len(leaves)
-
-
-def height(name):
-    return 1 + max(map(height, name)) if isinstance(name, tuple) else 0
-
-
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_levels_are_those_of_a_recursion(shuffled):
-    children, n_leaves = drawn_trees()
-    before = names(children, n_leaves)
-    if shuffled:
-        place = torch.randperm(len(children), generator=seeded())
-        number = torch.cat([torch.arange(n_leaves), n_leaves + place.argsort()])
-        children, before = number[children[place]], [before[i] for i in place]
-    order, ordered, levels = by_level(children, n_leaves)
-    after = names(ordered, n_leaves)
-    assert after == [before[i] for i in order]
-    assert after == sorted(before, key=height)
-    heights = [0] * n_leaves + [height(name) for name in after]
-    assert levels == (*(heights.index(level) for level in range(max(heights) + 1)), len(heights))
-
-
-def test_leaves_alone_have_one_level():
-    order, children, levels = by_level(balanced([1, 1]), 2)
-    assert (len(order), children.shape, levels) == (0, (0, 2), (0, 2))
-    assert post_order(balanced([1, 1]), 2).tolist() == [0, 1]
 
 
 def test_post_order_is_that_of_a_recursion():
@@ -200,10 +162,15 @@ def test_post_order_is_that_of_a_recursion():
     assert [nodes[place.index(i)] for i in range(len(nodes))] == expected
 
 
-@pytest.mark.parametrize("function", [balanced, left, lambda n: greedy(real(3, WIDTH), n, compose, errors)])
-def test_empty_sequences_are_refused(function):
+def test_empty_sequences_are_refused():
     with pytest.raises(ValueError, match="sequence 1 has the length 0: pass no empty sequences"):
-        function([3, 0])
+        greedy(real(3, WIDTH), [3, 0], compose, errors)
+
+
+def test_leaves_alone_need_no_search():
+    parse = greedy(real(2, WIDTH), [1, 1], compose, errors)
+    assert parse.children.shape == (0, 2)
+    assert post_order(parse.children, 2).tolist() == [0, 1]
 
 
 def test_lengths_must_fit_the_states():

@@ -7,12 +7,14 @@ import pytest
 import torch
 from autoencoders.plain_trees import Recursion, binary, bushy, caterpillar, leaves, numbered, packed, woods
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from skae.engine.modes import plain_torch
 from skae.functional.activations import ACTIVATIONS
 from skae.nn import recursive
+from skae.nn.compositions import COMPOSITIONS
 from skae.nn.dense import DenseAutoencoder
 from skae.nn.recursive import RecursiveNetwork
 
@@ -319,3 +321,27 @@ def test_the_number_of_calls_is_that_of_levels_and_not_of_nodes(composition):
     once, often = (cost(module, numbered(trees)) for trees in ([tree], [*[tree] * 9, *[low] * 9]))
     assert often[1] <= once[1]
     assert often[0] > 9 * once[0]
+
+
+class Drawn(TorchFunctionMode):
+    """Addresses of the tensors that random numbers are drawn into."""
+
+    def __init__(self):
+        super().__init__()
+        self.places = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if "generator" in (kwargs or {}):
+            self.places.append(result.data_ptr())
+        return result
+
+
+@pytest.mark.parametrize("composition", COMPOSITIONS)
+def test_weights_are_drawn_where_the_generator_is(composition):
+    """A generator on the CPU cannot fill a parameter that is on another device."""
+    network = RecursiveNetwork(3, 3, 5, composition, 2, "tanh", True, True)
+    with Drawn() as drawn:
+        network.initialise(torch.Generator().manual_seed(0))
+    assert len(drawn.places) >= 3
+    assert not {parameter.data_ptr() for parameter in network.parameters()} & set(drawn.places)
