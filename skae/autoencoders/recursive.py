@@ -274,7 +274,8 @@ default="tanh"
         }
 
     def _measure(self, data: Any) -> None:
-        below = data.trees.n_leaves[data.trees.back > 0]
+        trees = data.trees if data.weight is None else data.trees.take(np.flatnonzero(data.weight > 0))
+        below = trees.n_leaves[trees.back > 0]
         self._is_deep = bool(len(below) and below.mean() > MOST_LEAVES_BELOW)
         if self._leaves.vocabulary is None:
             self._frame = frame_of(data, "X", True)

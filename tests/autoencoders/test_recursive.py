@@ -650,3 +650,4 @@ def test_deep_trees_are_not_unfolded_by_default():
     np.testing.assert_array_equal(deep.transform([chain]), asked.transform([chain]))
     assert low._unfolds()
     assert not deep._unfolds()
+    assert clone(low).fit([("a", ("b", "a")), chain], sample_weight=[1, 0])._unfolds()
