@@ -40,7 +40,8 @@ MOST_LEAVES_BELOW = 100
 """Leaves below an inner node, in mean, up to which ``unfolding="auto"`` unfolds. Time grows with them."""
 TREES = """X : list of trees
     Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
-    of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors."""
+    of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors. Tokens are of type
+    str, and numbers are vectors of one entry."""
 
 
 class RecursiveAutoencoder(TorchTransformer):

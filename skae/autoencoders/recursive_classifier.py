@@ -54,7 +54,9 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     tune_leaves : bool, default=True
         Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
     alpha : float, default=0.0
-        Weight of the reconstruction error, in [0, 1].
+        Weight of the reconstruction error, in [0, 1]. With 0, no decoder is learnt. Then ``weighted`` and ``unfolding``
+        play no part, what codes unfold to means nothing, and ``structure="greedy"`` merges by an untrained decoder.
+        With 1, no classes are learnt, and all are equally probable.
     supervision : {"root", "spread", "nodes"}, default="root"
         Which nodes have a label. "root" takes y as that of the root alone. "spread" takes it as that of all inner nodes
         (Socher et al., 2011), and of a tree that is a leaf. "nodes" reads the labels of all nodes, leaves too, from the
