@@ -30,9 +30,11 @@ class NodeLabels(NamedTuple):
         roots[:] = [self.meaning.get(tree.label) for tree in self.trees]
         return roots
 
-    def classes(self, y: Any, name: str) -> np.ndarray:
-        """All labels of nodes and of y, sorted."""
-        distinct = [*self.meaning.values(), *read_labels(y, name).values.tolist()]
+    def classes(self, y: Any, weight: np.ndarray | None, name: str) -> np.ndarray:
+        """All labels of nodes and of y, sorted. Trees of weight zero have none."""
+        told = read_labels(y, name)
+        values = told.values if weight is None else told.values[weight[told.present] > 0]
+        distinct = [*self.meaning.values(), *values.tolist()]
         column = np.empty(len(distinct), dtype=object)
         column[:] = distinct
         found = np.unique(read_labels(column, name).values)
@@ -63,16 +65,20 @@ class NodeLabels(NamedTuple):
         return numbers
 
 
-def read_node_labels(trees: Sequence[Tree], *like: Any) -> NodeLabels:
+def read_node_labels(trees: Sequence[Tree], weight: np.ndarray | None, *like: Any) -> NodeLabels:
     """Read the labels of all nodes.
 
     Parameters
     ----------
     trees : sequence of Tree
+    weight : ndarray of shape (n_trees,) or None
+        Weights of the trees. Labels in trees of weight zero are unknown.
     *like : array-like or None
         Labels of the trees, or classes. The first of them that holds a label decides whether labels are numbers.
     """
-    flat = list(chain.from_iterable(tree.labels or repeat(None, tree.n_nodes) for tree in trees))
+    counts = repeat(True) if weight is None else (weight > 0).tolist()
+    pairs = zip(trees, counts, strict=False)
+    flat = list(chain.from_iterable((counted and tree.labels) or repeat(None, tree.n_nodes) for tree, counted in pairs))
     distinct = [label for label in dict.fromkeys(flat) if _is_known(label)]
     if not _are_numbers(like):
         return NodeLabels(trees, flat, {label: label for label in distinct})

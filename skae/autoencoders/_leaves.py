@@ -57,7 +57,7 @@ class Leaves:
                 raise ValueError("embeddings and vocabulary are for tokens, but the leaves of X are vectors.")
             return cls(None, vectors_of(trees, None).shape[1])
         counting = trees if weight is None else [tree for tree, w in zip(trees, weight, strict=True) if w > 0]
-        tokens = vocabulary_of(counting, min_frequency) if given is None else given.tokens
+        tokens = vocabulary_of(counting, min_frequency) if given is None else known_of(counting, given.tokens)
         known = given is not None and given.vectors is not None
         return cls(np.array(tokens, dtype=object), given.vectors.shape[1] if known else width)  # type: ignore[union-attr]
 
@@ -151,6 +151,17 @@ def vocabulary_of(trees: Iterable[Tree], min_frequency: int) -> list[str]:
     if not found:
         raise ValueError(f"No token occurs min_frequency={min_frequency} times: lower min_frequency.")
     return found
+
+
+def known_of(trees: Iterable[Tree], tokens: list[str]) -> list[str]:
+    """The given tokens, of which one occurs at least."""
+    known = set(tokens)
+    leaves = list(chain.from_iterable(tree.leaves for tree in trees))
+    if known.isdisjoint(leaves):
+        raise ValueError(
+            f"X has no token of the vocabulary, as {tokens[0]!r}, but others, as {leaves[0]!r}: write both alike."
+        )
+    return tokens
 
 
 def vectors_of(trees: Sequence[Tree], width: int | None) -> np.ndarray:

@@ -40,7 +40,8 @@ MOST_LEAVES_BELOW = 100
 """Leaves below an inner node, in mean, up to which ``unfolding="auto"`` unfolds. Time grows with them."""
 TREES = """X : list of trees
     Each is a ``skae.trees.Tree``, a nested tuple, or an object with ``label()`` that can be iterated, such as a tree
-    of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors."""
+    of nltk. With another ``structure`` than "given", each is a sequence of tokens or of vectors. Tokens are of type
+    str, and numbers are vectors of one entry."""
 
 
 class RecursiveAutoencoder(TorchTransformer):
@@ -274,7 +275,8 @@ default="tanh"
         }
 
     def _measure(self, data: Any) -> None:
-        below = data.trees.n_leaves[data.trees.back > 0]
+        trees = data.trees if data.weight is None else data.trees.take(np.flatnonzero(data.weight > 0))
+        below = trees.n_leaves[trees.back > 0]
         self._is_deep = bool(len(below) and below.mean() > MOST_LEAVES_BELOW)
         if self._leaves.vocabulary is None:
             self._frame = frame_of(data, "X", True)

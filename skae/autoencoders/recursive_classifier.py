@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
 
+from ..base.checks import check_weight
 from ..base.compat import Interval
 from ..base.labels import Told
 from ..base.params import Probability
@@ -53,7 +54,9 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     tune_leaves : bool, default=True
         Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
     alpha : float, default=0.0
-        Weight of the reconstruction error, in [0, 1].
+        Weight of the reconstruction error, in [0, 1]. With 0, no decoder is learnt. Then ``weighted`` and ``unfolding``
+        play no part, what codes unfold to means nothing, and ``structure="greedy"`` merges by an untrained decoder.
+        With 1, no classes are learnt, and all are equally probable.
     supervision : {"root", "spread", "nodes"}, default="root"
         Which nodes have a label. "root" takes y as that of the root alone. "spread" takes it as that of all inner nodes
         (Socher et al., 2011), and of a tree that is a leaf. "nodes" reads the labels of all nodes, leaves too, from the
@@ -131,11 +134,12 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
             return super()._source(X, y, weight, reset)
         trees = trees_of(X, self.structure)
         y, classes = y if isinstance(y, Told) else Told(y, None)
-        labels = read_node_labels(trees, y, classes, None if reset else self.classes_)
+        weight = check_weight(weight, len(trees))
+        labels = read_node_labels(trees, weight, y, classes, None if reset else self.classes_)
         if not reset:
             labels.require_among(self.classes_)
         y = labels.of_roots() if y is None else y
-        classes = labels.classes(y, type(self).__name__) if classes is None and reset else classes
+        classes = labels.classes(y, weight, type(self).__name__) if classes is None and reset else classes
         data: Any = super()._source(trees, Told(y, classes), weight, reset)
         return data.with_labels(self._numbers(labels, data))
 
@@ -237,7 +241,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         if y is None and self.supervision == "nodes":
             check_is_fitted(self)
             X = trees_of(X, self.structure)
-            y = read_node_labels(X, self.classes_).of_roots()
+            y = read_node_labels(X, None, self.classes_).of_roots()
         return super().score(X, y, sample_weight)
 
     @available_if(is_stochastic)

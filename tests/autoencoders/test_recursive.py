@@ -612,6 +612,14 @@ def test_bad_sequences_are_refused(sequences, sentence):
         ),
         ({"vocabulary": ["a", "a"]}, "vocabulary has 'a' twice: pass each token once."),
         ({"vocabulary": {"a", "b"}}, "vocabulary is a set, which has no order: pass a list of tokens."),
+        (
+            {"vocabulary": ["A", "B"]},
+            "X has no token of the vocabulary, as 'A', but others, as 'a': write both alike.",
+        ),
+        (
+            {"embeddings": {"A": [1.0], "B": [2.0]}},
+            "X has no token of the vocabulary, as 'A', but others, as 'a': write both alike.",
+        ),
         ({"vocabulary": [1]}, "vocabulary has 1 in it: tokens are str."),
         (
             {"structure": "greedy", "unfolding": True},
@@ -650,3 +658,4 @@ def test_deep_trees_are_not_unfolded_by_default():
     np.testing.assert_array_equal(deep.transform([chain]), asked.transform([chain]))
     assert low._unfolds()
     assert not deep._unfolds()
+    assert clone(low).fit([("a", ("b", "a")), chain], sample_weight=[1, 0])._unfolds()

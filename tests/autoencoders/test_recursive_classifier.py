@@ -199,6 +199,15 @@ def test_a_score_may_do_without_y_too():
     assert refuses(clone(QUICK).fit(X, FEW), "score", X).startswith(sentence)
 
 
+def test_labels_in_trees_of_weight_zero_are_no_classes():
+    model, strange = clone(DOUBLE).set_params(supervision="nodes"), Tree.from_brackets("(new (newer a) b)")
+    weight = np.ones(len(X) + 1)
+    weight[-1] = 0
+    for y, more in ((None, None), (FEW, np.append(FEW, "newest"))):
+        one, two = clone(model).fit(X, y), clone(model).fit([*X, strange], more, weight)
+        np.testing.assert_array_equal(two.classes_, one.classes_)
+
+
 def test_text_of_numbers_becomes_the_numbers_of_y():
     """Brackets hold text, such as the digits of the Stanford treebank."""
     trees = [Tree.from_brackets(text) for text in ("(3 (2 It) (4 good))", "(1 (2 It) (0 bad))")]
