@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.forest import Binary, binary
 from ..trees import Tree
 
-__all__ = ["shape_of", "trees_of"]
+__all__ = ["shape_of", "trees_of", "with_leaves"]
 
 
 def trees_of(X: Any, structure: str) -> list[Tree]:
@@ -91,3 +91,13 @@ def _from_left(n: int) -> np.ndarray:
     arity = np.zeros(2 * n - 1, np.int32)
     arity[2::2] = 2
     return arity
+
+
+def with_leaves(trees: Sequence[Tree], leaves: Sequence[Any]) -> list[Tree]:
+    """Trees of the same shape and labels with other leaves, which are in one list."""
+    made, start = [], 0
+    for tree in trees:
+        stop = start + tree.n_leaves
+        made.append(Tree.from_arity(tree.arity, tuple(leaves[start:stop]), tree.labels))
+        start = stop
+    return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ from ..nn.recursive import RecursiveNetwork, Vectors
 from ..trees import Tree
 from ._leaves import Given, Leaves, damaged, read_given
 from ._parsing import parsed
-from ._trees import shape_of, trees_of
+from ._trees import shape_of, trees_of, with_leaves
 
 __all__ = ["RecursiveAutoencoder"]
 
@@ -220,7 +220,9 @@ default="tanh"
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         """Terms of the loss, given the vectors of all nodes."""
-        return {"reconstruction": of_trees(self._errors(module, batch, vectors), batch, slice(len(batch.leaf), None))}
+        return {
+            "reconstruction": batch.mean_over_trees(self._errors(module, batch, vectors), slice(len(batch.leaf), None))
+        }
 
     def _errors(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors) -> Tensor:
         """E_rec of each inner node."""
@@ -425,7 +427,7 @@ default="tanh"
             for rows in self._chunks(forest):
                 h = to_tensor(codes[rows]).to(theta)
                 leaves.extend(self._decoded_leaves(module, module.unfold(h, forest[rows])))
-        return _with_leaves(trees, leaves)
+        return with_leaves(trees, leaves)
 
     def _checked_codes(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -506,7 +508,7 @@ default="tanh"
             for rows in self._chunks(data):
                 batch = self._arranged(self.module_, data[rows])
                 values = function(self.module_, batch)[batch.place].cpu().numpy()
-                results.extend(values[places] for places in _places(data.trees, rows))
+                results.extend(values[places] for places in data.trees.places(rows))
         return results
 
     # ---------------------------------------------------------------- scikit-learn
@@ -543,27 +545,3 @@ default="tanh"
         tags.input_tags.two_d_array = False
         tags.input_tags.sparse = False
         return tags
-
-
-def of_trees(values: Tensor, batch: Packed, nodes: slice) -> Tensor:
-    """Mean over the trees of the sum over some of their nodes, which have these values."""
-    if batch.weight is not None:
-        values = values * batch.weight[batch.tree[nodes]]
-    return values.sum() / len(batch.root)
-
-
-def _places(trees: Any, rows: slice) -> Iterator[np.ndarray]:
-    """For each of some consecutive trees, the places of its nodes among the binary nodes of these trees."""
-    start = trees.first[rows.start]
-    for number in range(rows.start, rows.stop):
-        yield trees.place[trees.given[number] : trees.given[number + 1]] - start
-
-
-def _with_leaves(trees: list[Tree], leaves: list[Any]) -> list[Tree]:
-    """Trees of the same shape and labels with other leaves, which are in one list."""
-    made, start = [], 0
-    for tree in trees:
-        stop = start + tree.n_leaves
-        made.append(Tree.from_arity(tree.arity, tuple(leaves[start:stop]), tree.labels))
-        start = stop
-    return made

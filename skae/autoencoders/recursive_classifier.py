@@ -25,7 +25,7 @@ from ..engine.optim import Terms
 from ..nn.recursive import RecursiveNetwork, Vectors
 from ._labels import NodeLabels, read_node_labels
 from ._trees import trees_of
-from .recursive import TREES, RecursiveAutoencoder, of_trees
+from .recursive import TREES, RecursiveAutoencoder
 
 __all__ = ["RecursiveAutoencoderClassifier"]
 
@@ -182,7 +182,8 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         if self.supervision == "nodes":
             assert batch.label is not None
             output = module.predict(vectors.h, rng)
-            return of_trees(F.cross_entropy(output, batch.label, reduction="none", ignore_index=-1), batch, slice(None))
+            error = F.cross_entropy(output, batch.label, reduction="none", ignore_index=-1)
+            return batch.mean_over_trees(error, slice(None))
         if self.supervision == "root":
             return self._misfit(module.predict(vectors.h[batch.root], rng), batch.y)
         count, value = Known.of(batch.y)

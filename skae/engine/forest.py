@@ -7,7 +7,7 @@ first. Then all nodes of a level are composed by one matrix product, whichever t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,12 @@ class Packed(NamedTuple):
     label: Tensor | None = None
     """Class of each node, of shape (n_nodes,), and -1 where it is unknown."""
 
+    def mean_over_trees(self, values: Tensor, nodes: slice) -> Tensor:
+        """Mean over the trees of the sum over some of their nodes, which have these values."""
+        if self.weight is not None:
+            values = values * self.weight[self.tree[nodes]]
+        return values.sum() / len(self.root)
+
 
 class Binary(NamedTuple):
     """Binary trees one after the other, with their nodes in post-order."""
@@ -61,6 +67,12 @@ class Binary(NamedTuple):
     """Binary node of each node of the given trees."""
     given: np.ndarray
     """First node of each given tree, and their number."""
+
+    def places(self, rows: slice) -> Iterator[np.ndarray]:
+        """For each of some consecutive trees, the places of the given nodes among the binary nodes of these trees."""
+        start = self.first[rows.start]
+        for number in range(rows.start, rows.stop):
+            yield self.place[self.given[number] : self.given[number + 1]] - start
 
     def take(self, rows: np.ndarray) -> Binary:
         """Some of the trees, by their numbers."""
@@ -100,7 +112,9 @@ def binary(arity: np.ndarray, sizes: np.ndarray) -> Binary:
     back = np.zeros(len(inner), np.int64)
     nodes = np.flatnonzero(inner)
     back[nodes] = 1 + size[nodes - 1]
-    return Binary(first, back, heights(back), (size + 1) // 2, place, given)
+    small = np.int32 if len(inner) < 2**31 else np.int64
+    back, n_leaves, place = (numbers.astype(small) for numbers in (back, (size + 1) // 2, place))
+    return Binary(first, back, heights(back), n_leaves, place, given)
 
 
 def subtree_sizes(arity: np.ndarray) -> np.ndarray:
