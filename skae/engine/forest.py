@@ -113,8 +113,8 @@ def binary(arity: np.ndarray, sizes: np.ndarray) -> Binary:
     nodes = np.flatnonzero(inner)
     back[nodes] = 1 + size[nodes - 1]
     small = np.int32 if len(inner) < 2**31 else np.int64
-    kept = (numbers.astype(small) for numbers in (back, heights(back), (size + 1) // 2, place))
-    return Binary(first, *kept, given)
+    n_leaves = (size + 1) // 2
+    return Binary(first, back.astype(small), heights(back), n_leaves.astype(small), place.astype(small), given)
 
 
 def subtree_sizes(arity: np.ndarray) -> np.ndarray:
