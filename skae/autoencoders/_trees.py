@@ -63,6 +63,8 @@ def _sequence(thing: Any, number: int) -> Tree:
     is_list = isinstance(thing, list | np.ndarray)
     if is_list and len(thing) == 0:
         raise ValueError(f"sequence {number} is empty: drop it.")
+    if is_list and any(isinstance(entry, tuple) for entry in thing):
+        raise ValueError(f"sequence {number} is a list with a tuple in it: a token is a str, and a vector a list.")
     try:
         return Tree.of(tuple(thing) if is_list else thing)
     except (ValueError, TypeError) as error:

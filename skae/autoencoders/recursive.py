@@ -188,7 +188,7 @@ default="tanh"
         "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
-    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "partial_fit", "transform"), TREES)
+    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "transform"), TREES)
 
     # ---------------------------------------------------------------- parameters
 

@@ -24,6 +24,7 @@ from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from .compat import Interval, Options, StrOptions
 
@@ -143,7 +144,8 @@ def inherit_methods(cls: type, argument: str, entries: Mapping[str, str]) -> Non
         method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
         before, after = old.split(inherited.__doc__, maxsplit=1)
         method.__doc__ = before + indent(entry, " " * 8) + "\n" + after
-        setattr(cls, name, method)
+        check = getattr(inspect.getattr_static(cls, name), "check", None)  # when the method is there
+        setattr(cls, name, method if check is None else available_if(check)(method))
 
 
 _SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", re.DOTALL)

@@ -580,6 +580,11 @@ def test_vectors_of_another_width_than_fitted_are_refused():
     [
         (["a b"], "sequence 0 is a text, 'a b': split it into tokens, as in text.split()."),
         ([["a", "b"], []], "sequence 1 is empty: drop it."),
+        ([["a", ("b", "c")]], "sequence 0 is a list with a tuple in it: a token is a str, and a vector a list."),
+        (
+            [[[1.0, 2.0]], [(1.0, 2.0), (3.0, 4.0)]],
+            "sequence 1 is a list with a tuple in it: a token is a str, and a vector a list.",
+        ),
         ([], "X has 0 sequences (shape=(0,)) while a minimum of 1 is required."),
     ],
 )

@@ -28,6 +28,11 @@ def test_partial_fit_goes_on(estimator, X, y):
         estimator.set_params(early_stopping=True).partial_fit(X, y)
 
 
+@every_class(lambda estimator: hasattr(estimator, "partial_fit"))
+def test_lbfgs_has_no_partial_fit(estimator):
+    assert not hasattr(estimator.set_params(solver="lbfgs"), "partial_fit")
+
+
 def test_a_chunk_knows_of_no_schedule(X):
     """How many chunks are to come is not known, so the rate stays."""
     one, two = (clone(CLASSES["Autoencoder"]).set_params(learning_rate=kind) for kind in ("constant", "cosine"))
