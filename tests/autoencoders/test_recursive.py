@@ -376,6 +376,11 @@ def test_partial_fit_goes_on(fitted):
         model.set_params(early_stopping=True).partial_fit(X)
 
 
+def test_lbfgs_has_no_partial_fit():
+    assert hasattr(QUICK, "partial_fit")
+    assert not hasattr(clone(QUICK).set_params(solver="lbfgs"), "partial_fit")
+
+
 def test_warm_start_goes_on_with_the_vocabulary():
     warm = clone(QUICK).set_params(warm_start=True).fit(X)
     first = warm.transform(X)

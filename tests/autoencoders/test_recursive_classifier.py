@@ -329,6 +329,11 @@ def test_partial_fit_knows_all_classes_from_the_first_call():
     assert not np.array_equal(model.predict_proba(X), before)
 
 
+def test_lbfgs_has_no_partial_fit():
+    assert hasattr(QUICK, "partial_fit")
+    assert not hasattr(clone(QUICK).set_params(solver="lbfgs"), "partial_fit")
+
+
 def test_warm_start_and_early_stopping():
     model = clone(QUICK).set_params(warm_start=True).fit(X, FEW)
     first = model.predict_proba(X)
