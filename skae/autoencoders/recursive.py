@@ -44,6 +44,13 @@ TREES = """X : list of trees
     str, and numbers are vectors of one entry."""
 
 
+def decodes(estimator: Any) -> bool:
+    """Whether the estimator has methods that decode. scikit-learn calls this when it looks for one of them."""
+    if not estimator._learns_decoder():
+        raise AttributeError("With alpha=0 no decoder is learnt, so that nothing is reconstructed: fit with alpha=0.1.")
+    return True
+
+
 class RecursiveAutoencoder(TorchTransformer):
     """Compress a tree to a vector, by composing the vectors of its parts from the leaves up.
 
@@ -206,6 +213,10 @@ default="tanh"
 
     # ---------------------------------------------------------------- hooks of a variant
 
+    def _learns_decoder(self) -> bool:
+        """Whether codes can be unfolded."""
+        return True
+
     def _has_unit_length(self) -> bool:
         """Whether vectors have the length 1 with ``unit_length="auto"``."""
         return self.composition != "gated" and not self._unfolds()
@@ -347,6 +358,7 @@ default="tanh"
         """Mean vector of the leaves of the training trees, given those of the tokens."""
         return torch.from_numpy(self._shares).to(table.device) @ table
 
+    @available_if(decodes)
     def score_samples(self, X: Any) -> np.ndarray:
         """Minus the squared reconstruction error of the leaves of each tree, in mean over its leaves.
 
@@ -390,6 +402,7 @@ default="tanh"
         """
         return super().score(X, y, sample_weight)
 
+    @available_if(decodes)
     def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:
         """Unfold codes into trees of a given shape.
 
@@ -460,6 +473,7 @@ default="tanh"
         """
         return self._of_nodes(lambda module, batch: module.vectors(batch).h, X)
 
+    @available_if(decodes)
     def node_errors(self, X: Any) -> list[np.ndarray]:
         """E_rec of all nodes of each tree.
 

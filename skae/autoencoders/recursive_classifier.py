@@ -55,7 +55,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         Whether the tokens' vectors, and the map of vectors of another width than ``n_components``, are trained too.
     alpha : float, default=0.0
         Weight of the reconstruction error, in [0, 1]. With 0, no decoder is learnt. Then ``weighted`` and ``unfolding``
-        play no part, what codes unfold to means nothing, and ``structure="greedy"`` merges by an untrained decoder.
+        play no part, nothing can be unfolded or scored by its reconstruction, and ``structure="greedy"`` is refused.
         With 1, no classes are learnt, and all are equally probable.
     supervision : {"root", "spread", "nodes"}, default="root"
         Which nodes have a label. "root" takes y as that of the root alone. "spread" takes it as that of all inner nodes
@@ -128,6 +128,11 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
                 f"supervision='nodes' reads labels from the trees of X, but structure={self.structure!r} builds its "
                 "own: use structure='given', or supervision='root'."
             )
+        if self.structure == "greedy" and self.alpha == 0.0:
+            raise ValueError(
+                "structure='greedy' merges what is reconstructed best, but with alpha=0 no decoder is learnt: "
+                "use alpha=0.1, or structure='balanced'."
+            )
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         if self.supervision != "nodes" or reset is None:
@@ -156,6 +161,9 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
     def _architecture(self, n_features: int) -> dict[str, Any]:
         predictions = self._n_predictions() if self.alpha < 1.0 else 0
         return {**super()._architecture(n_features), "n_predictions": predictions, "dropout": float(self.dropout)}
+
+    def _learns_decoder(self) -> bool:
+        return self.alpha > 0.0
 
     def _has_unit_length(self) -> bool:
         return self.composition != "gated"

@@ -165,14 +165,29 @@ def test_what_words_decide_is_learnt():
     assert model.predict([("a", "d"), ("a", "b")]).tolist() == [True, False]
 
 
-@pytest.mark.parametrize("structure", ["given", "greedy", "balanced", "left"])
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("structure", "alpha"), [("given", 0.0), ("balanced", 0.0), ("left", 0.0), ("left", 0.5), ("greedy", 0.5)]
+)
 def test_sequences_are_classified_by_the_trees_over_them(structure, alpha):
     """The label of the last node is that of the tree."""
     model = clone(DOUBLE).set_params(structure=structure, alpha=alpha).fit(X, FEW)
     found = model.predict_nodes(X)
     assert [len(of_nodes) for of_nodes in found] == [tree.n_nodes for tree in model.parse(X)]
     np.testing.assert_array_equal([of_nodes[-1] for of_nodes in found], model.predict(X))
+
+
+def test_without_a_decoder_nothing_is_reconstructed():
+    model = clone(QUICK).set_params(alpha=0.0).fit(X, FEW)
+    sentence = "With alpha=0 no decoder is learnt, so that nothing is reconstructed: fit with alpha=0.1."
+    for method in ("score_samples", "node_errors", "inverse_transform"):
+        with pytest.raises(AttributeError) as found:
+            getattr(model, method)
+        assert str(found.value.__cause__) == sentence
+        assert hasattr(clone(model).set_params(alpha=0.1), method)
+    assert refuses(model.set_params(structure="greedy"), "fit", X, FEW) == (
+        "structure='greedy' merges what is reconstructed best, but with alpha=0 no decoder is learnt: "
+        "use alpha=0.1, or structure='balanced'."
+    )
 
 
 # ------------------------------------------------------------------ labels
