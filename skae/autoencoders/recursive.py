@@ -424,7 +424,8 @@ default="tanh"
         ValueError
             If the codes have another width than ``n_components``, or if there is not one tree for each.
         """
-        codes = self._checked_codes(X)
+        check_is_fitted(self)
+        codes = check_codes(X, self._n_features_out, type(self).__name__)
         if structure is None:
             raise ValueError("A code does not hold the shape of its tree: pass trees of that shape as structure.")
         trees = trees_of(structure, "given")
@@ -441,12 +442,6 @@ default="tanh"
                 h = to_tensor(codes[rows]).to(theta)
                 leaves.extend(self._decoded_leaves(module, module.unfold(h, forest[rows])))
         return with_leaves(trees, leaves)
-
-    def _checked_codes(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        codes = check_codes(X, self._n_features_out, type(self).__name__)
-        array: np.ndarray = codes.cpu().numpy() if isinstance(codes, Tensor) else np.asarray(codes)
-        return array
 
     def _decoded_leaves(self, module: RecursiveNetwork, x: Tensor) -> list[Any]:
         """Tokens, or vectors in units of the data, of leaves that are decoded as x."""
