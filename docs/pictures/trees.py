@@ -36,7 +36,7 @@ def draw(max_iter: int | str = 60) -> Figure:
     trees = [expression(rng, int(n)) for n in rng.integers(1, 8, 600)]
     train, test = trees[:400], trees[400:]
     model = RecursiveAutoencoderClassifier(
-        16, supervision="nodes", alpha=0.2, dropout=0.0, max_iter=max_iter, random_state=0
+        32, supervision="nodes", alpha=0.2, tune_leaves=False, dropout=0.0, max_iter=max_iter, random_state=0
     ).fit(train)
     right = [
         predicted == label

@@ -331,7 +331,8 @@ default="tanh"
         if batch is None:
             return None
         error, total = self._error_and_variation(self.module_, batch).sum(0).tolist()
-        cure = self._cure() if self._unfolds() else "use unfolding=True if whole trees are to be decoded or scored"
+        cure = "use tune_leaves=False, which keeps leaves apart" if self.tune_leaves else self._cure()
+        cure = cure if self._unfolds() else "use unfolding=True if whole trees are to be decoded or scored"
         return poor_reconstruction(error, total, cure)
 
     # ---------------------------------------------------------------- using

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from skae import RecursiveAutoencoder
+from skae.base.verdict import NothingLearntWarning
 from skae.trees import Tree
 
 QUICK = RecursiveAutoencoder(4, max_iter=3, random_state=0, batch_size=4)
@@ -669,3 +671,18 @@ def test_deep_trees_are_not_unfolded_by_default():
     assert low._unfolds()
     assert not deep._unfolds()
     assert clone(low).fit([("a", ("b", "a")), chain], sample_weight=[1, 0])._unfolds()
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"unfolding": False}, "use unfolding=True"),
+        ({"tune_leaves": True}, "use tune_leaves=False"),
+        ({}, "raise max_iter"),
+    ],
+)
+def test_a_reconstruction_that_is_no_better_than_the_mean_is_told(monkeypatch, options, cure):
+    """The cure is that of the reason."""
+    monkeypatch.setattr(RecursiveAutoencoder, "_error_and_variation", lambda *_: torch.tensor([[2.0, 1.0]]))
+    with pytest.warns(NothingLearntWarning, match=rf"no better than their mean \(R2 -1\): {cure}"):
+        clone(QUICK).set_params(max_iter=60, **options).fit([tuple(pair) for pair in product("abc", "abc")])
