@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from ..base import damage
+from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
 from ..base.damage import Saved
-from ..base.encoding import judged
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer, is_stochastic
-from ..base.verdict import poor_reconstruction
 from ..engine.data import Rows, Source, to_tensor
 from ..engine.forest import Forest, Packed
 from ..engine.frame import Frame, in_double
@@ -227,7 +226,7 @@ default="tanh"
         return super()._batch_size(n_samples)
 
     def _n_steps(self, n_samples: int) -> int:
-        return max(800, min(n_samples // 4, 4000))
+        return steps_worthwhile(n_samples, a_step=4, least=800)
 
     def _terms(self, module: RecursiveNetwork, batch: Packed, vectors: Vectors, rng: torch.Generator | None) -> Terms:
         """Terms of the loss, given the vectors of all nodes."""
@@ -325,15 +324,10 @@ default="tanh"
             module.table.grad.index_add_(0, batch.leaf, raw.grad)
         return terms
 
-    def _failure_to_reconstruct(self, data: Any) -> str | None:
-        """Compare the leaves that codes unfold to with their mean, if a decoder was learnt."""
-        batch = judged(self, data) if any(self.history_.get("reconstruction", ())) else None
-        if batch is None:
-            return None
-        error, total = self._error_and_variation(self.module_, batch).sum(0).tolist()
-        cure = "use tune_leaves=False, which keeps leaves apart" if self.tune_leaves else self._cure()
-        cure = cure if self._unfolds() else "use unfolding=True if whole trees are to be decoded or scored"
-        return poor_reconstruction(error, total, cure)
+    def _cure_of_reconstruction(self) -> str:
+        if not self._unfolds():
+            return "use unfolding=True if whole trees are to be decoded or scored"
+        return "use tune_leaves=False, which keeps leaves apart" if self.tune_leaves else self._cure()
 
     # ---------------------------------------------------------------- using
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
 
+from ..base.budget import steps_worthwhile
 from ..base.checks import check_weight
 from ..base.compat import Interval
 from ..base.labels import Told
@@ -169,7 +170,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         return self.composition != "gated"
 
     def _n_steps(self, n_samples: int) -> int:
-        return super()._n_steps(n_samples) if self.supervision != "nodes" else max(300, min(n_samples // 4, 4000))
+        return steps_worthwhile(n_samples, a_step=4) if self.supervision == "nodes" else super()._n_steps(n_samples)
 
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0 and self.alpha < 1.0

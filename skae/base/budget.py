@@ -24,9 +24,9 @@ def rows_a_step(n_samples: int) -> int:
     return min(n_samples, max(32, min(n_samples // 15, 100)))
 
 
-def steps_worthwhile(n_samples: int) -> int:
-    """Number of steps with max_iter="auto": one for two rows, but at least 300 and at most 4000."""
-    return max(300, min(n_samples // 2, 4000))
+def steps_worthwhile(n_samples: int, a_step: int = 2, least: int = 300) -> int:
+    """Number of steps with max_iter="auto": one for so many rows, but at least ``least`` and at most 4000."""
+    return max(least, min(n_samples // a_step, 4000))
 
 
 def epochs_of(n_steps: int, n_samples: int, batch_size: int, most: int | None = 100) -> int:

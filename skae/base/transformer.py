@@ -17,6 +17,7 @@ from typing_extensions import Self
 
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Table
+from ..engine.forest import Forest
 from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
 from ..functional import Support
@@ -85,19 +86,23 @@ class TorchTransformer(TorchEstimator):
         return super()._failure(data) or self._failure_to_reconstruct(data)
 
     def _failure_to_reconstruct(self, data: Any) -> str | None:
-        """Compare the reconstruction of a table with its mean, if the objective has a reconstruction error."""
+        """Compare the reconstruction with the mean, if the objective has a reconstruction error."""
         asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
-        batch = judged(self, data) if asked and isinstance(data, Table) else None
+        batch = judged(self, data) if asked and isinstance(data, Table | Forest) else None
         if batch is None:
             return None
         error, total = self._error_and_variation(self.module_, batch).cpu().double().T
         weight = torch.ones_like(error) if batch.weight is None else batch.weight.cpu().double()
+        return poor_reconstruction(float(weight @ error), float(weight @ total), self._cure_of_reconstruction())
+
+    def _cure_of_reconstruction(self) -> str:
+        """What to do about a reconstruction that is no better than the mean, for the message."""
         stopped = "training stopped early, so lower batch_size, or set max_grad_norm=1.0"
         cure = stopped if self._stopped_early else self._cure()
         penalties = sorted(set(self.history_) - self._without_weight)
         if penalties:
             cure = f"lower the weight of the term {' or '.join(map(repr, penalties))}, or {cure}"
-        return poor_reconstruction(float(weight @ error), float(weight @ total), cure)
+        return cure
 
     # ---------------------------------------------------------------- for users
 

@@ -199,7 +199,7 @@ class Forest(Source):
         self.node_width = node_width
         self.width = -(-int(trees.first[-1]) // len(self)) * node_width
         self._level = trees.height.astype(np.min_scalar_type(int(trees.height.max())))  # small numbers sort faster
-        self._first_leaf = (trees.first[:-1] + np.arange(len(self))) // 2  # a tree of n leaves has 2 n - 1 nodes
+        self._first_leaf = (trees.first + np.arange(len(self) + 1)) // 2  # a tree of n leaves has 2 n - 1 nodes
 
     def __len__(self) -> int:
         return len(self.trees.first) - 1
@@ -207,20 +207,18 @@ class Forest(Source):
     def __getitem__(self, index: Index) -> Packed:
         trees = self.trees
         rows = np.arange(*index.indices(len(self))) if isinstance(index, slice) else index.cpu().numpy()
-        start, stop = trees.first[rows], trees.first[rows + 1]
-        nodes, tree = ranges(start, stop)
+        nodes, tree, leaves = self._spans(rows)
         order = np.argsort(self._level[nodes], kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
         levels = np.concatenate([[0], np.cumsum(np.bincount(self._level[nodes]))])
         inner = order[levels[1] :]
         left = inner - trees.back[nodes[inner]]
-        leaves, _ = ranges(self._first_leaf[rows], self._first_leaf[rows] + (stop - start + 1) // 2)
         return Packed(
             leaf=self._take(self.leaf, leaves),
             children=self._tensor(np.stack([rank[left], rank[inner - 1]], 1)),
             levels=tuple(levels.tolist()),
-            root=self._tensor(rank[np.cumsum(stop - start) - 1]),
+            root=self._tensor(rank[np.cumsum(np.bincount(tree, minlength=len(rows))) - 1]),
             tree=self._tensor(tree[order]),
             n_leaves=self._tensor(trees.n_leaves[nodes[order]]),
             place=self._tensor(rank),
@@ -285,7 +283,7 @@ class Forest(Source):
 
     def _key(self, row: int) -> tuple[bytes, ...]:
         """All that a model sees of a tree, but for its weight."""
-        nodes, leaves = self._spans(np.array([row]))
+        nodes, _, leaves = self._spans(np.array([row]))
         label, y = self.label, self.y
         parts = (
             self.trees.back[nodes],
@@ -297,17 +295,16 @@ class Forest(Source):
 
     def _take_trees(self, rows: np.ndarray, weight: np.ndarray | None) -> Forest:
         """Some of the trees, with other weights."""
-        nodes, leaves = self._spans(rows)
+        nodes, _, leaves = self._spans(rows)
         y = None if self.y is None else self.y[rows]
         label = None if self.label is None else self.label[nodes]
         made = Forest(self.trees.take(rows), self.leaf[leaves], weight, y, label, node_width=self.node_width)
         return made._with(dtype=self.dtype, device=self.out)
 
-    def _spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the nodes and of the leaves of some trees."""
-        start, stop = self.trees.first[rows], self.trees.first[rows + 1]
-        first = self._first_leaf[rows]
-        return ranges(start, stop)[0], ranges(first, first + (stop - start + 1) // 2)[0]
+    def _spans(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Numbers of the nodes of some trees, the place of its tree in ``rows`` for each, and numbers of the leaves."""
+        nodes, tree = ranges(self.trees.first[rows], self.trees.first[rows + 1])
+        return nodes, tree, ranges(self._first_leaf[rows], self._first_leaf[rows + 1])[0]
 
     def seen(
         self,

@@ -183,7 +183,7 @@ class TreeDisplay:
         ValueError
             If the estimator does not accept the tree.
         """
-        if not hasattr(estimator, "node_errors"):
+        if not hasattr(estimator, "parse"):  # node_errors is missing from a classifier without a decoder, too
             raise TypeError(f"{type(estimator).__name__} has no node_errors: pass a RecursiveAutoencoder.")
         check_is_fitted(estimator)
         alpha = getattr(estimator, "alpha", 1.0)

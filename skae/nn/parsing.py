@@ -247,12 +247,12 @@ def _ends(child: Tensor, n_leaves: int, n_nodes: int) -> Tensor:
     return end
 
 
-def _checked(lengths: Sequence[int] | Tensor, n_leaves: int | None = None) -> Tensor:
+def _checked(lengths: Sequence[int] | Tensor, n_leaves: int) -> Tensor:
     """Lengths as whole numbers on the CPU."""
     sizes = torch.as_tensor(lengths, dtype=torch.long, device="cpu")
     if len(sizes) and int(sizes.min()) < 1:
         raise ValueError(f"sequence {int(sizes.argmin())} has the length {int(sizes.min())}: pass no empty sequences.")
-    if n_leaves is not None and int(sizes.sum()) != n_leaves:
+    if int(sizes.sum()) != n_leaves:
         raise ValueError(f"the lengths add up to {int(sizes.sum())}, but there are {n_leaves} leaves: both must agree.")
     return sizes
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
+from skae import RecursiveAutoencoderClassifier
 from skae.inspection import TreeDisplay
 from skae.trees import Tree
 
@@ -212,6 +213,13 @@ def test_an_estimator_says_classes_and_errors():
 def test_what_was_not_learnt_is_not_shown():
     assert TreeDisplay.from_estimator(Recursive(alpha=0.0).fit(), SENTENCE).errors is None
     assert TreeDisplay.from_estimator(Recursive(alpha=1.0).fit(), SENTENCE).y is None
+
+
+def test_a_classifier_without_a_decoder_is_drawn():
+    model = RecursiveAutoencoderClassifier(4, max_iter=2, random_state=0).fit([("a", "b"), ("b", "a")], [0, 1])
+    display = TreeDisplay.from_estimator(model, ("a", ("b", "a")))
+    np.testing.assert_array_equal(display.y, model.predict_nodes([("a", ("b", "a"))])[0])
+    assert display.errors is None
 
 
 def test_the_tree_is_the_one_that_the_estimator_builds():
