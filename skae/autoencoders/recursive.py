@@ -10,14 +10,13 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from ..base import damage
 from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
 from ..base.damage import Saved
 from ..base.params import PositiveInt
-from ..base.transformer import TorchTransformer, is_stochastic
+from ..base.transformer import TorchTransformer
 from ..engine.data import Rows, Source, to_tensor
 from ..engine.forest import Forest, Packed
 from ..engine.frame import Frame, in_double
@@ -194,7 +193,10 @@ default="tanh"
         "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
     }
-    _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(("fit", "transform"), TREES)
+    _x_doc: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("fit", "transform"), TREES),
+        "partial_fit": TREES + " The first chunk fixes the vocabulary.",
+    }
 
     # ---------------------------------------------------------------- parameters
 
@@ -521,28 +523,6 @@ default="tanh"
     def components_(self) -> np.ndarray:
         """Trees have no columns, to which components could belong."""
         raise AttributeError(f"components_ belong to columns, which the trees of a {type(self).__name__} do not have.")
-
-    @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Update the model with one pass over some trees, and continue from the last call.
-
-        The first call fixes the vocabulary, so that its trees should be typical ones.
-
-        Parameters
-        ----------
-        X : list of trees
-            As in ``fit``.
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the trees. They are not normalised, so chunks can be weighted against each other.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        return super().partial_fit(X, y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
