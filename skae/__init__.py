@@ -14,7 +14,7 @@ from .autoencoders import (
     SparseAutoencoder,
     TopKAutoencoder,
 )
-from .boltzmann import RBM, DeepBeliefNetwork
+from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
 from .variational import (
@@ -32,6 +32,7 @@ __all__ = [
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DeepBeliefNetwork",
+    "DeepBoltzmannMachine",
     "DenoisingAutoencoder",
     "FineTunedClassifier",
     "FineTunedRegressor",

@@ -1,6 +1,7 @@
 """Boltzmann machines, one file an estimator."""
 
+from .dbm import DeepBoltzmannMachine
 from .dbn import DeepBeliefNetwork
 from .rbm import RBM
 
-__all__ = ["RBM", "DeepBeliefNetwork"]
+__all__ = ["RBM", "DeepBeliefNetwork", "DeepBoltzmannMachine"]

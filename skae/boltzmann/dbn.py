@@ -6,24 +6,17 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
-from typing_extensions import Self
 
-from ..base.checks import require_positive
 from ..base.estimator import Run
-from ..base.labels import Labels, Told
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
-from ..base.prediction import ClassPrediction
 from ..base.state import new_generator
-from ..base.transformer import is_stochastic
 from ..energy.belief import Belief
-from ..energy.harmonium import Harmonium, Held
+from ..energy.harmonium import Harmonium, Known
 from ..energy.label import draw_missing
 from ..engine.data import Batch, Source, Table, resolve_device
 from ..engine.optim import Terms
@@ -31,7 +24,7 @@ from ..engine.train import Plan
 from ..functional import average
 from ._files import SAVED
 from ._greedy import beside_labels, codes_for, frame_of, make_layers, require_room_for_labels, settings_of, sides_of
-from ._labels import SWITCHED_ON, has_labels, judge_labels, labels_to_hold, one_hot, require_y
+from ._labels import LabelledMachine
 from ._unroll import Level
 from .machine import BoltzmannMachine
 from .rbm import RBM
@@ -44,7 +37,7 @@ N_DRAWS = 32
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
-class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
+class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
     """Deep generative model: an RBM at the top, and directed layers from it down to the data.
 
     With layers h_1 ... h_n it is the density
@@ -172,46 +165,7 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     up_down_iter: NonNegativeInt = 0
     up_down_rate: NonNegative = 1e-3
 
-    _y_doc: ClassVar[dict[str, str]] = {
-        "fit": """y : array-like of shape (n_samples,), default=None
-    Labels, and -1, None or NaN for rows without a label. At least two classes must occur. Required with
-    ``labels=True``, and ignored without."""
-    }
-
     _saved = SAVED
-
-    @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Update the model with one pass over a chunk of rows, and continue from the last call.
-
-        Each layer takes one pass, and so does up-down learning if ``up_down_iter`` is not 0.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers. The first chunk fixes the scale and the initial weights.
-        y : array-like of shape (n_samples,), default=None
-            As in ``fit``. Later chunks may have no labels at all.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will occur, for the first call with ``labels=True``. None takes those of the first chunk.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            As for ``fit``, and if a label is not among the classes, or if ``early_stopping=True``.
-        """
-        if classes is None:
-            return super().partial_fit(X, y, sample_weight)
-        if not self.labels:
-            raise ValueError("classes are those of labels=True, but labels is False: pass weights as sample_weight=.")
-        return super().partial_fit(X, Told(y, classes), sample_weight)
 
     # ---------------------------------------------------------------- the network
 
@@ -235,9 +189,6 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
     def _widths(self) -> list[int]:
         return [*sizes_of("hidden_layer_sizes", self.hidden_layer_sizes), int(self.n_components)]
 
-    def _n_classes(self) -> int:
-        return len(self.classes_) if self.labels else 0
-
     def _check_parameters(self) -> None:
         """Check those of each layer, since a layer may have others than the network."""
         require_room_for_labels(self._new_layers()[-1], self.labels)
@@ -254,20 +205,6 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
         if not self.up_down_iter and "verbose" not in (self.layers or [{}])[-1]:
             layers[-1].verbose = self.verbose
         return layers
-
-    def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
-        if reset:
-            self.__dict__.pop("classes_", None)
-        if not self.labels:
-            return None
-        if not (reset or hasattr(self, "classes_")):
-            raise ValueError(SWITCHED_ON + "set it to False again, or call fit with warm_start=False.")
-        index = self._values(y, n_samples, weight, reset)
-        return one_hot(index[:, 0], len(self.classes_))
-
-    def _learnt(self, data: Any, run: Run) -> Any:
-        """The rows to learn from. A label counts as its row does, as both are one state of the top."""
-        return BoltzmannMachine._learnt(self, data, run)
 
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
         self._is_tuned = False
@@ -390,82 +327,12 @@ class DeepBeliefNetwork(ClassPrediction, BoltzmannMachine):
             module = self.module_
             top._start_at_data(module.top, codes_for(self, len(module.stages), module, data, self._rng))
 
-    # ---------------------------------------------------------------- labels
-
-    predict = available_if(has_labels)(ClassPrediction.predict)
-    predict_proba = available_if(has_labels)(ClassPrediction.predict_proba)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Accuracy on the labelled rows with ``labels=True``, and otherwise the mean of ``score_samples``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), default=None
-            True labels. Rows without a label are ignored. Required with ``labels=True``, and not used without.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows.
-
-        Returns
-        -------
-        score : float
-            A fraction of the labelled rows, or nats per row. Higher is better.
-        """
-        kind: Any = ClassPrediction if self.labels else BoltzmannMachine
-        return float(kind.score(self, X, y, sample_weight))
-
-    def _output(self, module: Belief, batch: Batch) -> Tensor:
-        if not module.n_labels:
-            raise ValueError(SWITCHED_ON + "fit again, with y.")
-        return module.label_scores(batch.x)
-
-    _failure_to_predict = judge_labels
-
-    def _read(self, y: Any, n_samples: int) -> Labels:
-        return super()._read(require_y(y), n_samples)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        if not self.labels:
-            tags.estimator_type, tags.classifier_tags, tags.target_tags.required = None, None, False
-        return tags
-
-    # ---------------------------------------------------------------- samples
-
-    def sample(self, n_samples: int = 1, n_steps: int = 1000, random_state: Any = None, y: Any = None) -> np.ndarray:
-        """Draw rows from the model: by Gibbs sampling at the top, and downwards from there.
-
-        The chains go on from where those of the training ended.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of chains. The last state of each chain gives a row.
-        n_steps : int, default=1000
-            Steps of each chain.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the chains. None uses the estimator's ``random_state``.
-        y : label, array-like of shape (n_samples,), or None, default=None
-            Class to draw from, if the network was fitted with ``labels=True``. None draws from all classes.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-
-        Raises
-        ------
-        ValueError
-            If a number is below 1, or y is no class.
-        """
-        check_is_fitted(self)
-        require_positive(n_samples=n_samples)
-        held = None
-        if y is not None:
-            labels = labels_to_hold(y, n_samples, self)
-            held = Held(slice(self.module_.width, None), labels.to(self._flat.theta))
-        return self._samples(n_samples, n_steps, random_state, held)
-
     # ---------------------------------------------------------------- using
+
+    def _holding(self, labels: Tensor) -> Known:
+        module: Any = self.module_
+        s = torch.cat([labels.new_zeros(len(labels), module.width), labels], 1)
+        return Known(s, torch.arange(s.shape[1], device=s.device) >= module.width)
 
     def _machine(self, module: Belief) -> Harmonium:
         return module.top

@@ -18,7 +18,7 @@ from ..base.params import Fraction, NonNegative, Positive, PositiveInt, Sizes, s
 from ..base.support import warn_outside
 from ..base.transformer import Generative, TorchTransformer
 from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
-from ..energy.harmonium import Harmonium, Held
+from ..energy.harmonium import Harmonium, Known
 from ..energy.partition import N_BETAS, N_CHAINS, Partition
 from ..energy.units import Bernoulli, Counts, Gaussian, Part, Softmax, Units
 from ..engine.arrays import Arrays
@@ -348,13 +348,13 @@ class BoltzmannMachine(Generative, TorchTransformer):
         """
         return self._samples(n_samples, n_steps, random_state, None)
 
-    def _samples(self, n_samples: int, n_steps: int, random_state: Any, held: Held | None) -> np.ndarray:
+    def _samples(self, n_samples: int, n_steps: int, random_state: Any, known: Known | None) -> np.ndarray:
         check_is_fitted(self)
         require_positive(n_samples=n_samples, n_steps=n_steps)
         module, rng = self._ready_module(), self._noise(random_state)
         machine = self._machine(module)
         with plain_torch(grad=False):
-            s = machine.gibbs(self._starts(machine, n_samples, rng), n_steps, rng, held)
+            s = machine.gibbs(self._starts(machine, n_samples, rng), n_steps, rng, known)
             rows = self._drawn_down(module, s, rng, self._mean_totals(s))
             return self._frame.undo(rows).cpu().numpy()
 

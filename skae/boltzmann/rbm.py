@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base import damage
+from ..base.checks import require_positive
 from ..base.damage import Saved
 from ..energy.annealing import Anneal
 from ..energy.chains import CHAINS, shares
 from ..energy.harmonium import Harmonium, Statistics
 from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
 from ..energy.units import Part
-from ..engine.data import Batch, Source, Table
+from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
 from ._rows import counting, root_mean_squares
@@ -185,13 +189,12 @@ class RBM(BoltzmannMachine):
     def _step(self, module: Harmonium, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
-        s, h = CHAINS[self._algorithm()](module, module.embed(batch.x), weight, int(self.n_gibbs), rng)
+        s, h = CHAINS[self._algorithm()](module, self._states(module, batch), weight, int(self.n_gibbs), rng)
         share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
         pull = h * share[:, None]
         terms: Terms = {}
         if self.sparsity:
-            terms["sparsity"], slope = self._sparsity(h[:n], -share[:n])
-            pull[:n] += slope
+            terms["sparsity"] = self._pull_to_target(module, s[:n], h[:n], pull[:n], -share[:n])
         module.accumulate(Statistics(s, pull, share), self._is_centred())
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
@@ -199,11 +202,17 @@ class RBM(BoltzmannMachine):
             module.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
         return terms
 
+    def _pull_to_target(self, module: Any, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
+        """Add the gradient of the sparsity penalty to the statistics s and ``pull`` of the data. Return the penalty."""
+        value, slope = self._sparsity(h, share)
+        pull += slope * share[:, None]
+        return value
+
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """KL divergence of the target from each unit's mean activation, and its derivative in the fields."""
-        share = share / share.sum().clamp_min(1e-30)
-        value, derivative = bernoulli_divergence(self.sparsity_target, share @ h)
-        return self.sparsity * value.sum(), self.sparsity * derivative * share[:, None] * h * (1 - h)
+        """KL divergence of the target from each unit's mean activation, and its slope in the fields of each row."""
+        total = share.sum().clamp_min(1e-30)
+        value, derivative = bernoulli_divergence(self.sparsity_target, share @ h / total)
+        return self.sparsity * value.sum(), self.sparsity / total * derivative * h * (1 - h)
 
     # ---------------------------------------------------------------- progress
 
@@ -247,8 +256,59 @@ class RBM(BoltzmannMachine):
         """Let the chains, which "cd" has not moved, start at rows of the data."""
         rows = counting(data)
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
-        s = machine.embed(data[some].x)
+        s = self._states(machine, data[some])
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
+
+    def sample_given(self, X: Any, n_steps: int = 1000, random_state: Any = None) -> np.ndarray:
+        """Draw the unknown entries of rows, given the known ones, by Gibbs sampling.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Rows, with NaN where an entry is unknown. If one column of a group of one-hot columns is unknown, all of
+            them are. Counts are known or unknown as a whole. A row of unknown counts has the mean length.
+        n_steps : int, default=1000
+            Steps of each chain. The chains start at states of the model.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the chains. None uses the estimator's ``random_state``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, with drawn entries in place of NaN.
+
+        Raises
+        ------
+        ValueError
+            If ``n_steps`` is below 1, or X has infinite entries or another width than in ``fit``.
+        """
+        check_is_fitted(self)
+        require_positive(n_steps=n_steps)
+        rng = self._noise(random_state)
+
+        def drawn(module: Any, batch: Batch) -> Tensor:
+            x = batch.x
+            known = module.known_in_part(x, self._mean_totals(x))
+            s = module.gibbs(self._starts(self._machine(module), len(x), rng), n_steps, rng, known)
+            return self._drawn_down(module, s, rng, known.total)
+
+        return self._filled(X, drawn)
+
+    def _filled(self, X: Any, draw: Callable[[Any, Batch], Tensor]) -> np.ndarray:
+        """Rows X with what ``draw(module, batch)`` returns in place of NaN."""
+        data: Any = self._source(X)
+        self._ready_module()
+        theta = self._flat.theta
+        rows = self._collect(draw, data.seen(self._frame, None, theta.dtype, theta.device), undo=self._frame).numpy()
+        given = to_tensor(data.X).cpu().double().numpy()
+        if np.isinf(given).any():
+            row, column = np.argwhere(np.isinf(given))[0]
+            raise ValueError(f"Input X contains infinity in row {row}, column {column}: replace it by NaN or a number.")
+        return np.where(np.isnan(given), rows, given)
+
+    def _states(self, module: Any, batch: Batch) -> Tensor:
+        """Visible states that stand for rows in the gradient."""
+        return module.embed(batch.x)
 
     def _machine(self, module: Harmonium) -> Harmonium:
         return module

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from ..functional import gradient_of
 from .units import Counts, Part, Units, columns_of, layer_of
 
-__all__ = ["Harmonium", "Held", "Statistics"]
+__all__ = ["Harmonium", "Known", "Statistics"]
 
 MOST_NORM = 0.98
 """Largest singular value of weights to hidden units without an upper end, see ``Harmonium.restrain``."""
@@ -40,12 +40,29 @@ class Statistics(NamedTuple):
     """Weights of the rows, of shape (n,); they sum to zero."""
 
 
-class Held(NamedTuple):
-    """Visible units whose states do not change while a chain runs."""
+class Known(NamedTuple):
+    """Units whose states are known. They do not change while a chain runs."""
 
-    columns: slice
-    values: Tensor
-    """Their states, of shape (n, number of columns)."""
+    s: Tensor
+    """States of the visible units, of shape (n, n_features). They are finite where unknown, and do not matter there."""
+    s_mask: Tensor
+    """Whether they are known, of the same shape, or of shape (n_features,) if it is so in all rows."""
+    h: Tensor | None = None
+    """States of the hidden units, of shape (n, n_components). None if none is known."""
+    h_mask: Tensor | None = None
+    """Whether they are known."""
+    total: Tensor | None = None
+    """Number of draws in each row. None is that of s, or that there are no counts."""
+    n_leading: int = 0
+    """Number of visible units, from the first column on, that are known in all rows and so can be left out of sums."""
+
+    def visible(self, s: Tensor) -> Tensor:
+        """States of the visible units, with the known ones in their place."""
+        return torch.where(self.s_mask, self.s, s)
+
+    def hidden(self, h: Tensor) -> Tensor:
+        """States of the hidden units, with the known ones in their place."""
+        return h if self.h is None or self.h_mask is None else torch.where(self.h_mask, self.h, h)
 
 
 class Harmonium(nn.Module):
@@ -167,13 +184,37 @@ class Harmonium(nn.Module):
         """A state of the visible layer from p(s | h)."""
         return self.visible.sample(self.visible_field(h), rng, total)
 
-    def gibbs(self, s: Tensor, n_steps: int, rng: torch.Generator, held: Held | None = None) -> Tensor:
-        """States s after so many steps of the chain that draws the two layers in turn."""
-        s = _hold(s, held)
-        total = self.total(s)
+    def gibbs(self, s: Tensor, n_steps: int, rng: torch.Generator, known: Known | None = None) -> Tensor:
+        """States s after so many steps of the chain that draws the unknown units of the two layers in turn."""
+        if known is None:
+            total = self.total(s)
+            for _ in range(n_steps):
+                s = self.sample_visible(self.sample_hidden(s, rng), rng, total)
+            return s
+        s = known.visible(s)
+        total = self.total(s) if known.total is None else known.total
         for _ in range(n_steps):
-            s = _hold(self.sample_visible(self.sample_hidden(s, rng), rng, total), held)
+            h = known.hidden(self.sample_hidden(s, rng))
+            s = known.visible(self.sample_visible(h, rng, total))
         return s
+
+    def known_in_part(self, x: Tensor, total: Tensor | None = None) -> Known:
+        """What is known of rows x that are NaN where an entry is unknown.
+
+        A group of softmax units, or all counts, are unknown if one of them is.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        total : Tensor of shape (n,) or None
+            Number of draws of rows whose counts are unknown.
+        """
+        seen = self.visible.whole(~x.isnan())
+        s = torch.where(seen, self.embed(x.nan_to_num()), self.visible_offset)
+        draws = self.total(s)
+        if draws is not None and total is not None:
+            draws = torch.where(self.visible.draws_known(seen), draws, total)
+        return Known(s, seen, total=draws)
 
     # ---------------------------------------------------------------- energies
 
@@ -289,12 +330,3 @@ class Harmonium(nn.Module):
         times = self._times(total)
         self.visible_offset.copy_(s if times is None else s / times.clamp_min(1e-30))
         self.hidden_offset.copy_(self.hidden.mean(self.hidden_bias[None])[0])
-
-
-def _hold(s: Tensor, held: Held | None) -> Tensor:
-    """The states, with those that are held fast put in their place."""
-    if held is None:
-        return s
-    s = s.clone()
-    s[:, held.columns] = held.values
-    return s

@@ -22,6 +22,7 @@ from .special import softplus, stepped_mean, stepped_softplus
 
 __all__ = [
     "Bernoulli",
+    "Copies",
     "Counts",
     "Gaussian",
     "Joint",
@@ -52,6 +53,8 @@ class Part(NamedTuple):
     """Columns of each group of softmax units."""
     scaled: bool = False
     """Whether rows x of these gaussian units are states s times a standard deviation sigma of each column."""
+    copies: int = 1
+    """Layers of units with the same field, of which the states are summed, see ``Copies``."""
 
 
 class Units(nn.Module):
@@ -87,13 +90,21 @@ class Units(nn.Module):
         """Number of draws in each row; None where there are no counts."""
         return None
 
+    def whole(self, known: Tensor) -> Tensor:
+        """Which units are known, if units that belong together are known together. ``known`` is a mask (n, width)."""
+        return known
+
+    def draws_known(self, known: Tensor) -> Tensor:
+        """Whether the counts are known, of shape (n,)."""
+        raise NotImplementedError
+
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         """E[x | f], the derivative of ``log_normaliser``."""
         raise NotImplementedError
 
-    def steady_mean(self, field: Tensor) -> Tensor:
+    def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         """``mean``, but a row's result does not depend on the other rows, to the last bit."""
-        return self.mean(field)
+        return self.mean(field, total)
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         """A state with this expectation; of rectified units a quick approximation, else from p(x | f)."""
@@ -110,6 +121,10 @@ class Units(nn.Module):
     def log_base(self, x: Tensor) -> Tensor | float:
         """The term of log p(x | f) that depends on x alone and is not linear, of shape (n,)."""
         return 0.0
+
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        """Entropy of each unit with this mean, plus its mean of ``log_base``: of shape (n, width), in nats."""
+        raise NotImplementedError
 
     def link(self, mean: Tensor) -> Tensor:
         """Fields, of shape (width,), at which the units have about this mean."""
@@ -130,7 +145,7 @@ class Bernoulli(Units):
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.sigmoid(field)
 
-    def steady_mean(self, field: Tensor) -> Tensor:
+    def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return 1 / (1 + torch.exp(-field))  # torch.sigmoid rounds the end of a tensor in another way
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
@@ -139,6 +154,9 @@ class Bernoulli(Units):
 
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return softplus(field).sum(-1)
+
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        return torch.special.entr(mean) + torch.special.entr(1 - mean)
 
     def link(self, mean: Tensor) -> Tensor:
         return torch.logit(mean, eps=1e-3)
@@ -162,6 +180,9 @@ class Gaussian(Units):
     def log_base(self, x: Tensor) -> Tensor:
         return x.square().sum(-1).mul(-0.5)
 
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        return mean.square().mul(-0.5).add(0.5 * math.log(2 * math.pi))
+
 
 class Rectified(Units):
     """Noisy rectified linear units.
@@ -174,7 +195,7 @@ class Rectified(Units):
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return stepped_mean(field, torch.sigmoid(field))
 
-    def steady_mean(self, field: Tensor) -> Tensor:
+    def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return stepped_mean(field, 1 / (1 + torch.exp(-field)))
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
@@ -234,11 +255,17 @@ class Softmax(Units):
         first = -group_max(-race, self.member, len(self.sizes))
         return (race == first[:, self.member]).to(mean.dtype)
 
+    def whole(self, known: Tensor) -> Tensor:
+        return group_sum((~known).float(), self.member, len(self.sizes))[:, self.member] == 0
+
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         with torch.no_grad():
             largest = group_max(field, self.member, len(self.sizes))
         sums = group_sum((field - largest[:, self.member]).exp(), self.member, len(self.sizes))
         return (sums.log() + largest).sum(-1)
+
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        return torch.special.entr(mean)
 
     def link(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(1e-3).log()
@@ -269,6 +296,12 @@ class Counts(Units):
         probability = torch.softmax(field, -1)
         return probability if total is None else probability * total[..., None]
 
+    def whole(self, known: Tensor) -> Tensor:
+        return known.all(-1, keepdim=True).expand_as(known)
+
+    def draws_known(self, known: Tensor) -> Tensor:
+        return known[:, 0]
+
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         assert total is not None
         most = int(total.max().round())
@@ -284,6 +317,12 @@ class Counts(Units):
 
     def log_base(self, x: Tensor) -> Tensor:
         return torch.lgamma(x.sum(-1) + 1) - torch.lgamma(x.clamp_min(0) + 1).sum(-1)
+
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        """Entropy of so many single draws: the logarithm of the number of their orders is in ``log_base``."""
+        assert total is not None
+        draws = total[..., None].clamp_min(1e-30)
+        return draws * torch.special.entr(mean / draws)
 
     def link(self, mean: Tensor) -> Tensor:
         share = mean / mean.sum().clamp_min(1e-30)
@@ -319,6 +358,13 @@ class Joint(Units):
         pieces = zip(self.parts, x.split(self.widths, -1), strict=True)
         return [getattr(part, function)(piece, *arguments) for part, piece in pieces]
 
+    def whole(self, known: Tensor) -> Tensor:
+        return torch.cat(self._each("whole", known), -1)
+
+    def draws_known(self, known: Tensor) -> Tensor:
+        (found,) = (u.draws_known(known[:, columns]) for u, columns in self.kinds() if u.has_draws)
+        return found
+
     def kinds(self) -> list[tuple[Any, slice]]:
         return list(zip(self.parts, columns_of(self.widths), strict=True))
 
@@ -334,8 +380,11 @@ class Joint(Units):
     def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.cat(self._each("mean", field, total), -1)
 
-    def steady_mean(self, field: Tensor) -> Tensor:
-        return torch.cat(self._each("steady_mean", field), -1)
+    def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
+        return torch.cat(self._each("steady_mean", field, total), -1)
+
+    def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
+        return torch.cat(self._each("entropy", mean, total), -1)
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         return torch.cat(self._each("draw", mean, rng, total), -1)
@@ -360,6 +409,46 @@ class Joint(Units):
         return torch.cat(columns, 1)
 
 
+class Copies(Units):
+    """The sum of several layers of units that all have the same field.
+
+    A deep Boltzmann machine learns its layers one by one with it: the input of a unit that lacks one of its two
+    neighbours is doubled (Salakhutdinov and Hinton, 2009). So there are no formulas for its energies.
+
+    Parameters
+    ----------
+    units : Units
+        One of the layers.
+    n_copies : int
+    """
+
+    def __init__(self, units: Units, n_copies: int) -> None:
+        super().__init__(units.width)
+        self.units, self.n_copies = units, n_copies
+        self.n_states, self.has_draws = units.n_states, units.has_draws
+
+    def admit(self, x: Tensor) -> Tensor:
+        return self.units.admit(x)
+
+    def total(self, x: Tensor) -> Tensor | None:
+        total = self.units.total(x)
+        return None if total is None else total / self.n_copies
+
+    def mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
+        return self.units.mean(field, total) * self.n_copies
+
+    def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
+        return sum(
+            (self.units.draw(mean / self.n_copies, rng, total) for _ in range(self.n_copies)), mean.new_zeros(())
+        )
+
+    def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
+        return self.units.log_normaliser(field, total) * self.n_copies
+
+    def link(self, mean: Tensor) -> Tensor:
+        return self.units.link(mean / self.n_copies)
+
+
 KINDS = {"bernoulli": Bernoulli, "gaussian": Gaussian, "relu": Rectified, "counts": Counts}
 """Units that are described by their width alone."""
 
@@ -381,7 +470,8 @@ def _units_of(part: Part) -> Units:
         raise ValueError(f"{part} is scaled, but only gaussian units have a standard deviation: use scaled=False.")
     if sum(part.sizes) != (part.width if part.kind == "softmax" else 0):
         raise ValueError(f"{part}: groups are of softmax units, and the sizes of these must sum to their width.")
-    return Softmax(part.sizes) if part.kind == "softmax" else KINDS[part.kind](part.width)
+    units = Softmax(part.sizes) if part.kind == "softmax" else KINDS[part.kind](part.width)
+    return units if part.copies == 1 else Copies(units, part.copies)
 
 
 def columns_of(widths: Sequence[int]) -> list[slice]:
