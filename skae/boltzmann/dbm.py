@@ -149,7 +149,8 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         super()._check_parameters()
         if self.hidden != "bernoulli" and sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
             raise ValueError(
-                f"hidden={self.hidden!r} needs hidden_layer_sizes=(), because layers between are binary: use 'bernoulli'."
+                f"hidden={self.hidden!r} needs hidden_layer_sizes=(), for the layers of a deep machine are binary: use "
+                "'bernoulli'."
             )
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         return module.states(batch.x, int(self.n_mean_field), batch.y)
 
     def _pull_to_target(self, module: Deep, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
-        """Each side has hidden layers: the slope of those on the visible side is taken off s, which is in all products."""
+        """Hidden layers are on both sides. The slope of those on the visible side is taken off s."""
         penalty = h.new_zeros(())
         for k in module.hidden_layers:
             on_visible_side, columns = module.place(k)

@@ -186,10 +186,12 @@ class RBM(BoltzmannMachine):
         return not self._sees_counts() if self.centred == "auto" else bool(self.centred)
 
     @torch.no_grad()
-    def _step(self, module: Harmonium, batch: Batch, rng: torch.Generator) -> Terms:
+    def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
         s, h = CHAINS[self._algorithm()](module, self._states(module, batch), weight, int(self.n_gibbs), rng)
+        if batch.y is not None:
+            module.tell(h[:n], batch.y)
         share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
         pull = h * share[:, None]
         terms: Terms = {}
@@ -216,7 +218,7 @@ class RBM(BoltzmannMachine):
 
     # ---------------------------------------------------------------- progress
 
-    def _loss(self, module: Harmonium, batch: Batch, rng: torch.Generator | None) -> Terms:
+    def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         """What ``early_stopping`` watches: minus the pseudo-likelihood, or for counts the reconstruction error."""
         s = module.embed(batch.x)
         if has_pseudo_likelihood(module):
@@ -316,19 +318,19 @@ class RBM(BoltzmannMachine):
     def _levels(self, module: Harmonium) -> list[Level]:
         return [Level(module, module)]
 
-    def _log_density(self, module: Harmonium, x: Tensor) -> Tensor:
+    def _log_density(self, module: Any, x: Tensor) -> Tensor:
         return module.log_density(x)
 
-    def _drawn_up(self, module: Harmonium, x: Tensor, rng: torch.Generator) -> Tensor:
+    def _drawn_up(self, module: Any, x: Tensor, rng: torch.Generator) -> Tensor:
         return module.embed(x)
 
-    def _drawn_down(self, module: Harmonium, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
+    def _drawn_down(self, module: Any, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
         return module.unembed(s)
 
-    def _encode(self, module: Harmonium, batch: Batch) -> Tensor:
+    def _encode(self, module: Any, batch: Batch) -> Tensor:
         return module.hidden.steady_mean(module.hidden_field(module.embed(batch.x)))
 
-    def _decode(self, module: Harmonium, h: Tensor, batch: Batch) -> Tensor:
+    def _decode(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
         return module.unembed(module.visible_mean(h, self._mean_totals(h)))
 
 

@@ -124,6 +124,7 @@ class Deep(Harmonium):
         return s * torch.exp(self.log_scale[: self.width]) if self.scaled else s
 
     def total(self, s: Tensor) -> Tensor | None:
+        """Number of draws in each row, or in each state of the visible side; None where there are no counts."""
         return self.rows.total(s[..., : self.width])
 
     @torch.no_grad()
@@ -170,6 +171,12 @@ class Deep(Harmonium):
         mask = torch.zeros_like(h, dtype=torch.bool)
         h[:, columns], mask[:, columns] = y, told
         return known._replace(h=h, h_mask=mask)
+
+    def tell(self, h: Tensor, y: Tensor) -> None:
+        """Put labels y, where they are not zero, in the place of their expectations in states h of the hidden side."""
+        on_visible_side, columns = self._places[max(self._places)]
+        if not on_visible_side:
+            h[:, columns] = torch.where(y.any(1, keepdim=True), y, h[:, columns])
 
     # ---------------------------------------------------------------- mean field
 
