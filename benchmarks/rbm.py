@@ -24,8 +24,8 @@ from sklearn.neural_network import BernoulliRBM
 
 from skae import RBM
 from skae.energy.harmonium import Harmonium
+from skae.energy.layers import Part
 from skae.energy.pseudo_likelihood import pseudo_log_likelihood
-from skae.energy.units import Part
 
 CASES = {"batch 10, 256 hidden": (10, 256), "batch 100, 500 hidden": (100, 500)}
 

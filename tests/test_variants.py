@@ -31,7 +31,7 @@ from skae.base import (
     standard_normal,
 )
 from skae.energy.harmonium import Harmonium
-from skae.energy.units import Part
+from skae.energy.layers import Part
 from skae.engine.optim import Flat, Optimizer
 from skae.engine.train import Plan, minimise
 from skae.nn.dense import Dense, DenseAutoencoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..energy.units import Part
+from ..energy.layers import Part
 from .machine import visible_parts
 
 __all__ = ["deep_layers", "path_layers"]
@@ -16,7 +16,7 @@ Layers = tuple[list[Part], list[tuple[int, int]]]
 def path_layers(spec: Mapping[str, Any]) -> Layers:
     """Units of all layers from the rows up, and the pairs of neighbours, where each layer stands on the one below."""
     seen = visible_parts(spec["visible"], spec["n_features"], spec["categories"], 0)
-    return deep_layers(seen, [spec["hidden_layer_sizes"]], spec["hidden"], spec["n_components"], spec["n_labels"])
+    return deep_layers(seen, [spec["hidden_layer_sizes"]], spec["hidden"], spec["n_components"], spec["labels"])
 
 
 def deep_layers(

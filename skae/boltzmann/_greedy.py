@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..energy.belief import Belief
 from ..energy.label import draw_missing
-from ..energy.units import Part
+from ..energy.layers import Part
 from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import Frame
 from ..functional import spawn

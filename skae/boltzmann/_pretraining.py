@@ -16,7 +16,7 @@ from torch import Tensor
 from ..energy.chains import contrastive, shares
 from ..energy.deep import Deep
 from ..energy.harmonium import Harmonium, Statistics
-from ..energy.units import Part
+from ..energy.layers import Part
 from ..engine.data import Batch, Table
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, minimise

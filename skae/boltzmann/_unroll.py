@@ -12,7 +12,8 @@ from torch import Tensor
 from ..autoencoders import Autoencoder
 from ..base.state import new_generator
 from ..energy.harmonium import Harmonium
-from ..energy.units import Bernoulli, Counts, Gaussian, Joint, Rectified, Softmax, Units
+from ..energy.layers import Joint
+from ..energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
 from ..engine.optim import Flat, Optimizer
 
 __all__ = ["Level", "unroll"]

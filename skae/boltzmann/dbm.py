@@ -157,7 +157,8 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         spec = super()._architecture(n_features)
         (*chains, _) = spec.pop("chain_shape")
         sizes = sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)
-        return {**spec, "hidden_layer_sizes": sizes, "n_labels": self._n_classes(), "chains": tuple(chains)}
+        del spec["n_labels"]
+        return {**spec, "hidden_layer_sizes": sizes, "labels": self._n_classes(), "chains": tuple(chains)}
 
     def _layers(self, spec: dict[str, Any]) -> Layers:
         """Units of all layers, and the pairs of neighbours."""
@@ -170,7 +171,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
             layers=parts,
             edges=edges,
             n_seen=n_seen,
-            n_labels=self._spec["n_labels"],
+            n_labels=self._spec["labels"],
             learnt_scale=self._spec["learnt_scale"],
             chains=self._spec["chains"],
         )
@@ -196,14 +197,14 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         with torch.no_grad():
             if self._is_centred():
                 batch = self._some_rows(data, 1000)
-                s = self._states(module, batch)
+                s = self._known(module, batch).s
                 share = torch.ones_like(s[:, 0]) if batch.weight is None else batch.weight
                 module.follow(s, module.hidden_mean(s), share, 1.0)
             if self._algorithm() != "pt":
                 self._start_at_data(module, data)
 
-    def _states(self, module: Deep, batch: Batch) -> Tensor:
-        return module.states(batch.x, int(self.n_mean_field), batch.y)
+    def _known(self, module: Deep, batch: Batch) -> Known:
+        return module.filled(module.known(batch.x, batch.y), int(self.n_mean_field))
 
     def _pull_to_target(self, module: Deep, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
         """Hidden layers are on both sides. The slope of those on the visible side is taken off s."""

@@ -19,8 +19,9 @@ from ..base.support import warn_outside
 from ..base.transformer import Generative, TorchTransformer
 from ..energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
 from ..energy.harmonium import Harmonium, Known
+from ..energy.layers import Part
 from ..energy.partition import N_BETAS, N_CHAINS, Partition
-from ..energy.units import Bernoulli, Counts, Gaussian, Part, Softmax, Units
+from ..energy.units import Bernoulli, Counts, Gaussian, Softmax, Units
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table
 from ..engine.frame import in_double

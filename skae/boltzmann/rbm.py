@@ -15,9 +15,9 @@ from ..base.checks import require_positive
 from ..base.damage import Saved
 from ..energy.annealing import Anneal
 from ..energy.chains import CHAINS, shares
-from ..energy.harmonium import Harmonium, Statistics
+from ..energy.harmonium import Harmonium, Known, Statistics
+from ..energy.layers import Part
 from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
-from ..energy.units import Part
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
@@ -189,9 +189,10 @@ class RBM(BoltzmannMachine):
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
-        s, h = CHAINS[self._algorithm()](module, self._states(module, batch), weight, int(self.n_gibbs), rng)
-        if batch.y is not None:
-            module.tell(h[:n], batch.y)
+        known = self._known(module, batch)
+        s, h = CHAINS[self._algorithm()](module, known.s, weight, int(self.n_gibbs), rng)
+        if known.h is not None:
+            h[:n] = known.hidden(h[:n])
         share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
         pull = h * share[:, None]
         terms: Terms = {}
@@ -258,7 +259,7 @@ class RBM(BoltzmannMachine):
         """Let the chains, which "cd" has not moved, start at rows of the data."""
         rows = counting(data)
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
-        s = self._states(machine, data[some])
+        s = self._known(machine, data[some]).s
         machine.chain.copy_(machine.sample_hidden(s, self._noise()))
 
     def sample_given(self, X: Any, n_steps: int = 1000, random_state: Any = None) -> np.ndarray:
@@ -308,9 +309,9 @@ class RBM(BoltzmannMachine):
             raise ValueError(f"Input X contains infinity in row {row}, column {column}: replace it by NaN or a number.")
         return np.where(np.isnan(given), rows, given)
 
-    def _states(self, module: Any, batch: Batch) -> Tensor:
-        """Visible states that stand for rows in the gradient."""
-        return module.embed(batch.x)
+    def _known(self, module: Any, batch: Batch) -> Known:
+        """States that stand for rows in the gradient: those that are known, and expectations of the others in s."""
+        return Known(module.embed(batch.x))
 
     def _machine(self, module: Harmonium) -> Harmonium:
         return module

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from ..functional import gradient_of, latin_hypercube
 from .harmonium import Harmonium
 from .label import draw_missing, hidden_fields, label_scores
-from .units import Bernoulli, Gaussian, Part, Rectified, Units
+from .layers import Part
+from .units import Bernoulli, Gaussian, Rectified, Units
 
 __all__ = ["Belief", "Stage"]
 

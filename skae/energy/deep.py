@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .harmonium import Harmonium, Known
-from .units import Part, Units, columns_of, layer_of
+from .layers import Part, columns_of, layer_of
+from .units import Units
 
 __all__ = ["Deep"]
 
@@ -164,19 +165,13 @@ class Deep(Harmonium):
         on_visible_side, columns = self._places[max(self._places)]
         told = y.any(1, keepdim=True)
         if on_visible_side:
-            s, mask = known.s.clone(), known.s_mask.expand(len(y), -1).clone()
+            s, mask = known.s.clone(), known.mask.expand(len(y), -1).clone()
             s[:, columns], mask[:, columns] = torch.where(told, y, s[:, columns]), told
             return known._replace(s=s, s_mask=mask)
         h = y.new_zeros(len(y), self.hidden.width)
         mask = torch.zeros_like(h, dtype=torch.bool)
         h[:, columns], mask[:, columns] = y, told
         return known._replace(h=h, h_mask=mask)
-
-    def tell(self, h: Tensor, y: Tensor) -> None:
-        """Put labels y, where they are not zero, in the place of their expectations in states h of the hidden side."""
-        on_visible_side, columns = self._places[max(self._places)]
-        if not on_visible_side:
-            h[:, columns] = torch.where(y.any(1, keepdim=True), y, h[:, columns])
 
     # ---------------------------------------------------------------- mean field
 
@@ -214,7 +209,7 @@ class Deep(Harmonium):
         times = self._times(known.total)
         biases = self.hidden_bias if times is None else times[:, None] * self.hidden_bias
         fixed = F.linear(known.s[:, :n], self.weight[:, :n], biases) if n else biases
-        values, mask = known.s[:, n:], known.s_mask[:, n:] if known.s_mask.ndim == 2 else None
+        values, mask = known.s[:, n:], known.mask[:, n:] if known.mask.ndim == 2 else None
 
         def sweep(s: Tensor) -> Tensor:
             h = known.hidden(getattr(self.hidden, mean)(torch.addmm(fixed, s, weight.t())))
@@ -227,9 +222,9 @@ class Deep(Harmonium):
         """Expectations of the hidden side given those of the visible side, with the known ones in their place."""
         return known.hidden(self.hidden.steady_mean(self.hidden_field(s)))
 
-    def states(self, x: Tensor, n_sweeps: int, y: Tensor | None = None) -> Tensor:
-        """What stands for rows x in a step of learning: x, and beside it the means of the visible side above x."""
-        return self.mean_field(self.known(x, y), n_sweeps)
+    def filled(self, known: Known, n_sweeps: int) -> Known:
+        """What is known, with expectations after so many sweeps in place of the unknown visible units."""
+        return known._replace(s=self.mean_field(known, n_sweeps))
 
     def rows_given(self, h: Tensor, total: Tensor | None = None) -> Tensor:
         """E[x | h] for states of the hidden side."""
@@ -243,8 +238,8 @@ class Deep(Harmonium):
         It is E_q[-E] plus the entropy of q, which has independent units with the means s, and on the hidden side the
         best ones given s. It is exact if all visible units are known, and no hidden ones.
         """
-        known_s = torch.where(known.s_mask, s, 0)
-        spread = torch.where(known.s_mask, 0, self.visible.entropy(s, known.total)).sum(-1)
+        known_s = torch.where(known.mask, s, 0)
+        spread = torch.where(known.mask, 0, self.visible.entropy(s, known.total)).sum(-1)
         below = s @ self.visible_bias + self.visible.log_base(known_s) + spread
         field = self.hidden_field(s)
         if known.h_mask is None:
@@ -264,7 +259,7 @@ class Deep(Harmonium):
     def log_density_in_part(self, known: Known) -> Tensor:
         """Lower bound of log p + log Z of what is known of each row, of shape (n,)."""
         bound = self.bound(known, self.settled(known))
-        return bound - (known.s_mask * self.log_scale).sum(-1) if self.scaled else bound
+        return bound - (known.mask * self.log_scale).sum(-1) if self.scaled else bound
 
     def label_scores(self, x: Tensor) -> Tensor:
         """Lower bound of log p(x, y) + log Z for each label y, of shape (n, n_labels)."""

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..functional import gradient_of
-from .units import Counts, Part, Units, columns_of, layer_of
+from .layers import Part, columns_of, layer_of
+from .units import Counts, Units
 
 __all__ = ["Harmonium", "Known", "Statistics"]
 
@@ -45,8 +46,8 @@ class Known(NamedTuple):
 
     s: Tensor
     """States of the visible units, of shape (n, n_features). They are finite where unknown, and do not matter there."""
-    s_mask: Tensor
-    """Whether they are known, of the same shape, or of shape (n_features,) if it is so in all rows."""
+    s_mask: Tensor | None = None
+    """Whether they are known, of the same shape, or of shape (n_features,) if it is so in all rows. None: all are."""
     h: Tensor | None = None
     """States of the hidden units, of shape (n, n_components). None if none is known."""
     h_mask: Tensor | None = None
@@ -56,9 +57,14 @@ class Known(NamedTuple):
     n_leading: int = 0
     """Number of visible units, from the first column on, that are known in all rows and so can be left out of sums."""
 
+    @property
+    def mask(self) -> Tensor:
+        """Whether the visible units are known, as ``s_mask``."""
+        return torch.ones_like(self.s[0], dtype=torch.bool) if self.s_mask is None else self.s_mask
+
     def visible(self, s: Tensor) -> Tensor:
         """States of the visible units, with the known ones in their place."""
-        return torch.where(self.s_mask, self.s, s)
+        return self.s if self.s_mask is None else torch.where(self.s_mask, self.s, s)
 
     def hidden(self, h: Tensor) -> Tensor:
         """States of the hidden units, with the known ones in their place."""

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from skae import RBM, DeepBeliefNetwork
 from skae.boltzmann._greedy import codes_for
 from skae.energy.belief import Stage
+from skae.energy.layers import Part
 from skae.energy.partition import Partition
-from skae.energy.units import Part
 from skae.engine.arrays import Arrays
 
 SHORT = {"max_iter": 2, "n_chains": 5, "random_state": 0}

@@ -19,8 +19,8 @@ from skae import RBM, DeepBeliefNetwork
 from skae.boltzmann import _rows
 from skae.energy import partition
 from skae.energy.harmonium import Harmonium
+from skae.energy.layers import Part
 from skae.energy.pseudo_likelihood import pseudo_log_likelihood
-from skae.energy.units import Part
 from skae.engine.data import Batch
 from skae.functional import bernoulli_divergence
 

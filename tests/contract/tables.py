@@ -15,6 +15,7 @@ from skae import (
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DeepBeliefNetwork,
+    DeepBoltzmannMachine,
     DenoisingAutoencoder,
     FineTunedClassifier,
     FineTunedRegressor,
@@ -55,6 +56,7 @@ CLASSES = {
     "ContractiveAutoencoder": ContractiveAutoencoder(order=2, **SMALL),
     "ConvolutionalAutoencoder": ConvolutionalAutoencoder(**{**IMAGE, "channels": (3, 4), "init": "random"}),
     "DeepBeliefNetwork": DeepBeliefNetwork(2, hidden_layer_sizes=(4,), **CHAINS),
+    "DeepBoltzmannMachine": DeepBoltzmannMachine(2, hidden_layer_sizes=(4,), **CHAINS),
     "DenoisingAutoencoder": DenoisingAutoencoder(**SMALL),
     "FineTunedClassifier": FineTunedClassifier(ENCODER, learning_rate="cosine", **QUICK),
     "FineTunedRegressor": FineTunedRegressor(ENCODER, learning_rate="cosine", **QUICK),
@@ -134,6 +136,21 @@ SETTINGS = {
             **{**CHAINS, "batch_size": 200},
         ),
         ("shapes", "input", "randomness", "saving", "use", "prediction", "going on"),
+    ),
+    "DeepBoltzmannMachine labels": Setting(
+        DeepBoltzmannMachine(
+            2,
+            labels=True,
+            hidden_layer_sizes=(4,),
+            pretrain_iter=2,
+            weight_scale=0.3,
+            **{**CHAINS, "batch_size": 200},
+        ),
+        ("shapes", "input", "randomness", "saving", "use", "prediction", "going on"),
+    ),
+    "DeepBoltzmannMachine deeper": Setting(
+        DeepBoltzmannMachine(2, hidden_layer_sizes=(4, 3), visible="bernoulli", algorithm="pt", sparsity=0.1, **CHAINS),
+        ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
     ),
     "DenoisingAutoencoder bert": Setting(
         DenoisingAutoencoder(corruption="bert", walkback=2, **SMALL), ("rows", "randomness", "saving", "going on")

@@ -19,6 +19,7 @@ from skae import (
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DeepBeliefNetwork,
+    DeepBoltzmannMachine,
     DenoisingAutoencoder,
     FineTunedClassifier,
     FineTunedRegressor,
@@ -45,6 +46,8 @@ CHECKED = [
     DeepBeliefNetwork(
         16, labels=True, hidden_layer_sizes=(), algorithm="cd", learning_rate_init=0.3, momentum=0.9, max_iter=20
     ),
+    DeepBoltzmannMachine(4, hidden_layer_sizes=(6,), **SHORT),
+    DeepBoltzmannMachine(16, labels=True, hidden_layer_sizes=(8,), learning_rate_init=0.3, momentum=0.9, max_iter=50),
     DenoisingAutoencoder(**SHORT),
     FineTunedClassifier(ENCODER, n_frozen=20, **SHORT),
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),

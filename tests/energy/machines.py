@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from skae.energy.harmonium import Harmonium
-from skae.energy.units import Part
+from skae.energy.layers import Part
 
 TOTAL = 3
 """Draws of a row of counts."""

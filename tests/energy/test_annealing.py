@@ -19,8 +19,8 @@ from energy.machines import (
 )
 
 from skae.energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
+from skae.energy.layers import Part
 from skae.energy.partition import exact_log_partition
-from skae.energy.units import Part
 
 PAIRS = [(visible, hidden) for visible in VISIBLE for hidden in HIDDEN]
 SHORT, LONG = (torch.linspace(0, 1, n, dtype=torch.float64) for n in (12, 120))

@@ -18,7 +18,7 @@ from scipy import stats
 from skae.energy.annealing import Anneal
 from skae.energy.chains import CHAINS, _swap, shares
 from skae.energy.harmonium import Statistics
-from skae.energy.units import Part
+from skae.energy.layers import Part
 
 N = 10_000
 SAMPLED = [("softmax", "bernoulli"), ("counts", "gaussian"), ("modalities", "bernoulli")]

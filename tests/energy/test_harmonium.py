@@ -25,7 +25,7 @@ from energy.machines import (
 from scipy import stats
 
 from skae.energy.harmonium import MOST_NORM, Harmonium, Statistics
-from skae.energy.units import Part
+from skae.energy.layers import Part
 from skae.functional import bernoulli_divergence
 
 every_visible = pytest.mark.parametrize("visible", VISIBLE)

@@ -8,9 +8,9 @@ from energy.machines import TOTAL, drawn, machine_of, require_law, seeded, softm
 
 from skae.energy.annealing import Anneal, annealed_importance
 from skae.energy.chains import CHAINS, shares
-from skae.energy.harmonium import Held, Statistics
+from skae.energy.harmonium import Known, Statistics
+from skae.energy.layers import Part, layer_of
 from skae.energy.partition import exact_log_partition
-from skae.energy.units import Part, layer_of
 from skae.engine.optim import Flat, Optimizer
 
 MACHINES = {
@@ -308,6 +308,8 @@ def test_units_that_are_held_fast_leave_the_others_their_conditional_law(columns
     law = torch.softmax(torch.where(kept, -machine.free_energy(states), -torch.inf), 0)
     start = states[:1].expand(10_000, -1)
     before = start.clone()
-    after = machine.gibbs(start, 30, seeded(), Held(columns, value.expand(10_000, -1)))
+    mask = torch.zeros(states.shape[1], dtype=torch.bool)
+    mask[columns] = True
+    after = machine.gibbs(start, 30, seeded(), Known(states[5].expand(10_000, -1), mask))
     require_law(after, states, law)
     assert torch.equal(start, before)

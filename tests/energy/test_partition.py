@@ -20,8 +20,8 @@ from energy.machines import (
 from skae.energy import partition
 from skae.energy.annealing import Estimate
 from skae.energy.harmonium import Harmonium
+from skae.energy.layers import Part
 from skae.energy.partition import Partition, exact_log_partition, has_exact_log_partition
-from skae.energy.units import Part
 
 every_visible = pytest.mark.parametrize("visible", VISIBLE)
 FINITE = ("bernoulli", "softmax", "labelled")

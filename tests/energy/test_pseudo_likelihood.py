@@ -7,8 +7,8 @@ import torch
 from energy.machines import GAUSSIAN, HIDDEN, machine_of, seeded, states_of
 
 from skae.energy import pseudo_likelihood
+from skae.energy.layers import Part
 from skae.energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
-from skae.energy.units import Part
 
 NAMED = ["bernoulli", "softmax", "labelled"]
 

@@ -9,17 +9,9 @@ from energy.machines import LEVEL, TOTAL, require_law, seeded, states_of
 from scipy import stats
 from scipy.integrate import quad
 
+from skae.energy.layers import Joint, Part, layer_of
 from skae.energy.special import softplus
-from skae.energy.units import (
-    Bernoulli,
-    Counts,
-    Gaussian,
-    Joint,
-    Part,
-    Rectified,
-    Softmax,
-    layer_of,
-)
+from skae.energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax
 
 N = 6
 UNITS = {
