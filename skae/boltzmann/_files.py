@@ -1,4 +1,4 @@
-"""What the attributes of a fitted deep belief network are like in a file."""
+"""What the attributes of fitted deep machines are like in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..base import damage
 from ..base.damage import Saved
 from .rbm import RBM
 
-__all__ = ["SAVED"]
+__all__ = ["SAVED", "spec_and_classes"]
 
 
 def _fit_together(network: Any, layers: Any) -> bool:
@@ -19,6 +19,14 @@ def _fit_together(network: Any, layers: Any) -> bool:
     own = [(len(layer._frame) - layer._n_labels, layer._n_features_out) for layer in layers]
     n_labels = layers[-1]._n_labels
     return own == list(pairwise(widths)) and n_labels == spec["labels"] == len(getattr(network, "classes_", ()))
+
+
+def spec_and_classes(machine: Any, spec: Any) -> str | None:
+    """Check the spec of a deep Boltzmann machine. It has as many labels as there are classes."""
+    found = damage.spec(machine, spec)
+    if found or spec.get("labels") == len(getattr(machine, "classes_", ())):
+        return found
+    return "has another number of labels than classes_"
 
 
 SAVED = {

@@ -22,6 +22,7 @@ from ..engine.data import Batch, Source
 from ..engine.optim import Terms
 from ..functional import Support, average, support_of
 from ._deep import Layers, path_layers
+from ._files import spec_and_classes
 from ._labels import LabelledMachine
 from ._pretraining import pretrain
 from .machine import VISIBLE
@@ -141,7 +142,10 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     n_mean_field: PositiveInt = 5
     pretrain_iter: NonNegativeInt = 0
 
-    _saved: ClassVar[dict[str, Saved]] = {"classes_": Saved(damage.classes, required=False)}
+    _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(spec_and_classes),
+        "classes_": Saved(damage.classes, required=False),
+    }
 
     # ---------------------------------------------------------------- the machine
 

@@ -143,7 +143,7 @@ SETTINGS = {
             labels=True,
             hidden_layer_sizes=(4,),
             pretrain_iter=2,
-            weight_scale=0.3,
+            weight_scale=1.0,
             **{**CHAINS, "batch_size": 200},
         ),
         ("shapes", "input", "randomness", "saving", "use", "prediction", "going on"),

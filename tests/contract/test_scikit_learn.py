@@ -47,7 +47,9 @@ CHECKED = [
         16, labels=True, hidden_layer_sizes=(), algorithm="cd", learning_rate_init=0.3, momentum=0.9, max_iter=20
     ),
     DeepBoltzmannMachine(4, hidden_layer_sizes=(6,), **SHORT),
-    DeepBoltzmannMachine(16, labels=True, hidden_layer_sizes=(8,), learning_rate_init=0.3, momentum=0.9, max_iter=50),
+    DeepBoltzmannMachine(
+        16, labels=True, hidden_layer_sizes=(), algorithm="cd", learning_rate_init=0.3, momentum=0.9, max_iter=20
+    ),
     DenoisingAutoencoder(**SHORT),
     FineTunedClassifier(ENCODER, n_frozen=20, **SHORT),
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),
