@@ -8,6 +8,7 @@ biases of two machines, of which the mean is taken.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -91,7 +92,15 @@ class _Layer:
 
 
 @torch.no_grad()
-def pretrain(deep: Deep, parts: list[Part], data: Table, plan: Plan, centred: bool, rng: torch.Generator) -> None:
+def pretrain(
+    deep: Deep,
+    parts: list[Part],
+    data: Table,
+    plan: Plan,
+    optimizer: Optimizer,
+    centred: bool,
+    rng: torch.Generator,
+) -> None:
     """Learn the layers of a deep machine one by one, by contrastive divergence.
 
     Parameters
@@ -104,6 +113,8 @@ def pretrain(deep: Deep, parts: list[Part], data: Table, plan: Plan, centred: bo
         Rows as the machine sees them. Entries that are NaN are at their mean.
     plan : Plan
         Of each layer.
+    optimizer : Optimizer
+        One that has not begun. Each layer learns with a copy of it.
     centred : bool
         Whether the gradient is that of centred units.
     rng : torch.Generator
@@ -113,7 +124,7 @@ def pretrain(deep: Deep, parts: list[Part], data: Table, plan: Plan, centred: bo
     for upper in deep.hidden_layers:
         layer = layers[upper] = _Layer(deep, parts, upper)
         layer.start()
-        _learn(layer, layers, data, plan, centred, noise, rng)
+        _learn(layer, layers, data, plan, deepcopy(optimizer), centred, noise, rng)
         layer.finish()
 
 
@@ -122,6 +133,7 @@ def _learn(
     layers: dict[int, _Layer],
     data: Table,
     plan: Plan,
+    optimizer: Optimizer,
     centred: bool,
     noise: torch.Generator,
     rng: torch.Generator,
@@ -138,4 +150,4 @@ def _learn(
             machine.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
         return {}
 
-    minimise(step, codes, Flat(machine), Optimizer("sgd"), plan, rng)
+    minimise(step, codes, Flat(machine), optimizer, plan, rng)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import damage
+from ..base.budget import optimizer_of
 from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.params import NonNegativeInt, PositiveInt, Sizes, sizes_of
@@ -197,7 +198,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         """Learn the layers one by one, and let the offsets and the chains start at what they say of the rows."""
         module, parts = self.module_, self._layers(self._spec)[0]
         plan = replace(self._plan(len(data), Run()), max_iter=int(self.pretrain_iter), verbose=0)
-        pretrain(module, parts, data, plan, self._is_centred(), self._rng)
+        pretrain(module, parts, data, plan, optimizer_of(self), self._is_centred(), self._rng)
         with torch.no_grad():
             if self._is_centred():
                 batch = self._some_rows(data, 1000)
