@@ -74,3 +74,110 @@ class BareLoop:
         for p, speed, d in zip(self.parameters(), self.speeds, (d_W1, d_W2, d_a, d_b, d_c), strict=True):
             speed.mul_(MOMENTUM).add_(d)
             p.add_(speed, alpha=RATE)
+
+
+def speed(rounds: int) -> None:
+    """Milliseconds of an epoch, and the median ratio of ours to that of the bare loop."""
+    torch.set_num_threads(1)
+    print("| units | batch | skae, ms | bare loop, ms | ratio |\n| --- | ---: | ---: | ---: | ---: |")
+    for case, (n, width, n_1, n_2, n_epochs) in CASES.items():
+        X = (np.random.default_rng(0).random((n, width)) < 0.3).astype(np.float32)
+        loop = BareLoop(X, n_1, n_2)
+        model = DeepBoltzmannMachine(n_2, hidden_layer_sizes=(n_1,), visible="bernoulli", dtype="float32", device="cpu")
+        model.set_params(batch_size=BATCH, n_chains=BATCH, n_mean_field=SWEEPS, learning_rate_init=RATE)
+        model.set_params(learning_rate="constant", max_iter=n_epochs, warm_start=True, random_state=0).fit(X)
+        contestants: tuple[Callable[[], object], ...] = (
+            lambda model=model, X=X: model.fit(X),
+            lambda loop=loop, n_epochs=n_epochs: [loop.epoch() for _ in range(n_epochs)],
+        )
+        taken = np.array([[seconds(work) / n_epochs for work in contestants] for _ in range(rounds)])
+        ours, bare = 1000 * np.median(taken, axis=0)
+        print(f"| {case} | {BATCH} | {ours:.1f} | {bare:.1f} | {np.median(taken[:, 0] / taken[:, 1]):.2f} |", flush=True)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time of this thread, which others on the machine do not lengthen much."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+# ---------------------------------------------------------------- digits
+
+
+def digits(seed: int) -> list[np.ndarray]:
+    """Binary digits and their labels: train, test, y_train, y_test."""
+    X, y = load_digits(return_X_y=True)
+    parts: list[np.ndarray] = train_test_split((X > 7).astype(float), y, random_state=seed)
+    return parts
+
+
+def accuracy(codes: Callable[[np.ndarray], np.ndarray], seed: int) -> float:
+    """Of a LogisticRegression of held-out digits on standardised codes."""
+    train, test, y_train, y_test = digits(seed)
+    reader = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500))
+    return float(reader.fit(codes(train), y_train).score(codes(test), y_test))
+
+
+def density(epochs: Sequence[int], seeds: Sequence[int]) -> None:
+    """Bounds of held-out binary digits with both ends of log Z, seconds, and how well a linear model reads the code."""
+    deep = {"hidden_layer_sizes": (64,)}
+    models: dict[str, BoltzmannMachine] = {
+        "`RBM`, 64": RBM(64),
+        "`RBM`, 128": RBM(128),
+        "`DeepBeliefNetwork`, 64-64": DeepBeliefNetwork(64, **deep),
+        "`DeepBoltzmannMachine`, 64-64": DeepBoltzmannMachine(64, **deep),
+        "`pretrain_iter=5`": DeepBoltzmannMachine(64, pretrain_iter=5, **deep),
+        "64-64-64": DeepBoltzmannMachine(64, hidden_layer_sizes=(64, 64)),
+    }
+    print("| model | epochs | s | log p(x), its bound | with the upper end of log Z | training rows |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for n_epochs in epochs:
+        for name, model in models.items():
+            model.set_params(visible="bernoulli", max_iter=n_epochs)
+            found = [judged(clone(model), seed) for seed in seeds]
+            print("| {} | {} | {:.1f} | {:.2f} | {:.2f} | {:.2f} |".format(name, n_epochs, *np.mean(found, 0)), flush=True)
+
+
+def judged(model: BoltzmannMachine, seed: int) -> list[float]:
+    """Seconds, and means of the bound over held-out rows with both ends of log Z, and over training rows."""
+    train, test, *_ = digits(seed)
+    taken = seconds(lambda: model.set_params(random_state=seed).fit(train))
+    lower, upper = model.log_partition_bounds(random_state=0)
+    F_train, F_test = (model.free_energy(X).mean() for X in (train, test))
+    return [taken, -F_test - lower.value, -F_test - upper.value, -F_train - lower.value]
+
+
+def codes(seeds: Sequence[int]) -> None:
+    """Accuracy of a linear model on the layers of machines with the default budget."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for seed in seeds:
+        train = digits(seed)[0]
+        found["pixels"].append(accuracy(lambda X: X, seed))
+        found["`RBM`"].append(accuracy(RBM(64, visible="bernoulli", random_state=seed).fit(train).transform, seed))
+        for n_epochs in (0, 5, 20):
+            machine = DeepBoltzmannMachine(64, visible="bernoulli", pretrain_iter=n_epochs, random_state=seed).fit(train)
+            for code in ("top", "all"):
+                machine.set_params(code=code)
+                found[f'`code="{code}"`, `pretrain_iter={n_epochs}`'].append(accuracy(machine.transform, seed))
+    print("| code | accuracy |\n| --- | ---: |")
+    print("\n".join(f"| {name} | {np.mean(values):.3f} |" for name, values in found.items()))
+
+
+def labels(seeds: Sequence[int]) -> None:
+    """Accuracy on held-out digits of machines with a label above the top."""
+    models: dict[str, Any] = {
+        "`LogisticRegression`": make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=500)),
+        "`DeepBeliefNetwork`": DeepBeliefNetwork(64, hidden_layer_sizes=(64,), visible="bernoulli", labels=True),
+        "`DeepBoltzmannMachine`": DeepBoltzmannMachine(64, visible="bernoulli", labels=True),
+        "`pretrain_iter=20`": DeepBoltzmannMachine(64, visible="bernoulli", labels=True, pretrain_iter=20),
+    }
+    print("| classifier | accuracy |\n| --- | ---: |")
+    for name, model in models.items():
+        found = []
+        for seed in seeds:
+            train, test, y_train, y_test = digits(seed)
+            if name != "`LogisticRegression`":
+                model.set_params(random_state=seed)
+            found.append(clone(model).fit(train, y_train).score(test, y_test))
+        print(f"| {name} | {np.mean(found):.3f} |", flush=True)
