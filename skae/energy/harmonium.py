@@ -210,7 +210,9 @@ class Harmonium(nn.Module):
             Number of draws of rows whose counts are unknown.
         """
         seen = self.visible.whole(~x.isnan())
-        s = torch.where(seen, self.embed(x.nan_to_num()), self.visible_offset)
+        times = self._times(total)
+        start = self.visible_offset if times is None else times[:, None] * self.visible_offset
+        s = torch.where(seen, self.embed(x.nan_to_num()), start)
         draws = self.total(s)
         if draws is not None and total is not None:
             draws = torch.where(self.visible.draws_known(seen), draws, total)
