@@ -51,6 +51,7 @@ some_plans = pytest.mark.parametrize(
 def deep(name, seed=0, scale=0.7, **options):
     """A machine in float64 with all of its parameters at work, and the same written plainly."""
     plan = PLANS[name]
+    options |= {"n_labels": plan.parts[-1].width if plan.is_labelled else 0}
     machine = Deep(layers=plan.parts, edges=plan.edges, n_seen=plan.n_seen, **options).double()
     rng = seeded(seed)
     with torch.no_grad():
@@ -109,7 +110,7 @@ def some_unknown(plan, seed=3):
 def known_of(machine, x, y=None):
     """What is known of rows, those of counts with three draws."""
     total = torch.full((len(x),), float(TOTAL), dtype=x.dtype) if machine.visible.has_draws else None
-    return machine.known(x, y, total)
+    return machine.known_in_part(x, total, y)
 
 
 def each_known(plain, x, y):
@@ -188,7 +189,7 @@ def test_known_reals_are_divided_by_their_deviation():
     machine, _ = deep("reals groups (1, 1)", learnt_scale=True)
     machine.log_scale[:2] = torch.tensor([2.0, 0.5]).log()
     x = torch.tensor([[4.0, 3.0, 0, 1], [math.nan, 3.0, 0, 1]], dtype=torch.float64)
-    known = machine.known(x)
+    known = machine.known_in_part(x)
     torch.testing.assert_close(known.s[0, :4], torch.tensor([2.0, 6, 0, 1], dtype=torch.float64))
     torch.testing.assert_close(known.s[1, 1:4], torch.tensor([6.0, 0, 1], dtype=torch.float64))
 
@@ -296,11 +297,22 @@ def test_sweeps_are_those_of_the_layerwise_equations(name):
 
 
 @every_plan
-def test_sweeps_can_go_on_from_a_start(name):
-    (machine, _), plan = deep(name), PLANS[name]
-    known = known_of(machine, *some_unknown(plan))
-    twice = machine.mean_field(known, 2, start=machine.mean_field(known, 1))
-    torch.testing.assert_close(twice, machine.mean_field(known, 3))
+def test_rows_that_are_known_as_a_whole_may_be_given_so(name):
+    """By ``known``, which leaves the known columns out of the sums, and by ``known_in_part``."""
+    machine, _ = deep(name)
+    x, y = some_rows(PLANS[name], 6)
+    if y is not None:
+        y[1::2] = 0.0
+    whole, part = machine.known(x, y), known_of(machine, x, y)
+    for use in (
+        lambda known: machine.mean_field(known, 3),
+        machine.settled,
+        lambda known: machine.hidden_given(machine.mean_field(known, 1), known),
+        lambda known: machine.bound(known, machine.mean_field(known, 1)),
+    ):
+        torch.testing.assert_close(use(whole), use(part))
+    torch.testing.assert_close(machine.states(x, 3, y), machine.mean_field(part, 3))
+    assert torch.equal(machine.states(x, 3, y)[:, : machine.width], machine.embed(x))
 
 
 @every_plan
@@ -470,10 +482,6 @@ def doubled_and_tied(kind, side):
     return doubled, tied
 
 
-def counted_total(machine, n):
-    return torch.full((n,), float(TOTAL), dtype=torch.float64) if machine.visible.has_draws else None
-
-
 @pytest.mark.parametrize("copies", [2, 3])
 @pytest.mark.parametrize("kind", DOUBLED)
 def test_copies_are_so_many_layers_with_the_same_field(kind, copies):
@@ -507,22 +515,28 @@ def test_samples_of_copies_are_sums_of_samples(kind):
     require_law(found, s, expected)
 
 
-@pytest.mark.parametrize("kind", DOUBLED)
+@pytest.mark.parametrize("kind", ["bits", "groups", "reals"])
 def test_a_harmonium_with_a_doubled_visible_layer_is_one_with_tied_copies(kind):
     doubled, tied = doubled_and_tied(kind, "visible")
     h = all_states(Part("bernoulli", 2))
-    total = counted_total(doubled, len(h))
-    if kind == "words":  # two parts of counts are no layer, but twice as many draws are the same
-        tied = machine_of([DOUBLED[kind]], [Part("bernoulli", 2)])
-        for name in ("weight", "visible_bias", "hidden_bias"):
-            getattr(tied, name).copy_(getattr(doubled, name))
-    torch.testing.assert_close(doubled.visible_mean(h, total), _added(tied.visible_mean(h, total), kind))
-    expected = tied.hidden_free_energy(h, None if total is None else 2 * total)
-    torch.testing.assert_close(doubled.hidden_free_energy(h, total), expected)
+    torch.testing.assert_close(doubled.visible_mean(h), _added(tied.visible_mean(h)))
+    torch.testing.assert_close(doubled.hidden_free_energy(h), tied.hidden_free_energy(h))
 
 
-def _added(pairs, kind):
-    return 2 * pairs if kind == "words" else sum(pairs.chunk(2, 1))
+def test_doubled_counts_are_counts_of_twice_as_many_draws():
+    (part, other), h = (DOUBLED["words"], Part("bernoulli", 2)), all_states(Part("bernoulli", 2))
+    doubled, longer = machine_of([part._replace(copies=2)], [other]), machine_of([part], [other])
+    longer.hidden_bias.copy_(doubled.hidden_bias / (2 * TOTAL))  # these count once a draw, and those of layers do not
+    total = torch.full((4,), float(TOTAL), dtype=torch.float64)
+    torch.testing.assert_close(doubled.visible_mean(h, total), longer.visible_mean(h, 2 * total))
+    torch.testing.assert_close(doubled.hidden_free_energy(h, total), longer.hidden_free_energy(h, 2 * total))
+    s = 2 * all_states(part)
+    torch.testing.assert_close(doubled.total(s), torch.full((len(s),), float(TOTAL), dtype=torch.float64))
+    torch.testing.assert_close(doubled.hidden_mean(s), longer.hidden_mean(s))
+
+
+def _added(pairs):
+    return sum(pairs.chunk(2, 1))
 
 
 @pytest.mark.parametrize("kind", ["bits", "groups", "reals"])
@@ -530,8 +544,7 @@ def test_a_harmonium_with_a_doubled_hidden_layer_is_one_with_tied_copies(kind):
     doubled, tied = doubled_and_tied(kind, "hidden")
     s = all_states(Part("bernoulli", 2))
     torch.testing.assert_close(doubled.free_energy(s), tied.free_energy(s))
-    torch.testing.assert_close(doubled.hidden_mean(s), _added(tied.hidden_mean(s), kind))
-    torch.testing.assert_close(exact_log_partition(doubled), exact_log_partition(tied))
+    torch.testing.assert_close(doubled.hidden_mean(s), _added(tied.hidden_mean(s)))
     law = torch.softmax(-tied.free_energy(s), 0)
     require_law(doubled.gibbs(s[drawn(law, 10_000)], 5, seeded()), s, law)
 
@@ -541,7 +554,7 @@ def test_chains_of_a_doubled_visible_layer_have_the_law_of_the_sums(kind):
     doubled, tied = doubled_and_tied(kind, "visible")
     pairs = all_states(DOUBLED[kind])
     pairs = torch.cat([pairs.repeat_interleave(len(pairs), 0), pairs.repeat(len(pairs), 1)], 1)
-    s, place = torch.unique(_added(pairs, kind), dim=0, return_inverse=True)
+    s, place = torch.unique(_added(pairs), dim=0, return_inverse=True)
     law = torch.zeros(len(s), dtype=torch.float64)
     law.index_add_(0, place, torch.softmax(-tied.free_energy(pairs), 0))
     require_law(doubled.gibbs(s[drawn(law, 10_000)], 5, seeded()), s, law)
