@@ -274,6 +274,8 @@ class Deep(Harmonium):
 
     def sample_above(self, s: Tensor, rng: torch.Generator) -> Tensor:
         """Visible states, with states drawn in place of expectations above the rows."""
+        if not self.upper.width:
+            return s
         return torch.cat([s[:, : self.width], self.upper.draw(s[:, self.width :], rng)], 1)
 
 
