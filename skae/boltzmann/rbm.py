@@ -277,7 +277,7 @@ class RBM(BoltzmannMachine):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The rows, with drawn entries in place of NaN.
+            The rows, with drawn entries in place of the unknown ones.
 
         Raises
         ------
@@ -297,16 +297,17 @@ class RBM(BoltzmannMachine):
         return self._filled(X, drawn)
 
     def _filled(self, X: Any, draw: Callable[[Any, Batch], Tensor]) -> np.ndarray:
-        """Rows X with what ``draw(module, batch)`` returns in place of NaN."""
+        """Rows X with what ``draw(module, batch)`` returns in place of what is unknown."""
         data: Any = self._source(X)
-        self._ready_module()
+        module: Any = self._ready_module()
         theta = self._flat.theta
         rows = self._collect(draw, data.seen(self._frame, None, theta.dtype, theta.device), undo=self._frame).numpy()
         given = to_tensor(data.X).cpu().double().numpy()
         if np.isinf(given).any():
             row, column = np.argwhere(np.isinf(given))[0]
             raise ValueError(f"Input X contains infinity in row {row}, column {column}: replace it by NaN or a number.")
-        return np.where(np.isnan(given), rows, given)
+        known = module.are_known(torch.from_numpy(given).to(theta.device)).cpu().numpy()
+        return np.where(known, given, rows)
 
     def _states(self, module: Any, batch: Batch) -> Tensor:
         """Visible states that stand for rows in the gradient."""

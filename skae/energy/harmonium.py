@@ -198,6 +198,10 @@ class Harmonium(nn.Module):
             s = known.visible(self.sample_visible(h, rng, total))
         return s
 
+    def are_known(self, x: Tensor) -> Tensor:
+        """Which entries of rows x are known: those that are not NaN, but softmax groups and all counts as a whole."""
+        return self.visible.whole(~x.isnan())
+
     def known_in_part(self, x: Tensor, total: Tensor | None = None) -> Known:
         """What is known of rows x that are NaN where an entry is unknown.
 
