@@ -193,22 +193,23 @@ class RBM(BoltzmannMachine):
         if batch.y is not None:
             module.tell(h[:n], batch.y)
         share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
-        pull = h * share[:, None]
+        statistics = Statistics(s, h * share[:, None], share)
         terms: Terms = {}
         if self.sparsity:
-            terms["sparsity"] = self._pull_to_target(module, s[:n], h[:n], pull[:n], -share[:n])
-        module.accumulate(Statistics(s, pull, share), self._is_centred())
+            terms["sparsity"], statistics = self._pulled_to_target(module, statistics, h[:n])
+        module.accumulate(statistics, self._is_centred())
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
         if self._is_centred():
             module.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
         return terms
 
-    def _pull_to_target(self, module: Any, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
-        """Add the gradient of the sparsity penalty to the statistics s and ``pull`` of the data. Return the penalty."""
+    def _pulled_to_target(self, module: Any, statistics: Statistics, h: Tensor) -> tuple[Tensor, Statistics]:
+        """The sparsity penalty of the data, whose hidden expectations are h, and statistics with its gradient."""
+        share = -statistics.share[: len(h)]
         value, slope = self._sparsity(h, share)
-        pull += slope * share[:, None]
-        return value
+        statistics.h[: len(h)] += slope * share[:, None]
+        return value, statistics
 
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """KL divergence of the target from each unit's mean activation, and its slope in the fields of each row."""
