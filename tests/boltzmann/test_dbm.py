@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 from energy.machines import require_law, seeded
-from energy.plain_deep import PlainDeep, all_states, plan_of
+from energy.plain_deep import PlainDeep, all_states, packed, plan_of, unpacked
 
 from skae import RBM, DeepBoltzmannMachine
+from skae.boltzmann.rbm import OFFSET_RATE
 from skae.energy import partition
 from skae.energy.units import Part
+from skae.engine.data import Batch
+from skae.functional import bernoulli_divergence
 
 QUICK = {"n_chains": 20, "max_iter": 3, "random_state": 0, "dtype": "float64"}
 PARTS = {
@@ -250,6 +253,100 @@ def test_labels_of_one_layer_have_their_enumerated_probabilities(kind):
     expected = torch.softmax(scores, 1).numpy()
     np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-9)
     np.testing.assert_array_equal(model.predict(X), expected.argmax(1))
+
+
+# ------------------------------------------------------------------ a step of learning
+
+LABELLED = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
+
+
+def rows_for_a_step(model, kind, label):
+    """Rows on the scale of the machine, and labels of which some are unknown."""
+    x = torch.from_numpy((table(kind)[:6] - model._frame.center * (kind == "gaussian")) / model._frame.scale)
+    y = torch.eye(3).double()[[0, 2, 1, 1, 0, 2]] if label else None
+    if label:
+        y[::2] = 0.0
+    return x, y
+
+
+def step_of(model, x, y=None, weight=None):
+    """Gradients that a step leaves; the chains and the noise are the same each time."""
+    module = model.module_
+    chain, offsets = module.chain.clone(), [module.visible_offset.clone(), module.hidden_offset.clone()]
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    terms = model._step(module, Batch(x, weight, y), seeded(0))
+    moved = module.visible_offset.clone(), module.hidden_offset.clone()
+    module.chain.copy_(chain)
+    module.visible_offset.copy_(offsets[0])
+    module.hidden_offset.copy_(offsets[1])
+    return {name: parameter.grad.clone() for name, parameter in module.named_parameters()}, terms, moved
+
+
+def means_of_rows(model, plain, x, y, n_sweeps):
+    """The mean field of each row after so many sweeps from the offsets, as states of the two sides."""
+    offsets = unpacked(plain.plan, model.module_.visible_offset, model.module_.hidden_offset)
+    rows = []
+    for i, s in enumerate(model.module_.embed(x)):
+        known = plain.known(s, None if y is None else y[i])
+        means = [torch.where(k.isnan(), offset, k) for k, offset in zip(known, offsets, strict=True)]
+        for _ in range(n_sweeps):
+            means = plain.sweep(means, known)
+        (s, _), (_, h) = packed(plain.plan, means), packed(plain.plan, plain.sweep(means, known))
+        rows.append((s, h))
+    return tuple(torch.stack(side) for side in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "softmax"])
+@pytest.mark.parametrize(("n_between", "label"), LABELLED)
+def test_the_data_of_a_step_are_means_of_so_many_sweeps(kind, n_between, label):
+    """The difference of two gradients with the same chains is that of the products of means of their rows."""
+    model = strong(kind, n_between, label, n_mean_field=3, centred=False)
+    plain, (x, y) = plain_of(model, kind, n_between, label), rows_for_a_step(model, kind, label)
+    weight = torch.tensor([2.0, 0, 1, 1, 0.5, 1.5], dtype=torch.float64)
+    one, other = step_of(model, x, y, weight)[0], step_of(model, x[[0] * 6], None if y is None else y[[0] * 6])[0]
+    s, h = means_of_rows(model, plain, x, y, 3)
+    share = weight / 6
+    torch.testing.assert_close(
+        other["weight"] - one["weight"],
+        (h.T * share) @ s - torch.outer(h[0], s[0])
+        if n_between == 0
+        else model.module_._cut((h.T * share) @ s - torch.outer(h[0], s[0])),
+    )
+    torch.testing.assert_close(other["visible_bias"] - one["visible_bias"], share @ s - s[0])
+    torch.testing.assert_close(other["hidden_bias"] - one["hidden_bias"], share @ h - h[0])
+
+
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_the_gradient_of_sparsity_is_that_of_the_fields_given_the_neighbours(n_between):
+    model = strong("bernoulli", n_between, sparsity_target=0.2, centred=False, n_mean_field=200)
+    module, plan = model.module_, plan_of([PARTS["bernoulli"]], (n_between,))
+    x, _ = rows_for_a_step(model, "bernoulli", 0)
+    without = step_of(model.set_params(sparsity=0.0), x)[0]
+    with_it, terms, _ = step_of(model.set_params(sparsity=3.0), x)
+    s, h = means_of_rows(model, plain_of(model, "bernoulli", n_between), x, None, 200)
+    names = ("weight", "visible_bias", "hidden_bias")
+    parameters = [getattr(module, name).detach().clone().requires_grad_() for name in names]
+    W, a, b = parameters
+    means = unpacked(plan, torch.sigmoid(a + h @ W), torch.sigmoid(b + s @ W.T))
+    cost = sum(3.0 * bernoulli_divergence(0.2, mean.mean(0))[0].sum() for mean in means[1:])
+    torch.testing.assert_close(terms["sparsity"], cost.detach())
+    slopes = torch.autograd.grad(cost, parameters, materialize_grads=True)
+    module._cut(slopes[0])
+    for name, slope in zip(names, slopes, strict=True):
+        torch.testing.assert_close(with_it[name] - without[name], slope, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_offsets_follow_the_means_and_not_the_target(n_between):
+    model = strong("bernoulli", n_between, sparsity_target=0.2)
+    x, _ = rows_for_a_step(model, "bernoulli", 0)
+    (*_, without), (*_, with_it) = (step_of(model.set_params(sparsity=value), x) for value in (0.0, 3.0))
+    s, h = means_of_rows(model, plain_of(model, "bernoulli", n_between), x, None, model.n_mean_field)
+    module = model.module_
+    for found, offset, mean in zip(with_it, (module.visible_offset, module.hidden_offset), (s, h), strict=True):
+        torch.testing.assert_close(found, offset + OFFSET_RATE * (mean.mean(0) - offset))
+    assert all(torch.equal(one, other) for one, other in zip(without, with_it, strict=True))
 
 
 # ------------------------------------------------------------------ learning

@@ -78,6 +78,19 @@ def block_of(plan, pair):
     return place[odd], place[even]
 
 
+def packed(plan, layers):
+    """States of the two sides, from those of the layers."""
+    sides = is_visible(plan)
+    return tuple(
+        torch.cat([x for x, side in zip(layers, sides, strict=True) if side == wanted], -1) for wanted in (True, False)
+    )
+
+
+def unpacked(plan, s, h):
+    """States of the layers, from those of the two sides."""
+    return [(s if side else h)[..., place] for side, place in zip(is_visible(plan), columns(plan), strict=True)]
+
+
 class PlainDeep:
     """Biases a layer, and weights of shape (upper, lower) a pair of neighbours."""
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from energy.machines import drawn, machine_of, require_law, seeded
-from energy.plain_deep import TOTAL, PlainDeep, all_states, block_of, columns, is_visible, plan_of
+from energy.plain_deep import TOTAL, PlainDeep, all_states, block_of, columns, is_visible, packed, plan_of, unpacked
 
 from skae.energy.annealing import Anneal, annealed_importance, reverse_annealed_importance
 from skae.energy.deep import Deep
@@ -66,19 +66,6 @@ def deep(name, seed=0, scale=0.7, **options):
                 offset *= (1 if machine.is_replicated else TOTAL) / offset.sum()
     machine.requires_grad_(False)
     return machine, PlainDeep.of(plan, machine)
-
-
-def packed(plan, layers):
-    """States of the two sides, from those of the layers."""
-    sides = is_visible(plan)
-    return tuple(
-        torch.cat([x for x, side in zip(layers, sides, strict=True) if side == wanted], -1) for wanted in (True, False)
-    )
-
-
-def unpacked(plan, s, h):
-    """States of the layers, from those of the two sides."""
-    return [(s if side else h)[..., place] for side, place in zip(is_visible(plan), columns(plan), strict=True)]
 
 
 def some_states(plan, n, seed=3):
@@ -149,16 +136,16 @@ def test_log_z_is_the_sum_over_all_states(name):
 def test_annealing_finds_log_z_both_ways(name):
     machine, plain = deep(name, scale=0.5)
     states, scores = plain.table(plain.nothing())
-    number = drawn(torch.softmax(scores, 0), 2000)
+    number = drawn(torch.softmax(scores, 0), 1000)
     s, h = packed(PLANS[name], [x[number] for x in states])
-    s = machine.sample_visible(h, seeded(1), torch.full((2000,), float(TOTAL), dtype=torch.float64))
+    s = machine.sample_visible(h, seeded(1), torch.full((1000,), float(TOTAL), dtype=torch.float64))
     path, betas, truth = Anneal(machine, float(TOTAL)), torch.linspace(0, 1, 50).double(), float(plain.log_partition())
     if not machine.visible.has_draws:
         path = Anneal(machine)
-    lower = annealed_importance(path, betas, 2000, seeded(2))
+    lower = annealed_importance(path, betas, 1000, seeded(2))
     upper = reverse_annealed_importance(path, betas, s, seeded(3))
     for found in (lower, upper):
-        assert abs(found.value - truth) < 4 * found.error < 0.2
+        assert abs(found.value - truth) < 4 * found.error < 0.3
 
 
 # ------------------------------------------------------------------ what is known
@@ -227,7 +214,7 @@ def require_conditional_law(plan, plain, sample, known):
 @some_plans
 def test_chains_reach_the_posterior_of_what_is_unknown(name):
     """Rows that differ in what is known of them run side by side."""
-    (machine, plain), plan, n = deep(name, scale=0.5), PLANS[name], 2500
+    (machine, plain), plan, n = deep(name, scale=0.5), PLANS[name], 2000
     x, y = some_unknown(plan)
     known = known_of(machine, x.repeat_interleave(n, 0), None if y is None else y.repeat_interleave(n, 0))
     after = machine.gibbs(known.s, 30, seeded(1), known).split(n)
