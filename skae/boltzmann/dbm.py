@@ -18,7 +18,7 @@ from ..base.estimator import Run
 from ..base.params import NonNegativeInt, PositiveInt, Sizes, sizes_of
 from ..energy.annealing import Anneal, annealed_importance
 from ..energy.deep import Deep
-from ..energy.harmonium import Known
+from ..energy.harmonium import Known, Statistics
 from ..engine.data import Batch, Source
 from ..engine.optim import Terms
 from ..functional import Support, average, support_of
@@ -211,18 +211,25 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     def _known(self, module: Deep, batch: Batch) -> Known:
         return module.filled(module.known(batch.x, batch.y), int(self.n_mean_field))
 
-    def _pull_to_target(self, module: Deep, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
-        """Hidden layers are on both sides. The slope of those on the visible side is taken off s."""
-        penalty = h.new_zeros(())
+    def _pulled_to_target(self, module: Deep, statistics: Statistics, h: Tensor) -> tuple[Tensor, Statistics]:
+        """As for one layer. The slope of layers on the visible side is taken off s: rows of data have negative shares.
+
+        That of layers on the hidden side is in rows of its own, since their products are with s as it was.
+        """
+        if not module.upper.width:
+            return super()._pulled_to_target(module, statistics, h)
+        n, s, penalty = len(h), statistics.s, h.new_zeros(())
+        share = -statistics.share[:n]
+        slopes = torch.zeros_like(s), torch.zeros_like(h)
         for k in module.hidden_layers:
-            on_visible_side, columns = module.place(k)
-            value, slope = self._sparsity((s if on_visible_side else h)[:, columns], share)
+            value, slope = self._sparsity(module.layer(k, s[:n], h), share)
             penalty += value
-            if on_visible_side:
-                s[:, columns] -= slope
-            else:
-                pull[:, columns] += slope * share[:, None]
-        return penalty
+            module.layer(k, slopes[0][:n], slopes[1]).copy_(slope)
+        return penalty, Statistics(
+            torch.cat([s - slopes[0], s[:n]]),
+            torch.cat([statistics.h, slopes[1] * share[:, None]]),
+            torch.cat([statistics.share, torch.zeros_like(share)]),
+        )
 
     # ---------------------------------------------------------------- progress
 

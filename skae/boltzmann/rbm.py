@@ -194,22 +194,23 @@ class RBM(BoltzmannMachine):
         if known.h is not None:
             h[:n] = known.hidden(h[:n])
         share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
-        pull = h * share[:, None]
+        statistics = Statistics(s, h * share[:, None], share)
         terms: Terms = {}
         if self.sparsity:
-            terms["sparsity"] = self._pull_to_target(module, s[:n], h[:n], pull[:n], -share[:n])
-        module.accumulate(Statistics(s, pull, share), self._is_centred())
+            terms["sparsity"], statistics = self._pulled_to_target(module, statistics, h[:n])
+        module.accumulate(statistics, self._is_centred())
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
         if self._is_centred():
             module.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
         return terms
 
-    def _pull_to_target(self, module: Any, s: Tensor, h: Tensor, pull: Tensor, share: Tensor) -> Tensor:
-        """Add the gradient of the sparsity penalty to the statistics s and ``pull`` of the data. Return the penalty."""
+    def _pulled_to_target(self, module: Any, statistics: Statistics, h: Tensor) -> tuple[Tensor, Statistics]:
+        """The sparsity penalty of the data, whose hidden expectations are h, and statistics with its gradient."""
+        share = -statistics.share[: len(h)]
         value, slope = self._sparsity(h, share)
-        pull += slope * share[:, None]
-        return value
+        statistics.h[: len(h)] += slope * share[:, None]
+        return value, statistics
 
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """KL divergence of the target from each unit's mean activation, and its slope in the fields of each row."""
@@ -278,7 +279,7 @@ class RBM(BoltzmannMachine):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The rows, with drawn entries in place of NaN.
+            The rows, with drawn entries in place of the unknown ones.
 
         Raises
         ------
@@ -298,16 +299,17 @@ class RBM(BoltzmannMachine):
         return self._filled(X, drawn)
 
     def _filled(self, X: Any, draw: Callable[[Any, Batch], Tensor]) -> np.ndarray:
-        """Rows X with what ``draw(module, batch)`` returns in place of NaN."""
+        """Rows X with what ``draw(module, batch)`` returns in place of what is unknown."""
         data: Any = self._source(X)
-        self._ready_module()
+        module: Any = self._ready_module()
         theta = self._flat.theta
         rows = self._collect(draw, data.seen(self._frame, None, theta.dtype, theta.device), undo=self._frame).numpy()
         given = to_tensor(data.X).cpu().double().numpy()
         if np.isinf(given).any():
             row, column = np.argwhere(np.isinf(given))[0]
             raise ValueError(f"Input X contains infinity in row {row}, column {column}: replace it by NaN or a number.")
-        return np.where(np.isnan(given), rows, given)
+        known = module.are_known(torch.from_numpy(given).to(theta.device)).cpu().numpy()
+        return np.where(known, given, rows)
 
     def _known(self, module: Any, batch: Batch) -> Known:
         """States that stand for rows in the gradient: those that are known, and expectations of the others in s."""

@@ -143,6 +143,10 @@ class Deep(Harmonium):
         s = torch.cat([self.embed(x), self.visible_offset[self.width :].expand(len(x), -1)], 1)
         return self._with_label(Known(s, self.rows_mask, total=self.total(s), n_leading=self.width), y)
 
+    def are_known(self, x: Tensor) -> Tensor:
+        """As for a harmonium, for rows x of shape (n, width)."""
+        return self.rows.whole(~x.isnan())
+
     def known_in_part(self, x: Tensor, total: Tensor | None = None, y: Tensor | None = None) -> Known:
         """As for a harmonium, for rows x of shape (n, width). Labels y are known where they are not zero."""
         rest = x.new_full((len(x), self.upper.width), math.nan)
@@ -269,6 +273,8 @@ class Deep(Harmonium):
 
     def sample_above(self, s: Tensor, rng: torch.Generator) -> Tensor:
         """Visible states, with states drawn in place of expectations above the rows."""
+        if not self.upper.width:
+            return s
         return torch.cat([s[:, : self.width], self.upper.draw(s[:, self.width :], rng)], 1)
 
 

@@ -204,6 +204,10 @@ class Harmonium(nn.Module):
             s = known.visible(self.sample_visible(h, rng, total))
         return s
 
+    def are_known(self, x: Tensor) -> Tensor:
+        """Which entries of rows x are known: those that are not NaN, but softmax groups and all counts as a whole."""
+        return self.visible.whole(~x.isnan())
+
     def known_in_part(self, x: Tensor, total: Tensor | None = None) -> Known:
         """What is known of rows x that are NaN where an entry is unknown.
 
@@ -216,7 +220,9 @@ class Harmonium(nn.Module):
             Number of draws of rows whose counts are unknown.
         """
         seen = self.visible.whole(~x.isnan())
-        s = torch.where(seen, self.embed(x.nan_to_num()), self.visible_offset)
+        times = self._times(total)
+        start = self.visible_offset if times is None else times[:, None] * self.visible_offset
+        s = torch.where(seen, self.embed(x.nan_to_num()), start)
         draws = self.total(s)
         if draws is not None and total is not None:
             draws = torch.where(self.visible.draws_known(seen), draws, total)

@@ -1,0 +1,368 @@
+"""DeepBoltzmannMachine: against RBM where there is one layer, and against sums over all states where there are more."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from energy.machines import require_law, seeded
+from energy.plain_deep import PlainDeep, all_states, packed, plan_of, unpacked
+
+from skae import RBM, DeepBoltzmannMachine
+from skae.boltzmann.rbm import OFFSET_RATE
+from skae.energy import partition
+from skae.energy.units import Part
+from skae.engine.data import Batch
+from skae.functional import bernoulli_divergence
+
+QUICK = {"n_chains": 20, "max_iter": 3, "random_state": 0, "dtype": "float64"}
+PARTS = {
+    "gaussian": Part("gaussian", 2, scaled=True),
+    "bernoulli": Part("bernoulli", 3),
+    "softmax": Part("softmax", 5, (2, 3)),
+    "counts": Part("counts", 3),
+}
+KINDS = {
+    "gaussian": {"visible": "gaussian"},
+    "bernoulli": {"visible": "bernoulli"},
+    "softmax": {"visible": "softmax", "categories": (2, 3)},
+    "counts": {"visible": "softmax"},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_depth = pytest.mark.parametrize("n_between", [1, 2])
+
+
+@pytest.fixture(autouse=True)
+def anneal_quickly(monkeypatch):
+    """Fewer temperatures than users get: these machines are tiny."""
+    monkeypatch.setattr(partition, "N_BETAS", 300)
+
+
+def table(kind, n=120, seed=0):
+    """Rows whose columns depend on each other; of counts with three draws."""
+    rng = np.random.default_rng(seed)
+    shared = rng.integers(0, 2, (n, 1))
+    if kind == "gaussian":
+        return 3.0 * rng.normal(size=(n, 2)) + shared * [6.0, -6.0] + [1.0, 5.0]
+    if kind == "bernoulli":
+        return (rng.random((n, 3)) < 0.1 + 0.8 * (shared == [0, 0, 1])).astype(float)
+    if kind == "softmax":
+        return np.hstack([np.eye(2)[shared[:, 0]], np.eye(3)[shared[:, 0] + rng.integers(0, 2, n)]])
+    return np.array([rng.multinomial(3, [0.7, 0.2, 0.1] if one else [0.1, 0.2, 0.7]) for one in shared[:, 0]], float)
+
+
+def fitted(kind, n_between=1, **options):
+    return DeepBoltzmannMachine(2, hidden_layer_sizes=(2,) * n_between, **{**KINDS[kind], **QUICK, **options}).fit(
+        table(kind)
+    )
+
+
+def strong(kind, n_between=1, label=0, **options):
+    """A fitted machine with weights that are not small."""
+    y = np.arange(120) % label if label else None
+    options = {**KINDS[kind], **QUICK, "max_iter": 1, "labels": bool(label), **options}
+    model = DeepBoltzmannMachine(2, hidden_layer_sizes=(2,) * n_between, **options).fit(table(kind), y)
+    module, rng = model.module_, seeded(4)
+    with torch.no_grad():
+        for tensor in (module.weight, module.visible_bias, module.hidden_bias):
+            tensor.copy_(0.8 * torch.randn(tensor.shape, generator=rng, dtype=torch.float64))
+        module._cut(module.weight)
+    return model
+
+
+def plain_of(model, kind, n_between=1, label=0):
+    """The fitted machine, written plainly."""
+    return PlainDeep.of(plan_of([PARTS[kind]], (n_between,), label), model.module_)
+
+
+def states_of_rows(model, X):
+    """States of the visible units for rows, by scikit-learn's scaling and the deviations of the module."""
+    scaled = (X - model.mean_) / model.scale_ if model.visible == "gaussian" else X
+    sigma = model.module_.log_scale.exp().numpy()[: X.shape[1]] if model.visible == "gaussian" else 1.0
+    return torch.from_numpy(scaled / sigma)
+
+
+def log_volume(model, kind):
+    """Log of the volume that a unit of volume of the states has on the scale of X."""
+    if kind != "gaussian":
+        return 0.0
+    return float(model.module_.log_scale[:2].sum()) + 2 * math.log(model.scale_)
+
+
+def exact_scores(model, kind, X, n_between=1):
+    """Log p(x) of rows, all layers summed out."""
+    plain = plain_of(model, kind, n_between)
+    log_z = plain.log_partition() + log_volume(model, kind)
+    return np.array([float(plain.log_sum(plain.known(s)) - log_z) for s in states_of_rows(model, X)])
+
+
+# ------------------------------------------------------------------ one layer is an RBM
+
+SINGLE = [
+    (kind, hidden, algorithm)
+    for kind, hidden, algorithm in product(KINDS, ("bernoulli", "gaussian", "relu"), ("cd", "pcd", "pt"))
+    if (kind, algorithm) != ("counts", "pt")
+]
+
+
+@pytest.mark.parametrize(("kind", "hidden", "algorithm"), SINGLE)
+def test_without_layers_between_it_is_an_rbm_bit_for_bit(kind, hidden, algorithm, monkeypatch):
+    monkeypatch.setattr(partition, "N_BETAS", 20)
+    X = table(kind)
+    options = {**KINDS[kind], **QUICK, "hidden": hidden, "algorithm": algorithm, "n_temperatures": 3}
+    ours = DeepBoltzmannMachine(3, hidden_layer_sizes=(), **options).fit(X)
+    theirs = RBM(3, **options).fit(X)
+    for use in (
+        lambda model: model.components_,
+        lambda model: model.transform(X),
+        lambda model: model.inverse_transform(model.transform(X)),
+        lambda model: model.score_samples(X),
+        lambda model: model.free_energy(X),
+        lambda model: model.sample(5, n_steps=3, random_state=1),
+        lambda model: model.gibbs(X, 2, random_state=1),
+        lambda model: model.sample_given(_without_some(X), 2, random_state=1),
+        lambda model: model.log_partition_,
+        lambda model: model.log_partition_bounds(10, 20, 5),
+    ):
+        np.testing.assert_array_equal(use(ours), use(theirs))
+
+
+def _without_some(X):
+    """Rows with an unknown entry in every second one."""
+    X = X.copy()
+    X[::2, 1] = np.nan
+    return X
+
+
+# ------------------------------------------------------------------ the density
+
+
+@every_kind
+@every_depth
+def test_log_z_is_the_sum_over_all_states(kind, n_between):
+    model = strong(kind, n_between)
+    assert math.isclose(model.log_partition_, float(plain_of(model, kind, n_between).log_partition()), rel_tol=1e-10)
+    assert model.log_partition_error_ == 0.0
+
+
+@every_kind
+@every_depth
+def test_scores_are_a_bound_below_the_exact_log_likelihood(kind, n_between):
+    model, X = strong(kind, n_between), table(kind)[:12]
+    exact, scores = exact_scores(model, kind, X, n_between), model.score_samples(X)
+    assert (scores <= exact + 1e-9).all()
+    assert 1e-6 < (exact - scores).mean() < 0.5
+    assert math.isclose(model.score(X), scores.mean(), rel_tol=1e-9)
+
+
+@every_kind
+def test_free_energies_are_the_bound_without_log_z(kind):
+    model, X = strong(kind), table(kind)[:12]
+    volume = 2 * math.log(model.scale_) if kind == "gaussian" else 0.0
+    np.testing.assert_allclose(-model.free_energy(X) - model.log_partition_ - volume, model.score_samples(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_between", [1, 2])
+def test_bounds_of_log_z_bracket_it(n_between):
+    model = strong("bernoulli", n_between)
+    lower, upper = model.log_partition_bounds(n_chains=500, n_betas=100, n_steps=50)
+    for found in (lower, upper):
+        assert abs(found.value - model.log_partition_) < 4 * found.error < 0.3
+
+
+# ------------------------------------------------------------------ samples
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "softmax", "counts"])
+@every_depth
+def test_samples_follow_the_enumerated_law(kind, n_between):
+    model = strong(kind, n_between)
+    rows = all_states(PARTS[kind])
+    law = torch.from_numpy(np.exp(exact_scores(model, kind, rows.numpy(), n_between)))
+    assert math.isclose(float(law.sum()), 1.0, rel_tol=1e-9)
+    require_law(torch.from_numpy(model.sample(4000, n_steps=40)), rows, law)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "softmax", "counts"])
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_unknown_entries_are_drawn_given_the_known_ones(kind, n_between):
+    model, n = strong(kind, n_between), 3000
+    known = {"bernoulli": [1.0, np.nan, np.nan], "softmax": [0.0, 1, 0, np.nan, 0], "counts": [2.0, np.nan, 0.0]}
+    row = torch.tensor(known[kind], dtype=torch.float64)
+    plain = plain_of(model, kind, n_between)
+    states, scores = plain.table(plain.known(row))
+    rows, place = torch.unique(states[0], dim=0, return_inverse=True)
+    law = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, place, torch.softmax(scores, 0))
+    assert len(rows) > 2
+    drawn = model.sample_given(row.expand(n, -1).numpy(), n_steps=40, random_state=0)
+    require_law(torch.from_numpy(drawn), rows, law)
+
+
+def test_unknown_reals_are_drawn_on_the_scale_of_x():
+    model = strong("gaussian")
+    X = np.tile([table("gaussian")[0, 0], np.nan], (4000, 1))
+    drawn = model.sample_given(X, n_steps=30, random_state=0)
+    np.testing.assert_allclose(drawn[:, 0], X[:, 0], rtol=1e-12)
+    plain = plain_of(model, "gaussian")
+    (s,) = states_of_rows(model, X[:1])
+    states, scores = plain.table(plain.known(s))
+    q, sigma = torch.softmax(scores, 0), float(model.module_.log_scale[1].exp()) * float(model.scale_)
+    mean = float(q @ states[0][:, 1])
+    deviation = float((q @ (1 + states[0][:, 1].square()) - mean**2).sqrt()) * sigma
+    mean = mean * sigma + float(model.mean_[1])
+    assert abs(drawn[:, 1].mean() - mean) < 5 * deviation / 4000**0.5
+    assert abs(drawn[:, 1].std() / deviation - 1) < 0.06
+
+
+def test_rows_of_which_all_is_known_stay():
+    model, X = strong("bernoulli"), table("bernoulli")
+    np.testing.assert_array_equal(model.sample_given(X, n_steps=3, random_state=0), X)
+
+
+# ------------------------------------------------------------------ codes
+
+
+@every_kind
+@every_depth
+def test_codes_are_the_layers_of_settled_mean_field(kind, n_between):
+    model, X = strong(kind, n_between), table(kind)[:12]
+    plain = plain_of(model, kind, n_between)
+    layers = model.set_params(code="all").transform(X)
+    assert layers.shape == (12, 2 * (n_between + 1))
+    np.testing.assert_array_equal(model.set_params(code="top").transform(X), layers[:, -2:])
+    for s, row in zip(states_of_rows(model, X), torch.from_numpy(layers), strict=True):
+        means = [s, *row.split(2)]
+        for found, again in zip(means, plain.sweep(means, plain.known(s)), strict=True):
+            torch.testing.assert_close(found, again, rtol=0, atol=1e-5)
+
+
+# ------------------------------------------------------------------ labels
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "softmax"])
+def test_labels_of_one_layer_have_their_enumerated_probabilities(kind):
+    model, X = strong(kind, 0, label=3), table(kind)[:12]
+    plain = plain_of(model, kind, 0, label=3)
+    scores = torch.stack(
+        [
+            torch.stack([plain.log_sum(plain.known(s, y)) for y in torch.eye(3).double()])
+            for s in states_of_rows(model, X)
+        ]
+    )
+    expected = torch.softmax(scores, 1).numpy()
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-9)
+    np.testing.assert_array_equal(model.predict(X), expected.argmax(1))
+
+
+# ------------------------------------------------------------------ a step of learning
+
+LABELLED = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
+
+
+def rows_for_a_step(model, kind, label):
+    """Rows on the scale of the machine, and labels of which some are unknown."""
+    x = torch.from_numpy((table(kind)[:6] - model._frame.center * (kind == "gaussian")) / model._frame.scale)
+    y = torch.eye(3).double()[[0, 2, 1, 1, 0, 2]] if label else None
+    if label:
+        y[::2] = 0.0
+    return x, y
+
+
+def step_of(model, x, y=None, weight=None):
+    """Gradients that a step leaves; the chains and the noise are the same each time."""
+    module = model.module_
+    chain, offsets = module.chain.clone(), [module.visible_offset.clone(), module.hidden_offset.clone()]
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    terms = model._step(module, Batch(x, weight, y), seeded(0))
+    moved = module.visible_offset.clone(), module.hidden_offset.clone()
+    module.chain.copy_(chain)
+    module.visible_offset.copy_(offsets[0])
+    module.hidden_offset.copy_(offsets[1])
+    return {name: parameter.grad.clone() for name, parameter in module.named_parameters()}, terms, moved
+
+
+def means_of_rows(model, plain, x, y, n_sweeps):
+    """The mean field of each row after so many sweeps from the offsets, as states of the two sides."""
+    offsets = unpacked(plain.plan, model.module_.visible_offset, model.module_.hidden_offset)
+    rows = []
+    for i, s in enumerate(model.module_.embed(x)):
+        known = plain.known(s, None if y is None else y[i])
+        means = [torch.where(k.isnan(), offset, k) for k, offset in zip(known, offsets, strict=True)]
+        for _ in range(n_sweeps):
+            means = plain.sweep(means, known)
+        (s, _), (_, h) = packed(plain.plan, means), packed(plain.plan, plain.sweep(means, known))
+        rows.append((s, h))
+    return tuple(torch.stack(side) for side in zip(*rows, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "softmax"])
+@pytest.mark.parametrize(("n_between", "label"), LABELLED)
+def test_the_data_of_a_step_are_means_of_so_many_sweeps(kind, n_between, label):
+    """The difference of two gradients with the same chains is that of the products of means of their rows."""
+    model = strong(kind, n_between, label, n_mean_field=3, centred=False)
+    plain, (x, y) = plain_of(model, kind, n_between, label), rows_for_a_step(model, kind, label)
+    weight = torch.tensor([2.0, 0, 1, 1, 0.5, 1.5], dtype=torch.float64)
+    one, other = step_of(model, x, y, weight)[0], step_of(model, x[[0] * 6], None if y is None else y[[0] * 6])[0]
+    s, h = means_of_rows(model, plain, x, y, 3)
+    share = weight / 6
+    torch.testing.assert_close(
+        other["weight"] - one["weight"],
+        (h.T * share) @ s - torch.outer(h[0], s[0])
+        if n_between == 0
+        else model.module_._cut((h.T * share) @ s - torch.outer(h[0], s[0])),
+    )
+    torch.testing.assert_close(other["visible_bias"] - one["visible_bias"], share @ s - s[0])
+    torch.testing.assert_close(other["hidden_bias"] - one["hidden_bias"], share @ h - h[0])
+
+
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_the_gradient_of_sparsity_is_that_of_the_fields_given_the_neighbours(n_between):
+    model = strong("bernoulli", n_between, sparsity_target=0.2, centred=False, n_mean_field=200)
+    module, plan = model.module_, plan_of([PARTS["bernoulli"]], (n_between,))
+    x, _ = rows_for_a_step(model, "bernoulli", 0)
+    without = step_of(model.set_params(sparsity=0.0), x)[0]
+    with_it, terms, _ = step_of(model.set_params(sparsity=3.0), x)
+    s, h = means_of_rows(model, plain_of(model, "bernoulli", n_between), x, None, 200)
+    names = ("weight", "visible_bias", "hidden_bias")
+    parameters = [getattr(module, name).detach().clone().requires_grad_() for name in names]
+    W, a, b = parameters
+    means = unpacked(plan, torch.sigmoid(a + h @ W), torch.sigmoid(b + s @ W.T))
+    cost = sum(3.0 * bernoulli_divergence(0.2, mean.mean(0))[0].sum() for mean in means[1:])
+    torch.testing.assert_close(terms["sparsity"], cost.detach())
+    slopes = torch.autograd.grad(cost, parameters, materialize_grads=True)
+    module._cut(slopes[0])
+    for name, slope in zip(names, slopes, strict=True):
+        torch.testing.assert_close(with_it[name] - without[name], slope, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_offsets_follow_the_means_and_not_the_target(n_between):
+    model = strong("bernoulli", n_between, sparsity_target=0.2)
+    x, _ = rows_for_a_step(model, "bernoulli", 0)
+    (*_, without), (*_, with_it) = (step_of(model.set_params(sparsity=value), x) for value in (0.0, 3.0))
+    s, h = means_of_rows(model, plain_of(model, "bernoulli", n_between), x, None, model.n_mean_field)
+    module = model.module_
+    for found, offset, mean in zip(with_it, (module.visible_offset, module.hidden_offset), (s, h), strict=True):
+        torch.testing.assert_close(found, offset + OFFSET_RATE * (mean.mean(0) - offset))
+    assert all(torch.equal(one, other) for one, other in zip(without, with_it, strict=True))
+
+
+# ------------------------------------------------------------------ learning
+
+ALGORITHMS = [
+    (kind, algorithm) for kind in KINDS for algorithm in ("cd", "pcd", "pt") if (kind, algorithm) != ("counts", "pt")
+]
+
+
+@pytest.mark.filterwarnings("ignore:The code is nearly the same")
+@pytest.mark.parametrize(("kind", "algorithm"), ALGORITHMS)
+def test_fits_raise_the_exact_likelihood(kind, algorithm):
+    X = table(kind)
+    rate = {"learning_rate_init": 0.02 if kind == "counts" else 0.1, "momentum": 0.9, "weight_scale": 0.3}
+    scores = []
+    for max_iter in (1, 60):
+        options = {"algorithm": algorithm, "n_temperatures": 3, "batch_size": 40, "max_iter": max_iter, **rate}
+        scores.append(exact_scores(fitted(kind, **options), kind, X).mean())
+    assert scores[1] > scores[0] + 0.03
