@@ -5,7 +5,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-
 from scipy.special import expit
 
 from skae import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, StackedAutoencoder

@@ -276,7 +276,7 @@ def as_seen(X, visible):
     """Irises as a kind of visible units takes them."""
     if visible == "gaussian":
         return X
-    return (X > np.median(X, axis=0)).astype(float) if visible == "bernoulli" else np.round(X)
+    return (np.median(X, axis=0) < X).astype(float) if visible == "bernoulli" else np.round(X)
 
 
 @pytest.mark.parametrize("code", ["top", "all"])
