@@ -119,7 +119,7 @@ def one_way(machine: Deep, parts: Sequence[Part]) -> list[Level]:
         raise ValueError(LABELLED)
     if machine.n_seen > 1:
         raise ValueError(
-            "Modalities have pathways side by side, but Autoencoder has one: use a code of theirs instead."
+            "Modalities have pathways side by side, but an Autoencoder has one: use transform instead."
         )
     levels, top = [], machine.hidden_layers[-1]
     for low, high in pairwise([0, *machine.hidden_layers]):
