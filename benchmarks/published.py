@@ -377,8 +377,8 @@ PLAIN_OF_2006 = {**SIZES_OF_2006, "activation": "silu", "init": "random"}
 CD25 = {**CONTRASTIVE, "n_gibbs": 25, "learning_rate_init": 0.05, "max_iter": 250}
 ANNEALING_OF_2008 = {"n_chains": 100, "n_betas": 14_500, "n_steps": 10_000}
 
-# Salakhutdinov and Hinton learnt their machine layer by layer for 100 epochs, and then jointly for 300 to 500. Here it is
-# learnt jointly from the start. Rate and scale of the weights are ours. They were chosen by the bound of the 10 000
+# Salakhutdinov and Hinton learnt their machine layer by layer for 100 epochs, and then jointly for 300 to 500. Here it
+# is learnt jointly from the start. Rate and scale of the weights are ours. They were chosen by the bound of the 10 000
 # validation images, of machines that were learnt from the other 50 000.
 DBM = {"visible": "bernoulli", "learning_rate_init": 0.02, "weight_scale": 0.03}
 
