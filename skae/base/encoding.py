@@ -107,9 +107,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return type(self)._Module(**self._spec)
 
     def _tunable(self) -> Any:
-        """What fine-tuning trains: an object with ``_new_module``, ``_ready_module``, ``_encode`` and ``_prepared``.
+        """What fine-tuning trains: an object with the hooks that make a module, and that encode and decode with it.
 
-        Fine-tuning trains a new module, which starts at the weights of ``_ready_module()``.
+        A new module starts at the weights of ``_ready_module()``.
         """
         return self
 
