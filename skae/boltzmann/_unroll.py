@@ -17,8 +17,8 @@ from ..autoencoders import Autoencoder
 from ..base.state import new_generator
 from ..energy.deep import Deep
 from ..energy.harmonium import Harmonium
-from ..energy.layers import Joint
-from ..energy.units import Bernoulli, Counts, Gaussian, Part, Rectified, Softmax, Units
+from ..energy.layers import Joint, Part
+from ..energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
 from ..engine.optim import Flat, Optimizer
 
 __all__ = ["Level", "one_way", "unroll"]
