@@ -39,6 +39,7 @@ from skae import (
     Autoencoder,
     ConditionalVariationalAutoencoder,
     DeepBeliefNetwork,
+    DeepBoltzmannMachine,
     DenoisingAutoencoder,
     FineTunedClassifier,
     MixtureVariationalAutoencoder,
@@ -198,6 +199,22 @@ def dbn(run: Run) -> Figures:
     return figures
 
 
+def dbm(run: Run) -> Figures:
+    """A deep Boltzmann machine: the bound, and the error of a network that is fine-tuned from it on grey images."""
+    train, test = run.binarized()
+    figures: Figures = {}
+    watch = Stopwatch(run.common["device"])
+    machine = DeepBoltzmannMachine(1000, hidden_layer_sizes=(500,), **run.settings["machine"], **run.common).fit(train)
+    tell(figures, "seconds of training", watch.lap())
+    tell_likelihood(figures, machine, run, test, "bound of the log-likelihood, nats")
+    tell(figures, "seconds of annealing and of the bounds", watch.lap())
+    grey, grey_test, y_grey, y_test = mnist(run.data, full=True)
+    model = FineTunedClassifier(FrozenEstimator(machine), **run.settings["training"], **run.common).fit(grey, y_grey)
+    tell(figures, "seconds of fine-tuning", watch.lap())
+    tell(figures, "error after fine-tuning, %", 100 * (1 - model.score(grey_test, y_test)))
+    return figures
+
+
 # -------------------------------------------------------------------- completion
 
 
@@ -327,6 +344,9 @@ def sst(run: Run) -> Figures:
 
 # -------------------------------------------------------------------- the table
 
+SALAKHUTDINOV2009 = (
+    "Salakhutdinov and Hinton (2009), https://proceedings.mlr.press/v5/salakhutdinov09a.html, and a reimplementation"
+)
 HINTON2006 = "Hinton and Salakhutdinov (2006), https://doi.org/10.1126/science.1127647"
 SALAKHUTDINOV2008 = "Salakhutdinov and Murray (2008), https://doi.org/10.1145/1390156.1390266"
 BURDA2016 = "Burda, Grosse and Salakhutdinov (2016), table 1, https://arxiv.org/abs/1509.00519"
@@ -356,6 +376,11 @@ PLAIN_OF_2006 = {**SIZES_OF_2006, "activation": "silu", "init": "random"}
 # but closer together near 1.
 CD25 = {**CONTRASTIVE, "n_gibbs": 25, "learning_rate_init": 0.05, "max_iter": 250}
 ANNEALING_OF_2008 = {"n_chains": 100, "n_betas": 14_500, "n_steps": 10_000}
+
+# Salakhutdinov and Hinton learnt their machine layer by layer for 100 epochs, and then jointly for 300 to 500. Here it
+# is learnt jointly from the start. Rate and scale of the weights are ours. They were chosen by the bound of the 10 000
+# validation images, of machines that were learnt from the other 50 000.
+DBM = {"visible": "bernoulli", "learning_rate_init": 0.02, "weight_scale": 0.03}
 
 # Jiang et al. had a 500-500-2000 network, ten components and diagonal covariances, and saw all 70 000 images. Their
 # figure is that of weights shipped with their code; trained anew, others reach 87 to 91.
@@ -453,6 +478,29 @@ ROWS: dict[str, Row] = {
             "annealing": {"n_chains": 100, "n_betas": 500, "n_steps": 200},
         },
         full={"network": CD25, "annealing": ANNEALING_OF_2008},
+    ),
+    "dbm": Row(
+        about="Deep Boltzmann machine 784-500-1000, binarised MNIST; fine-tuned on grey MNIST; 60 000 / 10 000",
+        unit="test images",
+        published={
+            "bound of the log-likelihood, nats": -84.62,
+            "error after fine-tuning, %": 0.95,
+            "bound, reimplemented, nats": -86.37,
+            "error, reimplemented, %": 1.32,
+        },
+        beside="bound of the log-likelihood, nats, log Z by annealing back",
+        source=SALAKHUTDINOV2009,
+        run=dbm,
+        small={
+            "machine": {**DBM, "max_iter": 8},
+            "annealing": {"n_chains": 100, "n_betas": 1000, "n_steps": 1000},
+            "training": {**QUICK, "max_iter": 3},
+        },
+        full={
+            "machine": {**DBM, "max_iter": 60},
+            "annealing": {"n_chains": 100, "n_betas": 5000, "n_steps": 5000},
+            "training": {**CLASSIFICATION, "n_frozen": 20, "max_iter": 10},
+        },
     ),
     "vae": Row(
         about="Variational autoencoder 784-200-200-50, N(0, I) prior; MNIST in black and white, drawn anew",

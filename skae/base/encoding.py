@@ -106,6 +106,17 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """A new module with the arguments in ``_spec``, not yet initialised."""
         return type(self)._Module(**self._spec)
 
+    def _tunable(self) -> Any:
+        """What fine-tuning trains: an object with the hooks that make a module, and that encode and decode with it.
+
+        A new module starts at the weights of ``_ready_module()``.
+        """
+        return self
+
+    def _prepared(self, data: Source) -> Source:
+        """The rows of a fit, with what fine-tuning would otherwise compute of them in every epoch."""
+        return data
+
     def _failure(self, data: Source) -> str | None:
         """What a finished fit has not learnt from these rows and what to do about it, as a sentence, or None."""
         batch = judged(self, data)

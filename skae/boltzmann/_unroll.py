@@ -1,9 +1,13 @@
-"""unroll(): turn the layers of a Boltzmann machine into a fitted autoencoder."""
+"""unroll(): turn the layers of a Boltzmann machine into a fitted autoencoder.
+
+In a deep Boltzmann machine a layer takes from below and from above. ``one_way`` makes the layers of one pass of it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -11,16 +15,19 @@ from torch import Tensor
 
 from ..autoencoders import Autoencoder
 from ..base.state import new_generator
+from ..energy.deep import Deep
 from ..energy.harmonium import Harmonium
-from ..energy.layers import Joint
+from ..energy.layers import Joint, Part
 from ..energy.units import Bernoulli, Counts, Gaussian, Rectified, Softmax, Units
 from ..engine.optim import Flat, Optimizer
 
-__all__ = ["Level", "unroll"]
+__all__ = ["Level", "one_way", "unroll"]
 
 ACTIVATION: dict[type[Units], Any] = {Bernoulli: "logistic", Gaussian: "identity", Rectified: "softplus"}
 """The activation that maps the field of units to their mean."""
 LIKELIHOOD: dict[type[Units], Any] = {Bernoulli: "bernoulli", Gaussian: "gaussian", Softmax: "categorical"}
+
+LABELLED = "labels=True has a code that sums over labels, which no autoencoder does: use False."
 
 Affine: TypeAlias = tuple[Tensor, Tensor]
 """Weight and bias of a dense layer."""
@@ -89,9 +96,45 @@ def unroll(machine: Any, levels: Sequence[Level]) -> Autoencoder:
     return autoencoder
 
 
+@torch.no_grad()
+def one_way(machine: Deep, parts: Sequence[Part]) -> list[Level]:
+    """The layers of a deep Boltzmann machine as one pass upwards, and one downwards.
+
+    A layer between two others takes from both, but in a pass it sees only one. It takes twice the weights from that one
+    in place of the other, as in the pretraining of these machines (Salakhutdinov and Hinton, 2009).
+
+    Parameters
+    ----------
+    machine : Deep
+        Its layers are a path.
+    parts : sequence of Part
+        The layers, by their numbers.
+
+    Raises
+    ------
+    ValueError
+        If the layers are no path, or if there is a label.
+    """
+    if machine.n_labels:
+        raise ValueError(LABELLED)
+    if machine.n_seen > 1:
+        raise ValueError("Modalities have pathways side by side, but an Autoencoder has one: use transform instead.")
+    levels, top = [], machine.hidden_layers[-1]
+    for low, high in pairwise([0, *machine.hidden_layers]):
+        weight = machine.weights(low, high)
+        up, down = (Harmonium(visible=[parts[low]], hidden=[parts[high]]).to(weight) for _ in range(2))
+        up.weight.copy_(weight if high == top else 2 * weight)
+        up.hidden_bias.copy_(machine.bias(high))
+        down.weight.copy_(2 * weight if low else weight)
+        down.visible_bias.copy_(machine.bias(low))
+        down.log_scale.copy_(machine.log_scale[: len(down.log_scale)])
+        levels.append(Level(up, down))
+    return levels
+
+
 def _require_expressible(machines: Sequence[Harmonium]) -> None:
     if isinstance(machines[-1].visible, Joint):
-        raise ValueError("labels=True has a code that sums over labels, which no autoencoder does: use False.")
+        raise ValueError(LABELLED)
     if isinstance(machines[0].visible, Counts):
         raise ValueError("Counts (visible='softmax' without categories) have no likelihood in Autoencoder.")
     if any(isinstance(m.hidden, Rectified) for m in machines[:-1]):

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..autoencoders import Autoencoder
 from ..base import damage
 from ..base.budget import optimizer_of
 from ..base.damage import Saved
@@ -26,6 +27,8 @@ from ._deep import Layers, path_layers
 from ._files import spec_and_classes
 from ._labels import LabelledMachine
 from ._pretraining import pretrain
+from ._tuned import MeanFieldTuning
+from ._unroll import one_way, unroll
 from .machine import VISIBLE
 from .rbm import RBM
 
@@ -323,3 +326,36 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         pieces = h.split([len(module.bias(k)) for k in layers], 1)
         known = module.known_layers(dict(zip(layers, pieces, strict=True)), self._mean_totals(h))
         return module.rows_given(module.hidden_given(module.settled(known), known), known.total)
+
+    # ---------------------------------------------------------------- deterministic networks
+
+    def _tunable(self) -> Any:
+        """With hidden layers or a label, a network that also sees the mean field above each of its layers."""
+        module: Deep = self.module_
+        return MeanFieldTuning(self) if len(module.edges) > module.n_seen else self
+
+    def to_autoencoder(self) -> Autoencoder:
+        """A fitted ``Autoencoder`` that approximates this machine in one pass upwards and one downwards.
+
+        Mean field goes up and down many times, and an ``Autoencoder`` only once. A layer between two others then sees
+        one of its two neighbours, and takes twice the weights from that one (Salakhutdinov and Larochelle, 2010). So
+        ``transform`` and ``inverse_transform`` differ from those of the machine. Without hidden layers they are the
+        same. ``model.to_autoencoder().set_params(warm_start=True, max_iter=50).fit(X)`` trains it.
+
+        Returns
+        -------
+        autoencoder : Autoencoder
+
+        Raises
+        ------
+        ValueError
+            If no ``Autoencoder`` has such layers: if the visible units are counts, if there is a label, or if the
+            code is that of all layers.
+        """
+        check_is_fitted(self)
+        module: Any = self._ready_module()
+        if self.code == "all" and len(module.hidden_layers) > 1:
+            raise ValueError(
+                "code='all' puts layers side by side, but the code of an Autoencoder is its last layer: use code='top'."
+            )
+        return unroll(self, one_way(module, self._layers(self._spec)[0]))

@@ -126,18 +126,21 @@ class _FineTuned(Prediction, LogisticTuning):
         return [self.encoder_.module_]
 
     def _new_module(self) -> nn.Module:
-        encoder = with_rates(self.encoder_._new_module())
+        encoder = with_rates(self.encoder_._tunable()._new_module())
         return FineTunedNetwork(encoder, self._spec["n_components"], self._spec["n_predictions"])
 
     def _encode(self, module: Any, batch: Batch) -> Tensor:
-        h: Tensor = self.encoder_._encode(module.encoder, batch)
+        h: Tensor = self.encoder_._tunable()._encode(module.encoder, batch)
         return h
 
     def _decode(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
-        x: Tensor = self.encoder_._decode(module.encoder, h, batch)
+        x: Tensor = self.encoder_._tunable()._decode(module.encoder, h, batch)
         return x
 
     # ---------------------------------------------------------------- training
+
+    def _learn_seen(self, data: Source, run: Run) -> None:
+        super()._learn_seen(self.encoder_._tunable()._prepared(data), run)
 
     def _n_steps(self, n_samples: int) -> int:
         return max(LEAST_STEPS, min(n_samples // 2, MOST_STEPS)) if self.pretrain else super()._n_steps(n_samples)
@@ -151,7 +154,7 @@ class _FineTuned(Prediction, LogisticTuning):
         return super()._learnt(data.take(np.flatnonzero(Known.of(data.y).rows)), run)
 
     def _initialise(self, module: Any, data: Table, rng: torch.Generator) -> None:
-        module.start(self.encoder_._ready_module())
+        module.start(self.encoder_._tunable()._ready_module())
         if self.n_frozen:
             self._fit_head(module, data, rng)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from contract.requirements import refuses
+from scipy.special import expit
 from seen import seen
 from sklearn import datasets
 from sklearn.base import clone, is_classifier
@@ -24,6 +25,7 @@ from skae import (
     Autoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
+    DeepBoltzmannMachine,
     DenoisingAutoencoder,
     FineTunedClassifier,
     FineTunedRegressor,
@@ -34,6 +36,7 @@ from skae import (
     TopKAutoencoder,
 )
 from skae.base import Run
+from skae.inspection import code_jacobian
 
 SPECIES = datasets.load_iris().target
 ENCODER = Autoencoder(2, hidden_layer_sizes=(6,), max_iter=3)
@@ -233,6 +236,7 @@ def test_pretraining_beats_a_random_start_on_digits():
         Autoencoder(2, hidden_layer_sizes=(6,), dtype="float64"),
         ContractiveAutoencoder(2, hidden_layer_sizes=(6,)),
         ConvolutionalAutoencoder(2, image_shape=(2, 2), channels=(3,)),
+        DeepBoltzmannMachine(3, hidden_layer_sizes=(4,)),
         DenoisingAutoencoder(2, hidden_layer_sizes=(6,)),
         ReceptiveFieldAutoencoder(2),
         RBM(3),
@@ -259,6 +263,92 @@ def test_every_encoder_is_trained_on(iris, few, encoder):
 def test_a_semi_supervised_encoder_comes_fitted(iris, few):
     fitted = SemiSupervisedAutoencoder(2, hidden_layer_sizes=(6,), max_iter=3, random_state=0).fit(iris, few)
     assert FineTunedClassifier(FrozenEstimator(fitted), max_iter=3).fit(iris, few).score(iris, few) > 0.5
+
+
+# ------------------------------------------------------------------ deep Boltzmann machines
+
+MACHINE = DeepBoltzmannMachine(3, hidden_layer_sizes=(5,), dtype="float64", weight_scale=1.0, max_iter=3, n_chains=5)
+"""With weights that are not small, so that mean field has something to settle."""
+DEEPER = clone(MACHINE).set_params(hidden_layer_sizes=(5, 4))
+
+
+def as_seen(X, visible):
+    """Irises as a kind of visible units takes them."""
+    if visible == "gaussian":
+        return X
+    return (np.median(X, axis=0) < X).astype(float) if visible == "bernoulli" else np.round(X)
+
+
+@pytest.mark.parametrize("code", ["top", "all"])
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli", "softmax"])
+@pytest.mark.parametrize("machine", [MACHINE, DEEPER], ids=["two layers", "three layers"])
+def test_the_network_of_a_deep_boltzmann_machine_starts_at_its_mean_field(iris, few, machine, visible, code):
+    X = as_seen(iris, visible)
+    options = {"learn_variances": True} if visible == "gaussian" else {}
+    machine = clone(machine).set_params(visible=visible, code=code, random_state=0, **options).fit(X)
+    model = FineTunedClassifier(FrozenEstimator(machine), **STILL).fit(X, few)
+    np.testing.assert_allclose(model.transform(X), machine.transform(X), atol=1e-8)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_the_layers_of_the_network_are_those_of_the_paper(iris, few):
+    """h_1 sees the row and the mean field of h_2, which is fixed: it is that of the machine as it was fitted."""
+    X = as_seen(iris, "bernoulli")
+    machine = clone(MACHINE).set_params(visible="bernoulli", random_state=0).fit(X)
+    model = FineTunedClassifier(FrozenEstimator(machine), max_iter=30, dtype="float64", random_state=0).fit(X, few)
+    module = model.module_.encoder
+    W1, b1, W2, b2 = (getattr(module, name).detach().numpy() for name in ("weight_1", "bias_1", "weight_2", "bias_2"))
+    h1 = expit(np.c_[X, machine.transform(X)] @ W1.T + b1)
+    np.testing.assert_allclose(model.transform(X), expit(h1 @ W2.T + b2), atol=1e-8)
+    for weights, start in ((W1[:, :4], machine.coefs_[0].T), (W1[:, 4:], machine.coefs_[1]), (W2, machine.coefs_[1].T)):
+        assert not np.allclose(weights, start, atol=1e-4)  # all three have been trained
+
+
+def test_nothing_is_propagated_back_through_the_mean_field(iris, few):
+    """Trained with the mean field of all rows at hand, and with that of each batch computed anew."""
+    X = as_seen(iris, "bernoulli")
+    encoder = FrozenEstimator(clone(DEEPER).set_params(visible="bernoulli", random_state=0).fit(X))
+    model = FineTunedClassifier(encoder, max_iter=5, dtype="float64", random_state=0)
+    kept = clone(model).fit(X, few).predict_proba(X)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skae.boltzmann._tuned.RESIDENT_BYTES", 0)
+        anew = clone(model).fit(X, few).predict_proba(X)
+    np.testing.assert_allclose(anew, kept, atol=1e-8)
+
+
+@pytest.mark.parametrize("hidden", ["bernoulli", "gaussian", "relu"])
+def test_without_hidden_layers_it_is_that_of_an_rbm(iris, few, hidden):
+    options = {"hidden": hidden, "max_iter": 3, "random_state": 0}
+    one = FineTunedClassifier(DeepBoltzmannMachine(3, hidden_layer_sizes=(), **options), max_iter=5, random_state=0)
+    two = FineTunedClassifier(RBM(3, **options), max_iter=5, random_state=0)
+    np.testing.assert_array_equal(one.fit(iris, few).predict_proba(iris), two.fit(iris, few).predict_proba(iris))
+    np.testing.assert_array_equal(one.transform(iris), two.transform(iris))
+
+
+def test_the_derivative_of_the_code_includes_that_of_the_mean_field(iris, few):
+    model = FineTunedClassifier(clone(DEEPER), max_iter=5, dtype="float64", random_state=0).fit(iris, few)
+    J, step = code_jacobian(model, iris[:3]), 1e-5
+    for i in range(4):
+        shift = step * np.eye(4)[i]
+        found = (model.transform(iris[:3] + shift) - model.transform(iris[:3] - shift)) / (2 * step)
+        np.testing.assert_allclose(J[:, :, i], found, atol=1e-6)
+
+
+def test_a_labelled_machine_comes_fitted_and_its_label_is_above_the_code(iris, few):
+    for sizes in ((), (5,)):
+        machine = clone(MACHINE).set_params(hidden_layer_sizes=sizes, labels=True, random_state=0)
+        assert "learns from y itself" in refuses(FineTunedClassifier(machine), "fit", iris, few)
+        model = FineTunedClassifier(FrozenEstimator(machine.fit(iris, few)), **STILL).fit(iris, few)
+        np.testing.assert_allclose(model.transform(iris), machine.transform(iris), atol=1e-8)
+
+
+def test_a_fit_from_a_deep_boltzmann_machine_goes_on(iris, few, widths):
+    for model, y in ((FineTunedClassifier(clone(MACHINE)), few), (FineTunedRegressor(clone(MACHINE)), widths)):
+        model.set_params(max_iter=2, warm_start=True, random_state=0).fit(iris, y)
+        again = pickle.loads(pickle.dumps(model)).fit(iris, y)
+        assert len(again.history_["loss"]) == 4
+        np.testing.assert_array_equal(model.fit(iris, y).predict(iris), again.predict(iris))
 
 
 # ------------------------------------------------------------------ parameters, names and going on
