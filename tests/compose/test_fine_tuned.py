@@ -343,6 +343,13 @@ def test_a_labelled_machine_comes_fitted_and_its_label_is_above_the_code(iris, f
         np.testing.assert_allclose(model.transform(iris), machine.transform(iris), atol=1e-8)
 
 
+def test_a_search_over_the_layers_of_a_deep_boltzmann_machine(iris, few):
+    grid = {"encoder__hidden_layer_sizes": [(), (3,), (3, 4)]}
+    search = GridSearchCV(FineTunedClassifier(MACHINE, max_iter=2, random_state=0), grid, cv=2).fit(iris, few)
+    chosen = search.best_estimator_
+    assert len(chosen.encoder_.coefs_) == len(search.best_params_["encoder__hidden_layer_sizes"]) + 1
+
+
 def test_a_fit_from_a_deep_boltzmann_machine_goes_on(iris, few, widths):
     for model, y in ((FineTunedClassifier(clone(MACHINE)), few), (FineTunedRegressor(clone(MACHINE)), widths)):
         model.set_params(max_iter=2, warm_start=True, random_state=0).fit(iris, y)
