@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from energy.machines import require_law, seeded
-from energy.plain_deep import PlainDeep, all_states, packed, plan_of, unpacked
+from energy.plain_deep import TOTAL, PlainDeep, all_states, mean_of, packed, plan_of, unpacked
 
 from skae import RBM, DeepBoltzmannMachine
 from skae.boltzmann.rbm import OFFSET_RATE
 from skae.energy import partition
-from skae.energy.units import Part
+from skae.energy.layers import Part
 from skae.engine.data import Batch
 from skae.functional import bernoulli_divergence
 
@@ -220,49 +220,151 @@ def test_rows_of_which_all_is_known_stay():
     np.testing.assert_array_equal(model.sample_given(X, n_steps=3, random_state=0), X)
 
 
-# ------------------------------------------------------------------ codes
+# ------------------------------------------------------------------ mean field
+
+DEPTHS = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
+every_depth_and_label = pytest.mark.parametrize(("n_between", "label"), DEPTHS)
+
+
+def swept(model, plain, known, n_sweeps=400):
+    """Means of all layers after so many sweeps from the offsets."""
+    offsets = unpacked(plain.plan, model.module_.visible_offset, model.module_.hidden_offset)
+    if plain.is_replicated:  # there the offset is that of one draw
+        offsets[0] = offsets[0] * TOTAL
+    means = [torch.where(k.isnan(), offset, k) for k, offset in zip(known, offsets, strict=True)]
+    for _ in range(n_sweeps):
+        before, means = torch.cat(means), plain.sweep(means, known)
+        if (torch.cat(means) - before).abs().max() < 1e-12:
+            break
+    return means
 
 
 @every_kind
-@every_depth
-def test_codes_are_the_layers_of_settled_mean_field(kind, n_between):
-    model, X = strong(kind, n_between), table(kind)[:12]
-    plain = plain_of(model, kind, n_between)
+@every_depth_and_label
+def test_codes_are_the_layers_of_settled_mean_field(kind, n_between, label):
+    model, X = strong(kind, n_between, label), table(kind)[:6]
+    plain = plain_of(model, kind, n_between, label)
     layers = model.set_params(code="all").transform(X)
-    assert layers.shape == (12, 2 * (n_between + 1))
+    assert layers.shape == (6, 2 * (n_between + 1))
     np.testing.assert_array_equal(model.set_params(code="top").transform(X), layers[:, -2:])
-    for s, row in zip(states_of_rows(model, X), torch.from_numpy(layers), strict=True):
-        means = [s, *row.split(2)]
-        for found, again in zip(means, plain.sweep(means, plain.known(s)), strict=True):
-            torch.testing.assert_close(found, again, rtol=0, atol=1e-5)
+    for s, found in zip(states_of_rows(model, X), layers, strict=True):
+        means = swept(model, plain, plain.known(s))
+        np.testing.assert_allclose(found, torch.cat(means[1 : n_between + 2]).numpy(), atol=1e-8)
+
+
+@every_kind
+@every_depth_and_label
+def test_decoded_rows_are_means_given_the_code(kind, n_between, label):
+    """With the whole code the layer above the rows is known; given the top alone, mean field finds the others."""
+    model, rng = strong(kind, n_between, label), seeded(6)
+    plain = plain_of(model, kind, n_between, label)
+    codes = torch.rand((4, 2 * (n_between + 1)), generator=rng, dtype=torch.float64)
+    scale = np.exp(model.module_.log_scale[:2].numpy()) * model.scale_ if kind == "gaussian" else 1.0
+    for code, first in (("all", 1), ("top", n_between + 1)):
+        given = codes if code == "all" else codes[:, -2:]
+        found = model.set_params(code=code).inverse_transform(given.numpy())
+        for i, row in enumerate(given):
+            known = plain.nothing()
+            known[first : n_between + 2] = row.split(2)
+            mean = swept(model, plain, known)[0].numpy()
+            if kind == "gaussian":
+                mean = mean * scale + model.mean_
+            np.testing.assert_allclose(found[i], mean, rtol=1e-6, atol=1e-8)
+
+
+@every_kind
+def test_the_reconstruction_in_the_history_is_the_squared_error_by_mean_field(kind):
+    model, X = fitted(kind, n_mean_field=2), table(kind)
+    plain, errors = plain_of(model, kind), []
+    for s in states_of_rows(model, X):
+        means = swept(model, plain, plain.known(s), 2)
+        means = plain.sweep(means, plain.known(s))  # the hidden side of this sweep is that of the means above
+        back = mean_of(PARTS[kind], plain.field(0, [m[None] for m in means])[0])
+        sigma = model.module_.log_scale.exp()[:2].detach() if kind == "gaussian" else 1.0
+        errors.append(float(((s - back) * sigma).square().sum()))
+    assert math.isclose(model.history_["reconstruction"][-1], np.mean(errors), rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
+def test_the_bound_in_the_history_is_that_of_held_out_rows(kind, monkeypatch):
+    some_rows, seen = RBM._some_rows, []
+
+    def watched(self, data, least):
+        seen.append(some_rows(self, data, least).x)
+        return some_rows(self, data, least)
+
+    monkeypatch.setattr(RBM, "_some_rows", watched)
+    model = fitted(kind, early_stopping=True, max_iter=4, validation_fraction=0.3)
+    held_out = min(seen[-2:], key=len)
+    assert len(held_out) == 36
+    X = held_out.numpy() * model.scale_ + model.mean_ * (kind == "gaussian")
+    assert set(model.history_) == {"reconstruction", "bound", "validation_loss", "free_energy_gap"}
+    bounds = model.history_["bound"]
+    best = bounds[int(np.argmin(model.history_["validation_loss"]))]
+    assert abs(best - model.score_samples(X).mean()) < 0.01
+    volume = 2 * math.log(model.scale_) if kind == "gaussian" else 0.0
+    np.testing.assert_allclose(np.add(bounds, volume), -np.array(model.history_["validation_loss"]))
 
 
 # ------------------------------------------------------------------ labels
+
+
+def label_bounds(model, plain, s):
+    """The bound of log p(x, y) + log Z for each label y."""
+    rows = [plain.known(s, y) for y in torch.eye(3).double()]
+    return torch.stack([plain.elbo(swept(model, plain, known), known) for known in rows])
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "softmax"])
 def test_labels_of_one_layer_have_their_enumerated_probabilities(kind):
     model, X = strong(kind, 0, label=3), table(kind)[:12]
     plain = plain_of(model, kind, 0, label=3)
-    scores = torch.stack(
-        [
-            torch.stack([plain.log_sum(plain.known(s, y)) for y in torch.eye(3).double()])
-            for s in states_of_rows(model, X)
-        ]
-    )
-    expected = torch.softmax(scores, 1).numpy()
+    scores = [plain.log_sum(plain.known(s, y)) for s in states_of_rows(model, X) for y in torch.eye(3).double()]
+    expected = torch.softmax(torch.stack(scores).view(-1, 3), 1).numpy()
     np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-9)
     np.testing.assert_array_equal(model.predict(X), expected.argmax(1))
 
 
-# ------------------------------------------------------------------ a step of learning
+@every_kind
+@every_depth
+def test_labels_of_more_layers_are_as_likely_as_their_bounds_say(kind, n_between):
+    model, X = strong(kind, n_between, label=3), table(kind)[:6]
+    plain = plain_of(model, kind, n_between, 3)
+    bounds = torch.stack([label_bounds(model, plain, s) for s in states_of_rows(model, X)])
+    np.testing.assert_allclose(model.predict_proba(X), torch.softmax(bounds, 1).numpy(), rtol=1e-7)
+    exact = torch.stack([plain.log_sum(plain.known(s)) for s in states_of_rows(model, X)])
+    log_z = plain.log_partition() + log_volume(model, kind)
+    scores = model.score_samples(X)
+    np.testing.assert_allclose(scores, (bounds.logsumexp(1) - log_z).numpy(), rtol=1e-7)
+    assert (scores < (exact - log_z).numpy()).all()
 
-LABELLED = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
+
+@pytest.mark.parametrize("kind", ["bernoulli", "softmax"])
+@pytest.mark.parametrize("n_between", [0, 1, 2])
+def test_samples_of_a_class_follow_the_enumerated_law(kind, n_between):
+    model = strong(kind, n_between, label=3)
+    plain = plain_of(model, kind, n_between, 3)
+    for y in (0, 2):
+        states, scores = plain.table([*plain.nothing()[:-1], torch.eye(3).double()[y]])
+        rows, place = torch.unique(states[0], dim=0, return_inverse=True)
+        law = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, place, torch.softmax(scores, 0))
+        require_law(torch.from_numpy(model.sample(3000, n_steps=40, y=y)), rows, law)
+
+
+def test_labels_are_learnt_from_the_rows_that_have_one():
+    X = table("bernoulli")
+    y = np.where(np.arange(120) % 3, X[:, 2], -1)
+    options = {**QUICK, "labels": True, "max_iter": 200, "n_chains": 100}
+    model = DeepBoltzmannMachine(4, hidden_layer_sizes=(4,), visible="bernoulli", **options).fit(X, y)
+    assert model.score(X[y != -1], y[y != -1]) > 0.9
+
+
+# ------------------------------------------------------------------ a step of learning
 
 
 def rows_for_a_step(model, kind, label):
     """Rows on the scale of the machine, and labels of which some are unknown."""
-    x = torch.from_numpy((table(kind)[:6] - model._frame.center * (kind == "gaussian")) / model._frame.scale)
+    x = torch.from_numpy((table(kind)[:6] - model.mean_ * (kind == "gaussian")) / model.scale_)
     y = torch.eye(3).double()[[0, 2, 1, 1, 0, 2]] if label else None
     if label:
         y[::2] = 0.0
@@ -285,20 +387,17 @@ def step_of(model, x, y=None, weight=None):
 
 def means_of_rows(model, plain, x, y, n_sweeps):
     """The mean field of each row after so many sweeps from the offsets, as states of the two sides."""
-    offsets = unpacked(plain.plan, model.module_.visible_offset, model.module_.hidden_offset)
     rows = []
     for i, s in enumerate(model.module_.embed(x)):
         known = plain.known(s, None if y is None else y[i])
-        means = [torch.where(k.isnan(), offset, k) for k, offset in zip(known, offsets, strict=True)]
-        for _ in range(n_sweeps):
-            means = plain.sweep(means, known)
+        means = swept(model, plain, known, n_sweeps)
         (s, _), (_, h) = packed(plain.plan, means), packed(plain.plan, plain.sweep(means, known))
         rows.append((s, h))
     return tuple(torch.stack(side) for side in zip(*rows, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "softmax"])
-@pytest.mark.parametrize(("n_between", "label"), LABELLED)
+@every_depth_and_label
 def test_the_data_of_a_step_are_means_of_so_many_sweeps(kind, n_between, label):
     """The difference of two gradients with the same chains is that of the products of means of their rows."""
     model = strong(kind, n_between, label, n_mean_field=3, centred=False)
@@ -335,6 +434,24 @@ def test_the_gradient_of_sparsity_is_that_of_the_fields_given_the_neighbours(n_b
     module._cut(slopes[0])
     for name, slope in zip(names, slopes, strict=True):
         torch.testing.assert_close(with_it[name] - without[name], slope, rtol=1e-9, atol=1e-12)
+
+
+@every_depth
+def test_the_gradient_of_the_scale_is_that_of_the_bound(n_between):
+    """The means of the layers are held, since the bound is highest in them."""
+    model = strong("gaussian", n_between, learn_variances=True, centred=False, learning_rate_init=0.02)
+    module, plain = model.module_, plain_of(model, "gaussian", n_between)
+    with torch.no_grad():
+        module.log_scale[:2] = torch.tensor([-0.3, 0.4])
+    x, _ = rows_for_a_step(model, "gaussian", 0)
+    s, h = means_of_rows(model, plain, x, None, model.n_mean_field)
+    log_scale, bounds = module.log_scale.detach().clone().requires_grad_(), []
+    for i, row in enumerate(x):
+        means = unpacked(plain.plan, s[i], h[i])
+        means[0] = row * torch.exp(-log_scale[:2])
+        bounds.append(plain.elbo(means, plain.known(means[0])) - log_scale[:2].sum())
+    (expected,) = torch.autograd.grad(-torch.stack(bounds).mean(), log_scale)
+    torch.testing.assert_close(step_of(model, x)[0]["log_scale"], expected)
 
 
 @pytest.mark.parametrize("n_between", [0, 1, 2])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from skae.energy.units import Part
+from skae.energy.layers import Part
 
 TOTAL = 3
 """Draws of a row of counts."""
@@ -207,7 +207,7 @@ class PlainDeep:
             else:
                 log_q = log_q + log_probability(part, means[k], states[k], unknown)
         q = log_q.exp() if isinstance(log_q, torch.Tensor) else torch.ones(1, dtype=torch.float64)
-        assert abs(float(q.sum()) - 1) < 1e-12, "q is no distribution"
+        assert abs(float(q.detach().sum()) - 1) < 1e-12, "q is no distribution"
         return (q * (self.minus_energy(states) - log_q)).sum() + n_integrated * LOG_TWO_PI / 2
 
 

@@ -10,8 +10,8 @@ from energy.plain_deep import TOTAL, PlainDeep, all_states, block_of, columns, i
 from skae.energy.annealing import Anneal, annealed_importance, reverse_annealed_importance
 from skae.energy.deep import Deep
 from skae.energy.harmonium import Statistics
+from skae.energy.layers import Part, layer_of
 from skae.energy.partition import exact_log_partition
-from skae.energy.units import Part, layer_of
 
 BITS, WORDS = Part("bernoulli", 3), Part("counts", 3)
 GROUPS, REALS = Part("softmax", 5, (2, 3)), Part("gaussian", 2, scaled=True)
@@ -158,7 +158,7 @@ def test_what_is_known_stands_on_both_sides(name):
     known = known_of(machine, x, y)
     expected = [packed(plan, row) for row in each_known(plain, x, y)]
     s, h = (torch.stack(side) for side in zip(*expected, strict=True))
-    mask = known.s_mask.expand_as(known.s)
+    mask = known.mask.expand_as(known.s)
     assert torch.equal(mask, ~s.isnan())
     assert torch.equal(known.s[mask], s[mask])
     assert known.s.isfinite().all()
@@ -298,8 +298,8 @@ def test_rows_that_are_known_as_a_whole_may_be_given_so(name):
         lambda known: machine.bound(known, machine.mean_field(known, 1)),
     ):
         torch.testing.assert_close(use(whole), use(part))
-    torch.testing.assert_close(machine.states(x, 3, y), machine.mean_field(part, 3))
-    assert torch.equal(machine.states(x, 3, y)[:, : machine.width], machine.embed(x))
+    torch.testing.assert_close(machine.filled(whole, 3).s, machine.mean_field(part, 3))
+    assert torch.equal(machine.filled(whole, 3).s[:, : machine.width], machine.embed(x))
 
 
 @every_plan
