@@ -127,6 +127,8 @@ class Harmonium(nn.Module):
         n_features, n_components = self.visible.width, self.hidden.width
         columns, rows = (columns_of([part.width for part in parts]) for parts in (visible, hidden))
         self.absent = [(rows[j], columns[i]) for j, i in absent]
+        pairs = [(j, i) for j in range(len(hidden)) for i in range(len(visible)) if (j, i) not in set(absent)]
+        self._present = [(rows[j], columns[i]) for j, i in pairs] if absent else [(slice(None), slice(None))]
         self.scaled = [c for c, part in zip(columns, visible, strict=True) if part.scaled]
         self.is_replicated = isinstance(self.visible, Counts)
         self.can_run_away = self.hidden.n_states == math.inf and self.visible.n_states == math.inf
@@ -262,24 +264,15 @@ class Harmonium(nn.Module):
         if centred:
             s = s - mu if times is None else torch.addr(s, times, mu, alpha=-1)
             h = torch.addr(h, share, lam, alpha=-1)
-        if self.absent:
-            d_weight = self._cut(h.t() @ s)
-            gradient_of(self.weight).add_(d_weight)
-        else:
-            gradient_of(self.weight).addmm_(h.t(), s)
-        if centred and self.absent:
-            d_visible, d_hidden = d_visible - lam @ d_weight, d_hidden - d_weight @ mu
-        elif centred:  # the same, and cheaper where there are more weights than rows times units
-            d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
-            d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
+        d_weight = gradient_of(self.weight)
+        for rows, columns in self._present:
+            seen, hidden = s[:, columns], h[:, rows]
+            d_weight[rows, columns].addmm_(hidden.t(), seen)
+            if centred:
+                d_visible[columns].addmv_(seen.t(), hidden @ lam[rows], alpha=-1)
+                d_hidden[rows].addmv_(hidden.t(), seen @ mu[columns], alpha=-1)
         gradient_of(self.visible_bias).add_(d_visible)
         gradient_of(self.hidden_bias).add_(d_hidden)
-
-    def _cut(self, weight: Tensor) -> Tensor:
-        """Set the weights that are absent to zero, in place."""
-        for rows, columns in self.absent:
-            weight[rows, columns] = 0.0
-        return weight
 
     def accumulate_scale(self, s: Tensor, h: Tensor, share: Tensor) -> None:
         """Add the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
@@ -330,7 +323,9 @@ class Harmonium(nn.Module):
         s = self.embed(mean)
         total = self.total(s)
         weight = torch.empty(self.weight.shape, dtype=self.weight.dtype)
-        self._cut(self.weight.copy_(weight.normal_(0.0, scale, generator=rng)))
+        self.weight.copy_(weight.normal_(0.0, scale, generator=rng))
+        for rows, columns in self.absent:
+            self.weight[rows, columns] = 0.0
         self.visible_bias.copy_(self.visible.link(s))
         self.base.copy_(self.visible_bias)
         self.hidden_bias.zero_()

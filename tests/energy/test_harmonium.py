@@ -235,6 +235,8 @@ def learnable(visible, hidden):
 
 def accumulate(machine, data, model, centred):
     """The gradient, from rows and shares of the data and rows and shares of the model."""
+    for parameter in machine.parameters():
+        parameter.grad.zero_()
     s, share = torch.cat([data[0], model[0]]), torch.cat([-data[1], model[1]])
     with torch.no_grad():
         machine.accumulate(Statistics(s, machine.hidden_mean(s) * share[:, None], share), centred)
@@ -319,6 +321,20 @@ def test_the_gradient_of_the_likelihood_is_that_of_all_states(visible, hidden, c
     torch.testing.assert_close(machine.weight.grad, d_weight, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(machine.visible_bias.grad, da - offset @ d_weight, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(machine.hidden_bias.grad, db - d_weight @ mu, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_gradients_are_added_to_what_is_there(centred):
+    machine = learnable("gaussian", "bernoulli")
+    s = rows_of(machine)
+    share = torch.cat([-shares(3), shares(4, 2)])
+    statistics = Statistics(s, machine.hidden_mean(s).detach() * share[:, None], share)
+    with torch.no_grad():
+        machine.accumulate(statistics, centred)
+        once = [parameter.grad.clone() for parameter in machine.parameters()]
+        machine.accumulate(statistics, centred)
+    for parameter, first in zip(machine.parameters(), once, strict=True):
+        torch.testing.assert_close(parameter.grad, 2 * first)
 
 
 @every_hidden
