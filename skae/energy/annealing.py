@@ -60,12 +60,21 @@ class Anneal:
         scaled = field * (beta[:, None] if isinstance(beta, Tensor) else beta)
         return linear + machine.visible.log_base(s) + machine.hidden.log_normaliser(scaled)
 
+    def log_ratio(self, s: Tensor, field: Tensor, low: float, high: float) -> Tensor:
+        """``log_weight`` at one temperature minus that at another, more exactly and faster than by the difference."""
+        machine = self.machine
+        linear = s @ ((high - low) * (machine.visible_bias - machine.base))
+        return linear + machine.hidden.log_ratio(field, low, high)
+
     def step(self, s: Tensor, field: Tensor, beta: Tensor | float, rng: torch.Generator) -> Tensor:
         """States after a step of the Gibbs chain of p_beta, given the hidden fields at beta = 1."""
-        machine, column = self.machine, beta[:, None] if isinstance(beta, Tensor) else beta
-        h = machine.hidden.sample(field * column, rng)
-        visible_field = torch.lerp(machine.base, machine.visible_field(h), column)
-        return machine.visible.sample(visible_field, rng, machine.total(s))
+        machine, total = self.machine, self.machine.total(s)
+        if isinstance(beta, Tensor):
+            h = machine.hidden.sample(field * beta[:, None], rng)
+            return machine.visible.sample(torch.lerp(machine.base, machine.visible_field(h), beta[:, None]), rng, total)
+        h = machine.hidden.sample(field * beta, rng)
+        bias = torch.lerp(machine.base, machine.visible_bias, beta)
+        return machine.visible.sample(torch.addmm(bias, h, machine.weight, alpha=beta), rng, total)
 
     def _total(self, n: int, like: Tensor) -> Tensor | None:
         return None if self.draws is None else like.new_full((n,), self.draws)
@@ -84,11 +93,12 @@ def annealed_importance(path: Anneal, betas: Tensor, n_chains: int, rng: torch.G
     rng : torch.Generator
     """
     s = path.start(n_chains, rng)
-    log_w = _zeros(s)
-    for before, beta in pairwise(betas.tolist()):
-        field = path.machine.hidden_field(s)
-        log_w += path.log_weight(s, field, beta) - path.log_weight(s, field, before)
-        s = path.step(s, field, beta, rng)
+    field, log_w = path.machine.hidden_field(s), _zeros(s)
+    for low, high in pairwise(betas.tolist()):
+        if low > 0:
+            s = path.step(s, field, low, rng)
+            field = path.machine.hidden_field(s)
+        log_w += path.log_ratio(s, field, low, high)
     return _log_mean(log_w, path.log_partition())
 
 
@@ -107,11 +117,11 @@ def reverse_annealed_importance(path: Anneal, betas: Tensor, s: Tensor, rng: tor
         States of the model.
     rng : torch.Generator
     """
-    log_w = _zeros(s)
-    for beta, before in pairwise(betas.flip(0).tolist()):
-        s = path.step(s, path.machine.hidden_field(s), beta, rng)
+    field, log_w = path.machine.hidden_field(s), _zeros(s)
+    for high, low in pairwise(betas.flip(0).tolist()):
+        s = path.step(s, field, high, rng)
         field = path.machine.hidden_field(s)
-        log_w += path.log_weight(s, field, before) - path.log_weight(s, field, beta)
+        log_w -= path.log_ratio(s, field, low, high)
     value, error = _log_mean(log_w, -path.log_partition())
     return Estimate(-value, error)
 

@@ -112,18 +112,18 @@ class Stage(nn.Module):
     # ---------------------------------------------------------------- learning
 
     def learn_down(self, v: Tensor, h: Tensor, share: Tensor) -> None:
-        """Write the gradient of the mean of -log p(v | h) over states of the wake phase."""
+        """Add the gradient of the mean of -log p(v | h) over states of the wake phase."""
         s, total = self.down.embed(v), self.down.total(self.down.embed(v))
         error = (self.down.visible.mean(self._field_below(h), total) - s) * share[:, None]
-        gradient_of(self.down.weight).copy_((h * self.spread + self.shift).t() @ error)
-        gradient_of(self.down.visible_bias).copy_(error.sum(0))
+        gradient_of(self.down.weight).addmm_((h * self.spread + self.shift).t(), error)
+        gradient_of(self.down.visible_bias).add_(error.sum(0))
 
     def learn_up(self, v: Tensor, h: Tensor, share: Tensor) -> None:
-        """Write the gradient of the mean of -log q(h | v) over states of the sleep phase."""
+        """Add the gradient of the mean of -log q(h | v) over states of the sleep phase."""
         s, total = self.up.embed(v), self.up.total(self.up.embed(v))
         error = (self.up.hidden_mean(s) - (h * self.spread + self.shift)) * share[:, None]
-        gradient_of(self.up.weight).copy_(error.t() @ s)
-        gradient_of(self.up.hidden_bias).copy_(error.sum(0) if total is None else total @ error)
+        gradient_of(self.up.weight).addmm_(error.t(), s)
+        gradient_of(self.up.hidden_bias).add_(error.sum(0) if total is None else total @ error)
 
 
 class Belief(nn.Module):

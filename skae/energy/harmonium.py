@@ -127,6 +127,8 @@ class Harmonium(nn.Module):
         n_features, n_components = self.visible.width, self.hidden.width
         columns, rows = (columns_of([part.width for part in parts]) for parts in (visible, hidden))
         self.absent = [(rows[j], columns[i]) for j, i in absent]
+        pairs = [(j, i) for j in range(len(hidden)) for i in range(len(visible)) if (j, i) not in set(absent)]
+        self._present = [(rows[j], columns[i]) for j, i in pairs] if absent else [(slice(None), slice(None))]
         self.scaled = [c for c, part in zip(columns, visible, strict=True) if part.scaled]
         self.is_replicated = isinstance(self.visible, Counts)
         self.can_run_away = self.hidden.n_states == math.inf and self.visible.n_states == math.inf
@@ -255,7 +257,7 @@ class Harmonium(nn.Module):
     # ---------------------------------------------------------------- learning
 
     def accumulate(self, statistics: Statistics, centred: bool = True) -> None:
-        """Write the gradient of the mean of F(s) over the data minus its mean over the model.
+        """Add the gradient of the mean of F(s) over the data minus its mean over the model.
 
         It is a sum of products h s' over all rows. With ``centred`` it is the gradient of the centred machine,
         a sum of (h - lambda)(s - mu)', for the parameters of this one: the biases take up what the offsets
@@ -265,30 +267,24 @@ class Harmonium(nn.Module):
         times = self._times(self.total(s))
         d_visible, d_hidden = share @ s, h.sum(0) if times is None else times @ h
         mu, lam = self.visible_offset, self.hidden_offset
-        if centred:  # d_W = h's - d_hidden mu' - lambda d_visible' + (share @ times) lambda mu', as one product
-            along_mu = -d_hidden if times is None else (share @ times) * lam - d_hidden
-            s = torch.cat([s, mu[None], d_visible[None]])
-            h = torch.cat([h, along_mu[None], -lam[None]])
-        d_weight = self._cut(torch.mm(h.t(), s, out=gradient_of(self.weight)))
-        if centred and self.absent:
-            d_visible, d_hidden = d_visible - lam @ d_weight, d_hidden - d_weight @ mu
-        elif centred:  # the same, and cheaper where there are more weights than rows times units
-            d_visible = torch.addmv(d_visible, s.t(), h @ lam, alpha=-1)
-            d_hidden = torch.addmv(d_hidden, h.t(), s @ mu, alpha=-1)
-        gradient_of(self.visible_bias).copy_(d_visible)
-        gradient_of(self.hidden_bias).copy_(d_hidden)
-
-    def _cut(self, weight: Tensor) -> Tensor:
-        """Set the weights that are absent to zero, in place."""
-        for rows, columns in self.absent:
-            weight[rows, columns] = 0.0
-        return weight
+        if centred:
+            s = s - mu if times is None else torch.addr(s, times, mu, alpha=-1)
+            h = torch.addr(h, share, lam, alpha=-1)
+        d_weight = gradient_of(self.weight)
+        for rows, columns in self._present:
+            seen, hidden = s[:, columns], h[:, rows]
+            d_weight[rows, columns].addmm_(hidden.t(), seen)
+            if centred:
+                d_visible[columns].addmv_(seen.t(), hidden @ lam[rows], alpha=-1)
+                d_hidden[rows].addmv_(hidden.t(), seen @ mu[columns], alpha=-1)
+        gradient_of(self.visible_bias).add_(d_visible)
+        gradient_of(self.hidden_bias).add_(d_hidden)
 
     def accumulate_scale(self, s: Tensor, h: Tensor, share: Tensor) -> None:
-        """Write the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
+        """Add the gradient of -log p(x) in log sigma: 1 - E[s (s - a - W'h)], which needs no sample of the model."""
         gradient = share.sum() - share @ (s * (s - self.visible_field(h)))
         for columns in self.scaled:
-            gradient_of(self.log_scale)[columns] = gradient[columns]
+            gradient_of(self.log_scale)[columns] += gradient[columns]
 
     def follow(self, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
         """Move the offsets mu and lambda towards the means of data and hidden units, at this rate.
@@ -296,9 +292,10 @@ class Harmonium(nn.Module):
         If all visible units are counts, mu is their mean in one draw.
         """
         times = self._times(self.total(s))
-        draws = share.sum() if times is None else share @ times
-        self.visible_offset.lerp_(torch.mv(s.t(), share / draws.clamp_min(1e-30)), rate)
-        self.hidden_offset.lerp_(torch.mv(h.t(), share / share.sum().clamp_min(1e-30)), rate)
+        share = share / share.sum().clamp_min(1e-30)
+        per_draw = share if times is None else share / (share @ times).clamp_min(1e-30)
+        self.visible_offset.addmv_(s.t(), per_draw, beta=1 - rate, alpha=rate)
+        self.hidden_offset.addmv_(h.t(), share, beta=1 - rate, alpha=rate)
 
     def restrain(self, least_deviation: float) -> None:
         """Keep sigma above a least value, and keep weights to hidden units without an upper end from running away.
@@ -332,7 +329,9 @@ class Harmonium(nn.Module):
         s = self.embed(mean)
         total = self.total(s)
         weight = torch.empty(self.weight.shape, dtype=self.weight.dtype)
-        self._cut(self.weight.copy_(weight.normal_(0.0, scale, generator=rng)))
+        self.weight.copy_(weight.normal_(0.0, scale, generator=rng))
+        for rows, columns in self.absent:
+            self.weight[rows, columns] = 0.0
         self.visible_bias.copy_(self.visible.link(s))
         self.base.copy_(self.visible_bias)
         self.hidden_bias.zero_()

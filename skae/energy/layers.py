@@ -96,6 +96,9 @@ class Joint(Units):
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.stack(self._each("log_normaliser", field, total)).sum(0)
 
+    def log_ratio(self, field: Tensor, low: float, high: float) -> Tensor:
+        return torch.stack(self._each("log_ratio", field, low, high)).sum(0)
+
     def log_base(self, x: Tensor) -> Tensor | float:
         return sum(self._each("log_base", x))
 

@@ -202,6 +202,7 @@ class Optimizer:
         """
         if self.rule == "lbfgs":
             return self._lbfgs(flat, evaluate)
+        self._begin(flat)
         terms, moved = self._evaluate(flat, evaluate)
         move = self._sgd if self.rule == "sgd" else self._adam
         for group in moved:
@@ -210,11 +211,31 @@ class Optimizer:
 
     def gradient(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:
         """Compute the terms and the gradient of the objective, including the L2 penalty."""
+        if self._is_velocity(flat.grad):
+            self.moments["velocity"] = flat.grad.clone()
+        flat.grad.zero_()
         return self._evaluate(flat, evaluate)[0]
+
+    def _begin(self, flat: Flat) -> None:
+        """Let the gradient of a step start at zero, or at the velocity times the momentum, to which it is added.
+
+        So the buffer of the gradient is that of the velocity too, which saves two passes over memory in every step.
+        It cannot be if only some parts move, or if the gradient is scaled before it is added.
+        """
+        if self.rule != "sgd" or len(flat.groups) > 1 or self.max_grad_norm is not None:
+            flat.grad.zero_()
+            return
+        if not self._is_velocity(flat.grad):
+            velocity = self.moments.get("velocity")
+            self.moments["velocity"] = flat.grad.zero_() if velocity is None else flat.grad.copy_(velocity)
+        flat.grad.mul_(self.momentum)
+
+    def _is_velocity(self, gradient: Tensor) -> bool:
+        """Whether a buffer of the gradient holds the velocity between the steps."""
+        return self.moments.get("velocity") is gradient
 
     def _evaluate(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> tuple[Terms, list[Group]]:
         """The terms, and the groups that move. Their gradient is clipped, and weight decay is added to it."""
-        flat.grad.zero_()
         found = evaluate()
         terms, parts = found if isinstance(found, Move) else (found, None)
         if parts is not None and self.rule == "lbfgs":
@@ -278,8 +299,10 @@ class Optimizer:
         group.theta.addcdiv_(mean, root, value=-rate / (1 - self.beta1**step))
 
     def _sgd(self, flat: Flat, group: Group, rate: float) -> None:
-        (velocity,) = self._own_moments(flat, group)
-        torch.add(group.grad, velocity, alpha=self.momentum, out=velocity)
+        velocity = group.grad
+        if not self._is_velocity(flat.grad):
+            (velocity,) = self._own_moments(flat, group)
+            torch.add(group.grad, velocity, alpha=self.momentum, out=velocity)
         group.theta.add_(velocity, alpha=-rate)
 
     def _lbfgs(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:

@@ -251,8 +251,6 @@ def test_the_sampled_gradient_is_the_exact_one(visible, hidden, algorithm):
     machine = machine_of(visible, hidden, scale=0.4).requires_grad_(True)
     machine.visible_offset.fill_(0.4)
     machine.hidden_offset.fill_(0.3)
-    for parameter in machine.parameters():
-        parameter.grad = torch.zeros_like(parameter)
     n, n_visible = 4000, machine.visible.width
     machine.chain = torch.zeros((3, n, n_visible) if algorithm == "pt" else (n, 2), dtype=torch.float64)
     if algorithm == "pt":
@@ -265,6 +263,8 @@ def test_the_sampled_gradient_is_the_exact_one(visible, hidden, algorithm):
 
     def gradient(rows, weight):
         both, shares = torch.cat([s, rows]), torch.cat([-share, weight])
+        for parameter in machine.parameters():
+            parameter.grad = torch.zeros_like(parameter)
         with torch.no_grad():
             machine.accumulate(Statistics(both, machine.hidden_mean(both) * shares[:, None], shares))
         return torch.cat([parameter.grad.flatten().clone() for parameter in machine.parameters()])

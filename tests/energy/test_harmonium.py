@@ -229,12 +229,14 @@ def learnable(visible, hidden):
     machine.visible_offset.copy_(torch.rand(machine.visible.width, generator=seeded(3)))
     machine.hidden_offset.copy_(torch.rand(2, generator=seeded(4)))
     for parameter in machine.parameters():
-        parameter.grad = torch.full_like(parameter, torch.nan)  # what was there does not count
+        parameter.grad = torch.zeros_like(parameter)
     return machine
 
 
 def accumulate(machine, data, model, centred):
     """The gradient, from rows and shares of the data and rows and shares of the model."""
+    for parameter in machine.parameters():
+        parameter.grad.zero_()
     s, share = torch.cat([data[0], model[0]]), torch.cat([-data[1], model[1]])
     with torch.no_grad():
         machine.accumulate(Statistics(s, machine.hidden_mean(s) * share[:, None], share), centred)
@@ -321,6 +323,20 @@ def test_the_gradient_of_the_likelihood_is_that_of_all_states(visible, hidden, c
     torch.testing.assert_close(machine.hidden_bias.grad, db - d_weight @ mu, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("centred", [False, True])
+def test_gradients_are_added_to_what_is_there(centred):
+    machine = learnable("gaussian", "bernoulli")
+    s = rows_of(machine)
+    share = torch.cat([-shares(3), shares(4, 2)])
+    statistics = Statistics(s, machine.hidden_mean(s).detach() * share[:, None], share)
+    with torch.no_grad():
+        machine.accumulate(statistics, centred)
+        once = [parameter.grad.clone() for parameter in machine.parameters()]
+        machine.accumulate(statistics, centred)
+    for parameter, first in zip(machine.parameters(), once, strict=True):
+        torch.testing.assert_close(parameter.grad, 2 * first)
+
+
 @every_hidden
 def test_the_gradient_of_the_scale_is_that_of_the_density(hidden):
     """1 - E[s (s - a - W'h)], for log Z does not depend on sigma."""
@@ -329,7 +345,7 @@ def test_the_gradient_of_the_scale_is_that_of_the_density(hidden):
         machine.log_scale.copy_(torch.tensor([-0.4, 0.7]))
     x, share = torch.randn((7, 2), generator=seeded()).double(), shares(7)
     (expected,) = torch.autograd.grad(-(share @ machine.log_density(x)), machine.log_scale)
-    machine.log_scale.grad = torch.full_like(machine.log_scale, torch.nan)
+    machine.log_scale.grad = torch.zeros_like(machine.log_scale)
     with torch.no_grad():
         s = machine.embed(x)
         machine.accumulate_scale(s, machine.hidden_mean(s), share)

@@ -104,7 +104,7 @@ def with_gradients(machine):
     machine.visible_offset.copy_(torch.rand(machine.visible.width, generator=seeded(3)))
     machine.hidden_offset.copy_(torch.rand(machine.hidden.width, generator=seeded(4)))
     for parameter in machine.parameters():
-        parameter.grad = torch.full_like(parameter, torch.nan)
+        parameter.grad = torch.zeros_like(parameter)
     return machine
 
 

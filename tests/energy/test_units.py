@@ -53,6 +53,29 @@ def test_mean_is_the_derivative_of_the_log_normaliser(units):
     assert torch.autograd.gradcheck(lambda f: units.log_normaliser(f, total), field)
 
 
+@pytest.mark.parametrize("units", [u for u in UNITS.values() if not u.has_draws])
+@pytest.mark.parametrize("betas", [(0.0, 0.1), (0.4, 0.41), (0.2, 1.0), (1.0, 1.0)])
+def test_the_ratio_of_two_temperatures_is_that_of_their_normalisers(units, betas):
+    low, high = betas
+    field = 4 * fields(units)
+    expected = units.log_normaliser(high * field) - units.log_normaliser(low * field)
+    torch.testing.assert_close(units.log_ratio(field, low, high), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_ratio_of_two_temperatures_is_exact_at_extreme_fields():
+    field = torch.tensor([[1e4, -1e4, 90.0, -90.0, 0.0]])
+    expected = Bernoulli(5).log_normaliser(0.9 * field.double()) - Bernoulli(5).log_normaliser(0.5 * field.double())
+    torch.testing.assert_close(Bernoulli(5).log_ratio(field, 0.5, 0.9).double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_many_binary_units_are_drawn_by_their_means_too():
+    mean = torch.rand((200, 200), generator=seeded())
+    drawn = sum(Bernoulli(200).draw(mean, seeded(i)) for i in range(1, 301))
+    z = (drawn - 300 * mean) / (300 * mean * (1 - mean)).sqrt().clamp_min(1)
+    assert abs(float(z.mean())) < 4 / 200
+    assert 0.95 < float(z[(mean > 0.1) & (mean < 0.9)].square().mean()) < 1.05
+
+
 @every_finite_kind
 def test_the_log_normaliser_and_the_mean_sum_over_all_states(units):
     field, states = fields(units), states_of(units)

@@ -192,6 +192,32 @@ def test_what_a_step_leaves_out_stays_to_the_bit_and_the_rest_moves_as_by_itself
     assert torch.equal(flat.theta, before)
 
 
+@pytest.mark.parametrize("disturb", ["gradient", "load", "other buffers"])
+def test_the_velocity_outlasts_what_happens_between_steps(disturb):
+    """The buffer of the gradient holds it, where the module is one group."""
+    module, peer = network(), network()
+    flat, optimizer = Flat(module), Optimizer("sgd", momentum=0.9)
+    reference = torch.optim.SGD(peer.parameters(), lr=0.05, momentum=0.9)
+    assert len(flat.groups) == 1
+    for _ in range(4):
+        optimizer.step(flat, lambda: backward(residual(module)), 0.05)
+        if disturb == "gradient":
+            optimizer.gradient(flat, lambda: backward(residual(module)))
+            expected = torch.autograd.grad(residual(module)["error"], list(module.parameters()))
+            for parameter, gradient in zip(module.parameters(), expected, strict=True):
+                torch.testing.assert_close(parameter.grad, gradient)
+        elif disturb == "load":
+            saved = optimizer.save()
+            optimizer.step(flat, lambda: backward(residual(module)), 0.0)
+            optimizer.load(saved)
+        else:
+            flat = Flat(module)
+        reference.zero_grad()
+        residual(peer)["error"].backward()
+        reference.step()
+    torch.testing.assert_close(list(module.parameters()), list(peer.parameters()), rtol=1e-12, atol=1e-12)
+
+
 def left_out(flat, optimizer, part):
     """Weights and moments of all but one part."""
     others = [(i, group) for i, group in enumerate(flat.groups) if group.part != part]
