@@ -47,7 +47,8 @@ class _Layer:
     def __init__(self, deep: Deep, parts: list[Part], upper: int) -> None:
         self.deep, self.upper = deep, upper
         self.lower = [below for below, above in deep.edges if above == upper]
-        self.is_lowest, self.is_top = self.lower[0] < deep.n_seen, upper == deep.hidden_layers[-1]
+        self.is_lowest = all(k < deep.n_seen for k in self.lower)
+        self.is_top = upper == deep.hidden_layers[-1]
         self.copies = 2 if self.is_lowest else 1
         visible = [parts[k]._replace(copies=self.copies) for k in self.lower]
         hidden = [parts[upper]._replace(copies=2 if self.is_top else 1)]
@@ -76,7 +77,7 @@ class _Layer:
         for k, piece, bias in zip(self.lower, columns, biases, strict=True):
             deep.weights(k, self.upper).copy_(piece if alone else piece / 2)
             own = deep.bias(k)
-            own.copy_(bias if self.is_lowest else (own + bias) / 2)
+            own.copy_(bias if k < deep.n_seen else (own + bias) / 2)
         deep.bias(self.upper).copy_(machine.hidden_bias)
 
     def _joined(self, of_layer: Any) -> Tensor:
@@ -84,11 +85,12 @@ class _Layer:
 
     def seen(self, x: Tensor, layers: dict[int, _Layer], noise: torch.Generator) -> Tensor:
         """What the machine sees of rows x: states drawn upwards, each layer given the one below."""
-        if self.is_lowest:
-            columns = torch.cat([torch.arange(self.deep.width)[self.deep.place(k)[1]] for k in self.lower])
-            return self.deep.embed(x)[:, columns.to(x.device)] * self.copies
-        drawn = [layers[k].drawn(x, layers, noise) for k in self.lower]
-        return torch.cat(drawn, 1)
+        rows = self.deep.embed(x) * self.copies
+        pieces = [
+            rows[:, self.deep.place(k)[1]] if k < self.deep.n_seen else layers[k].drawn(x, layers, noise)
+            for k in self.lower
+        ]
+        return torch.cat(pieces, 1)
 
     def drawn(self, x: Tensor, layers: dict[int, _Layer], noise: torch.Generator) -> Tensor:
         """States of the layer, drawn given rows x."""

@@ -10,8 +10,11 @@ from energy.machines import require_law, seeded
 from energy.plain_deep import TOTAL, PlainDeep, all_states, mean_of, packed, plan_of, unpacked
 
 from skae import RBM, DeepBoltzmannMachine
+from skae.boltzmann import _pretraining
+from skae.boltzmann._deep import deep_layers
 from skae.boltzmann.rbm import OFFSET_RATE
 from skae.energy import partition
+from skae.energy.deep import Deep
 from skae.energy.layers import Part
 from skae.engine.data import Batch
 from skae.functional import bernoulli_divergence
@@ -483,3 +486,104 @@ def test_fits_raise_the_exact_likelihood(kind, algorithm):
         options = {"algorithm": algorithm, "n_temperatures": 3, "batch_size": 40, "max_iter": max_iter, **rate}
         scores.append(exact_scores(fitted(kind, **options), kind, X).mean())
     assert scores[1] > scores[0] + 0.03
+
+
+# ------------------------------------------------------------------ pretraining
+
+TREES = {
+    "path of 2": [(2,)],
+    "path of 3": [(2, 2)],
+    "tree": [(2, 2), (2, 2)],
+    "unequal tree": [(2,), (2, 2, 2)],
+    "rows below the top": [(2, 2), ()],
+    "rows below the top, before": [(), (2, 2)],
+}
+
+
+def deep_of(pathways, seed=5):
+    """A deep machine with random weights, its parts, and rows of its width."""
+    parts, edges = deep_layers([Part("bernoulli", 3), Part("counts", 2)][: len(pathways)], pathways, "bernoulli", 2, 0)
+    deep, rng = Deep(layers=parts, edges=edges, n_seen=len(pathways)).double(), seeded(seed)
+    with torch.no_grad():
+        for tensor in (deep.weight, deep.visible_bias, deep.hidden_bias, deep.visible_offset, deep.hidden_offset):
+            tensor.copy_(torch.rand(tensor.shape, generator=rng, dtype=torch.float64))
+        deep._cut(deep.weight)
+    rows = torch.tensor([[1.0, 0, 1, 2, 1], [0, 1, 1, 0, 3]], dtype=torch.float64)
+    return deep, parts, rows[:, : deep.width]
+
+
+def pretrained(deep, parts, learn, monkeypatch):
+    """Pretrain with a function of the layer in place of its learning. Return all layers by number."""
+    found = {}
+
+    def replaced(layer, layers, *_):
+        learn(layer)
+        found.update(layers)
+
+    monkeypatch.setattr(_pretraining, "_learn", replaced)
+    _pretraining.pretrain(deep, parts, None, None, None, True, seeded(0))
+    return found
+
+
+def randomise(layer):
+    rng = seeded(layer.upper)
+    for name in ("weight", "visible_bias", "hidden_bias"):
+        tensor = getattr(layer.machine, name)
+        tensor.copy_(torch.randn(tensor.shape, generator=rng, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_pretrained_layers_give_their_weights_and_the_means_of_their_biases(name, monkeypatch):
+    """Weights between two layers that are neither the first nor the last ones learnt are halved."""
+    deep, parts, _ = deep_of(TREES[name])
+    layers, given = pretrained(deep, parts, randomise, monkeypatch), {}
+    top = deep.hidden_layers[-1]
+    for upper, layer in layers.items():
+        given.setdefault(upper, []).append(layer.machine.hidden_bias)
+        first = 0
+        for lower in [below for below, above in deep.edges if above == upper]:
+            last = first + parts[lower].width
+            block = layer.machine.weight[:, first:last]
+            is_between = lower >= deep.n_seen and upper != top
+            torch.testing.assert_close(deep.weights(lower, upper).detach(), block.detach() / (2 if is_between else 1))
+            given.setdefault(lower, []).append(layer.machine.visible_bias[first:last])
+            first = last
+    for k in range(len(parts)):
+        assert len(given[k]) == (1 if k < deep.n_seen or k == top else 2)
+        torch.testing.assert_close(deep.bias(k).detach(), torch.stack(given[k]).mean(0).detach())
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_layers_are_pretrained_from_the_whole_on_states_drawn_upwards(name, monkeypatch):
+    """The lowest layers see their rows twice, and layers between are what is above of what the layer below draws."""
+    deep, parts, x = deep_of(TREES[name])
+    weights = {edge: deep.weights(*edge).detach().clone() for edge in deep.edges}
+    layers = pretrained(deep, parts, lambda layer: None, monkeypatch)
+    n, top, places = 4000, deep.hidden_layers[-1], [deep.place(k)[1] for k in range(deep.n_seen)]
+    for upper, layer in layers.items():
+        lower = [below for below, above in deep.edges if above == upper]
+        torch.testing.assert_close(layer.machine.weight.detach(), torch.cat([weights[k, upper] for k in lower], 1))
+        seen = layer.seen(x.repeat(n, 1), layers, seeded(1)).view(n, 2, -1)
+        times = 2 if max(lower) < deep.n_seen else 1
+        mean = layer.machine.hidden_mean(seen[0]).detach()
+        field = torch.nn.functional.linear(seen[0], layer.machine.weight, layer.machine.hidden_bias)
+        torch.testing.assert_close(mean, torch.sigmoid(field).detach() * (2 if upper == top else 1))
+        for k, piece in zip(lower, seen.split([parts[k].width for k in lower], 2), strict=True):
+            if k < deep.n_seen:
+                assert torch.equal(piece, (times * x[:, places[k]]).expand(n, -1, -1))
+                continue
+            below = layers[k]
+            assert ((piece == 0) | (piece == 1)).all()
+            again = below.machine.hidden_mean(below.seen(x.repeat(n, 1), layers, seeded(2))).view(n, 2, -1).mean(0)
+            torch.testing.assert_close(piece.mean(0), again.detach(), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "softmax", "counts"])
+@every_depth
+def test_pretraining_raises_the_exact_likelihood(kind, n_between):
+    options = {"max_iter": 1, "weight_scale": 0.3, "learning_rate_init": 0.1 if kind == "counts" else 0.2}
+    scores = [
+        exact_scores(fitted(kind, n_between, pretrain_iter=n, **options), kind, table(kind), n_between).mean()
+        for n in (0, 60)
+    ]
+    assert scores[1] > scores[0] + 0.1
