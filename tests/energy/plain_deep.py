@@ -78,6 +78,13 @@ def block_of(plan, pair):
     return place[odd], place[even]
 
 
+def cut(machine, weight):
+    """Set the entries between layers that are no neighbours to zero, in place."""
+    for rows, columns in machine.absent:
+        weight[rows, columns] = 0.0
+    return weight
+
+
 def packed(plan, layers):
     """States of the two sides, from those of the layers."""
     sides = is_visible(plan)

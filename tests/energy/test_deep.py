@@ -5,7 +5,18 @@ import math
 import pytest
 import torch
 from energy.machines import drawn, machine_of, require_law, seeded
-from energy.plain_deep import TOTAL, PlainDeep, all_states, block_of, columns, is_visible, packed, plan_of, unpacked
+from energy.plain_deep import (
+    TOTAL,
+    PlainDeep,
+    all_states,
+    block_of,
+    columns,
+    cut,
+    is_visible,
+    packed,
+    plan_of,
+    unpacked,
+)
 
 from skae.energy.annealing import Anneal, annealed_importance, reverse_annealed_importance
 from skae.energy.deep import Deep
@@ -59,7 +70,7 @@ def deep(name, seed=0, scale=0.7, **options):
             tensor.copy_(torch.randn(tensor.shape, generator=rng, dtype=torch.float64) * scale)
         for tensor in (machine.visible_offset, machine.hidden_offset):
             tensor.copy_(torch.rand(tensor.shape, generator=rng, dtype=torch.float64))
-        machine._cut(machine.weight)
+        cut(machine, machine.weight)
         for k in range(plan.n_seen):
             if plan.parts[k].kind == "counts":  # their offset is a mean row, or a mean draw if there is nothing else
                 offset = machine.visible_offset[columns(plan)[k]]
@@ -398,7 +409,7 @@ def test_the_gradient_is_that_of_the_enumerated_likelihood(name, centred):
     """Posterior and model are enumerated; then the gradient is exact, of each layer's weights and biases."""
     (machine, plain), plan = deep(name), PLANS[name]
     for parameter in machine.requires_grad_(True).parameters():
-        parameter.grad = torch.full_like(parameter, math.nan)
+        parameter.grad = torch.zeros_like(parameter)
     x, y = some_unknown(plan)
     rows, share = each_known(plain, x, y), torch.rand(len(x), generator=seeded(5), dtype=torch.float64) / len(x)
     pieces = [(-share[i], *plain.table(row)) for i, row in enumerate(rows)]
