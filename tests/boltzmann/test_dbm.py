@@ -34,6 +34,8 @@ KINDS = {
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_depth = pytest.mark.parametrize("n_between", [1, 2])
+DEPTHS = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
+every_depth_and_label = pytest.mark.parametrize(("n_between", "label"), DEPTHS)
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +176,19 @@ def test_bounds_of_log_z_bracket_it(n_between):
         assert abs(found.value - model.log_partition_) < 4 * found.error < 0.3
 
 
+@every_depth_and_label
+def test_parameters_are_those_of_the_layers(n_between, label):
+    model = strong("bernoulli", n_between, label)
+    plain = plain_of(model, "bernoulli", n_between, label)
+    for edge, found in zip(plain.plan.edges, model.coefs_, strict=True):
+        np.testing.assert_array_equal(found.T, plain.weights[edge])
+    for bias, found in zip(plain.biases, model.intercepts_, strict=True):
+        np.testing.assert_array_equal(found, bias)
+    np.testing.assert_array_equal(model.components_, plain.weights[0, 1])
+    np.testing.assert_array_equal(model.intercept_visible_, plain.biases[0])
+    np.testing.assert_array_equal(model.intercept_hidden_, plain.biases[1])
+
+
 # ------------------------------------------------------------------ samples
 
 
@@ -224,9 +239,6 @@ def test_rows_of_which_all_is_known_stay():
 
 
 # ------------------------------------------------------------------ mean field
-
-DEPTHS = [(n_between, label) for n_between in (0, 1, 2) for label in (0, 3)]
-every_depth_and_label = pytest.mark.parametrize(("n_between", "label"), DEPTHS)
 
 
 def swept(model, plain, known, n_sweeps=400):

@@ -375,6 +375,24 @@ def test_the_bound_is_below_the_sum_and_rises_with_each_sweep(name):
         assert (bounds[-1] < exact - 1e-4).any()
 
 
+@pytest.mark.parametrize("name", ["reals 1 labelled", "reals groups (1, 1)", "bits 1"])
+def test_densities_of_what_is_known_are_on_the_scale_of_x(name):
+    (machine, plain), plan = deep(name, scale=0.5, learnt_scale="reals" in name), PLANS[name]
+    if "reals" in name:
+        machine.log_scale[:2] = torch.tensor([0.7, -0.4])
+    x, y = some_unknown(plan)
+    known = known_of(machine, x, y)
+    bounds = machine.bound(known, machine.settled(known))
+    volumes = (~x[:, :2].isnan()).double() @ machine.log_scale[:2] if "reals" in name else 0.0
+    torch.testing.assert_close(machine.log_density_in_part(known), bounds - volumes)
+    whole = some_rows(plan, 6)[0]
+    total = machine.log_density(whole) if not plan.is_labelled else machine.label_scores(whole).logsumexp(1)
+    s = machine.embed(whole)
+    exact = torch.stack([plain.log_sum(plain.known(row)) for row in s]) - machine.log_scale.sum()
+    assert (total <= exact + 1e-12).all()
+    torch.testing.assert_close(total, exact, rtol=0, atol=0.2)
+
+
 @pytest.mark.parametrize("name", SHALLOW)
 def test_the_bound_of_known_rows_is_exact_with_one_hidden_layer(name):
     (machine, plain), plan = deep(name), PLANS[name]
