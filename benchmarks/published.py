@@ -378,9 +378,12 @@ CD25 = {**CONTRASTIVE, "n_gibbs": 25, "learning_rate_init": 0.05, "max_iter": 25
 ANNEALING_OF_2008 = {"n_chains": 100, "n_betas": 14_500, "n_steps": 10_000}
 
 # Salakhutdinov and Hinton learnt their machine layer by layer for 100 epochs, and then jointly for 300 to 500. Here it
-# is learnt jointly from the start. Rate and scale of the weights are ours. They were chosen by the bound of the 10 000
-# validation images, of machines that were learnt from the other 50 000.
-DBM = {"visible": "bernoulli", "learning_rate_init": 0.02, "weight_scale": 0.03}
+# is learnt jointly from the start. Its rate and scale of weights were chosen by the bound of 1000 validation images, of
+# machines that were learnt in 4 epochs from 20 000 others. With the default rate of 0.2 that bound is 50 nats lower.
+# With weights of 0.03, annealing finds a mode that no chain of the training has seen: log Z is then 240 nats higher than
+# annealing back says. The rate of fine-tuning was chosen by the error of 10 000 training images that were left out.
+DBM = {"visible": "bernoulli", "learning_rate_init": 0.05, "weight_scale": 0.01}
+TUNING_OF_DBM = {"learning_rate_init": 0.1, "n_frozen": 20}
 
 # Jiang et al. had a 500-500-2000 network, ten components and diagonal covariances, and saw all 70 000 images. Their
 # figure is that of weights shipped with their code; trained anew, others reach 87 to 91.
@@ -494,12 +497,17 @@ ROWS: dict[str, Row] = {
         small={
             "machine": {**DBM, "max_iter": 8},
             "annealing": {"n_chains": 100, "n_betas": 1000, "n_steps": 1000},
-            "training": {**QUICK, "max_iter": 3},
+            "training": {**TUNING_OF_DBM, "max_iter": 3},
         },
         full={
-            "machine": {**DBM, "max_iter": 60},
-            "annealing": {"n_chains": 100, "n_betas": 5000, "n_steps": 5000},
-            "training": {**CLASSIFICATION, "n_frozen": 20, "max_iter": 10},
+            "machine": {**DBM, "max_iter": 300},
+            "annealing": ANNEALING_OF_2008,
+            "training": {**TUNING_OF_DBM, "max_iter": 50},
+        },
+        long={
+            "machine": {**DBM, "max_iter": 30},
+            "annealing": {"n_chains": 100, "n_betas": 2000, "n_steps": 2000},
+            "training": {**TUNING_OF_DBM, "max_iter": 10},
         },
     ),
     "vae": Row(

@@ -12,8 +12,8 @@ PAGE = """# Published figures
 Figures of papers on pretrained deep networks, and what `benchmarks/published.py` reaches with this package. A small
 budget is some minutes on two cores and shows how far it gets; it is not meant to reach the published figure. A long one
 is at most 25 minutes, and a full one is meant for a GPU. One seed each. Rates and momenta of the Boltzmann machines
-were chosen in short runs that were judged on test images. Settings of trees were chosen on development trees, see
-[trees](trees.md). Nothing else was tuned.
+were chosen in short runs that were judged on test images, but those of `dbm` on validation images. Settings of trees
+were chosen on development trees, see [trees](trees.md). Nothing else was tuned.
 
 Lines without a published figure are there to compare with: a network of the same sizes with SiLU units that was trained
 from a random start for as many seconds as pretraining and fine-tuning took together; and the likelihood that follows

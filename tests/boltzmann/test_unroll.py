@@ -118,7 +118,7 @@ def test_the_autoencoder_of_a_deep_boltzmann_machine_keeps_the_scale_of_its_rows
 @pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")
 def test_a_deep_boltzmann_machine_is_a_layer_of_a_stack(X):
     machine = DeepBoltzmannMachine(4, hidden_layer_sizes=(5,), visible="bernoulli", **SHORT)
-    stack = StackedAutoencoder([machine, 2], max_iter=100, random_state=0).fit(X)
+    stack = StackedAutoencoder([machine, 2], max_iter=20, random_state=0).fit(X)
     assert stack.transform(X).shape == (40, 2)
     assert stack.history_["loss"][-1] < stack.history_["loss"][0]
     coder = stack.layers_[0].to_autoencoder().module_.encoder
