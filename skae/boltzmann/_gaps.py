@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,15 @@ from ..engine.moments import moments
 from ..functional import Support, support_of
 from ._modalities import Modality
 
-__all__ = ["Arranged", "SupportOfEach", "arranged_fault", "frame_of_modalities", "require_known_rows"]
+__all__ = [
+    "Arranged",
+    "SupportOfEach",
+    "arranged_fault",
+    "by_gaps",
+    "frame_of_modalities",
+    "has_gaps",
+    "require_known_rows",
+]
 
 
 class Arranged(Frame):
@@ -119,7 +127,7 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     mean, scale, shifted = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, dtype=bool)
     for modality in modalities:
         part = X[:, modality.place]
-        found = _known_moments(part, weight, modality) if _has_gaps(part) else moments(part, weight)
+        found = _known_moments(part, weight, modality) if has_gaps(part) else moments(part, weight)
         mean[list(modality.columns)], spread = found
         if not (np.isfinite(found[0]).all() and math.isfinite(spread)):
             raise ValueError("X has values so large that their variance is infinite: rescale X.")
@@ -131,7 +139,8 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     return Arranged(mean, scale, shifted, order)
 
 
-def _has_gaps(X: Array) -> bool:
+def has_gaps(X: Array) -> bool:
+    """Whether an entry is NaN."""
     with np.errstate(all="ignore"):
         return any(math.isnan(float(to_tensor(X[rows]).sum())) for rows in chunks(*X.shape))
 
@@ -192,6 +201,22 @@ def require_known_rows(X: Array) -> None:
         if bool(x[:, 0].isnan().any()) and bool((empty := x.isnan().all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
             raise ValueError(f"Every modality is missing in row {row} of X: give it an entry, or drop the row.")
+
+
+def by_gaps(x: Tensor, complete: Callable[[Tensor], Tensor], in_part: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply one function to the rows without gaps, and another one to those with gaps.
+
+    So what is computed for a row does not depend on the gaps of others.
+    """
+    gaps = x.isnan().any(1)
+    if not bool(gaps.any()):
+        return complete(x)
+    found = in_part(x[gaps])
+    if bool(gaps.all()):
+        return found
+    result = found.new_empty((len(x), *found.shape[1:]))
+    result[gaps], result[~gaps] = found, complete(x[~gaps])
+    return result
 
 
 # ------------------------------------------------------------------ rows that a machine can describe

@@ -13,7 +13,7 @@ from ..energy.units import Part
 from ..engine.suggestions import suggest
 from .machine import visible_parts
 
-__all__ = ["ALL", "KINDS", "Modality", "modalities_of", "require_readable"]
+__all__ = ["ALL", "KINDS", "Modality", "modalities_of", "settings_of"]
 
 ALL = "all"
 """Name of the one modality of a table whose modalities are not told."""
@@ -53,8 +53,21 @@ class Modality(NamedTuple):
         return part
 
 
-def require_readable(modalities: Any, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Raise an error for modalities and their settings that no X can have.
+class Setting(NamedTuple):
+    """What a modality has for itself, by the parameters alone."""
+
+    kind: str
+    sizes: tuple[int, ...]
+    pathway: tuple[int, ...]
+
+    @property
+    def is_counts(self) -> bool:
+        """Whether the columns are counts."""
+        return self.kind == "softmax" and not self.sizes
+
+
+def settings_of(modalities: Any, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Setting]:
+    """Read what each modality has for itself.
 
     Parameters
     ----------
@@ -63,6 +76,10 @@ def require_readable(modalities: Any, settings: Mapping[str, Any], defaults: Map
     settings, defaults : dict
         See ``modalities_of``.
 
+    Returns
+    -------
+    settings : dict of str to Setting
+
     Raises
     ------
     ValueError
@@ -70,25 +87,26 @@ def require_readable(modalities: Any, settings: Mapping[str, Any], defaults: Map
         modalities are counts, or the pathways do not reach the joint layer from one side.
     """
     names = _names_of(modalities)
-    told = [_settings_of(name, names, settings, defaults) for name in names]
-    for name, (kind, _, _) in zip(names, told, strict=True):
+    told = {name: _setting_of(name, names, settings, defaults) for name in names}
+    for name, (kind, _, _) in told.items():
         if kind not in KINDS:
             meant = suggest(kind, KINDS)
             use = " or ".join(map(repr, KINDS)) if meant is None else repr(meant)
             raise ValueError(f"visible={kind!r} of modality {name!r} is no kind of units: use {use}.")
-    counts = [name for name, (kind, sizes, _) in zip(names, told, strict=True) if kind == "softmax" and not sizes]
+    counts = [name for name, setting in told.items() if setting.is_counts]
     if len(counts) > 1:
         raise ValueError(
             f"The modalities {_listed(counts)} are counts, but a row has one number of draws: make them one modality, "
             "or pass the sizes of groups of one-hot columns as categories."
         )
-    heights = {name: len(pathway) for name, (_, _, pathway) in zip(names, told, strict=True)}
+    heights = {name: len(setting.pathway) for name, setting in told.items()}
     if len({height % 2 for height in heights.values()}) > 1:
         found = ", ".join(f"{height} for {name!r}" for name, height in heights.items())
         raise ValueError(
             f"hidden_layer_sizes has {found}: the numbers of layers must be all even or all odd, so that neighbours "
             "are never of one side of the machine."
         )
+    return told
 
 
 def modalities_of(
@@ -121,16 +139,13 @@ def modalities_of(
     Raises
     ------
     ValueError
-        As ``require_readable``, and if a column is in none or in several, or a modality has no column or one that X
+        As ``settings_of``, and if a column is in none or in several, or a modality has no column or one that X
         does not have.
     """
-    require_readable(modalities, settings, defaults)
-    names = _names_of(modalities)
     found = []
-    for name in names:
+    for name, (kind, sizes, pathway) in settings_of(modalities, settings, defaults).items():
         asked = slice(None) if modalities is None else modalities[name]
         columns = _columns(name, asked, n_features, feature_names)
-        kind, sizes, pathway = _settings_of(name, names, settings, defaults)
         if sizes and sum(sizes) != len(columns):
             whose = "X" if modalities is None else f"modality {name!r}"
             raise ValueError(f"categories={sizes} sum to {sum(sizes)}, but {whose} has {len(columns)} columns.")
@@ -153,10 +168,7 @@ def _names_of(modalities: Any) -> list[str]:
     return list(modalities)
 
 
-def _settings_of(
-    name: str, names: Sequence[str], settings: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    """Kind of units, sizes of groups and pathway of a modality."""
+def _setting_of(name: str, names: Sequence[str], settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Setting:
     own = {}
     for parameter, value in settings.items():
         if isinstance(value, Mapping):
@@ -165,7 +177,7 @@ def _settings_of(
         own[parameter] = value
     kind, sizes, pathway = (own[parameter] for parameter in ("visible", "categories", "hidden_layer_sizes"))
     sizes = () if kind != "softmax" or sizes is None else sizes_of("categories", sizes)
-    return kind, sizes, sizes_of("hidden_layer_sizes", pathway)
+    return Setting(kind, sizes, sizes_of("hidden_layer_sizes", pathway))
 
 
 def _require_known(parameter: str, by_name: Iterable[Any], names: Sequence[str]) -> None:

@@ -81,6 +81,7 @@ class Deep(Harmonium):
             chain_shape=(*chains, sum(layers[k].width for k in (above if len(chains) == 1 else below))),
         )
         self.edges, self.n_seen, self.n_labels = list(edges), n_seen, n_labels
+        self.n_layers = len(layers)
         self.hidden_layers = range(n_seen, len(layers) - (n_labels > 0))
         self._places: dict[int, tuple[bool, slice]] = {}
         for side, numbers in ((True, below), (False, above)):
