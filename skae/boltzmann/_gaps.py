@@ -11,20 +11,21 @@ import torch
 from torch import Tensor
 
 from ..base import damage
+from ..energy.deep import Deep
 from ..engine.data import Array, chunks, to_tensor
 from ..engine.frame import Frame, in_double
 from ..engine.moments import moments
-from ..functional import Support, support_of
+from ..functional import Support, gradient_of, support_of
 from ._modalities import Modality
 
 __all__ = [
     "Arranged",
     "SupportOfEach",
+    "allow_for_spread",
     "arranged_fault",
     "by_gaps",
     "frame_of_modalities",
-    "has_gaps",
-    "require_known_rows",
+    "look_for_gaps",
 ]
 
 
@@ -127,7 +128,7 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     mean, scale, shifted = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, dtype=bool)
     for modality in modalities:
         part = X[:, modality.place]
-        found = _known_moments(part, weight, modality) if has_gaps(part) else moments(part, weight)
+        found = _known_moments(part, weight, modality) if _has_gaps(part) else moments(part, weight)
         mean[list(modality.columns)], spread = found
         if not (np.isfinite(found[0]).all() and math.isfinite(spread)):
             raise ValueError("X has values so large that their variance is infinite: rescale X.")
@@ -139,8 +140,7 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     return Arranged(mean, scale, shifted, order)
 
 
-def has_gaps(X: Array) -> bool:
-    """Whether an entry is NaN."""
+def _has_gaps(X: Array) -> bool:
     with np.errstate(all="ignore"):
         return any(math.isnan(float(to_tensor(X[rows]).sum())) for rows in chunks(*X.shape))
 
@@ -194,13 +194,25 @@ def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, T
     return x, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.from_numpy(weight[rows]).double()
 
 
-def require_known_rows(X: Array) -> None:
-    """Raise an error if a row has no known entry."""
+def look_for_gaps(X: Array) -> bool:
+    """Whether an entry is NaN. Raise an error if a row has no known entry."""
+    has_gaps = False
     for rows in chunks(*X.shape):
-        x = to_tensor(X[rows])
-        if bool(x[:, 0].isnan().any()) and bool((empty := x.isnan().all(1)).any()):
+        gaps = to_tensor(X[rows]).isnan()
+        has_gaps = has_gaps or bool(gaps.any())
+        if bool(gaps[:, 0].any()) and bool((empty := gaps.all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
             raise ValueError(f"Every modality is missing in row {row} of X: give it an entry, or drop the row.")
+    return has_gaps
+
+
+@torch.no_grad()
+def allow_for_spread(module: Deep, x: Tensor, weight: Tensor | None) -> None:
+    """Correct the gradient in log sigma: the variance of an unknown entry, which is 1, is not in its mean."""
+    weight = torch.ones_like(x[:, 0]) if weight is None else weight
+    unknown = weight @ x.isnan().to(weight) / len(x)
+    for columns in module.scaled:
+        gradient_of(module.log_scale)[columns] -= unknown[columns]
 
 
 def by_gaps(x: Tensor, complete: Callable[[Tensor], Tensor], in_part: Callable[[Tensor], Tensor]) -> Tensor:
@@ -229,7 +241,7 @@ class SupportOfEach(NamedTuple):
     """Columns and support of each modality that does not describe all rows."""
 
     @classmethod
-    def of(cls, modalities: Sequence[Modality], arranged: bool) -> SupportOfEach:
+    def of(cls, modalities: Sequence[Modality], arranged: bool) -> Any:
         """The support of modalities, for rows in the order of X, or in that of the module if ``arranged``."""
         parts, start = [], 0
         for modality in modalities:
@@ -252,6 +264,11 @@ class SupportOfEach(NamedTuple):
             if found is not None:
                 wrong[:, columns] = found
         return wrong if bool(wrong.any()) else None
+
+    def told(self, density: Tensor, x: Tensor) -> Tensor:
+        """The log-densities of rows x, or -inf where they are not in the support."""
+        wrong = self.outside(x)
+        return density if wrong is None else density.masked_fill(wrong.any(1), -torch.inf)
 
     def at(self, column: int) -> tuple[Support, slice]:
         """The support of a column, and the columns of its group, or the column alone if these are not adjacent."""

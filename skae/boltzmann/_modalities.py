@@ -123,7 +123,7 @@ def modalities_of(
     modalities : dict or None
         For each name a slice, numbers, names or a mask of columns, or one number or name. None is one modality.
     settings : dict
-        The parameters ``visible``, ``categories`` and ``hidden_layer_sizes``, each one for all or a dictionary by name.
+        Parameters by their names. Those in ``defaults`` have one value for all, or a dictionary by modality.
     defaults : dict
         What a modality has that is not in such a dictionary.
     n_features : int
@@ -170,7 +170,8 @@ def _names_of(modalities: Any) -> list[str]:
 
 def _setting_of(name: str, names: Sequence[str], settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> Setting:
     own = {}
-    for parameter, value in settings.items():
+    for parameter in defaults:
+        value = settings[parameter]
         if isinstance(value, Mapping):
             _require_known(parameter, value, names)
             value = value.get(name, defaults[parameter])

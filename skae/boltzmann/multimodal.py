@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,28 +12,26 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..autoencoders import Autoencoder
-from ..base import damage
 from ..base.checks import require_positive
 from ..base.damage import Saved
-from ..base.encoding import judged
 from ..base.params import Sizes
 from ..base.support import warn_of_rows
-from ..base.verdict import constant_code
 from ..energy.harmonium import Known
 from ..engine.data import Batch, Source, to_tensor
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.optim import Terms
 from ..functional import average
-from ._deep import Layers, deep_layers
+from ._deep import Layers, deep_layers, receptive_fields
+from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field
 from ._gaps import (
     Arranged,
     SupportOfEach,
+    allow_for_spread,
     arranged_fault,
     by_gaps,
     frame_of_modalities,
-    has_gaps,
-    require_known_rows,
+    look_for_gaps,
 )
 from ._labels import labels_to_hold
 from ._modalities import Modality, Setting, modalities_of, settings_of
@@ -45,8 +42,6 @@ __all__ = ["MultimodalDeepBoltzmannMachine"]
 
 DEFAULTS = {"visible": "gaussian", "categories": None, "hidden_layer_sizes": (64,)}
 """What a modality has that is not in the dictionary of a parameter."""
-BURN_IN = 0.2
-"""Fraction of a chain that does not count in a mean over its states."""
 WITH_GAPS = """X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
     Numbers, and NaN where an entry is unknown. At least one entry of each row must be known."""
 
@@ -148,10 +143,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     hidden_layer_sizes: Sizes | Annotated[dict[str, Any], dict] = (64,)  # type: ignore[assignment]
     output: Literal["code", "imputed"] = "code"
 
-    _saved: ClassVar[dict[str, Saved]] = {
-        "_frame": Saved(arranged_fault, cls=Arranged),
-        "_has_gaps": Saved(damage.truth),
-    }
+    _saved: ClassVar[dict[str, Saved]] = {"_frame": Saved(arranged_fault, cls=Arranged)}
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(
         ("fit", "partial_fit", "score_samples", "score", "free_energy", "gibbs", "sample_given"), WITH_GAPS
     )
@@ -159,14 +151,11 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     # ---------------------------------------------------------------- modalities
 
     def _settings(self) -> dict[str, Setting]:
-        return settings_of(self.modalities, self._by_modality(), DEFAULTS)
-
-    def _by_modality(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in DEFAULTS}
+        return settings_of(self.modalities, vars(self), DEFAULTS)
 
     def _modalities_of(self, n_features: int) -> list[Modality]:
         names = getattr(self, "feature_names_in_", None)
-        return modalities_of(self.modalities, self._by_modality(), DEFAULTS, n_features, names)
+        return modalities_of(self.modalities, vars(self), DEFAULTS, n_features, names)
 
     def _fitted_modalities(self) -> list[Modality]:
         return [Modality(*parts) for parts in self._spec["modalities"]]
@@ -188,9 +177,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data: Any = super()._source(X, y, weight, reset)
-        require_known_rows(data.X)
+        has_gaps = look_for_gaps(data.X)
         if reset is not None:
-            self._has_gaps = has_gaps(data.X)
+            self._has_gaps = has_gaps
         return data
 
     def _asked_support(self, n_features: int) -> Any:
@@ -229,8 +218,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         }
 
     def _layers(self, spec: dict[str, Any]) -> Layers:
-        modalities = [Modality(*parts) for parts in spec["modalities"]]
-        seen, pathways = [m.part for m in modalities], [m.pathway for m in modalities]
+        seen, pathways = zip(*((m.part, m.pathway) for m in self._fitted_modalities()), strict=True)
         return deep_layers(seen, pathways, spec["hidden"], spec["n_components"], spec["n_labels"])
 
     # ---------------------------------------------------------------- learning
@@ -260,16 +248,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
         terms = super()._step(module, batch, rng)
         if self._has_gaps and isinstance(module.log_scale, torch.nn.Parameter):
-            self._allow_for_spread(module, batch)
+            allow_for_spread(module, batch.x, batch.weight)
         return terms
-
-    @torch.no_grad()
-    def _allow_for_spread(self, module: Any, batch: Batch) -> None:
-        """Correct the gradient in log sigma: the variance of an unknown entry, which is 1, is not in its mean."""
-        weight = torch.ones_like(batch.x[:, 0]) if batch.weight is None else batch.weight
-        unknown = weight @ batch.x.isnan().to(weight) / len(batch.x)
-        for columns in module.scaled:
-            module.log_scale.grad[columns] -= unknown[columns]
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         known = self._known(module, batch.x)
@@ -277,13 +257,6 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         back = module.rows_given(module.hidden_given(s, known), known.total)
         error = torch.where(known.s_mask[:, : module.width], batch.x - back, 0.0)
         return {"reconstruction": average(error.square().sum(1), batch.weight)}
-
-    def _failure(self, data: Any) -> str | None:
-        batch = judged(self, data)
-        if batch is None:
-            return None
-        x = self._completed(self.module_, batch.x)
-        return constant_code(self._encode(self.module_, batch), x, batch.weight, self._cure())
 
     # ---------------------------------------------------------------- density
 
@@ -293,45 +266,29 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _log_densities(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None) -> np.ndarray:
         check_is_fitted(self)
-        modalities = self._fitted_modalities()
-        arranged = SupportOfEach.of(modalities, arranged=True)
-
-        def of_rows(module: Any, batch: Batch) -> Tensor:
-            density, wrong = function(module, batch), arranged.outside(batch.x)
-            return density if wrong is None else density.masked_fill(wrong.any(1), -torch.inf)
-
-        densities = super()._log_densities(of_rows, X, y)
-        support: Any = SupportOfEach.of(modalities, arranged=False)
-        warn_of_rows(self, support, lambda: self._source(X), np.flatnonzero(densities == -np.inf))
-        return densities
+        here, there = (SupportOfEach.of(self._fitted_modalities(), arranged) for arranged in (False, True))
+        told = super()._log_densities(lambda module, batch: there.told(function(module, batch), batch.x), X, y)
+        warn_of_rows(self, here, lambda: self._source(X), np.flatnonzero(told == -np.inf))
+        return told
 
     def _log_density(self, module: Any, x: Tensor) -> Tensor:
         def in_part(x: Tensor) -> Tensor:
             if module.n_labels:
-                return self._label_scores(module, x).logsumexp(1)
+                return module.label_scores_in_part(x, self._mean_totals(x)).logsumexp(1)
             return module.log_density_in_part(self._known(module, x))
 
         return by_gaps(x, module.log_density, in_part)
-
-    def _label_scores(self, module: Any, x: Tensor) -> Tensor:
-        """Lower bound of log p(known entries, y) + log Z for each label y, of shape (n, n_labels)."""
-        each = torch.eye(module.n_labels, dtype=x.dtype, device=x.device).repeat(len(x), 1)
-        known = self._known(module, x.repeat_interleave(module.n_labels, 0), each)
-        return module.log_density_in_part(known).view(len(x), -1)
 
     def _output(self, module: Any, batch: Batch) -> Tensor:
         return by_gaps(
             batch.x,
             lambda x: super(MultimodalDeepBoltzmannMachine, self)._output(module, Batch(x)),
-            lambda x: self._label_scores(module, x),
+            lambda x: module.label_scores_in_part(x, self._mean_totals(x)),
         )
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         x = batch.x
-        totals = module.total(x)
-        if totals is not None:
-            totals = torch.where(totals.isnan(), self._mean_totals(x), totals)
-        log_z = self._partition.of_rows(module, totals, self._noise)
+        log_z = self._partition.of_rows(module, self._known(module, x).total, self._noise)
         return in_double(self._log_density(module, x)) - log_z - self._arranged.log_volumes(~x.isnan())
 
     # ---------------------------------------------------------------- codes
@@ -378,13 +335,11 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         names : ndarray of str
             Those of the columns of X with ``output="imputed"``.
         """
-        names = super().get_feature_names_out(input_features)
         if self.output == "code":
-            return names
-        known = getattr(self, "feature_names_in_", input_features)
-        if known is None:
-            known = [f"x{column}" for column in range(self.n_features_in_)]
-        return np.asarray(known, dtype=object)
+            return super().get_feature_names_out(input_features)
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", input_features)
+        return np.asarray([f"x{k}" for k in range(self.n_features_in_)] if names is None else names, dtype=object)
 
     # ---------------------------------------------------------------- filling in
 
@@ -425,21 +380,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         if method not in ("mean_field", "gibbs"):
             raise ValueError(f"method={method!r} is no method of impute: use 'mean_field' or 'gibbs'.")
         if method == "mean_field":
-            return self._filled(X, lambda module, x: module.unembed(module.settled(self._known(module, x))))
+            return self._filled(X, mean_of_field)
         rng = self._noise(random_state)
-        return self._filled(X, lambda module, x: self._mean_of_chain(module, x, n_steps, rng))
-
-    def _mean_of_chain(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
-        """Mean of E[x | h] over the steps of a chain that starts where mean field has settled."""
-        known = self._known(module, x)
-        s = module.settled(known)
-        total, first = torch.zeros_like(s), int(BURN_IN * n_steps)
-        for step in range(n_steps):
-            mean = module.visible_mean(known.hidden(module.sample_hidden(s, rng)), known.total)
-            s = known.visible(module.visible.draw(mean, rng, known.total))
-            if step >= first:
-                total += mean
-        return module.unembed(total / (n_steps - first))
+        return self._filled(X, lambda module, known: mean_of_chains(module, known, n_steps, rng))
 
     def sample(
         self,
@@ -478,12 +421,17 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         """
         check_is_fitted(self)
         require_positive(n_steps=n_steps)
-        looks = [n_steps] if steps is None else _ascending(steps)
+        looks = [n_steps] if steps is None else ascending(steps)
         if isinstance(n_samples, Integral):
             found = self._drawn_whole(int(n_samples), looks, random_state, y)
         elif y is None:
             rng = self._noise(random_state)
-            found = self._filled(n_samples, lambda module, x: self._drawn_given(module, x, looks, rng))
+            found = self._filled(
+                n_samples,
+                lambda module, known: course_of_chains(
+                    module, self._starts(module, len(known.s), rng), looks, rng, known
+                ),
+            )
         else:
             raise ValueError("y is the class of rows that are drawn as a whole: make the label a modality instead.")
         return found[:, 0] if steps is None else np.ascontiguousarray(found.swapaxes(0, 1))
@@ -495,21 +443,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         rng = self._noise(random_state)
         known = None if y is None else self._holding(labels_to_hold(y, n, self).to(self._flat.theta))
         with plain_torch(grad=False):
-            s = self._starts(module, n, rng)
-            return self._frame.undo(self._course(module, s, looks, rng, known)).cpu().numpy()
-
-    def _drawn_given(self, module: Any, x: Tensor, looks: Sequence[int], rng: torch.Generator) -> Tensor:
-        """Rows whose unknown entries are drawn, after so many steps."""
-        return self._course(module, self._starts(module, len(x), rng), looks, rng, self._known(module, x))
-
-    def _course(
-        self, module: Any, s: Tensor, looks: Sequence[int], rng: torch.Generator, known: Known | None
-    ) -> Tensor:
-        rows, done = [], 0
-        for look in looks:
-            s, done = module.gibbs(s, look - done, rng, known), look
-            rows.append(module.unembed(s))
-        return torch.stack(rows, 1)
+            rows = course_of_chains(module, self._starts(module, n, rng), looks, rng, known)
+            return self._frame.undo(rows).cpu().numpy()
 
     def sample_given(self, X: Any, n_steps: int = 1000, random_state: Any = None) -> np.ndarray:
         """Draw the unknown entries of rows, given the known ones: the same as ``sample(X, n_steps)``.
@@ -535,11 +470,12 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         return self.sample(X, n_steps, random_state)
 
     def _filled(self, X: Any, draw: Callable[[Any, Any], Tensor]) -> np.ndarray:
-        """Rows X with what ``draw(module, x)`` returns in place of what is unknown."""
+        """Rows X with what ``draw(module, known)`` returns in place of what is unknown."""
 
         def unknown(module: Any, batch: Batch) -> Tensor:
-            rows, known = draw(module, batch.x), module.rows.whole(~batch.x.isnan())
-            return rows.masked_fill(known if rows.ndim == 2 else known[:, None], torch.nan)
+            known = self._known(module, batch.x)
+            rows, mask = draw(module, known), known.s_mask[:, : module.width]
+            return rows.masked_fill(mask if rows.ndim == 2 else mask[:, None], torch.nan)
 
         data: Any = self._source(X)
         self._ready_module()
@@ -550,7 +486,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _completed(self, module: Any, x: Tensor) -> Tensor:
         """Rows with mean field in place of what is unknown."""
-        return by_gaps(x, lambda x: x, lambda x: module.unembed(module.settled(self._known(module, x))))
+        return by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._known(module, x)))
 
     def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
         return super()._walked(module, self._completed(module, x), n_steps, rng)
@@ -577,19 +513,14 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _firsts(self) -> list[int]:
         """Numbers of the layers that stand on the rows."""
-        check_is_fitted(self)
         return sorted({upper for lower, upper in self.module_.edges if lower < self.module_.n_seen})
 
     def _receptive_fields(self) -> list[np.ndarray]:
         """Receptive fields of all hidden layers in X, with zeros for columns of other modalities. For displays."""
         check_is_fitted(self)
         module: Any = self._ready_module()
-        eye = np.eye(len(self._frame))[self._arranged.order]
-        ends = np.cumsum([len(module.bias(k)) for k in range(module.n_seen)])
-        fields: dict[int, Any] = dict(enumerate(np.split(eye, ends[:-1])))
-        for (lower, upper), weight in zip(module.edges, self.coefs_, strict=True):
-            fields[upper] = fields.get(upper, 0.0) + weight.T @ fields[lower]
-        return [fields[k].astype(self.dtype) for k in module.hidden_layers]
+        fields = receptive_fields(module, np.eye(len(self._frame))[self._arranged.order])
+        return [field.astype(self.dtype) for field in fields]
 
     def to_autoencoder(self) -> Autoencoder:
         """Not defined for several modalities.
@@ -600,12 +531,3 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             Always, because no ``Autoencoder`` has several pathways and takes NaN.
         """
         raise ValueError("No Autoencoder has pathways of several modalities: encode rows with transform instead.")
-
-
-def _ascending(steps: Sequence[int]) -> list[int]:
-    """Numbers of steps. Raise an error if they are none, not whole, or do not ascend."""
-    looks = list(steps)
-    whole = all(isinstance(look, Integral) and not isinstance(look, bool) for look in looks)
-    if not (looks and whole and looks[0] >= 1 and all(a < b for a, b in pairwise(looks))):
-        raise ValueError(f"steps={looks} must be whole numbers of at least 1 in ascending order.")
-    return [int(look) for look in looks]

@@ -272,6 +272,13 @@ class Deep(Harmonium):
         known = self.known(x.repeat_interleave(self.n_labels, 0), each.repeat(len(x), 1))
         return (self.bound(known, self.settled(known)) - self.log_scale.sum()).view(len(x), -1)
 
+    def label_scores_in_part(self, x: Tensor, total: Tensor | None = None) -> Tensor:
+        """As ``label_scores``, for rows x that are NaN where an entry is unknown."""
+        each = torch.eye(self.n_labels, dtype=x.dtype, device=x.device)
+        draws = None if total is None else total.repeat_interleave(self.n_labels)
+        known = self.known_in_part(x.repeat_interleave(self.n_labels, 0), draws, each.repeat(len(x), 1))
+        return self.log_density_in_part(known).view(len(x), -1)
+
     def sample_above(self, s: Tensor, rng: torch.Generator) -> Tensor:
         """Visible states, with states drawn in place of expectations above the rows."""
         if not self.upper.width:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae.boltzmann._gaps import Arranged, SupportOfEach, frame_of_modalities, require_known_rows
+from skae.boltzmann._gaps import Arranged, SupportOfEach, frame_of_modalities, look_for_gaps
 from skae.boltzmann._modalities import ALL, Modality, modalities_of
 from skae.engine.moments import moments
 
@@ -208,10 +208,11 @@ def test_a_row_without_any_known_entry_is_named(row):
     X = with_gaps(table())
     X[:, 0] = np.nan
     X[:, 4] = 1.0
-    require_known_rows(X)
+    assert look_for_gaps(X)
     X[row] = np.nan
     with pytest.raises(ValueError, match=f"Every modality is missing in row {row} of X: give it an entry, or drop"):
-        require_known_rows(X)
+        look_for_gaps(X)
+    assert not look_for_gaps(table())
 
 
 # ------------------------------------------------------------------ support
