@@ -202,7 +202,7 @@ def look_for_gaps(X: Array) -> bool:
         has_gaps = has_gaps or bool(gaps.any())
         if bool(gaps[:, 0].any()) and bool((empty := gaps.all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
-            raise ValueError(f"Every modality is missing in row {row} of X: give it an entry, or drop the row.")
+            raise ValueError(f"Every modality is missing (NaN) in row {row} of X: give it an entry, or drop the row.")
     return has_gaps
 
 

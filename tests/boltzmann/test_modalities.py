@@ -210,7 +210,9 @@ def test_a_row_without_any_known_entry_is_named(row):
     X[:, 4] = 1.0
     assert look_for_gaps(X)
     X[row] = np.nan
-    with pytest.raises(ValueError, match=f"Every modality is missing in row {row} of X: give it an entry, or drop"):
+    with pytest.raises(
+        ValueError, match=rf"Every modality is missing \(NaN\) in row {row} of X: give it an entry, or drop"
+    ):
         look_for_gaps(X)
     assert not look_for_gaps(table())
 

@@ -170,23 +170,23 @@ SETTINGS = {
     "MultimodalDeepBoltzmannMachine two": Setting(
         MultimodalDeepBoltzmannMachine(
             2,
-            modalities={"numbers": [3, 0, 4], "bits": [1, 2]},
+            modalities={"numbers": slice(0, None, 2), "bits": slice(1, None, 2)},
             visible={"bits": "bernoulli"},
             hidden_layer_sizes={"numbers": (4, 3, 3), "bits": (3,)},
             learn_variances=True,
             **CHAINS,
         ),
-        ("shapes", "rows", "input", "randomness", "saving", "scores", "use", "going on"),
+        ("shapes", "input", "randomness", "saving", "scores", "use", "going on"),
     ),
     "MultimodalDeepBoltzmannMachine labels": Setting(
         MultimodalDeepBoltzmannMachine(
             2,
             labels=True,
-            modalities={"some": slice(0, 2), "others": slice(2, None)},
             hidden_layer_sizes=(),
             hidden="gaussian",
+            algorithm="cd",
             weight_scale=0.3,
-            **CHAINS,
+            **{**CHAINS, "batch_size": 200},
         ),
         ("shapes", "input", "saving", "use", "prediction", "going on"),
     ),
