@@ -158,7 +158,7 @@ def classes(estimator: Any, value: Any) -> str | None:
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         return "has NaN or infinity in it"
     spec = estimator._spec
-    expected = spec.get("n_predictions", spec.get("labels", spec.get("n_labels", 0))) or len(value)
+    expected = spec.get("n_predictions", spec.get("labels", 0)) or len(value)
     return None if len(value) == expected else f"has {len(value)} labels instead of {expected}"
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..base.params import sizes_of
-from ..energy.units import Part
+from ..energy.layers import Part
 from ..engine.suggestions import suggest
 from .machine import visible_parts
 

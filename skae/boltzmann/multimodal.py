@@ -212,14 +212,14 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             "n_components": int(self.n_components),
             "hidden": self.hidden,
             "modalities": tuple(tuple(modality) for modality in self._modalities_of(n_features)),
-            "n_labels": self._n_classes(),
+            "labels": self._n_classes(),
             "learnt_scale": "gaussian" in self._kinds() and bool(self.learn_variances),
             "chains": (int(self.n_temperatures), int(self.n_chains)) if tempered else (int(self.n_chains),),
         }
 
     def _layers(self, spec: dict[str, Any]) -> Layers:
         seen, pathways = zip(*((m.part, m.pathway) for m in self._fitted_modalities()), strict=True)
-        return deep_layers(seen, pathways, spec["hidden"], spec["n_components"], spec["n_labels"])
+        return deep_layers(seen, pathways, spec["hidden"], spec["n_components"], spec["labels"])
 
     # ---------------------------------------------------------------- learning
 
@@ -237,13 +237,13 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             rates.append(COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, self._mean_length()) ** 2)
         return min(rates)
 
-    def _known(self, module: Any, x: Tensor, y: Tensor | None = None) -> Known:
+    def _in_part(self, module: Any, x: Tensor, y: Tensor | None = None) -> Known:
         return module.known_in_part(x, self._mean_totals(x), y)
 
-    def _states(self, module: Any, batch: Batch) -> Tensor:
+    def _known(self, module: Any, batch: Batch) -> Known:
         if not self._has_gaps:
-            return super()._states(module, batch)
-        return module.mean_field(self._known(module, batch.x, batch.y), int(self.n_mean_field))
+            return super()._known(module, batch)
+        return module.filled(self._in_part(module, batch.x, batch.y), int(self.n_mean_field))
 
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
         terms = super()._step(module, batch, rng)
@@ -252,10 +252,10 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         return terms
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
-        known = self._known(module, batch.x)
+        known = self._in_part(module, batch.x)
         s = module.mean_field(known, int(self.n_mean_field))
         back = module.rows_given(module.hidden_given(s, known), known.total)
-        error = torch.where(known.s_mask[:, : module.width], batch.x - back, 0.0)
+        error = torch.where(known.mask[:, : module.width], batch.x - back, 0.0)
         return {"reconstruction": average(error.square().sum(1), batch.weight)}
 
     # ---------------------------------------------------------------- density
@@ -275,7 +275,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         def in_part(x: Tensor) -> Tensor:
             if module.n_labels:
                 return module.label_scores_in_part(x, self._mean_totals(x)).logsumexp(1)
-            return module.log_density_in_part(self._known(module, x))
+            return module.log_density_in_part(self._in_part(module, x))
 
         return by_gaps(x, module.log_density, in_part)
 
@@ -288,7 +288,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         x = batch.x
-        log_z = self._partition.of_rows(module, self._known(module, x).total, self._noise)
+        log_z = self._partition.of_rows(module, self._in_part(module, x).total, self._noise)
         return in_double(self._log_density(module, x)) - log_z - self._arranged.log_volumes(~x.isnan())
 
     # ---------------------------------------------------------------- codes
@@ -297,7 +297,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         return by_gaps(
             batch.x,
             lambda x: self._code_of(module, module.known(x)),
-            lambda x: self._code_of(module, self._known(module, x)),
+            lambda x: self._code_of(module, self._in_part(module, x)),
         )
 
     def transform(self, X: Any) -> Any:
@@ -473,8 +473,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         """Rows X with what ``draw(module, known)`` returns in place of what is unknown."""
 
         def unknown(module: Any, batch: Batch) -> Tensor:
-            known = self._known(module, batch.x)
-            rows, mask = draw(module, known), known.s_mask[:, : module.width]
+            known = self._in_part(module, batch.x)
+            rows, mask = draw(module, known), known.mask[:, : module.width]
             return rows.masked_fill(mask if rows.ndim == 2 else mask[:, None], torch.nan)
 
         data: Any = self._source(X)
@@ -486,7 +486,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _completed(self, module: Any, x: Tensor) -> Tensor:
         """Rows with mean field in place of what is unknown."""
-        return by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._known(module, x)))
+        return by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._in_part(module, x)))
 
     def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
         return super()._walked(module, self._completed(module, x), n_steps, rng)

@@ -17,6 +17,7 @@ from skae import DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from skae.boltzmann import _filling
 from skae.boltzmann._gaps import allow_for_spread
 from skae.energy import partition
+from skae.engine.data import Batch
 
 QUICK = {"n_chains": 20, "max_iter": 3, "random_state": 0}
 TWO = {"bits": [0, 3], "group": [4, 1, 2]}
@@ -43,7 +44,8 @@ def table(n=200, seed=0):
 def machine_of(**options):
     """A machine of two modalities."""
     settings = {"visible": {"bits": "bernoulli", "group": "softmax"}, "categories": (3,), "hidden_layer_sizes": (2,)}
-    return MultimodalDeepBoltzmannMachine(2, modalities=TWO, **{**settings, "dtype": "float64", **QUICK, **options})
+    settings |= {"modalities": TWO, "dtype": "float64", **QUICK}
+    return MultimodalDeepBoltzmannMachine(2, **{**settings, **options})
 
 
 def strong(seed=0, scale=1.0, **options):
@@ -51,7 +53,7 @@ def strong(seed=0, scale=1.0, **options):
     model = machine_of(**options).fit(table())
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for (lower, upper) in model.module_.edges:
+        for lower, upper in model.module_.edges:
             weights = model.module_.weights(lower, upper)
             weights.copy_(torch.randn(weights.shape, generator=rng, dtype=torch.float64) * scale)
     return model
@@ -69,9 +71,10 @@ def rows_and_law(model):
     """All rows on the scale of X, and log p + log Z of each, by the energies of all states of the machine."""
     module = model.module_
     s = states_of(module.visible)
-    log_p = torch.logsumexp(-energies_of(module), 1).numpy()
+    with torch.no_grad():
+        log_p = torch.logsumexp(-energies_of(module), 1).numpy()
     rows, place = np.unique(model._frame.undo(s[:, : module.width]).numpy(), axis=0, return_inverse=True)
-    return rows, np.logaddexp.reduceat(log_p[np.argsort(place, kind="stable")], np.flatnonzero(np.r_[1, np.diff(np.sort(place))]))
+    return rows, np.array([np.logaddexp.reduce(log_p[place == k]) for k in range(len(rows))])
 
 
 def conditional(model, x):
@@ -167,7 +170,7 @@ def test_the_order_of_the_columns_makes_no_difference():
 def test_the_score_of_known_entries_is_a_lower_bound_of_their_probability(x, sizes):
     model = strong(hidden_layer_sizes=sizes)
     _, log_p = conditional(model, np.array(x))
-    rows, everything = rows_and_law(model)
+    _, everything = rows_and_law(model)
     assert model.log_partition_ == pytest.approx(np.logaddexp.reduce(everything), abs=1e-9)
     exact = np.logaddexp.reduce(log_p) - np.logaddexp.reduce(everything)
     score = float(model.score_samples([x])[0])
@@ -219,15 +222,14 @@ def test_a_chain_is_seen_as_it_goes():
 
 @pytest.mark.parametrize("kinds", [{"group": "softmax"}, {"bits": "bernoulli", "group": "softmax"}, "gaussian"])
 def test_known_entries_stay_as_they_are_to_the_bit(kinds):
-    X = table(40) + 0.1
-    X[:, TWO["group"]] -= 0.1
-    model = machine_of(visible=kinds, dtype="float32").fit(X - 0.1 * (kinds != "gaussian"))
+    X = table(40)
+    X[:, TWO["bits"]] = 0.1 + 0.7 * X[:, TWO["bits"]]
+    model = machine_of(visible=kinds, dtype="float32").fit(X)
     X[:20, 0], X[10:30, 3], X[30:, TWO["group"]] = np.nan, np.nan, np.nan
     known = ~np.isnan(X)
     for found in (model.impute(X), model.impute(X, "gibbs", 5), model.sample(X, 3), model.sample_given(X, 3)):
         assert_array_equal(found[known], X[known])
         assert np.isfinite(found).all()
-    assert_array_equal(model.impute(X[30:][:, :]), model.impute(X)[30:])
 
 
 def test_a_group_is_unknown_as_a_whole():
@@ -345,7 +347,9 @@ def test_the_gradient_of_variances_allows_for_the_spread_of_unknown_entries(rng)
     assert_allclose(found, expected, atol=0.02)
 
 
-@pytest.mark.parametrize("options", [{"pretrain_iter": 2}, {"early_stopping": True}, {"algorithm": "cd"}, {"algorithm": "pt"}])
+@pytest.mark.parametrize(
+    "options", [{"pretrain_iter": 2}, {"early_stopping": True}, {"algorithm": "cd"}, {"algorithm": "pt"}], ids=str
+)
 def test_ways_to_learn_from_rows_with_gaps(options):
     X = table(60)
     X[::2, TWO["bits"]] = np.nan
@@ -354,22 +358,16 @@ def test_ways_to_learn_from_rows_with_gaps(options):
     assert np.isfinite(model.transform(X)).all()
     assert np.isfinite(model.score(X))
     assert all(np.isfinite(curve).all() for curve in model.history_.values())
-    assert model.partial_fit(X).history_ is not None
+    assert np.isfinite(model.set_params(early_stopping=False).partial_fit(X[:20]).transform(X)).all()
 
 
-def test_the_reconstruction_error_is_that_of_known_entries(rng):
+def test_the_reconstruction_error_is_that_of_known_entries():
     X = table(60)
-    plain = machine_of(max_iter=1).fit(X)
-    module = plain.module_
-    batch = type("B", (), {"x": torch.from_numpy(X[:, [0, 3, 4, 1, 2]]), "weight": None})
-    whole = plain._loss(module, batch, None)["reconstruction"]
-    parts = []
-    for column in range(5):
-        x = torch.full((60, 5), torch.nan, dtype=torch.float64)
-        x[:, column] = batch.x[:, column]
-        parts.append(plain._loss(module, type("B", (), {"x": x, "weight": None}), None)["reconstruction"])
-    assert whole > 0
-    assert all(part >= 0 for part in parts)
+    model = strong(scale=0.0)
+    module, x = model.module_, model._frame.apply(torch.from_numpy(hidden(X, "bits")))
+    mean = module.rows_given(torch.zeros(1, module.hidden.width, dtype=torch.float64))[0, 2:]
+    expected = (x[:, 2:] - mean).square().sum(1).mean()
+    assert float(model._loss(module, Batch(x), None)["reconstruction"]) == pytest.approx(float(expected))
 
 
 # ------------------------------------------------------------------ an imputer in a pipeline
@@ -390,7 +388,8 @@ def test_it_is_an_imputer_in_a_pipeline():
     assert model.get_feature_names_out().tolist() == list("abcdefgh")
     pipe = make_pipeline(model, LogisticRegression()).fit(frame, y)
     assert pipe.score(frame, y) > 0.9
-    assert clone(model).set_params(modalities=None).fit(X).get_feature_names_out().tolist() == [f"x{i}" for i in range(8)]
+    one = clone(model).set_params(modalities=None).fit(X)
+    assert one.get_feature_names_out().tolist() == [f"x{i}" for i in range(8)]
 
 
 # ------------------------------------------------------------------ bad input
@@ -428,7 +427,7 @@ def test_parameters_that_cannot_be(options, sentence):
 def test_a_row_that_lacks_every_modality_is_named(method):
     model, X = machine_of().fit(table(20)), table(20)
     X[7] = np.nan
-    assert refuses(model, method, X) == "Every modality is missing (NaN) in row 7 of X: give it an entry, or drop the row."
+    assert "Every modality is missing (NaN) in row 7 of X: give it an entry" in refuses(model, method, X)
     X = table(20)
     X[3, 4] = np.inf
     assert refuses(model, method, X) == "Input X contains infinity in row 3, column 4: replace it or drop the row."
@@ -441,7 +440,7 @@ def test_a_column_of_which_nothing_is_known_is_named():
 
 
 @pytest.mark.parametrize(
-    ("method", "options", "sentence"),
+    ("question", "options", "sentence"),
     [
         ("impute", {"method": "knn"}, "method='knn' is no method of impute: use 'mean_field' or 'gibbs'."),
         ("impute", {"n_steps": 0}, "n_steps=0 must be a whole number of at least 1."),
@@ -453,8 +452,10 @@ def test_a_column_of_which_nothing_is_known_is_named():
         ("sample", {"y": 1}, "y is the class of rows that are drawn as a whole"),
     ],
 )
-def test_questions_that_cannot_be_asked(method, options, sentence):
-    assert sentence in refuses(machine_of().fit(table(20)), method, table(3), **options)
+def test_questions_that_cannot_be_asked(question, options, sentence):
+    model = machine_of().fit(table(20))
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        getattr(model, question)(table(3), **options)
 
 
 def test_samples_need_a_positive_number():
