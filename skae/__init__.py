@@ -14,7 +14,7 @@ from .autoencoders import (
     SparseAutoencoder,
     TopKAutoencoder,
 )
-from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine
+from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
 from .variational import (
@@ -37,6 +37,7 @@ __all__ = [
     "FineTunedClassifier",
     "FineTunedRegressor",
     "MixtureVariationalAutoencoder",
+    "MultimodalDeepBoltzmannMachine",
     "ReceptiveFieldAutoencoder",
     "RecursiveAutoencoder",
     "RecursiveAutoencoderClassifier",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils import check_array
+from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
@@ -31,7 +31,10 @@ __all__ = [
 
 
 def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array:
-    """Return X as a two-dimensional array of the right width. With ``look_through``, refuse NaN and infinity."""
+    """Return X as a two-dimensional array of the right width. With ``look_through``, refuse infinity, and NaN.
+
+    NaN is admitted by an estimator whose tag ``allow_nan`` says so.
+    """
     check = partial(
         validate_data,
         estimator,
@@ -53,7 +56,7 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
 def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
     """A function ``look(index, x)`` that refuses NaN in a batch of X while the batch is in the processor's cache.
 
-    None if scikit-learn is set to assume that all numbers are finite.
+    It admits NaN where ``check_x`` does. None if scikit-learn is set to assume that all numbers are finite.
     """
     if get_config()["assume_finite"]:
         return None
@@ -61,7 +64,7 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
     def look(index: Any, x: Tensor) -> None:
         if not math.isfinite(x.sum()):
             _require_finite(estimator, X[index], index.start)
-            _require_in_range(x)
+            _require_in_range(x[~x.isnan()])
 
     return look
 
@@ -148,7 +151,7 @@ def _require_in_range(x: Tensor) -> None:
 
 
 def _require_finite(estimator: Any, X: Array, first_row: int = 0) -> None:
-    found = find_nonfinite(X)
+    found = find_nonfinite(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
     if found is not None:
         row, column, value = found
         kind = "NaN" if np.isnan(value) else "infinity"

@@ -90,7 +90,7 @@ def _complaint(estimator: Any, support: Support, x: Tensor, row: int) -> str:
     assert wrong is not None
     column = int(wrong[0].nonzero()[0])
     names = getattr(estimator, "feature_names_in_", None)
-    group = support.group(column)
+    support, group = support.at(column)
     is_entry = len(x[group]) == 1 or not bool(wrong[0, group].all())
     if is_entry:
         where, value = f"column {_name(names, column)}", f"{float(x[column]):g}"

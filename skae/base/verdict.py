@@ -126,9 +126,10 @@ def relative_spread(x: Tensor, weight: Tensor | None) -> float:
     Parameters
     ----------
     x : Tensor of shape (n, ...)
+        NaN counts as 0.
     weight : Tensor of shape (n,) or None
     """
-    values = x.detach().cpu().double().flatten(1)
+    values = x.detach().cpu().double().flatten(1).nan_to_num()
     w = torch.ones(len(values), dtype=torch.float64) if weight is None else weight.cpu().double()
     w = w / w.sum()
     total = float(w @ values.square().sum(1))

@@ -2,6 +2,7 @@
 
 from .dbm import DeepBoltzmannMachine
 from .dbn import DeepBeliefNetwork
+from .multimodal import MultimodalDeepBoltzmannMachine
 from .rbm import RBM
 
-__all__ = ["RBM", "DeepBeliefNetwork", "DeepBoltzmannMachine"]
+__all__ = ["RBM", "DeepBeliefNetwork", "DeepBoltzmannMachine", "MultimodalDeepBoltzmannMachine"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from ..energy.deep import Deep
 from ..energy.layers import Part
 from .machine import visible_parts
 
-__all__ = ["deep_layers", "path_layers"]
+__all__ = ["deep_layers", "path_layers", "receptive_fields"]
 
 Layers = tuple[list[Part], list[tuple[int, int]]]
 
@@ -58,3 +61,23 @@ def deep_layers(
         edges.append((len(parts) - 1, len(parts)))
         parts.append(Part("softmax", n_labels, (n_labels,)))
     return parts, edges
+
+
+def receptive_fields(deep: Deep, rows: np.ndarray) -> list[np.ndarray]:
+    """What each hidden layer looks for in the rows: products of weights, summed over the pathways.
+
+    Parameters
+    ----------
+    deep : Deep
+    rows : ndarray of shape (n_features, n_columns)
+        What the units of the rows look for.
+
+    Returns
+    -------
+    fields : list of ndarray of shape (n_units, n_columns)
+    """
+    ends = np.cumsum([len(deep.bias(k)) for k in range(deep.n_seen)])
+    fields: dict[int, Any] = dict(enumerate(np.split(rows, ends[:-1])))
+    for lower, upper in deep.edges:
+        fields[upper] = fields.get(upper, 0.0) + deep.weights(lower, upper).detach().cpu().numpy() @ fields[lower]
+    return [fields[k] for k in deep.hidden_layers]

@@ -19,7 +19,7 @@ def are_probabilities(data: Source, machine: Harmonium) -> bool:
     if machine.visible.n_states == math.inf:
         return False
     blocks = (data[rows].x for rows in chunks(len(data), machine.visible.width))
-    return any(bool(((x != 0) & (x != 1)).any()) for x in blocks)
+    return any(bool(((x != 0) & (x != 1) & ~x.isnan()).any()) for x in blocks)
 
 
 def counting(data: Any) -> Tensor:
@@ -33,15 +33,20 @@ def range_of_lengths(machine: Harmonium, data: Table) -> tuple[float, float]:
     if not machine.visible.has_draws:
         return 0.0, 0.0
     parts = (machine.total(machine.embed(data[rows].x)) for rows in chunks(len(data), machine.visible.width))
-    low, high = zip(*((float(x.min()), float(x.max())) for x in parts if x is not None), strict=True)
+    known = [x[~x.isnan()] for x in parts if x is not None]
+    low, high = zip(*((float(x.min()), float(x.max())) for x in known if len(x)), strict=True)
     return min(low), max(high)
 
 
 def root_mean_squares(data: Source, n_features: int) -> Tensor:
-    """Root of the weighted mean square of each column."""
-    total = torch.zeros(n_features, dtype=torch.float64)
+    """Root of the weighted mean square of the entries of each column that are not NaN."""
+    total, unknown = torch.zeros((2, n_features), dtype=torch.float64)
     for rows in chunks(len(data), n_features):
         batch = data[rows]
         squares = batch.x.square()
-        total += (squares.sum(0) if batch.weight is None else batch.weight @ squares).cpu().double()
-    return (total / len(data)).sqrt()
+        weight = torch.ones_like(squares[:, 0]) if batch.weight is None else batch.weight
+        if (gaps := squares.isnan()).any():
+            unknown += (weight @ gaps.to(weight)).cpu().double()
+            squares = squares.masked_fill(gaps, 0.0)
+        total += (squares.sum(0) if batch.weight is None else weight @ squares).cpu().double()
+    return (total / (len(data) - unknown)).sqrt()

@@ -155,11 +155,15 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        if self.hidden != "bernoulli" and sizes_of("hidden_layer_sizes", self.hidden_layer_sizes):
+        if self.hidden != "bernoulli" and self._has_layers_between():
             raise ValueError(
                 f"hidden={self.hidden!r} needs hidden_layer_sizes=(), for the layers of a deep machine are binary: use "
                 "'bernoulli'."
             )
+
+    def _has_layers_between(self) -> bool:
+        """Whether there are layers between the rows and h_L."""
+        return len(sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)) > 0
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         spec = super()._architecture(n_features)
@@ -249,7 +253,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         found = {"reconstruction": float(self._loss(module, rows, None)["reconstruction"])}
         if held_out is None:
             return found
-        ours, theirs = (module.log_density(some.x).mean() for some in (self._some_rows(train, 200), rows))
+        ours, theirs = (self._log_density(module, some.x).mean() for some in (self._some_rows(train, 200), rows))
         found["free_energy_gap"] = float(ours - theirs)
         if self._sees_counts():  # log Z would depend on the length of a row
             return found | {"validation_loss": found["reconstruction"]}
@@ -273,7 +277,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         """Biases of all layers, those of the rows first."""
         check_is_fitted(self)
         module: Any = self._ready_module()
-        return [module.bias(k).detach().cpu().numpy().copy() for k in range(len(module.edges) + module.n_seen)]
+        return [module.bias(k).detach().cpu().numpy().copy() for k in range(module.n_layers)]
 
     @property
     def components_(self) -> np.ndarray:

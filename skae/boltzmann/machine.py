@@ -178,8 +178,12 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(data, Arrays):
-            warn_outside(self, Arrays(data.X), support_of("visible", self.visible, self._sizes()))
+            warn_outside(self, Arrays(data.X), self._asked_support(data.width))
         return data
+
+    def _asked_support(self, n_features: int) -> Support | None:
+        """The rows of so many columns that the parameters ask for."""
+        return support_of("visible", self.visible, self._sizes())
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -81,6 +81,7 @@ class Deep(Harmonium):
             chain_shape=(*chains, sum(layers[k].width for k in (above if len(chains) == 1 else below))),
         )
         self.edges, self.n_seen, self.n_labels = list(edges), n_seen, n_labels
+        self.n_layers = len(layers)
         self.hidden_layers = range(n_seen, len(layers) - (n_labels > 0))
         self._places: dict[int, tuple[bool, slice]] = {}
         for side, numbers in ((True, below), (False, above)):
@@ -270,6 +271,13 @@ class Deep(Harmonium):
         each = torch.eye(self.n_labels, dtype=x.dtype, device=x.device)
         known = self.known(x.repeat_interleave(self.n_labels, 0), each.repeat(len(x), 1))
         return (self.bound(known, self.settled(known)) - self.log_scale.sum()).view(len(x), -1)
+
+    def label_scores_in_part(self, x: Tensor, total: Tensor | None = None) -> Tensor:
+        """As ``label_scores``, for rows x that are NaN where an entry is unknown."""
+        each = torch.eye(self.n_labels, dtype=x.dtype, device=x.device)
+        draws = None if total is None else total.repeat_interleave(self.n_labels)
+        known = self.known_in_part(x.repeat_interleave(self.n_labels, 0), draws, each.repeat(len(x), 1))
+        return self.log_density_in_part(known).view(len(x), -1)
 
     def sample_above(self, s: Tensor, rng: torch.Generator) -> Tensor:
         """Visible states, with states drawn in place of expectations above the rows."""

@@ -373,15 +373,15 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
         yield slice(start, min(start + size, n_rows))
 
 
-def find_nonfinite(X: Array) -> tuple[int, int, float] | None:
-    """Row, column and value of the first entry that is NaN or infinite."""
+def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
+    """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
     shared = _memory_map(X)
     for rows in chunks(*X.shape):
         part = X[rows]
         values = part.data if sparse.issparse(part) else part
         with np.errstate(all="ignore"):
             finite = np.isfinite(float(values.sum()))
-        found = None if finite else _first_nonfinite(to_tensor(part), rows.start)
+        found = None if finite else _first_nonfinite(to_tensor(part), rows.start, allow_nan)
         if shared is not None:
             del part, values
             shared.madvise(mmap.MADV_DONTNEED)
@@ -390,9 +390,9 @@ def find_nonfinite(X: Array) -> tuple[int, int, float] | None:
     return None
 
 
-def _first_nonfinite(x: Tensor, first_row: int) -> tuple[int, int, float] | None:
-    where = torch.nonzero(~torch.isfinite(x))
-    if len(where) == 0:  # the sum overflowed, but all entries are finite
+def _first_nonfinite(x: Tensor, first_row: int, allow_nan: bool) -> tuple[int, int, float] | None:
+    where = torch.nonzero(x.isinf() if allow_nan else ~torch.isfinite(x))
+    if len(where) == 0:  # the sum overflowed, or is NaN as it may be, but no entry is wrong
         return None
     row, column = (int(i) for i in where[0])
     return first_row + row, column, float(x[row, column])

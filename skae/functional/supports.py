@@ -73,6 +73,10 @@ class Support(NamedTuple):
         columns = torch.nonzero(member == member[column])
         return slice(int(columns[0]), int(columns[-1]) + 1)
 
+    def at(self, column: int) -> tuple[Support, slice]:
+        """The support of a column, for messages, and the columns of its group."""
+        return self, self.group(column)
+
     def _member(self, like: Tensor) -> Tensor:
         """The group of each column."""
         sizes = torch.tensor(self.sizes, device=like.device)

@@ -20,6 +20,7 @@ from skae import (
     FineTunedClassifier,
     FineTunedRegressor,
     MixtureVariationalAutoencoder,
+    MultimodalDeepBoltzmannMachine,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -61,6 +62,7 @@ CLASSES = {
     "FineTunedClassifier": FineTunedClassifier(ENCODER, learning_rate="cosine", **QUICK),
     "FineTunedRegressor": FineTunedRegressor(ENCODER, learning_rate="cosine", **QUICK),
     "MixtureVariationalAutoencoder": MixtureVariationalAutoencoder(2, n_clusters=2, **SMALL),
+    "MultimodalDeepBoltzmannMachine": MultimodalDeepBoltzmannMachine(2, hidden_layer_sizes=(4,), **CHAINS),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
@@ -164,6 +166,29 @@ SETTINGS = {
     ),
     "MixtureVariationalAutoencoder bernoulli": Setting(
         MixtureVariationalAutoencoder(2, n_clusters=2, likelihood="bernoulli", **SMALL), ("shapes", "input", "scores")
+    ),
+    "MultimodalDeepBoltzmannMachine two": Setting(
+        MultimodalDeepBoltzmannMachine(
+            2,
+            modalities={"numbers": slice(0, None, 2), "bits": slice(1, None, 2)},
+            visible={"bits": "bernoulli"},
+            hidden_layer_sizes={"numbers": (4, 3, 3), "bits": (3,)},
+            learn_variances=True,
+            **CHAINS,
+        ),
+        ("shapes", "input", "randomness", "saving", "scores", "use", "going on"),
+    ),
+    "MultimodalDeepBoltzmannMachine labels": Setting(
+        MultimodalDeepBoltzmannMachine(
+            2,
+            labels=True,
+            hidden_layer_sizes=(),
+            hidden="gaussian",
+            algorithm="cd",
+            weight_scale=0.3,
+            **{**CHAINS, "batch_size": 200},
+        ),
+        ("shapes", "input", "saving", "use", "prediction", "going on"),
     ),
     "ReceptiveFieldAutoencoder lbfgs": Setting(
         ReceptiveFieldAutoencoder(2, solver="lbfgs", **QUICK), ("rows", "going on")

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 SPECIES = datasets.load_iris().target
 WORDS = np.array(["setosa", "versicolor", "virginica"])
@@ -403,12 +404,12 @@ def test_a_score_needs_a_number_in_each_column(estimator, iris):
 def test_bad_rows_are_refused(estimator, iris, y):
     estimator.fit(iris, y)
     spoilt = iris.copy()
-    spoilt[3, 2] = np.nan
+    spoilt[3, 2], kind = (np.inf, "infinity") if get_tags(estimator).input_tags.allow_nan else (np.nan, "NaN")
     for method in ("transform", "predict", "predict_proba", "predict_log_proba"):
         if hasattr(estimator, method):
-            assert "NaN in row 3, column 2" in refuses(estimator, method, spoilt)
+            assert f"{kind} in row 3, column 2" in refuses(estimator, method, spoilt)
             assert "3 features" in refuses(estimator, method, iris[:, :3])
-    assert "NaN in row 3, column 2" in refuses(estimator, "fit", spoilt, y)
+    assert f"{kind} in row 3, column 2" in refuses(estimator, "fit", spoilt, y)
 
 
 @every_classifier

@@ -21,7 +21,7 @@ POWERS = [2.0**-500, 2.0**500]
 def test_a_factor_changes_what_is_in_units_of_x_and_nothing_else(estimator, X, y, c):
     one, other = clone(estimator).fit(X, y), clone(estimator).fit(c * X, y)
     np.testing.assert_array_equal(other.mean_, c * one.mean_)
-    assert other.scale_ == c * one.scale_
+    np.testing.assert_array_equal(other.scale_, c * one.scale_)
     expected, found = outputs(one, X), outputs(other, c * X)
     for name, array in expected.items():
         factor = c if name in IN_UNITS else 1.0
