@@ -380,8 +380,8 @@ ANNEALING_OF_2008 = {"n_chains": 100, "n_betas": 14_500, "n_steps": 10_000}
 # Salakhutdinov and Hinton learnt their machine layer by layer for 100 epochs, and then jointly for 300 to 500. Here it
 # is learnt jointly from the start. Its rate and scale of weights were chosen by the bound of 1000 validation images, of
 # machines that were learnt in 4 epochs from 20 000 others. With the default rate of 0.2 that bound is 50 nats lower.
-# With weights of 0.03, annealing finds a mode that no chain of the training has seen: log Z is then 240 nats higher than
-# annealing back says. The rate of fine-tuning was chosen by the error of 10 000 training images that were left out.
+# With weights of 0.03, annealing finds a mode that no chain of the training has seen: log Z is then 240 nats higher
+# than annealing back says. The rate of fine-tuning was chosen by the error of 10 000 training images left out.
 DBM = {"visible": "bernoulli", "learning_rate_init": 0.05, "weight_scale": 0.01}
 TUNING_OF_DBM = {"learning_rate_init": 0.1, "n_frozen": 20}
 

@@ -171,7 +171,8 @@ def dense_fields(module: Any, n_inputs: int) -> list[np.ndarray]:
     if it has one. An encoder that is told conditions beside X has fields in X alone.
     """
     weights = getattr(getattr(module, "encoder", None), "weights", ())
-    if not weights or weights[0].shape[1] != n_inputs + getattr(module, "n_conditions", 0):
+    n_seen = n_inputs + getattr(module, "n_conditions", 0)
+    if not isinstance(weights, list) or not weights or weights[0].shape[1] != n_seen:
         return []
     in_x = [weights[0][:, :n_inputs], *weights[1:]]
     fields = list(accumulate((W.detach().cpu().double() for W in in_x), lambda below, W: W @ below))
