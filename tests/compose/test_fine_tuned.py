@@ -36,7 +36,7 @@ from skae import (
     TopKAutoencoder,
 )
 from skae.base import Run
-from skae.inspection import code_jacobian
+from skae.inspection import FilterDisplay, code_jacobian
 
 SPECIES = datasets.load_iris().target
 ENCODER = Autoencoder(2, hidden_layer_sizes=(6,), max_iter=3)
@@ -324,6 +324,8 @@ def test_without_hidden_layers_it_is_that_of_an_rbm(iris, few, hidden):
     two = FineTunedClassifier(RBM(3, **options), max_iter=5, random_state=0)
     np.testing.assert_array_equal(one.fit(iris, few).predict_proba(iris), two.fit(iris, few).predict_proba(iris))
     np.testing.assert_array_equal(one.transform(iris), two.transform(iris))
+    with pytest.raises(TypeError, match="FineTunedClassifier has no components_ and no dense first layer"):
+        FilterDisplay.from_estimator(one, kind="weights")
 
 
 def test_the_derivative_of_the_code_includes_that_of_the_mean_field(iris, few):
