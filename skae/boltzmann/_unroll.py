@@ -113,12 +113,10 @@ def one_way(machine: Deep, parts: Sequence[Part]) -> list[Level]:
     Raises
     ------
     ValueError
-        If the layers are no path, or if there is a label.
+        If there is a label.
     """
     if machine.n_labels:
         raise ValueError(LABELLED)
-    if machine.n_seen > 1:
-        raise ValueError("Modalities have pathways side by side, but an Autoencoder has one: use transform instead.")
     levels, top = [], machine.hidden_layers[-1]
     for low, high in pairwise([0, *machine.hidden_layers]):
         weight = machine.weights(low, high)

@@ -29,6 +29,7 @@ from skae import (
     DenoisingAutoencoder,
     FineTunedClassifier,
     FineTunedRegressor,
+    MultimodalDeepBoltzmannMachine,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SparseAutoencoder,
@@ -290,6 +291,15 @@ def test_the_network_of_a_deep_boltzmann_machine_starts_at_its_mean_field(iris, 
     np.testing.assert_allclose(model.transform(X), machine.transform(X), atol=1e-8)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("sizes", [(), (4, 3), {"petal": (3,), "sepal": (4, 3, 2)}], ids=str)
+def test_the_network_of_several_modalities_starts_at_their_mean_field(iris, few, sizes):
+    """The layers are a tree: the joint layer sees the last one of each pathway."""
+    options = {**MACHINE.get_params(), "hidden_layer_sizes": sizes, "random_state": 0}
+    machine = MultimodalDeepBoltzmannMachine(modalities={"sepal": [0, 1], "petal": [3, 2]}, **options).fit(iris)
+    model = FineTunedClassifier(FrozenEstimator(machine), **STILL).fit(iris, few)
+    np.testing.assert_allclose(model.transform(iris), machine.transform(iris), atol=1e-8)
 
 
 def test_the_layers_of_the_network_are_those_of_the_paper(iris, few):
