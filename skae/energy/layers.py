@@ -96,8 +96,9 @@ class Joint(Units):
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.stack(self._each("log_normaliser", field, total)).sum(0)
 
-    def log_ratio(self, field: Tensor, low: float, high: float) -> Tensor:
-        return torch.stack(self._each("log_ratio", field, low, high)).sum(0)
+    def log_ratio(self, below: Tensor, above: Tensor) -> Tensor:
+        pieces = zip(self.parts, below.split(self.widths, -1), above.split(self.widths, -1), strict=True)
+        return torch.stack([part.log_ratio(*fields) for part, *fields in pieces]).sum(0)
 
     def log_base(self, x: Tensor) -> Tensor | float:
         return sum(self._each("log_base", x))

@@ -92,9 +92,9 @@ class Units(nn.Module):
         """Log sum_x exp(x'f + log_base(x)) of each row, of shape (n,)."""
         raise NotImplementedError
 
-    def log_ratio(self, field: Tensor, low: float, high: float) -> Tensor:
-        """``log_normaliser`` of ``high`` times the field minus that of ``low`` times the field, of shape (n,)."""
-        return self.log_normaliser(field * high) - self.log_normaliser(field * low)
+    def log_ratio(self, below: Tensor, above: Tensor) -> Tensor:
+        """``log_normaliser`` of the fields ``above`` minus that of the fields ``below``, of shape (n,)."""
+        return self.log_normaliser(above) - self.log_normaliser(below)
 
     def log_base(self, x: Tensor) -> Tensor | float:
         """The term of log p(x | f) that depends on x alone and is not linear, of shape (n,)."""
@@ -135,11 +135,11 @@ class Bernoulli(Units):
     def log_normaliser(self, field: Tensor, total: Tensor | None = None) -> Tensor:
         return softplus(field).sum(-1)
 
-    def log_ratio(self, field: Tensor, low: float, high: float) -> Tensor:
-        size = field.abs()
-        linear = (size.sum(-1) + field.sum(-1)) * ((high - low) / 2)
-        below, above = (torch.sigmoid(size * beta) for beta in (low, high))
-        return linear + below.div_(above).log_().sum(-1)  # softplus(f) is (|f| + f) / 2 - log sigmoid(|f|)
+    def log_ratio(self, below: Tensor, above: Tensor) -> Tensor:
+        size_below, size_above = below.abs(), above.abs()
+        linear = torch.sub(above, below).add_(size_above).sub_(size_below).sum(-1) / 2
+        ratio = torch.sigmoid(size_below).div_(torch.sigmoid(size_above))
+        return linear + ratio.log_().sum(-1)  # softplus(f) is (f + |f|) / 2 - log sigmoid(|f|)
 
     def entropy(self, mean: Tensor, total: Tensor | None = None) -> Tensor:
         return torch.special.entr(mean) + torch.special.entr(1 - mean)

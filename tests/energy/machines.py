@@ -47,6 +47,8 @@ def machine_of(visible="bernoulli", hidden="bernoulli", n_components=2, seed=0, 
     with torch.no_grad():
         for tensor in (machine.weight, machine.visible_bias, machine.hidden_bias, machine.base):
             tensor.copy_(torch.randn(tensor.shape, generator=rng, dtype=torch.float64) * scale)
+        field = torch.randn(machine.hidden_bias.shape, generator=rng, dtype=torch.float64) * scale
+        machine.hidden_offset.copy_(machine.hidden.mean(field[None])[0])
         if machine.scaled and machine.hidden.n_states == np.inf:
             machine.weight.mul_(0.6 / torch.linalg.norm(machine.weight, 2))
     return machine.requires_grad_(False)

@@ -18,6 +18,7 @@ from energy.machines import (
     total_of,
 )
 
+from skae.energy import annealing
 from skae.energy.annealing import Anneal, Estimate, annealed_importance, reverse_annealed_importance
 from skae.energy.layers import Part
 from skae.energy.partition import exact_log_partition
@@ -45,7 +46,8 @@ def test_models_on_the_path_are_sums_over_hidden_states(visible, beta):
     s, h = states_of(machine.visible), states_of(machine.hidden)
     path, field = Anneal(machine, total_of(machine)), machine.hidden_field(s)
     linear = s @ ((1 - beta) * machine.base + beta * machine.visible_bias) + machine.visible.log_base(s)
-    expected = linear + torch.logsumexp(beta * field @ h.T, 1)
+    fields = (1 - beta) * machine.hidden.link(machine.hidden_offset) + beta * field
+    expected = linear + torch.logsumexp(fields @ h.T, 1)
     torch.testing.assert_close(path.log_weight(s, field, beta), expected)
     betas = torch.full((len(s),), beta, dtype=s.dtype)
     torch.testing.assert_close(path.log_weight(s, field, betas), expected)
@@ -142,6 +144,54 @@ def test_the_standard_error_is_that_of_repetitions_and_the_mean_does_not_oversho
     assert values.mean() < truth + 2 * spread / math.sqrt(20)
 
 
+def shuffled(least, n_steps, monkeypatch):
+    """Estimates of 30 runs each way, in which chains are drawn anew below this share of effective ones."""
+    machine = hard()
+    path, states, law = Anneal(machine), states_of(machine.visible), softmax_law(machine)
+    monkeypatch.setattr(annealing, "LEAST_EFFECTIVE", least)
+    betas = torch.linspace(0, 1, n_steps + 1, dtype=torch.float64)
+    forward = [annealed_importance(path, betas, 200, seeded(i)) for i in range(30)]
+    backward = [
+        reverse_annealed_importance(path, betas, states[drawn(law, 200, i)], seeded(i + 100)) for i in range(30)
+    ]
+    return forward, backward
+
+
+@pytest.mark.parametrize("least", [0.5, 1.0])
+def test_drawing_chains_anew_leaves_the_mean_weight_unbiased(least, monkeypatch):
+    truth = log_z_of(hard())
+    for runs, sign in zip(shuffled(least, 6, monkeypatch), (1, -1), strict=True):
+        ratio = np.exp(sign * (np.array([run.value for run in runs]) - truth))
+        assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / math.sqrt(30)
+
+
+def test_the_standard_error_knows_that_chains_were_drawn_anew(monkeypatch):
+    for runs in shuffled(0.5, 6, monkeypatch):
+        spread = np.std([run.value for run in runs], ddof=1)
+        assert spread / 2 < np.median([run.error for run in runs]) < 2 * spread
+
+
+def test_drawing_chains_anew_narrows_the_bracket_of_few_temperatures(monkeypatch):
+    def gap(least):
+        forward, backward = shuffled(least, 6, monkeypatch)
+        return np.mean([run.value for run in backward]) - np.mean([run.value for run in forward])
+
+    assert abs(gap(0.5)) < 0.6 * gap(0.0)
+
+
+def test_chains_are_drawn_anew_as_often_as_they_weigh():
+    weights = annealing._Weights(8, torch.device("cpu"))
+    assert weights.survivors(seeded()) is None
+    weights.log_w += torch.tensor([4.0, 2.0, 1.0, 1.0, 0, 0, 0, 0], dtype=torch.float64).log()
+    chosen = weights.survivors(seeded())
+    assert torch.bincount(chosen, minlength=8).tolist() == [4, 2, 1, 1, 0, 0, 0, 0]
+    assert torch.equal(weights.log_w, torch.zeros(8, dtype=torch.float64))
+    assert math.isclose(weights.estimate().value, 0.0, abs_tol=1e-12)
+    weights = annealing._Weights(8, torch.device("cpu"))
+    weights.log_w += torch.linspace(0, 0.1, 8, dtype=torch.float64)
+    assert weights.survivors(seeded()) is None
+
+
 def test_few_chains_bracket_the_truth_from_both_sides():
     """On average over seeds, forward below and backward above (Jensen's inequality)."""
     machine, truth = hard(), log_z_of(hard())
@@ -158,7 +208,7 @@ def test_few_chains_bracket_the_truth_from_both_sides():
 def test_a_machine_that_is_its_base_is_known_without_error():
     machine = machine_of()
     machine.weight.zero_()
-    machine.hidden_bias.zero_()
+    machine.hidden_offset.copy_(machine.hidden.mean(machine.hidden_bias[None])[0])
     machine.base.copy_(machine.visible_bias)
     for found in (
         annealed_importance(Anneal(machine), SHORT, 10, seeded()),
