@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from energy.machines import require_law, seeded
-from energy.plain_deep import TOTAL, PlainDeep, all_states, cut, mean_of, packed, plan_of, unpacked
+from energy.plain_deep import TOTAL, PlainDeep, all_states, cut, log_probability, mean_of, packed, plan_of, unpacked
 
 from skae import RBM, DeepBoltzmannMachine
 from skae.boltzmann import _pretraining
@@ -236,6 +236,20 @@ def test_unknown_reals_are_drawn_on_the_scale_of_x():
 def test_rows_of_which_all_is_known_stay():
     model, X = strong("bernoulli"), table("bernoulli")
     np.testing.assert_array_equal(model.sample_given(X, n_steps=3, random_state=0), X)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "softmax"])
+def test_chains_from_rows_start_at_states_drawn_by_mean_field(kind):
+    """Sum over h_2 of q(h_2) p(h_1 | x, h_2) p(x' | h_1), where q is that of settled mean field."""
+    model = strong(kind)
+    plain, rows, h = plain_of(model, kind), all_states(PARTS[kind]), all_states(Part("bernoulli", 2))
+    x = rows[1]
+    top = swept(model, plain, plain.known(x))[2]
+    q = log_probability(Part("bernoulli", 2), top, h, torch.ones(2, dtype=torch.bool)).exp()
+    up = torch.softmax(plain.field(1, [x.expand(4, -1), h, h]) @ h.T, 1)
+    down = torch.softmax(plain.field(0, [rows[:4], h, h]) @ rows.T, 1)
+    drawn = model.gibbs(x.expand(20_000, -1).numpy(), 1, random_state=0)
+    require_law(torch.from_numpy(drawn), rows, q @ up @ down)
 
 
 # ------------------------------------------------------------------ mean field
@@ -595,3 +609,14 @@ def test_pretraining_raises_the_exact_likelihood(kind, n_between):
         for n in (0, 60)
     ]
     assert scores[1] > scores[0] + 0.1
+
+
+def test_offsets_start_at_the_means_of_the_pretrained_layers():
+    """Here nothing is learnt, and a single step moves the offsets by a hundredth of the way."""
+    options = {"pretrain_iter": 1, "max_iter": 1, "learning_rate_init": 1e-12, "weight_scale": 1.5, "batch_size": 120}
+    before = fitted("bernoulli", **{**options, "pretrain_iter": 0, "centred": False})
+    model, plain = fitted("bernoulli", **options), plain_of(before, "bernoulli")
+    s, h = means_of_rows(before, plain, torch.from_numpy(table("bernoulli")), None, 5)
+    assert (s.mean(0) - before.module_.visible_offset).abs().max() > 0.05
+    torch.testing.assert_close(model.module_.visible_offset, s.mean(0), rtol=0, atol=2e-3)
+    torch.testing.assert_close(model.module_.hidden_offset, h.mean(0), rtol=0, atol=2e-3)

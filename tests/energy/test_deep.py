@@ -159,6 +159,20 @@ def test_annealing_finds_log_z_both_ways(name):
         assert abs(found.value - truth) < 4 * found.error < 0.3
 
 
+@some_plans
+def test_layers_above_the_rows_start_at_field_zero(name):
+    (machine, _), plan = deep(name), PLANS[name]
+    mean = some_rows(plan, 50)[0].mean(0)
+    machine.initialise(mean, torch.ones_like(mean), 0.3, seeded())
+    offsets = unpacked(plan, machine.visible_offset, machine.hidden_offset)
+    biases = unpacked(plan, machine.visible_bias, machine.hidden_bias)
+    torch.testing.assert_close(torch.cat(offsets[: plan.n_seen]), mean)
+    for k in range(plan.n_seen, len(plan.parts)):
+        part = plan.parts[k]
+        torch.testing.assert_close(offsets[k], torch.full((part.width,), 1 / (part.sizes or (2,))[0]).double())
+        torch.testing.assert_close(torch.softmax(biases[k], 0), torch.full((part.width,), 1 / part.width).double())
+
+
 # ------------------------------------------------------------------ what is known
 
 
