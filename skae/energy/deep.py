@@ -132,9 +132,8 @@ class Deep(Harmonium):
     @torch.no_grad()
     def initialise(self, mean: Tensor, deviation: Tensor, scale: float, rng: torch.Generator) -> None:
         """As for a harmonium, given the means and deviations of the rows. The layers above start at field zero."""
-        upper = self.visible_offset[self.width :]
-        if self.upper.width:
-            upper.copy_(self.upper.mean(upper[None])[0])
+        field = torch.zeros_like(self.visible_offset[self.width :])
+        upper = self.upper.mean(field[None])[0] if self.upper.width else field
         super().initialise(torch.cat([mean, upper]), torch.cat([deviation, torch.ones_like(upper)]), scale, rng)
 
     # ---------------------------------------------------------------- what is known
