@@ -12,7 +12,7 @@ from torch import nn
 from ..base.budget import epochs_of
 from ..base.estimator import Run, TorchEstimator
 from ..energy.harmonium import Harmonium
-from ..energy.units import Bernoulli, Gaussian
+from ..energy.units import Bernoulli, Gaussian, Softmax
 from ..engine.train import Plan
 from ..nn.coder import Coder
 
@@ -46,7 +46,8 @@ def is_logistic(modules: Iterable[nn.Module]) -> bool:
             activations |= {part.code_activation, part.activation if part.is_deep else part.code_activation}
             activations |= set() if part.projection is None else {"PCA"}
         elif isinstance(part, Harmonium):
-            activations |= {HIDDEN.get(type(units), "other") for units, _ in part.hidden.kinds()}
+            kinds = {type(units) for units, _ in part.hidden.kinds()} - {Softmax}  # the label of a deep machine
+            activations |= {HIDDEN.get(kind, "other") for kind in kinds}
     return "logistic" in activations <= {"logistic", "identity"}
 
 

@@ -353,6 +353,7 @@ def test_a_labelled_machine_comes_fitted_and_its_label_is_above_the_code(iris, f
         assert "learns from y itself" in refuses(FineTunedClassifier(machine), "fit", iris, few)
         model = FineTunedClassifier(FrozenEstimator(machine.fit(iris, few)), **STILL).fit(iris, few)
         np.testing.assert_allclose(model.transform(iris), machine.transform(iris), atol=1e-8)
+        assert model._is_logistic()
 
 
 def test_a_search_over_the_layers_of_a_deep_boltzmann_machine(iris, few):
