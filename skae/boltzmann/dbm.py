@@ -71,9 +71,10 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         False, y is not used. Rows whose label is -1, None or NaN are unlabelled: mean field stands for their label.
     hidden : {"bernoulli", "gaussian", "relu"}, default="bernoulli"
         Kind of the hidden units. With hidden layers only "bernoulli".
-    n_mean_field : int, default=5
-        Number of updates of all hidden layers by mean field in a step of training. After training, mean field
-        always runs until it has settled.
+    n_mean_field : int, default=1
+        Number of updates of all hidden layers by mean field in a step of training. They begin at the means of the
+        layers. More updates are hardly ever better, and wide machines may then collapse: mean field ends at the same
+        place for all rows, and learning confirms it. After training, mean field always runs until it has settled.
     pretrain_iter : int, default=0
         Number of epochs in which each layer is learnt alone, from the rows up, before all are learnt together. The
         input is doubled where a layer lacks one of its two neighbours (Salakhutdinov and Hinton, 2009). Not used
@@ -143,7 +144,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     hidden_layer_sizes: Sizes = (64,)
     code: Literal["top", "all"] = "top"
     labels: bool = False
-    n_mean_field: PositiveInt = 5
+    n_mean_field: PositiveInt = 1
     pretrain_iter: NonNegativeInt = 0
 
     _saved: ClassVar[dict[str, Saved]] = {
