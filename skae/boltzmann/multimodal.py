@@ -24,16 +24,9 @@ from ..engine.optim import Terms
 from ..functional import average
 from ._deep import Layers, deep_layers, receptive_fields
 from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field
-from ._gaps import (
-    Arranged,
-    SupportOfEach,
-    allow_for_spread,
-    arranged_fault,
-    by_gaps,
-    frame_of_modalities,
-    look_for_gaps,
-)
+from ._gaps import Arranged, SupportOfEach, arranged_fault, by_gaps, frame_of_modalities, look_for_gaps
 from ._labels import labels_to_hold
+from ._learning import allow_for_spread, step_in_parts
 from ._modalities import Modality, Setting, modalities_of, settings_of
 from .dbm import DeepBoltzmannMachine
 from .rbm import COUNTS_RATES, LEAST_LENGTH, RATES
@@ -245,8 +238,16 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             return super()._known(module, batch)
         return module.filled(self._in_part(module, batch.x, batch.y), int(self.n_mean_field))
 
+    @torch.no_grad()
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
-        terms = super()._step(module, batch, rng)
+        if not self._has_gaps:
+            return super()._step(module, batch, rng)
+        return step_in_parts(
+            lambda algorithm, part: self._step_by(algorithm, module, part, rng), module, batch, self._algorithm()
+        )
+
+    def _step_by(self, algorithm: str, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
+        terms = super()._step_by(algorithm, module, batch, rng)
         if self._has_gaps and isinstance(module.log_scale, torch.nn.Parameter):
             allow_for_spread(module, batch.x, batch.weight)
         return terms
