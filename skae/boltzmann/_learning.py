@@ -17,30 +17,37 @@ __all__ = ["allow_for_spread", "step_in_parts"]
 
 
 def step_in_parts(step: Callable[[str, Batch], Terms], module: Deep, batch: Batch, algorithm: str) -> Terms:
-    """Write the gradient of a batch: of rows that lack a modality by "cd", and of the others by ``algorithm``.
+    """Write the gradient of a batch in which some rows lack a modality.
 
-    Mean field makes a lacking modality clearer than the model does. If the machine learnt from that as from data, it
-    would trust itself more and more. The chains of "cd" start at the same states, so that most of this cancels.
+    Such rows are learnt by contrastive divergence. Mean field makes what is lacking clearer than the model does, and if
+    the machine learnt from that as from data, it would trust itself more and more. The chains of contrastive divergence
+    start at the same states, so that most of this cancels.
+
+    The gradient is the mean over the other rows, plus the mean over those times their share. So they do not dilute what
+    the others say about how modalities go together.
 
     Parameters
     ----------
     step : callable
-        ``step(algorithm, rows)`` writes the gradient of some rows and returns terms.
+        ``step(algorithm, rows)`` adds the gradient of some rows and returns terms.
     module : Deep
     batch : Batch
     algorithm : str
         A key of ``CHAINS``.
     """
     lacking = lacks_a_modality(module, batch.x)
-    parts = [(rows, how) for rows, how in ((~lacking, algorithm), (lacking, "cd")) if bool(rows.any())]
-    found = []
-    for rows, how in parts:
-        terms = step(how, Batch(*(None if part is None else part[rows] for part in batch)))  # type: ignore[arg-type]
-        share = rows.to(batch.x).mean()
-        found.append((terms, [gradient_of(parameter) * share for parameter in module.parameters()]))
-    for parameter, *gradients in zip(module.parameters(), *(gradients for _, gradients in found), strict=True):
-        gradient_of(parameter).copy_(torch.stack(gradients).sum(0))
-    return found[0][0]
+    if not bool(lacking.any()):
+        return step(algorithm, batch)
+    if bool(lacking.all()):
+        return step("cd", batch)
+    step("cd", _some(batch, lacking))
+    for parameter in module.parameters():
+        gradient_of(parameter).mul_(lacking.to(batch.x).mean())
+    return step(algorithm, _some(batch, ~lacking))
+
+
+def _some(batch: Batch, rows: Tensor) -> Batch:
+    return Batch(*(None if part is None else part[rows] for part in batch))  # type: ignore[arg-type]
 
 
 def lacks_a_modality(module: Deep, x: Tensor) -> Tensor:
