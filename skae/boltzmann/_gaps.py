@@ -11,17 +11,15 @@ import torch
 from torch import Tensor
 
 from ..base import damage
-from ..energy.deep import Deep
 from ..engine.data import Array, chunks, to_tensor
 from ..engine.frame import Frame, in_double
 from ..engine.moments import moments
-from ..functional import Support, gradient_of, support_of
+from ..functional import Support, support_of
 from ._modalities import Modality
 
 __all__ = [
     "Arranged",
     "SupportOfEach",
-    "allow_for_spread",
     "arranged_fault",
     "by_gaps",
     "frame_of_modalities",
@@ -204,15 +202,6 @@ def look_for_gaps(X: Array) -> bool:
             row = rows.start + int(empty.nonzero()[0])
             raise ValueError(f"Every modality is missing (NaN) in row {row} of X: give it an entry, or drop the row.")
     return has_gaps
-
-
-@torch.no_grad()
-def allow_for_spread(module: Deep, x: Tensor, weight: Tensor | None) -> None:
-    """Correct the gradient in log sigma: the variance of an unknown entry, which is 1, is not in its mean."""
-    weight = torch.ones_like(x[:, 0]) if weight is None else weight
-    unknown = weight @ x.isnan().to(weight) / len(x)
-    for columns in module.scaled:
-        gradient_of(module.log_scale)[columns] -= unknown[columns]
 
 
 def by_gaps(x: Tensor, complete: Callable[[Tensor], Tensor], in_part: Callable[[Tensor], Tensor]) -> Tensor:

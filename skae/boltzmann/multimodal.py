@@ -24,16 +24,9 @@ from ..engine.optim import Terms
 from ..functional import average
 from ._deep import Layers, deep_layers, receptive_fields
 from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field
-from ._gaps import (
-    Arranged,
-    SupportOfEach,
-    allow_for_spread,
-    arranged_fault,
-    by_gaps,
-    frame_of_modalities,
-    look_for_gaps,
-)
+from ._gaps import Arranged, SupportOfEach, arranged_fault, by_gaps, frame_of_modalities, look_for_gaps
 from ._labels import labels_to_hold
+from ._learning import allow_for_spread, step_in_parts
 from ._modalities import Modality, Setting, modalities_of, settings_of
 from .dbm import DeepBoltzmannMachine
 from .rbm import COUNTS_RATES, LEAST_LENGTH, RATES
@@ -56,7 +49,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         E = -sum over m of (energy of pathway m) - sum over m of h' V_m h_m - b'h,    p = exp(-E) / Z.
 
     What is unknown is NaN: a modality that is missing, or a single entry. ``fit`` learns from such rows too, and
-    ``transform`` encodes them: mean field stands for the unknown entries, as it does for the hidden units. ``impute``
+    ``transform`` encodes them: mean field stands for the unknown entries, as it does for the hidden units. Rows that
+    lack a modality are learnt by contrastive divergence, whatever ``algorithm`` is. ``impute``
     fills them in, and so the machine makes texts from images and images from texts. Codes of rows with different
     modalities are comparable, so a nearest-neighbour index of codes finds texts for an image, or the reverse.
 
@@ -82,8 +76,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     code : {"top", "all"}, default="top"
         What ``transform`` returns: the means of the joint layer, or those of all hidden layers side by side.
     output : {"code", "imputed"}, default="code"
-        "imputed": ``transform`` returns X with mean field in place of NaN, as ``impute`` does, so that the machine
-        stands in a pipeline as an imputer.
+        "imputed": ``transform`` returns X with its gaps filled in, as ``impute`` does, so that the machine stands in a
+        pipeline as an imputer.
 
     Attributes
     ----------
@@ -245,8 +239,16 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             return super()._known(module, batch)
         return module.filled(self._in_part(module, batch.x, batch.y), int(self.n_mean_field))
 
+    @torch.no_grad()
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
-        terms = super()._step(module, batch, rng)
+        if not self._has_gaps:
+            return super()._step(module, batch, rng)
+        return step_in_parts(
+            lambda algorithm, part: self._step_by(algorithm, module, part, rng), module, batch, self._algorithm()
+        )
+
+    def _step_by(self, algorithm: str, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
+        terms = super()._step_by(algorithm, module, batch, rng)
         if self._has_gaps and isinstance(module.log_scale, torch.nn.Parameter):
             allow_for_spread(module, batch.x, batch.weight)
         return terms
@@ -312,15 +314,15 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         -------
         H : ndarray of shape (n_samples, n_components)
             The means of the joint layer given what is known, or of all hidden layers with ``code="all"``, in the
-            estimator's ``dtype``. With ``output="imputed"`` it is X with mean field in place of NaN, of shape
-            (n_samples, n_features), in float64.
+            estimator's ``dtype``. With ``output="imputed"`` it is what ``impute`` returns, of shape
+            (n_samples, n_features), in float64. Its noise has the seed ``random_state``, or 0 if that is None.
 
         Raises
         ------
         ValueError
             If an entry is infinite, or no entry of a row is known.
         """
-        return self.impute(X) if self.output == "imputed" else super().transform(X)
+        return self.impute(X, random_state=self.random_state or 0) if self.output == "imputed" else super().transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns that ``transform`` returns.
@@ -346,20 +348,21 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     def impute(
         self,
         X: Any,
-        method: Literal["mean_field", "gibbs"] = "mean_field",
+        method: Literal["gibbs", "mean_field"] = "gibbs",
         n_steps: int = 200,
         random_state: Any = None,
     ) -> np.ndarray:
-        """Fill in what is unknown with its expectation given what is known.
+        """Fill in what is unknown with its expectation given what is known. ``sample`` draws it instead.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Numbers, and NaN where an entry is unknown. If a column of a group of one-hot columns is unknown, the group
             is. Counts are known or unknown as a whole, and have the mean length if they are unknown.
-        method : {"mean_field", "gibbs"}, default="mean_field"
-            "mean_field": the means of independent units that approximate the posterior. "gibbs": the mean over the
-            steps of a Markov chain, which allows for units that depend on each other, and has a sampling error.
+        method : {"gibbs", "mean_field"}, default="gibbs"
+            "gibbs": the mean over the steps of a Markov chain, which has a sampling error. "mean_field": the means of
+            independent units that approximate the posterior. It is quick, but where several answers are possible it
+            gives one of them and not their mean, so that its squared error is larger.
         n_steps : int, default=200
             Steps of the chains of "gibbs". The first fifth of them do not count.
         random_state : int, RandomState instance or None, default=None

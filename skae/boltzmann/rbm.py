@@ -187,13 +187,17 @@ class RBM(BoltzmannMachine):
 
     @torch.no_grad()
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
+        return self._step_by(self._algorithm(), module, batch, rng)
+
+    def _step_by(self, algorithm: str, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
+        """Write the gradient of a batch, with the chains of an algorithm."""
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
         known = self._known(module, batch)
-        s, h = CHAINS[self._algorithm()](module, known.s, weight, int(self.n_gibbs), rng)
+        s, h = CHAINS[algorithm](module, known.s, weight, int(self.n_gibbs), rng)
         if known.h is not None:
             h[:n] = known.hidden(h[:n])
-        share = shares(n, len(s) - n, weight, self._algorithm() == "cd", like=s)
+        share = shares(n, len(s) - n, weight, algorithm == "cd", like=s)
         statistics = Statistics(s, h * share[:, None], share)
         terms: Terms = {}
         if self.sparsity:
