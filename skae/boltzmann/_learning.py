@@ -40,9 +40,9 @@ def step_in_parts(step: Callable[[str, Batch], Terms], module: Deep, batch: Batc
         return step(algorithm, batch)
     if bool(lacking.all()):
         return step("cd", batch)
-    step("cd", _some(batch, lacking))
-    for parameter in module.parameters():
-        gradient_of(parameter).mul_(lacking.to(batch.x).mean())
+    some = _some(batch, lacking)
+    weight = torch.ones_like(some.x[:, 0]) if some.weight is None else some.weight
+    step("cd", some._replace(weight=weight * lacking.to(weight).mean()))
     return step(algorithm, _some(batch, ~lacking))
 
 

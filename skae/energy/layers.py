@@ -44,6 +44,8 @@ class Joint(Units):
         If there are several parts of counts.
     """
 
+    parts: Any  # a ModuleList of Units, whose type torch does not know
+
     def __init__(self, parts: Sequence[Units]) -> None:
         super().__init__(sum(part.width for part in parts))
         n_counts = sum(part.has_draws for part in parts)

@@ -12,6 +12,7 @@ __all__ = [
     "coins",
     "gauss_hermite",
     "gauss_legendre",
+    "logistic",
     "softplus",
     "softplus_integral",
     "stepped_mean",
@@ -28,9 +29,17 @@ def softplus(f: Tensor) -> Tensor:
     return torch.log1p(torch.exp(-size)) + (f + size) / 2
 
 
+def logistic(f: Tensor) -> Tensor:
+    """Return 1 / (1 + e^-f): to the last bit the same wherever f stands in its tensor, unlike ``torch.sigmoid``.
+
+    Below -80, where e^-f comes near the end of float32, f counts as -80. Otherwise the gradient would be NaN.
+    """
+    return 1 / (1 + torch.exp(-f.clamp_min(-80)))
+
+
 def stepped_softplus(f: Tensor) -> Tensor:
     """Sum of softplus(f - 1/2), softplus(f - 3/2), ... to seven digits, by the midpoint rule and its error."""
-    y = 1 / (1 + torch.exp(-f))
+    y = logistic(f)
     p = y * (1 - y)
     steps = p * (1 - 2 * y) * (C2 + C3 + C4 + p * (-12 * C3 - 60 * C4 + p * 360 * C4))
     return softplus_integral(f) + C1 * y + steps

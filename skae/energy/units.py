@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..functional import group_log_softmax, group_max, group_sum
-from .special import coins, softplus, stepped_mean, stepped_softplus
+from .special import coins, logistic, softplus, stepped_mean, stepped_softplus
 
 __all__ = ["MOST_STATES", "Bernoulli", "Counts", "Gaussian", "Rectified", "Softmax", "Units"]
 
@@ -124,7 +124,7 @@ class Bernoulli(Units):
         return torch.sigmoid(field)
 
     def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return 1 / (1 + torch.exp(-field))  # torch.sigmoid rounds the end of a tensor in another way
+        return logistic(field)
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         if mean.numel() >= MANY and mean.device.type == "cpu":
@@ -182,7 +182,7 @@ class Rectified(Units):
         return stepped_mean(field, torch.sigmoid(field))
 
     def steady_mean(self, field: Tensor, total: Tensor | None = None) -> Tensor:
-        return stepped_mean(field, 1 / (1 + torch.exp(-field)))
+        return stepped_mean(field, logistic(field))
 
     def draw(self, mean: Tensor, rng: torch.Generator, total: Tensor | None = None) -> Tensor:
         field = mean + torch.expm1(-mean).neg_().log_()

@@ -9,7 +9,7 @@ from energy.machines import seeded
 from scipy import stats
 from scipy.special import spence
 
-from skae.energy.special import coins, gauss_hermite, gauss_legendre, softplus_integral
+from skae.energy.special import coins, gauss_hermite, gauss_legendre, logistic, softplus_integral
 
 
 def test_the_integral_of_softplus_is_the_dilogarithm():
@@ -60,3 +60,11 @@ def test_coins_repeat_by_their_generator_and_keep_the_shape():
     assert torch.equal(coins(p, seeded(1)), coins(p, seeded(1)))
     assert not torch.equal(coins(p, seeded(1)), coins(p, seeded(2)))
     assert coins(p, seeded(1)).shape == p.shape
+
+
+def test_the_logistic_function_has_a_gradient_everywhere():
+    f = torch.tensor([-1e30, -200.0, -88.5, -80.0, -3.0, 0.0, 3.0, 200.0, 1e30], requires_grad=True)
+    y = logistic(f)
+    y.sum().backward()
+    torch.testing.assert_close(y.detach(), torch.sigmoid(f.detach()), rtol=1e-6, atol=2e-35)
+    torch.testing.assert_close(f.grad, (y * (1 - y)).detach(), rtol=1e-6, atol=2e-35)
