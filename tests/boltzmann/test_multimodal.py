@@ -362,16 +362,17 @@ def test_rows_that_lack_a_modality_add_their_share_by_contrastive_divergence(lac
 
     def step(algorithm, batch):
         calls[algorithm] = batch.x[:, 0].tolist()
-        module.weight.grad += float(batch.x[:, 0].mean())
+        weight = torch.ones(len(batch.x)) if batch.weight is None else batch.weight
+        module.weight.grad += float((batch.x[:, 0] * weight).mean())
         return {}
 
     for parameter in module.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+        parameter.grad = torch.ones_like(parameter)  # as momentum leaves it
     step_in_parts(step, module, Batch(x), "pcd")
     assert calls == {how: x[rows, 0].tolist() for how, rows in (("pcd", rest), ("cd", lacking)) if rows}
     share = len(lacking) / 4
     expected = sum(f * float(x[rows, 0].mean()) for f, rows in ((1.0, rest), (share, lacking)) if rows)
-    assert_allclose(module.weight.grad, expected)
+    assert_allclose(module.weight.grad, 1 + expected)
 
 
 @pytest.mark.parametrize(
