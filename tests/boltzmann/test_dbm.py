@@ -10,7 +10,7 @@ from energy.machines import require_law, seeded
 from energy.plain_deep import TOTAL, PlainDeep, all_states, cut, log_probability, mean_of, packed, plan_of, unpacked
 
 from skae import RBM, DeepBoltzmannMachine
-from skae.boltzmann import _pretraining
+from skae.boltzmann import _pretraining, dbm
 from skae.boltzmann._deep import deep_layers
 from skae.boltzmann.rbm import OFFSET_RATE
 from skae.energy import partition
@@ -303,7 +303,7 @@ def test_decoded_rows_are_means_given_the_code(kind, n_between, label):
 
 @every_kind
 def test_the_reconstruction_in_the_history_is_the_squared_error_by_mean_field(kind):
-    model, X = fitted(kind, n_mean_field=2), table(kind)
+    model, X = fitted(kind, n_mean_field=2, weight_scale=1.5), table(kind)
     plain, errors = plain_of(model, kind), []
     for s in states_of_rows(model, X):
         means = swept(model, plain, plain.known(s), 2)
@@ -587,6 +587,10 @@ def test_layers_are_pretrained_from_the_whole_on_states_drawn_upwards(name, monk
         torch.testing.assert_close(layer.machine.weight.detach(), torch.cat([weights[k, upper] for k in lower], 1))
         seen = layer.seen(x.repeat(n, 1), layers, seeded(1)).view(n, 2, -1)
         times = 2 if max(lower) < deep.n_seen else 1
+        offsets = torch.cat([deep.layer(k, deep.visible_offset, deep.hidden_offset) for k in lower])
+        torch.testing.assert_close(layer.machine.visible_offset, times * offsets)
+        offset = deep.layer(upper, deep.visible_offset, deep.hidden_offset)
+        torch.testing.assert_close(layer.machine.hidden_offset, offset * (2 if upper == top else 1))
         mean = layer.machine.hidden_mean(seen[0]).detach()
         field = torch.nn.functional.linear(seen[0], layer.machine.weight, layer.machine.hidden_bias)
         torch.testing.assert_close(mean, torch.sigmoid(field).detach() * (2 if upper == top else 1))
@@ -620,3 +624,17 @@ def test_offsets_start_at_the_means_of_the_pretrained_layers():
     assert (s.mean(0) - before.module_.visible_offset).abs().max() > 0.05
     torch.testing.assert_close(model.module_.visible_offset, s.mean(0), rtol=0, atol=2e-3)
     torch.testing.assert_close(model.module_.hidden_offset, h.mean(0), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(("algorithm", "n_starts"), [("pcd", 1), ("pt", 0)])
+def test_pretraining_comes_once_and_chains_start_at_what_it_learnt(algorithm, n_starts, monkeypatch):
+    """Chains at several temperatures keep their start, since the hotter ones are not at the data."""
+    seen = []
+    monkeypatch.setattr(dbm, "pretrain", lambda *_: seen.append("pretrain"))
+    monkeypatch.setattr(RBM, "_start_at_data", lambda *_: seen.append("start"))
+    model = fitted("bernoulli", pretrain_iter=1, algorithm=algorithm, warm_start=True)
+    assert seen == ["pretrain"] + ["start"] * n_starts
+    model.fit(table("bernoulli")).partial_fit(table("bernoulli"))
+    fitted("bernoulli", pretrain_iter=0, algorithm=algorithm)
+    fitted("bernoulli", n_between=0, pretrain_iter=1, algorithm=algorithm)
+    assert len(seen) == 1 + n_starts

@@ -361,6 +361,17 @@ def test_settled_states_of_a_row_do_not_depend_on_other_rows(name):
         torch.testing.assert_close(alone[0], together[i], rtol=0, atol=1e-12)
 
 
+@some_plans
+def test_states_above_the_rows_are_drawn_with_the_means_of_mean_field(name):
+    (machine, _), plan, n = deep(name), PLANS[name], 2000
+    s = machine.settled(known_of(machine, some_rows(plan, 1)[0]))
+    drawn = machine.sample_above(s.expand(n, -1), seeded())
+    above = drawn[:, machine.width :]
+    assert torch.equal(drawn[:, : machine.width], s[:, : machine.width].expand(n, -1))
+    assert ((above == 0) | (above == 1)).all()
+    torch.testing.assert_close(above.mean(0), s[0, machine.width :], rtol=0, atol=5 * 0.5 / n**0.5)
+
+
 # ------------------------------------------------------------------ the bound
 
 
