@@ -33,8 +33,8 @@ Settings = dict[str, Any]
 HALVES = {"upper": slice(0, 32), "lower": slice(32, 64)}
 DEPTHS: dict[str, Settings] = {
     "no layers between": {"hidden_layer_sizes": ()},
-    "64 units between": {},
-    "the same, pretrained": {"pretrain_iter": 20},
+    "64 units between": {"hidden_layer_sizes": (64,)},
+    "the same, pretrained": {"hidden_layer_sizes": (64,), "pretrain_iter": 20},
 }
 N_TOPICS, N_CLASSES = 10, 10
 
@@ -293,7 +293,7 @@ def by_logistic_regression(train: Pairs, test: Pairs) -> dict[str, float]:
     }
 
 
-SETTINGS: Settings = {"n_components": 128, "hidden_layer_sizes": (), "learning_rate_init": 0.03}
+SETTINGS: Settings = {"n_components": 128, "learning_rate_init": 0.03}
 
 
 def compare_wikipedia(data: Path, seeds: Sequence[int], held_out: int | None) -> None:

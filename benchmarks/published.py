@@ -4,8 +4,9 @@
 
 A small budget is some minutes on two cores and tells how far it got, and a long one at most 25. A full one is meant for
 a GPU. Each run is added to the JSON file, of which the page shows the latest of each row and budget. DIR holds
-``mnist`` (IDX files, gzipped), ``binarized_mnist`` (the fixed binarisation of Larochelle and Murray, 2011, as .mat) and
-``sst_trees`` (train, dev and test of the Stanford Sentiment Treebank, a bracketed tree a line, gzipped).
+``mnist`` (IDX files, gzipped), ``binarized_mnist`` (the fixed binarisation of Larochelle and Murray, 2011, as .mat),
+``sst_trees`` (train, dev and test of the Stanford Sentiment Treebank, a bracketed tree a line, gzipped) and
+``wikipedia`` (image-text pairs, see ``multimodal.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from multimodal import SETTINGS as OF_PAIRS
+from multimodal import pairs, retrieval
 from published_page import page
 from scipy.io import loadmat
 from scipy.optimize import linear_sum_assignment
@@ -342,11 +345,23 @@ def sst(run: Run) -> Figures:
     return sentiment(run.data, run.settings, run.common)
 
 
+# -------------------------------------------------------------------- modalities
+
+
+def multimodal(run: Run) -> Figures:
+    """Texts found for images and the reverse."""
+    figures: Figures = {}
+    for name, value in retrieval(*pairs(run.data), run.settings, run.common).items():
+        tell(figures, name, value)
+    return figures
+
+
 # -------------------------------------------------------------------- the table
 
 SALAKHUTDINOV2009 = (
     "Salakhutdinov and Hinton (2009), https://proceedings.mlr.press/v5/salakhutdinov09a.html, and a reimplementation"
 )
+RASIWASIA2010 = "Rasiwasia et al. (2010), https://doi.org/10.1145/1873951.1873987"
 HINTON2006 = "Hinton and Salakhutdinov (2006), https://doi.org/10.1126/science.1127647"
 SALAKHUTDINOV2008 = "Salakhutdinov and Murray (2008), https://doi.org/10.1145/1390156.1390266"
 BURDA2016 = "Burda, Grosse and Salakhutdinov (2016), table 1, https://arxiv.org/abs/1509.00519"
@@ -644,6 +659,28 @@ ROWS: dict[str, Row] = {
         small={name: SETTINGS[name] for name in ("bag of words", "plain net", "gated net")},
         full=SETTINGS,
         long=SETTINGS,
+    ),
+    "multimodal": Row(
+        about="Multimodal Boltzmann machine, retrieval of texts by images and the reverse; Wikipedia, 2173 / 693 pairs",
+        unit="mean average precision",
+        published={
+            "image query": 0.249,
+            "text query": 0.196,
+            "with labels, image query": 0.277,
+            "with labels, text query": 0.226,
+        },
+        beside=(
+            "with labels, query of both",
+            "CCA, image query",
+            "CCA, text query",
+            "logistic regression, image query",
+            "logistic regression, text query",
+            "chance",
+        ),
+        source=RASIWASIA2010,
+        run=multimodal,
+        small=OF_PAIRS,
+        full=OF_PAIRS,
     ),
 }
 

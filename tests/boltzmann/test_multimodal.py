@@ -438,7 +438,7 @@ BIT = {"bits": "bernoulli", "group": "softmax"}
         ({"visible": {"bit": "bernoulli"}}, "visible has an entry for 'bit', which is no modality: use 'bits'."),
         ({"visible": {"bits": "binary"}}, "is no kind of units: use 'bernoulli'."),
         ({"visible": "binary"}, "'visible' parameter"),
-        ({"hidden_layer_sizes": {"bits": (3, 2)}}, "the numbers of layers must be all even or all odd"),
+        ({"hidden_layer_sizes": {"bits": (3,)}}, "the numbers of layers must be all even or all odd"),
         ({"hidden_layer_sizes": {"bits": "many"}}, "every size must be a whole number"),
         ({"hidden": "relu"}, "hidden='relu' needs hidden_layer_sizes=()"),
         ({"categories": (2,)}, "categories=(2,) sum to 2, but modality 'group' has 3 columns."),
