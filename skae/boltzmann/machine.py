@@ -92,7 +92,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Optimisation algorithm. Only "sgd" uses ``momentum``.
     learning_rate_init : float or "auto", default="auto"
         Learning rate at the start. "auto" depends on the kinds of units: from 0.2 for binary ones to 0.005 for
-        rectified units above gaussian ones. For counts it is 15, 3 or 1 (binary, gaussian or rectified
+        rectified units above gaussian ones. With more than 64 binary columns, 0.2 is multiplied by
+        (64 / n_features)^(1/4). For counts it is 15, 3 or 1 (binary, gaussian or rectified
         hidden units) over the squared mean length of the rows, where a mean length below 25 counts as 25.
     learning_rate : {"constant", "cosine", "one_cycle"}, default="cosine"
         Schedule of the learning rate over ``max_iter`` epochs. ``partial_fit`` keeps it constant.

@@ -29,7 +29,7 @@ from ._labels import labels_to_hold
 from ._learning import allow_for_spread, step_in_parts
 from ._modalities import Modality, Setting, modalities_of, settings_of
 from .dbm import DeepBoltzmannMachine
-from .rbm import COUNTS_RATES, LEAST_LENGTH, RATES
+from .rbm import COUNTS_RATES, LEAST_LENGTH, rate_of
 
 __all__ = ["MultimodalDeepBoltzmannMachine"]
 
@@ -227,7 +227,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         """The lowest of the rates that the modalities ask for."""
         if self.learning_rate_init != "auto":
             return float(self.learning_rate_init)
-        rates = [RATES[setting.kind, self.hidden] for setting in self._settings().values() if not setting.is_counts]
+        kinds = {modality.kind for modality in self._fitted_modalities() if not modality.is_counts}
+        rates = [rate_of(kind, self.hidden, len(self.mean_)) for kind in kinds]
         if self._sees_counts():
             rates.append(COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, self._mean_length()) ** 2)
         return min(rates)

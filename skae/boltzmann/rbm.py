@@ -25,7 +25,7 @@ from ._rows import counting, root_mean_squares
 from ._unroll import Level
 from .machine import BoltzmannMachine, visible_parts
 
-__all__ = ["RBM"]
+__all__ = ["RBM", "rate_of"]
 
 RATES = {
     ("bernoulli", "bernoulli"): 0.2,
@@ -41,6 +41,8 @@ RATES = {
 """Learning rates by kinds of visible and hidden units; units without an upper end need low ones."""
 COUNTS_RATES = {"bernoulli": 15.0, "gaussian": 3.0, "relu": 1.0}
 """Learning rates of counts, times their squared mean length: the curvature grows with that square."""
+WIDE = 64
+"""With more binary columns than these the learning rate falls, as their fourth root."""
 LEAST_LENGTH = 25.0
 """Below this mean length the learning rate of counts does not grow, since a few draws say little."""
 LEAST_DEVIATION = 0.1
@@ -49,6 +51,12 @@ OFFSET_RATE = 0.01
 """Rate at which the offsets of a centred machine follow the means of the batches."""
 EXAMINED = 2**19
 """How much is spent on the pseudo-likelihood after an epoch, in normalisers of one hidden unit."""
+
+
+def rate_of(visible: str, hidden: str, n_features: int) -> float:
+    """Learning rate for kinds of units. It falls with the width of binary rows, as units with many inputs need it."""
+    is_binary = visible == hidden == "bernoulli"
+    return RATES[visible, hidden] * (min(1.0, (WIDE / n_features) ** 0.25) if is_binary else 1.0)
 
 
 class RBM(BoltzmannMachine):
@@ -176,7 +184,7 @@ class RBM(BoltzmannMachine):
         if self.learning_rate_init != "auto":
             return float(self.learning_rate_init)
         if not self._sees_counts():
-            return RATES[self.visible, self.hidden]
+            return rate_of(self.visible, self.hidden, len(self.mean_))
         return COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, float(self.mean_.sum())) ** 2
 
     def _algorithm(self) -> str:

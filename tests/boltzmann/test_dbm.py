@@ -618,6 +618,7 @@ def test_pretraining_raises_the_exact_likelihood(kind, n_between):
 def test_offsets_start_at_the_means_of_the_pretrained_layers():
     """Here nothing is learnt, and a single step moves the offsets by a hundredth of the way."""
     options = {"pretrain_iter": 1, "max_iter": 1, "learning_rate_init": 1e-12, "weight_scale": 1.5, "batch_size": 120}
+    options["n_mean_field"] = 5
     before = fitted("bernoulli", **{**options, "pretrain_iter": 0, "centred": False})
     model, plain = fitted("bernoulli", **options), plain_of(before, "bernoulli")
     s, h = means_of_rows(before, plain, torch.from_numpy(table("bernoulli")), None, 5)
