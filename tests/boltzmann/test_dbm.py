@@ -621,7 +621,7 @@ def test_offsets_start_at_the_means_of_the_pretrained_layers():
     options["n_mean_field"] = 5
     before = fitted("bernoulli", **{**options, "pretrain_iter": 0, "centred": False})
     model, plain = fitted("bernoulli", **options), plain_of(before, "bernoulli")
-    s, h = means_of_rows(before, plain, torch.from_numpy(table("bernoulli")), None, 5)
+    s, h = means_of_rows(before, plain, torch.from_numpy(table("bernoulli")), None, model.n_mean_field)
     assert (s.mean(0) - before.module_.visible_offset).abs().max() > 0.05
     torch.testing.assert_close(model.module_.visible_offset, s.mean(0), rtol=0, atol=2e-3)
     torch.testing.assert_close(model.module_.hidden_offset, h.mean(0), rtol=0, atol=2e-3)
