@@ -76,6 +76,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         which was better on all tables that were measured.
     code : {"top", "all"}, default="top"
         What ``transform`` returns: the means of the joint layer, or those of all hidden layers side by side.
+    pretrain_iter : int, default=50
+        Number of epochs in which each layer is learnt alone, pathway by pathway and then the joint layer, before all
+        are learnt together. Not used without layers between.
     output : {"code", "imputed"}, default="code"
         "imputed": ``transform`` returns X with its gaps filled in, as ``impute`` does, so that the machine stands in a
         pipeline as an imputer.
@@ -120,7 +123,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     >>> X = (load_digits().data > 7).astype(float)
     >>> halves = {"upper": slice(0, 32), "lower": slice(32, 64)}
     >>> machine = MultimodalDeepBoltzmannMachine(
-    ...     32, modalities=halves, visible="bernoulli", hidden_layer_sizes=(32,), max_iter=20, random_state=0
+    ...     32, modalities=halves, visible="bernoulli", max_iter=20, random_state=0
     ... ).fit(X)
     >>> X_lower = X[:5].copy()
     >>> X_lower[:, halves["upper"]] = np.nan
@@ -136,6 +139,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     visible: Literal["gaussian", "bernoulli", "softmax"] | Annotated[dict[str, str], dict] = "gaussian"  # type: ignore[assignment]
     categories: Sizes | Annotated[dict[str, Any], dict] | None = None  # type: ignore[assignment]
     hidden_layer_sizes: Sizes | Annotated[dict[str, Any], dict] = ()  # type: ignore[assignment]
+    pretrain_iter = 50
     output: Literal["code", "imputed"] = "code"
 
     _saved: ClassVar[dict[str, Saved]] = {"_frame": Saved(arranged_fault, cls=Arranged)}
@@ -489,20 +493,16 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         given = to_tensor(data.X).cpu().double().numpy()
         return np.where(np.isnan(rows), given if rows.ndim == 2 else given[:, None], rows)
 
-    def _completed(self, module: Any, x: Tensor) -> Tensor:
-        """Rows with mean field in place of what is unknown."""
-        return by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._in_part(module, x)))
-
     def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
-        return super()._walked(module, self._completed(module, x), n_steps, rng)
+        x = by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._in_part(module, x)))
+        return super()._walked(module, x, n_steps, rng)
 
     # ---------------------------------------------------------------- weights
 
     @property
     def components_(self) -> np.ndarray:
         """Weights between X and the first layers, of shape (n_units_1, n_features)."""
-        fields, n_first = self._receptive_fields(), len(self._firsts())
-        return np.vstack(fields[:n_first])
+        return np.vstack(self._receptive_fields()[: len(self._firsts())])
 
     @property
     def intercept_hidden_(self) -> np.ndarray:

@@ -19,7 +19,7 @@ from skae.boltzmann._learning import allow_for_spread, step_in_parts
 from skae.energy import partition
 from skae.engine.data import Batch
 
-QUICK = {"n_chains": 20, "max_iter": 3, "random_state": 0}
+QUICK = {"n_chains": 20, "pretrain_iter": 0, "max_iter": 3, "random_state": 0}
 TWO = {"bits": [0, 3], "group": [4, 1, 2]}
 """Two columns that are 0 or 1, and a group of three one-hot columns, interleaved."""
 

@@ -62,7 +62,9 @@ CLASSES = {
     "FineTunedClassifier": FineTunedClassifier(ENCODER, learning_rate="cosine", **QUICK),
     "FineTunedRegressor": FineTunedRegressor(ENCODER, learning_rate="cosine", **QUICK),
     "MixtureVariationalAutoencoder": MixtureVariationalAutoencoder(2, n_clusters=2, **SMALL),
-    "MultimodalDeepBoltzmannMachine": MultimodalDeepBoltzmannMachine(2, hidden_layer_sizes=(4,), **CHAINS),
+    "MultimodalDeepBoltzmannMachine": MultimodalDeepBoltzmannMachine(
+        2, hidden_layer_sizes=(4,), pretrain_iter=1, **CHAINS
+    ),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
@@ -174,6 +176,7 @@ SETTINGS = {
             visible={"bits": "bernoulli"},
             hidden_layer_sizes={"numbers": (4, 3, 3), "bits": (3,)},
             learn_variances=True,
+            pretrain_iter=0,
             **CHAINS,
         ),
         ("shapes", "input", "randomness", "saving", "scores", "use", "going on"),

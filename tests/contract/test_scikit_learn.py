@@ -55,7 +55,7 @@ CHECKED = [
     FineTunedClassifier(ENCODER, n_frozen=20, **SHORT),
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),
     MixtureVariationalAutoencoder(2, n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
-    MultimodalDeepBoltzmannMachine(4, hidden_layer_sizes=(6,), **SHORT),
+    MultimodalDeepBoltzmannMachine(4, hidden_layer_sizes=(6,), pretrain_iter=1, **SHORT),
     RBM(8, **SHORT),
     ReceptiveFieldAutoencoder(**SHORT),
     SemiSupervisedAutoencoder(**SHORT),
