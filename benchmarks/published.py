@@ -482,6 +482,10 @@ ROWS: dict[str, Row] = {
             "rbm": {**PERSISTENT, "max_iter": 8},
             "annealing": {"n_chains": 100, "n_betas": 1000, "n_steps": 1000},
         },
+        long={
+            "rbm": {"visible": "bernoulli", "learning_rate_init": 0.1, "batch_size": 100, "max_iter": 90},
+            "annealing": {"n_chains": 100, "n_betas": 5000, "n_steps": 5000},
+        },
         full={"rbm": CD25, "annealing": ANNEALING_OF_2008},
     ),
     "dbn": Row(
