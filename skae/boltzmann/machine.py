@@ -32,6 +32,8 @@ from ._unroll import Level, unroll
 
 __all__ = ["BoltzmannMachine", "visible_parts"]
 
+LEAST_CHAINS = 100
+"""Persistent chains at least. On small binary pictures, 20 chains cost 8 nats, and 300 gained 0.8."""
 VISIBLE: dict[type[Units], str] = {
     Bernoulli: "bernoulli",
     Counts: "softmax",
@@ -73,8 +75,10 @@ class BoltzmannMachine(Generative, TorchTransformer):
         hardly ever leave a topic, and otherwise "pcd".
     n_gibbs : int, default=1
         Number of Gibbs steps between two updates of the weights.
-    n_chains : int, default=100
-        Number of persistent chains.
+    n_chains : int or "auto", default="auto"
+        Number of persistent chains. "auto" is 100, or ``batch_size`` if that is a larger number: the gradient of a step
+        is a mean over rows minus a mean over chains, and neither should be the noisier one. With few rows in a step it
+        is still 100, because the chains also have to visit all modes of the model.
     n_temperatures : int, default=10
         Number of temperatures of "pt".
     centred : bool or "auto", default="auto"
@@ -119,7 +123,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
     learn_variances: bool = False
     algorithm: Literal["auto", "cd", "pcd", "pt"] = "auto"
     n_gibbs: PositiveInt = 1
-    n_chains: PositiveInt = 100
+    n_chains: PositiveInt | Literal["auto"] = "auto"
     n_temperatures: PositiveInt = 10
     centred: bool | Literal["auto"] = "auto"
     sparsity: NonNegative = 0.0
@@ -162,6 +166,12 @@ class BoltzmannMachine(Generative, TorchTransformer):
         if self.hidden != "bernoulli" and (self.visible == "gaussian" or self._sees_counts()):
             return max(1, n_samples // 2)  # their weights would run away
         return max(1000, min(2 * n_samples, 5000), n_samples // 2)
+
+    def _n_chains(self) -> int:
+        """Number of persistent chains."""
+        if self.n_chains != "auto":
+            return int(self.n_chains)
+        return LEAST_CHAINS if self.batch_size == "auto" else max(LEAST_CHAINS, int(self.batch_size))
 
     # ---------------------------------------------------------------- input
 

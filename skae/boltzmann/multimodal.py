@@ -213,7 +213,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             "modalities": tuple(tuple(modality) for modality in self._modalities_of(n_features)),
             "labels": self._n_classes(),
             "learnt_scale": "gaussian" in self._kinds() and bool(self.learn_variances),
-            "chains": (int(self.n_temperatures), int(self.n_chains)) if tempered else (int(self.n_chains),),
+            "chains": (int(self.n_temperatures), self._n_chains()) if tempered else (self._n_chains(),),
         }
 
     def _layers(self, spec: dict[str, Any]) -> Layers:

@@ -136,7 +136,7 @@ class RBM(BoltzmannMachine):
     # ---------------------------------------------------------------- the machine
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
-        n_chains, n_components = int(self.n_chains), int(self.n_components)
+        n_chains, n_components = self._n_chains(), int(self.n_components)
         tempered = (int(self.n_temperatures), n_chains, n_features)
         return {
             "n_features": n_features,
