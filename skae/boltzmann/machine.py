@@ -78,7 +78,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
     n_chains : int or "auto", default="auto"
         Number of persistent chains. "auto" is 100, or ``batch_size`` if that is a larger number: the gradient of a step
         is a mean over rows minus a mean over chains, and neither should be the noisier one. With few rows in a step it
-        is still 100, because the chains also have to visit all modes of the model.
+        is still 100, because the chains also have to visit all modes of the model. On seven data sets of 133 to 3045
+        rows, 32, 100 and 300 chains learnt the same to 0.15 nats a row, and 300 took up to 1.6 times as long.
     n_temperatures : int, default=10
         Number of temperatures of "pt".
     centred : bool or "auto", default="auto"
@@ -107,6 +108,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
         Maximum number of epochs. "auto" is as many as 2 n_samples steps take, but at least 1000 steps, at most 5000
         steps or n_samples / 2 if that is more, and at most 200 epochs. If neither layer has an upper end (gaussian or
         rectified hidden units, and gaussian visible ones or counts), it is as many as n_samples / 2 steps take.
+        Longer fits overfit small binary tables: twice the steps gained at most 0.13 nats a row or lost up to 0.3, and
+        eight times the steps lost 0.5 to 1.2.
     tol : float, default=0.0001
         With ``early_stopping``, training stops after ``n_iter_no_change`` epochs in a row without improvement. An
         epoch is an improvement if it lowers the validation loss by at least this fraction of the lowest before.
@@ -278,8 +281,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
         It is exact if a layer of the harmonium has at most 20 binary units (or as many states), or if both are
         gaussian. Otherwise it is estimated by annealed importance sampling from the means of the data
-        (Salakhutdinov and Murray, 2008), with the standard error ``log_partition_error_``. It is computed
-        when it is first used.
+        (Salakhutdinov and Murray, 2008), where chains are drawn anew by their weights when few of these count. It
+        then has the standard error ``log_partition_error_``. It is computed when it is first used.
         """
         return self._estimate().value
 
@@ -301,7 +304,12 @@ class BoltzmannMachine(Generative, TorchTransformer):
 
         The first estimate is on average below log Z. The second is on average above it, as far as its chains
         start at states of the model: they go on from the chains of the training for ``n_steps`` (Burda,
-        Grosse and Salakhutdinov, 2015). If there is a gap between the two, neither should be trusted.
+        Grosse and Salakhutdinov, 2015). If there is a gap between the two, neither should be trusted: more chains and
+        more temperatures narrow it.
+
+        Both ways start at, or lead to, independent units with about the means of the data on both layers. When few of
+        the chains carry most of the weight, chains are drawn anew by their weights (Del Moral, Doucet and Jasra,
+        2006), so that no time is spent on chains that do not count.
 
         Parameters
         ----------
