@@ -102,7 +102,8 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     history_ : dict of str to list of float
         Values after each epoch. "reconstruction": the squared error of E[x | h_1], on some of the rows. With
         ``early_stopping`` "bound": the bound of log p(x) of held-out rows, in nats, on the scale of X;
-        "validation_loss", which is minus the bound on the scale of the machine; and "free_energy_gap", as in ``RBM``.
+        "validation_loss", which is minus the bound on the scale of the machine (of counts, whose Z depends on their
+        length, it is the reconstruction error, and there is no "bound"); and "free_energy_gap", as in ``RBM``.
         With ``sparsity`` there is "sparsity", the value of that penalty.
     loss_ : float
         The validation loss of the weights that were kept; NaN without ``early_stopping``.
@@ -238,6 +239,11 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
             torch.cat([statistics.h, slopes[1] * share[:, None]]),
             torch.cat([statistics.share, torch.zeros_like(share)]),
         )
+
+    def _cure(self) -> str:
+        if self.labels or self.code == "all" or not self._has_layers_between():
+            return super()._cure()
+        return f"use code='all' or fewer hidden_layer_sizes, as upper layers may be hardly used, or {super()._cure()}"
 
     # ---------------------------------------------------------------- progress
 
