@@ -644,4 +644,4 @@ def test_pretraining_comes_once_and_chains_start_at_what_it_learnt(algorithm, n_
 def test_a_top_that_says_nothing_is_told_with_the_code_that_says_more():
     X = (np.random.default_rng(0).random((200, 8)) < 0.5).astype(float)
     with pytest.warns(UserWarning, match="use code='all' or fewer hidden_layer_sizes"):
-        DeepBoltzmannMachine(4, visible="bernoulli", weight_scale=1e-5, max_iter=1, random_state=0).fit(X)
+        DeepBoltzmannMachine(4, visible="bernoulli", weight_scale=1e-3, learning_rate_init=1e-9, max_iter=1).fit(X)
