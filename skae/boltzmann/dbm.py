@@ -78,7 +78,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     pretrain_iter : int, default=0
         Number of epochs in which each layer is learnt alone, from the rows up, before all are learnt together. The
         input is doubled where a layer lacks one of its two neighbours (Salakhutdinov and Hinton, 2009). Not used
-        without hidden layers.
+        without hidden layers, nor by ``partial_fit``.
     early_stopping : bool, default=False
         Whether to watch the bound of log p(x) of held-out rows. After each epoch a short annealing estimates log Z.
 
