@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Number
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from ..energy.deep import Deep
 from ..energy.harmonium import Known
 
-__all__ = ["ascending", "course_of_chains", "mean_of_chains", "mean_of_field"]
+__all__ = ["ascending", "course_of_chains", "mean_of_chains", "mean_of_field", "rows_and_no_number"]
 
 BURN_IN = 0.2
 """Fraction of a chain that does not count in a mean over its states."""
@@ -48,8 +49,17 @@ def course_of_chains(
 
 def ascending(steps: Sequence[int]) -> list[int]:
     """Numbers of steps. Raise an error if there are none, or they are not whole, or do not ascend."""
+    if not isinstance(steps, Iterable):
+        raise ValueError(f"steps={steps!r} must be a sequence of whole numbers: for one number of steps, use n_steps.")
     looks = list(steps)
     whole = all(isinstance(look, Integral) and not isinstance(look, bool) for look in looks)
     if not (looks and whole and looks[0] >= 1 and all(one < two for one, two in pairwise(looks))):
         raise ValueError(f"steps={looks} must be whole numbers of at least 1 in ascending order.")
     return [int(look) for look in looks]
+
+
+def rows_and_no_number(X: Any) -> Any:
+    """Return X. Raise an error if it is a number of rows."""
+    if isinstance(X, Number):
+        raise ValueError(f"X={X!r} is a number, but sample_given draws what is unknown of rows: use sample.")
+    return X

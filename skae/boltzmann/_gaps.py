@@ -145,6 +145,9 @@ def _has_gaps(X: Array) -> bool:
 
 def _known_moments(X: Array, weight: np.ndarray | None, modality: Modality) -> tuple[np.ndarray, float]:
     """Mean of the known entries of each column, and the root of the mean of the variances of the columns."""
+    if modality.groups:
+        x = to_tensor(X)
+        X = x.masked_fill(_whole(x.isnan(), modality), torch.nan)
     first, count = _first_and_count(X, weight)
     if not bool(count.all()):
         column = modality.columns[int((count == 0).nonzero()[0])]
@@ -192,16 +195,30 @@ def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, T
     return x, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.from_numpy(weight[rows]).double()
 
 
-def look_for_gaps(X: Array) -> bool:
-    """Whether an entry is NaN. Raise an error if a row has no known entry."""
+def look_for_gaps(X: Array, modalities: Sequence[Modality]) -> bool:
+    """Whether an entry is NaN. Raise an error if a row has no known entry.
+
+    A group of softmax units, or all counts of a modality, are unknown if one of them is.
+    """
     has_gaps = False
     for rows in chunks(*X.shape):
         gaps = to_tensor(X[rows]).isnan()
-        has_gaps = has_gaps or bool(gaps.any())
-        if bool(gaps[:, 0].any()) and bool((empty := gaps.all(1)).any()):
+        if not bool(gaps.any()):
+            continue
+        has_gaps = True
+        parts = [_whole(gaps[:, modality.place], modality) for modality in modalities]
+        if bool((empty := torch.cat(parts, 1).all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
             raise ValueError(f"Every modality is missing (NaN) in row {row} of X: give it an entry, or drop the row.")
     return has_gaps
+
+
+def _whole(gaps: Tensor, modality: Modality) -> Tensor:
+    """The gaps of a modality, where columns that are only known together are gaps together."""
+    gaps = gaps.clone()
+    for columns in modality.groups:
+        gaps[:, columns] = gaps[:, columns].any(1, keepdim=True)
+    return gaps
 
 
 def by_gaps(x: Tensor, complete: Callable[[Tensor], Tensor], in_part: Callable[[Tensor], Tensor]) -> Tensor:

@@ -52,7 +52,7 @@ def _some(batch: Batch, rows: Tensor) -> Batch:
 
 def lacks_a_modality(module: Deep, x: Tensor) -> Tensor:
     """Whether a layer of the rows is unknown as a whole, of shape (n,)."""
-    gaps, widths = x.isnan(), [len(module.bias(k)) for k in range(module.n_seen)]
+    gaps, widths = ~module.are_known(x), [len(module.bias(k)) for k in range(module.n_seen)]
     return torch.stack([gaps[:, columns].all(1) for columns in columns_of(widths)], 1).any(1)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..base.params import sizes_of
-from ..energy.layers import Part
+from ..energy.layers import Part, columns_of
 from ..engine.suggestions import suggest
 from .machine import visible_parts
 
@@ -45,6 +45,11 @@ class Modality(NamedTuple):
         first, n = self.columns[0], len(self.columns)
         adjacent = self.columns == tuple(range(first, first + n))
         return slice(first, first + n) if adjacent else list(self.columns)
+
+    @property
+    def groups(self) -> list[slice]:
+        """Those of its columns that are only known together: each group of softmax units, or all counts."""
+        return columns_of(self.sizes or (len(self.columns),)) if self.kind == "softmax" else []
 
     @property
     def part(self) -> Part:
@@ -177,8 +182,14 @@ def _setting_of(name: str, names: Sequence[str], settings: Mapping[str, Any], de
             value = value.get(name, defaults[parameter])
         own[parameter] = value
     kind, sizes, pathway = (own[parameter] for parameter in ("visible", "categories", "hidden_layer_sizes"))
-    sizes = () if kind != "softmax" or sizes is None else sizes_of("categories", sizes)
-    return Setting(kind, sizes, sizes_of("hidden_layer_sizes", pathway))
+    if isinstance(settings["categories"], Mapping) and sizes is not None and kind != "softmax":
+        raise ValueError(
+            f"categories has an entry for {name!r}, whose columns are {kind!r}: leave it out, or set visible of "
+            f"{name!r} to 'softmax'."
+        )
+    whose = "" if len(names) == 1 else f" of modality {name!r}"
+    sizes = () if kind != "softmax" or sizes is None else sizes_of(f"categories{whose}", sizes)
+    return Setting(kind, sizes, sizes_of(f"hidden_layer_sizes{whose}", pathway))
 
 
 def _require_known(parameter: str, by_name: Iterable[Any], names: Sequence[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Number
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from ..engine.modes import plain_torch
 from ..engine.optim import Terms
 from ..functional import average
 from ._deep import Layers, deep_layers, receptive_fields
-from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field
+from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field, rows_and_no_number
 from ._gaps import Arranged, SupportOfEach, arranged_fault, by_gaps, frame_of_modalities, look_for_gaps
 from ._labels import labels_to_hold
 from ._learning import allow_for_spread, step_in_parts
@@ -50,9 +51,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     What is unknown is NaN: a modality that is missing, or a single entry. ``fit`` learns from such rows too, and
     ``transform`` encodes them: mean field stands for the unknown entries, as it does for the hidden units. Rows that
-    lack a modality are learnt by contrastive divergence, whatever ``algorithm`` is. ``impute``
-    fills them in, and so the machine makes texts from images and images from texts. Codes of rows with different
-    modalities are comparable, so a nearest-neighbour index of codes finds texts for an image, or the reverse.
+    lack a modality are learnt by contrastive divergence, whatever ``algorithm`` is. ``impute`` fills them in, and so
+    the machine makes texts from images and images from texts. Codes of rows with different modalities are comparable,
+    so a nearest-neighbour index of codes finds texts for an image, or the reverse.
 
     ``score_samples`` is a lower bound of the log-probability of the known entries.
 
@@ -62,8 +63,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         Number of units of the joint layer h.
     modalities : dict, or None, default=None
         Names of the modalities, and their columns: a slice, a list of numbers or of names, a mask, or one number or
-        name. Each column must be in one modality. None is one modality of all columns, named "all": then the
-        machine is a ``DeepBoltzmannMachine`` that takes NaN.
+        name. Each column must be in one modality. None is one modality of all columns, named "all": with equal
+        ``hidden_layer_sizes`` and ``pretrain_iter``, the machine is then a ``DeepBoltzmannMachine`` that takes NaN.
     visible : {"gaussian", "bernoulli", "softmax"} or dict, default="gaussian"
         Kind of the columns of all modalities, or of each by its name. A modality that is not in the dictionary has
         the default. Each gaussian modality is centred, and divided by one scale. At most one modality may be counts.
@@ -78,7 +79,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         What ``transform`` returns: the means of the joint layer, or those of all hidden layers side by side.
     pretrain_iter : int, default=50
         Number of epochs in which each layer is learnt alone, pathway by pathway and then the joint layer, before all
-        are learnt together. Not used without layers between.
+        are learnt together. Not used without layers between, nor by ``partial_fit``.
     output : {"code", "imputed"}, default="code"
         "imputed": ``transform`` returns X with its gaps filled in, as ``impute`` does, so that the machine stands in a
         pipeline as an imputer.
@@ -176,7 +177,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data: Any = super()._source(X, y, weight, reset)
-        has_gaps = look_for_gaps(data.X)
+        has_gaps = look_for_gaps(data.X, self._modalities_of(data.width) if reset else self._fitted_modalities())
         if reset is not None:
             self._has_gaps = has_gaps
         return data
@@ -345,9 +346,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         """
         if self.output == "code":
             return super().get_feature_names_out(input_features)
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", input_features)
-        return np.asarray([f"x{k}" for k in range(self.n_features_in_)] if names is None else names, dtype=object)
+        return np.asarray(OneToOneFeatureMixin.get_feature_names_out(self, input_features))
 
     # ---------------------------------------------------------------- filling in
 
@@ -431,8 +430,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         check_is_fitted(self)
         require_positive(n_steps=n_steps)
         looks = [n_steps] if steps is None else ascending(steps)
-        if isinstance(n_samples, Integral):
-            found = self._drawn_whole(int(n_samples), looks, random_state, y)
+        if isinstance(n_samples, Number):
+            found = self._drawn_whole(n_samples, looks, random_state, y)
         elif y is None:
             rng = self._noise(random_state)
             found = self._filled(
@@ -445,7 +444,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             raise ValueError("y is the class of rows that are drawn as a whole: make the label a modality instead.")
         return found[:, 0] if steps is None else np.ascontiguousarray(found.swapaxes(0, 1))
 
-    def _drawn_whole(self, n: int, looks: Sequence[int], random_state: Any, y: Any) -> np.ndarray:
+    def _drawn_whole(self, n: Any, looks: Sequence[int], random_state: Any, y: Any) -> np.ndarray:
         """New rows after so many steps, of shape (n, number of looks, n_features)."""
         require_positive(n_samples=n)
         module: Any = self._ready_module()
@@ -460,7 +459,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
         Parameters
         ----------
-        X : array-like
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            As in ``sample``. At least one entry of each row must be known.
         n_steps : int, default=1000
             Steps of each chain.
         random_state : int, RandomState instance or None, default=None
@@ -476,7 +476,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         ValueError
             As ``sample``.
         """
-        return self.sample(X, n_steps, random_state)
+        return self.sample(rows_and_no_number(X), n_steps, random_state)
 
     def _filled(self, X: Any, draw: Callable[[Any, Any], Tensor]) -> np.ndarray:
         """Rows X with what ``draw(module, known)`` returns in place of what is unknown."""

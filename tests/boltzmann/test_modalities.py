@@ -112,7 +112,7 @@ def test_categories_are_those_of_softmax_units_alone():
         ({"visible": {"text": 3}}, "visible=3 of modality 'text' is no kind of units: use 'gaussian' or 'bernoulli'"),
         ({"visible": "softmax", "categories": {"image": (2,), "text": (2, 2)}}, "(2, 2) sum to 4, but modality 'text'"),
         ({"visible": "softmax"}, "The modalities 'image' and 'text' are counts, but a row has one number of draws"),
-        ({"hidden_layer_sizes": {"text": (4, 0)}}, "hidden_layer_sizes=(4, 0) has 0 in it"),
+        ({"hidden_layer_sizes": {"text": (4, 0)}}, "hidden_layer_sizes of modality 'text'=(4, 0) has 0 in it"),
         ({"hidden_layer_sizes": {"text": (4, 3)}}, "hidden_layer_sizes has 1 for 'image', 2 for 'text': the numbers"),
     ],
 )
@@ -206,15 +206,15 @@ def test_tables_that_cannot_be_measured(spoil, sentence):
 @pytest.mark.parametrize("row", [0, 13])
 def test_a_row_without_any_known_entry_is_named(row):
     X = with_gaps(table())
-    X[:, 0] = np.nan
+    X[:, 0], whole = np.nan, [Modality(ALL, (0, 1, 2, 3, 4), "gaussian", (), ())]
     X[:, 4] = 1.0
-    assert look_for_gaps(X)
+    assert look_for_gaps(X, whole)
     X[row] = np.nan
     with pytest.raises(
         ValueError, match=rf"Every modality is missing \(NaN\) in row {row} of X: give it an entry, or drop"
     ):
-        look_for_gaps(X)
-    assert not look_for_gaps(table())
+        look_for_gaps(X, whole)
+    assert not look_for_gaps(table(), whole)
 
 
 # ------------------------------------------------------------------ support

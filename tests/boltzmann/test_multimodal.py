@@ -545,3 +545,45 @@ def test_the_first_steps_of_a_chain_do_not_count_in_its_mean(monkeypatch):
     late = model.impute(X, "gibbs", 10, random_state=0)
     monkeypatch.setattr(_filling, "BURN_IN", 0.0)
     assert not np.array_equal(model.impute(X, "gibbs", 10, random_state=0), late)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "counts"])
+def test_one_gap_in_units_that_are_known_together_is_a_gap_in_all_of_them(kind):
+    rng = np.random.default_rng(0)
+    labels = np.eye(3)[rng.integers(3, size=60)]
+    X = np.c_[rng.normal(size=(60, 2)), labels if kind == "softmax" else np.full((60, 3), 4.0)]
+    one, all_of_them = X.copy(), X.copy()
+    one[::2, 3], all_of_them[::2, 2:] = np.nan, np.nan
+    sizes = {"b": (3,)} if kind == "softmax" else None
+    options = {"modalities": {"a": [0, 1], "b": [2, 3, 4]}, "visible": {"b": "softmax"}, "categories": sizes}
+    fitted = [MultimodalDeepBoltzmannMachine(2, **options, **QUICK).fit(Z) for Z in (one, all_of_them)]
+    assert_array_equal(fitted[0].transform(one), fitted[1].transform(all_of_them))
+    nothing = np.array([[np.nan, np.nan, 1.0, np.nan, 0.0]])
+    for use in (fitted[0].transform, fitted[0].impute, fitted[0].fit):
+        with pytest.raises(ValueError, match=r"Every modality is missing .* in row 0"):
+            use(nothing)
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda m: m.sample(3, steps=50), "use n_steps"),
+        (lambda m: m.sample(2.5), "n_samples=2.5 must be a whole number"),
+        (lambda m: m.sample_given(5), "use sample"),
+        (lambda m: m.set_params(output="imputed").get_feature_names_out(["a"]), "length equal to number of features"),
+    ],
+)
+def test_what_is_asked_in_a_wrong_way_is_told(ask, told):
+    with pytest.raises(ValueError, match=told):
+        ask(MultimodalDeepBoltzmannMachine(2, **QUICK).fit(np.random.default_rng(0).normal(size=(20, 3))))
+
+
+def test_settings_of_one_modality_are_told_by_its_name():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    modalities = {"a": [0, 1], "b": [2, 3]}
+    for name, wrong in (
+        ("categories has an entry for 'a'", {"categories": {"a": (2,)}}),
+        ("hidden_layer_sizes of modality 'b'", {"hidden_layer_sizes": {"b": -3}}),
+    ):
+        with pytest.raises(ValueError, match=name):
+            MultimodalDeepBoltzmannMachine(2, modalities=modalities, **wrong).fit(X)
