@@ -1,6 +1,7 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
+from .adversarial import AdversarialAutoencoder
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -27,6 +28,7 @@ from .variational import (
 
 __all__ = [
     "RBM",
+    "AdversarialAutoencoder",
     "Autoencoder",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",

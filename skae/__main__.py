@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
-from .base.verdict import NothingLearntWarning
 from .comparison import compare
+from .exceptions import NothingLearntWarning
 from .options import check, parser, reducers, table_options
 from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
 from .tables import load, printable

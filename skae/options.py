@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import autoencoders, boltzmann, compose, variational
+from . import adversarial, autoencoders, boltzmann, compose, variational
 from ._version import __version__
 from .tables import BUNDLED
 
@@ -111,7 +111,11 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
     from sklearn.decomposition import PCA
     from sklearn.utils import get_tags
 
-    families = [getattr(family, name) for family in (autoencoders, boltzmann, variational) for name in family.__all__]
+    families = [
+        getattr(family, name)
+        for family in (adversarial, autoencoders, boltzmann, variational)
+        for name in family.__all__
+    ]
     of_tables = [estimator for estimator in families if get_tags(estimator()).input_tags.two_d_array]
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}

@@ -1,5 +1,6 @@
 """Deterministic autoencoders, with one file per estimator."""
 
+from .coded import Coded as Coded  # for families of models that sample
 from .contractive import ContractiveAutoencoder
 from .convolutional import ConvolutionalAutoencoder
 from .denoising import DenoisingAutoencoder

@@ -83,11 +83,11 @@ class TorchTransformer(TorchEstimator):
         return self._frame if self._target_frame is None else self._target_frame
 
     def _failure(self, data: Any) -> str | None:
-        return super()._failure(data) or self._failure_to_reconstruct(data)
+        return super()._failure(data) or (self._failure_to_reconstruct(data) if self._monitor is not None else None)
 
     def _failure_to_reconstruct(self, data: Any) -> str | None:
         """Compare the reconstruction with the mean, if the objective has a reconstruction error."""
-        asked = self._monitor is not None and any(self.history_.get("reconstruction", ()))
+        asked = any(self.history_.get("reconstruction", ()))
         batch = judged(self, data) if asked and isinstance(data, Table | Forest) else None
         if batch is None:
             return None

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..engine.notices import warn
 from ..engine.train import NonFiniteLossError, Outcome
+from ..exceptions import NothingLearntWarning
 
 __all__ = [
-    "NothingLearntWarning",
     "collapsed_posterior",
     "constant_code",
     "constant_prediction",
@@ -49,10 +49,6 @@ LEAST_DEVIATION = 0.01
 """Smallest standard deviation of the predictions, in those of y, that counts as variation."""
 
 
-class NothingLearntWarning(ConvergenceWarning):
-    """A fit has ended with a result that says nothing about the rows."""
-
-
 _is_withheld: ContextVar[bool] = ContextVar("_is_withheld", default=False)
 
 
@@ -73,7 +69,7 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     Parameters
     ----------
     estimator : fitted estimator
-        ``estimator._failure(data)`` is the sentence to tell, or None.
+        ``estimator._failure(data)`` is the sentence to tell, a warning that holds it, or None.
     data : Source
         The training rows as the module sees them.
     run : Run
@@ -83,7 +79,7 @@ def tell(estimator: Any, data: Any, run: Any) -> None:
     failure = estimator._failure(data)
     stopped_early = estimator._monitor is not None and estimator._stopped_early
     if failure is not None and (stopped_early or _n_steps(estimator, len(data)) >= LEAST_STEPS):
-        warn(failure, NothingLearntWarning)
+        warn(str(failure), type(failure) if isinstance(failure, Warning) else NothingLearntWarning)
 
 
 def tell_of_falling(estimator: Any, outcome: Outcome, max_iter: int) -> None:

@@ -24,11 +24,13 @@ Terms: TypeAlias = dict[str, Tensor]
 
 
 class Move(NamedTuple):
-    """The result of a step that moves only some parts of the parameters."""
+    """The result of a step that moves only some parts of the parameters, or of one of several moves of a step."""
 
     terms: Terms
     parts: Collection[str] | None = None
     """Name or names of the parts that move. None moves all parts."""
+    then: Callable[[], Move] | None = None
+    """What follows on the same batch, after these parts have moved, with a gradient that is zero again."""
 
 
 class OptimizerState(NamedTuple):
@@ -185,15 +187,15 @@ class Optimizer:
         ----------
         flat : Flat
         evaluate : callable
-            Adds the gradient to ``flat.grad``. It returns the terms, or a ``Move`` with the terms and the parts that
-            move.
+            Adds the gradient to ``flat.grad``. It returns the terms, or a ``Move`` with the terms, the parts that
+            move, and what follows.
         rate : float
             Learning rate. Each group multiplies it by its own rate.
 
         Returns
         -------
         terms : dict of str to Tensor
-            The terms, and "weight_decay" if there is an L2 penalty.
+            The terms, and "weight_decay" if there is an L2 penalty. Of a term of several moves, the last value.
 
         Raises
         ------
@@ -202,19 +204,28 @@ class Optimizer:
         """
         if self.rule == "lbfgs":
             return self._lbfgs(flat, evaluate)
-        self._begin(flat)
-        terms, moved = self._evaluate(flat, evaluate)
         move = self._sgd if self.rule == "sgd" else self._adam
-        for group in moved:
-            move(flat, group, rate * group.rate)
-        return terms
+        self._begin(flat)
+        terms, moved, then = self._evaluate(flat, evaluate)
+        while True:
+            for group in moved:
+                move(flat, group, rate * group.rate)
+            if then is None:
+                return terms
+            self._begin(flat)
+            more, moved, then = self._evaluate(flat, then)
+            terms = {**terms, **more}
 
     def gradient(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:
         """Compute the terms and the gradient of the objective, including the L2 penalty."""
         if self._is_velocity(flat.grad):
             self.moments["velocity"] = flat.grad.clone()
         flat.grad.zero_()
-        return self._evaluate(flat, evaluate)[0]
+        terms, _, then = self._evaluate(flat, evaluate)
+        while then is not None:
+            more, _, then = self._evaluate(flat, then)
+            terms = {**terms, **more}
+        return terms
 
     def _begin(self, flat: Flat) -> None:
         """Let the gradient of a step start at zero, or at the velocity times the momentum, to which it is added.
@@ -234,10 +245,12 @@ class Optimizer:
         """Whether a buffer of the gradient holds the velocity between the steps."""
         return self.moments.get("velocity") is gradient
 
-    def _evaluate(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> tuple[Terms, list[Group]]:
-        """The terms, and the groups that move. Their gradient is clipped, and weight decay is added to it."""
+    def _evaluate(
+        self, flat: Flat, evaluate: Callable[[], Terms | Move]
+    ) -> tuple[Terms, list[Group], Callable[[], Move] | None]:
+        """The terms, the groups that move, and what follows. Gradients are clipped, and weight decay is added."""
         found = evaluate()
-        terms, parts = found if isinstance(found, Move) else (found, None)
+        terms, parts, then = found if isinstance(found, Move) else Move(found)
         if parts is not None and self.rule == "lbfgs":
             raise ValueError("'lbfgs' moves all parameters at once, but a step names the parts that it moves.")
         moved = flat.groups if parts is None else flat.groups_of(parts)
@@ -248,7 +261,7 @@ class Optimizer:
                 group.decayed_grad.add_(group.decayed, alpha=self.weight_decay)
             squares = _sum([group.decayed.square().sum() for group in moved])
             terms = terms and {**terms, "weight_decay": squares * (self.weight_decay / 2)}
-        return terms, moved
+        return terms, moved, then
 
     def _own_moments(self, flat: Flat, group: Group) -> list[Tensor]:
         """Views of the moments of a group. All moments start at zero."""

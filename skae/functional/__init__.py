@@ -3,6 +3,7 @@
 from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, slope
 from .divergences import bernoulli_divergence, gaussian_divergence
 from .groups import group_log_softmax, group_max, group_sum
+from .kernels import KERNELS, SCALES, effective_number, median_squared_distance, squared_mmd
 from .losses import (
     average,
     bernoulli_nll,
@@ -13,7 +14,8 @@ from .losses import (
     squared_error,
     weighted_average,
 )
-from .noise import common_normal, dropout_mask, latin_hypercube, spawn, standard_normal
+from .noise import aside, common_normal, dropout_mask, latin_hypercube, spawn, standard_normal
+from .oppositions import OPPOSITIONS, Opposition
 from .parameters import gradient_of, normal_weights, uniform_weights
 from .penalties import PENALTIES
 from .supports import Support, support_of
@@ -21,10 +23,15 @@ from .supports import Support, support_of
 __all__ = [
     "ACTIVATIONS",
     "EPS",
+    "KERNELS",
+    "OPPOSITIONS",
     "PENALTIES",
+    "SCALES",
     "SLOPES",
     "SLOPE_FROM_OUTPUT",
+    "Opposition",
     "Support",
+    "aside",
     "average",
     "batch_norm",
     "bernoulli_divergence",
@@ -32,6 +39,7 @@ __all__ = [
     "categorical_nll",
     "common_normal",
     "dropout_mask",
+    "effective_number",
     "gaussian_divergence",
     "gaussian_nll",
     "gradient_of",
@@ -40,11 +48,13 @@ __all__ = [
     "group_sum",
     "latin_hypercube",
     "mean_squared_error",
+    "median_squared_distance",
     "normal_weights",
     "poisson_nll",
     "slope",
     "spawn",
     "squared_error",
+    "squared_mmd",
     "standard_normal",
     "support_of",
     "uniform_weights",

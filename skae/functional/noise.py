@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["common_normal", "dropout_mask", "latin_hypercube", "spawn", "standard_normal"]
+__all__ = ["aside", "common_normal", "dropout_mask", "latin_hypercube", "spawn", "standard_normal"]
 
 COMMON_SEED = 0
 """Seed of the common noise."""
@@ -32,6 +32,13 @@ def spawn(rng: torch.Generator, device: torch.device) -> torch.Generator:
     rng : torch.Generator
     """
     return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=rng, device=rng.device)))
+
+
+def aside(rng: torch.Generator) -> torch.Generator:
+    """A new generator on the same device, whose seed follows from the state of another one, which stays as it is."""
+    copy = torch.Generator(rng.device)
+    copy.set_state(rng.get_state())
+    return spawn(copy, rng.device)
 
 
 def dropout_mask(x: Tensor, p: float, rng: torch.Generator) -> Tensor:

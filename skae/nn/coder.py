@@ -141,6 +141,11 @@ class Coder(nn.Module):
         """Whether there is more than one layer between x and its code."""
         return True
 
+    @property
+    def code_width(self) -> int:
+        """Numbers in the code of a row."""
+        return self.n_components
+
     # ---------------------------------------------------------------- forward
 
     def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:

@@ -329,6 +329,10 @@ class ImageAutoencoder(Coder):
     encoder: Encoder = field(init=False)
     decoder: Decoder = field(init=False)
 
+    @property
+    def code_width(self) -> int:
+        return math.prod(self.code_shape)
+
     def _make_layers(self) -> None:
         _, height, width = self.image_shape
         n_code, n_colours = self.n_moments * self.n_components, self.n_outputs // (height * width)

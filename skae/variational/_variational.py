@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..autoencoders import Coded
 from ..base import (
     Batch,
     Bottleneck,
@@ -24,7 +24,6 @@ from ..base import (
     Terms,
     average,
     backward,
-    require_positive,
     standard_normal,
     weighted_average,
 )
@@ -32,12 +31,10 @@ from ..base.damage import fault_of_array, fault_of_numbers
 from ..base.encoding import judged
 from ..base.verdict import collapsed_posterior
 from ..engine.frame import in_double
-from ..engine.modes import plain_torch
 from ..functional import common_normal, gaussian_divergence
 from ..nn.coder import Coder
 from ..nn.latent import Posterior, drawn_by_hand, importance_weighted
 from ..nn.priors import Prior, StandardNormal
-from ._coder import Coded, width_of
 
 __all__ = ["Variational"]
 
@@ -111,7 +108,7 @@ class Variational(Generative, Coded):
 
     def _new_prior(self, coder: Coder) -> Prior:
         """The prior p(h) of a new module."""
-        return StandardNormal(width_of(coder))
+        return StandardNormal(coder.code_width)
 
     def _log_prior(self, prior: Any, h: Tensor, batch: Batch) -> Tensor:
         """Log p(h) of codes of shape (draws, n, n_components) in nats. The batch may hold a condition."""
@@ -379,53 +376,3 @@ class Variational(Generative, Coded):
     def _log_weights_at(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
         fit: Tensor = module.likelihood.log_likelihood(self._decode_draws(module, h, batch), self._target(batch))
         return fit + self._log_prior(module.prior, h, batch) - q.log_prob(h)
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows from the model: codes from p(h), and rows from p(x | h).
-
-        ``inverse_transform(sample_codes(n_samples))`` are rows without the noise of p(x | h).
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None uses the estimator's ``random_state``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features), float64
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is below 1.
-        """
-        rng, codes = self._drawn_codes(n_samples, random_state)
-        return self._rows_of(codes, rng)
-
-    def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw codes from the prior p(h).
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of codes.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None uses the estimator's ``random_state``.
-
-        Returns
-        -------
-        H : ndarray of shape (n_samples, n_components)
-        """
-        codes: np.ndarray = self._drawn_codes(n_samples, random_state)[1].cpu().numpy()
-        return codes
-
-    def _drawn_codes(self, n_samples: int, random_state: Any) -> tuple[torch.Generator, Tensor]:
-        """Codes from the prior, and the generator that drew them."""
-        check_is_fitted(self)
-        require_positive(n_samples=n_samples)
-        self._ready_module()
-        rng = self._noise(random_state)
-        with plain_torch(grad=False):
-            return rng, self.module_.prior.sample(int(n_samples), rng)

@@ -21,7 +21,6 @@ from ..nn.coder import Coder
 from ..nn.latent import Posterior
 from ..nn.priors import Mixture
 from ._clusters import fit_clusters
-from ._coder import width_of
 from ._variational import Variational
 
 __all__ = ["MixtureVariationalAutoencoder"]
@@ -129,11 +128,8 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     def _architecture(self, n_features: int) -> dict[str, Any]:
         return {**super()._architecture(n_features), "n_clusters": int(self.n_clusters)}
 
-    def _new_coder(self, spec: dict[str, Any]) -> Coder:
-        return super()._new_coder({name: value for name, value in spec.items() if name != "n_clusters"})
-
     def _new_prior(self, coder: Coder) -> Mixture:
-        return Mixture(width_of(coder), self._spec["n_clusters"])
+        return Mixture(coder.code_width, self._spec["n_clusters"])
 
     # ---------------------------------------------------------------- fitting
 

@@ -35,7 +35,6 @@ from ..engine.data import Rows, chunks, rows_of
 from ..engine.frame import in_double
 from ..engine.moments import principal_axes
 from ..engine.regression import Residuals
-from ..nn.coder import Coder
 from ..nn.heads import DeepHead
 from ..nn.latent import Posterior
 from ._stacked import Stacked
@@ -152,9 +151,6 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
     def _architecture(self, n_features: int) -> dict[str, Any]:
         n_classes = self._n_predictions()
         return {**super()._architecture(n_features), "n_conditions": n_classes, "n_predictions": n_classes}
-
-    def _new_coder(self, spec: dict[str, Any]) -> Coder:
-        return super()._new_coder({name: spec[name] for name in spec if name not in ("encoder", "n_predictions")})
 
     def _new_module(self) -> nn.Module:
         module: Any = super()._new_module()

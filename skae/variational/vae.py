@@ -17,7 +17,6 @@ from ..engine.modes import one_thread
 from ..nn.coder import Coder
 from ..nn.latent import Posterior, total_correlation
 from ..nn.priors import FittedMixture, Prior, Vamp, prior_of
-from ._coder import width_of
 from ._variational import Variational
 
 __all__ = ["VariationalAutoencoder"]
@@ -149,11 +148,8 @@ class VariationalAutoencoder(Variational):
         size = max(CANDIDATES) if self.prior_size == "auto" else int(self.prior_size)
         return {**super()._architecture(n_features), "prior": self.prior, "prior_size": size}
 
-    def _new_coder(self, spec: dict[str, Any]) -> Coder:
-        return super()._new_coder({name: value for name, value in spec.items() if not name.startswith("prior")})
-
     def _new_prior(self, coder: Coder) -> Prior:
-        return prior_of(self._spec["prior"], width_of(coder), self._spec["prior_size"], coder)
+        return prior_of(self._spec["prior"], coder.code_width, self._spec["prior_size"], coder)
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         if self.prior in ("mixture", "vamp") and self.prior_size != "auto" and self.prior_size > len(data):

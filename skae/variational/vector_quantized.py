@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..autoencoders import Coded
 from ..base import (
     Batch,
     Bottleneck,
@@ -32,7 +33,6 @@ from ..engine.modes import plain_torch
 from ..nn.coder import Coder
 from ..nn.quantizers import Learning, QuantizedImages, QuantizedRows, balancing_rotation, normal_gains
 from ._codebook import checked_indices, counts_of, perplexity, some_codes, start_codebook
-from ._coder import Coded
 
 __all__ = ["VectorQuantizedAutoencoder"]
 

@@ -31,7 +31,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from skae import RecursiveAutoencoder
-from skae.base.verdict import NothingLearntWarning
+from skae.exceptions import NothingLearntWarning
 from skae.trees import Tree
 
 QUICK = RecursiveAutoencoder(4, max_iter=3, random_state=0, batch_size=4)

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, VectorQuantizedAutoencoder
-from skae.base.verdict import NothingLearntWarning
+from skae.exceptions import NothingLearntWarning
 from skae.engine.data import Batch
 from skae.metrics import reconstruction_r2
 from skae.nn.quantizers import FiniteScalarQuantizer, VectorQuantizer

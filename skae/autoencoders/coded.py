@@ -1,10 +1,11 @@
-"""Coded: the encoder and decoder of this family, dense for tables and convolutional for images."""
+"""Coded: the base of models that sample, with dense networks for tables and convolutional ones for images."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,21 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..autoencoders import ConvolutionalAutoencoder
-from ..base import Batch, Sizes, Table, require_positive, sizes_of
-from ..engine.data import Rows
+from ..base.checks import require_positive
+from ..base.params import Sizes, sizes_of
+from ..engine.data import Batch, Rows, Table
 from ..engine.frame import in_double
+from ..engine.modes import plain_torch
 from ..nn.coder import Coder
 from ..nn.convolutional import ImageAutoencoder
 from ..nn.dense import DenseAutoencoder
+from .convolutional import ConvolutionalAutoencoder
 
-__all__ = ["Coded", "width_of"]
+__all__ = ["Coded"]
 
 
 class Coded(ConvolutionalAutoencoder):
-    """An autoencoder of rows, or of images if it has ``channels``.
+    """An autoencoder of rows, or of images if it has ``channels``, whose module has a ``prior`` of codes.
 
     Parameters
     ----------
@@ -54,20 +57,25 @@ class Coded(ConvolutionalAutoencoder):
         return self._new_coder(self._spec)
 
     def _new_coder(self, spec: dict[str, Any]) -> Coder:
-        """An encoder and a decoder with these arguments."""
-        return ImageAutoencoder(**spec) if "image_shape" in spec else DenseAutoencoder(**spec)
+        """An encoder and a decoder with those of these arguments that they have."""
+        cls: Any = ImageAutoencoder if "image_shape" in spec else DenseAutoencoder
+        return cls(**{f.name: spec[f.name] for f in fields(cls) if f.init and f.name in spec})
 
     def _decode_draws(self, module: Any, h: Tensor, batch: Batch, rng: torch.Generator | None = None) -> Tensor:
         """The decoder's output for codes of shape (draws, n, n_components)."""
         eta: Tensor = module.decode(h.flatten(0, 1), rng)
         return eta.unflatten(0, h.shape[:2])
 
+    def _row_given(self, module: Any, eta: Tensor, rng: torch.Generator) -> Tensor:
+        """Rows drawn from p(x | h), given the decoder's output for the codes h."""
+        row: Tensor = module.likelihood.sample(eta, rng)
+        return row
+
     def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
         """Rows drawn from p(x | h), or p(x | h, y), on the scale of X."""
 
         def drawn(module: Any, batch: Batch) -> Tensor:
-            row: Tensor = module.likelihood.sample(self._decode_draws(module, batch.x[None], batch)[0], rng)
-            return row
+            return self._row_given(module, self._decode_draws(module, batch.x[None], batch)[0], rng)
 
         data = Table(Rows(codes, dtype=codes.dtype, device=codes.device), None, y)
         rows: np.ndarray = self._collect(drawn, data, undo=self._output_frame).numpy()
@@ -79,6 +87,8 @@ class Coded(ConvolutionalAutoencoder):
     def noise_variance_(self) -> float | np.ndarray:
         """Variance of X given the code: one number, or one for each column."""
         check_is_fitted(self)
+        if "variance" not in self._spec:
+            raise AttributeError(f"{type(self).__name__} does not learn the variance of X given the code.")
         if self._spec["likelihood"] != "gaussian":
             raise AttributeError(
                 f"noise_variance_ belongs to the gaussian likelihood, not to {self._spec['likelihood']!r}."
@@ -155,7 +165,52 @@ class Coded(ConvolutionalAutoencoder):
             found: np.ndarray = self._map(function, rows, y)
         return found
 
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw rows from the model: codes from p(h), and rows from p(x | h).
 
-def width_of(coder: Any) -> int:
-    """Numbers in the code of a row."""
-    return math.prod(coder.code_shape) if hasattr(coder, "code_shape") else int(coder.n_components)
+        ``inverse_transform(sample_codes(n_samples))`` are rows without the noise of p(x | h).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None uses the estimator's ``random_state``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float64
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
+        """
+        rng, codes = self._drawn_codes(n_samples, random_state)
+        return self._rows_of(codes, rng)
+
+    def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw codes from the prior p(h).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of codes.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None uses the estimator's ``random_state``.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+        """
+        codes: np.ndarray = self._drawn_codes(n_samples, random_state)[1].cpu().numpy()
+        return codes
+
+    def _drawn_codes(self, n_samples: int, random_state: Any) -> tuple[torch.Generator, Tensor]:
+        """Codes from the prior, and the generator that drew them."""
+        check_is_fitted(self)
+        require_positive(n_samples=n_samples)
+        self._ready_module()
+        rng = self._noise(random_state)
+        with plain_torch(grad=False):
+            return rng, self.module_.prior.sample(int(n_samples), rng)

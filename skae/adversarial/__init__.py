@@ -1,0 +1,5 @@
+"""Autoencoders that sample, trained against a critic or by a distance to a prior, with one file per estimator."""
+
+from .adversarial import AdversarialAutoencoder
+
+__all__ = ["AdversarialAutoencoder"]

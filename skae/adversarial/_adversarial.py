@@ -1,0 +1,166 @@
+"""Adversarial: a critic that tells what was made from what is real, and networks that learn to deceive it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..base import Batch, Move, NonNegative, Positive, PositiveInt, Sizes, Terms, average, backward, sizes_of
+from ..exceptions import CriticWinsWarning
+from ..functional import OPPOSITIONS, Opposition, aside
+from ..nn.critics import Critic, fixed
+from ._matched import Matched
+
+__all__ = ["Adversarial", "Shown"]
+
+MOST_ACCURATE = 0.98
+"""Share of pairs from which on a critic always wins, in mean over the last quarter of the epochs."""
+
+
+class Shown(NamedTuple):
+    """What a critic is shown of a batch."""
+
+    real: Tensor
+    """Rows that count as real."""
+    made: Tensor
+    """As many rows that were made by the network that the critic judges."""
+    real_weight: Tensor | None = None
+    made_weight: Tensor | None = None
+
+
+class Adversarial(Matched):
+    """An autoencoder that is trained against a critic.
+
+    In each step the critic moves first, ``n_critic`` times, and then the others move. A move leaves the weights and the
+    moments of the others as they are.
+
+    Parameters
+    ----------
+    solver : {"adam", "adamw", "sgd"}, default="adamw"
+        Optimisation algorithm.
+    critic_layer_sizes : tuple of int, or int, default=(128, 128)
+        Widths of the critic's hidden layers.
+    critic_rate : float, default=3.0
+        Learning rate of the critic, as a multiple of that of the others (Heusel et al., 2017).
+    n_critic : int, default=1
+        Moves of the critic in each step. The others move once.
+    gradient_penalty : float, default=0.05
+        Weight of the penalty on the critic's slope.
+    """
+
+    solver: Literal["adam", "adamw", "sgd"] = "adamw"
+    critic_layer_sizes: Sizes = (128, 128)
+    critic_rate: Positive = 3.0
+    n_critic: PositiveInt = 1
+    gradient_penalty: NonNegative = 0.05
+
+    _monitor = None
+    _betas = (0.5, 0.999)
+    _without_weight: ClassVar[frozenset[str]] = frozenset(
+        {"reconstruction", "validation_loss", "critic", "accuracy", "penalty", "mmd"}
+    )
+
+    # ---------------------------------------------------------------- hooks of a variant
+
+    def _opposition(self) -> Opposition:
+        """What the critic and those whom it judges minimise."""
+        return OPPOSITIONS["logistic"]
+
+    def _n_judged(self, coder: Any) -> int:
+        """Columns of what the critic is shown."""
+        width: int = coder.code_width
+        return width
+
+    def _shown(self, module: Any, batch: Batch, rng: torch.Generator) -> Shown:
+        """What the critic is shown of a batch, without gradients."""
+        raise NotImplementedError
+
+    def _others_move(self, module: Any, batch: Batch, rng: torch.Generator) -> Move:
+        """The move of all others, after that of the critic."""
+        terms: Any = super()._step(module, batch, rng)
+        return Move(terms, "main")
+
+    def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
+        """The mean of ||slope||^2 / 2 at real rows (R1: Mescheder, Geiger and Nowozin, 2018)."""
+        return average(critic.slopes(shown.real).square().sum(1), shown.real_weight) / 2
+
+    # ---------------------------------------------------------------- architecture and start
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        sizes_of("critic_layer_sizes", self.critic_layer_sizes)
+
+    def _architecture(self, n_features: int) -> dict[str, Any]:
+        sizes = sizes_of("critic_layer_sizes", self.critic_layer_sizes)
+        rate = float(self.critic_rate)
+        return {**super()._architecture(n_features), "critic_layer_sizes": sizes, "critic_rate": rate}
+
+    def _new_module(self) -> nn.Module:
+        module: Any = super()._new_module()
+        module.critic = self._new_critic(module)
+        return module
+
+    def _new_critic(self, module: Any) -> Critic:
+        spec = self._spec
+        return Critic(self._n_judged(module), spec["critic_layer_sizes"], spec["activation"], rate=spec["critic_rate"])
+
+    def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
+        super()._initialise(module, data, rng)
+        module.critic.initialise(aside(rng))
+
+    # ---------------------------------------------------------------- a step
+
+    def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Move:
+        return self._critic_moves(module, batch, rng, int(self.n_critic))
+
+    def _critic_moves(self, module: Any, batch: Batch, rng: torch.Generator, n: int) -> Move:
+        """The next of n moves of the critic, and then that of the others."""
+        with torch.no_grad():
+            shown = self._shown(module, batch, rng)
+        terms = backward(self._critic_terms(module.critic, shown, rng), module.critic.parameters())
+        following = partial(self._critic_moves, n=n - 1) if n > 1 else self._others_move
+        return Move(terms, "critic", partial(following, module, batch, rng))
+
+    def _critic_terms(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Terms:
+        """What the critic minimises, and which share of pairs it ranks rightly."""
+        opposition = self._opposition()
+        real, made = critic(torch.cat([shown.real, shown.made])).split([len(shown.real), len(shown.made)])
+        loss = average(opposition.real(real), shown.real_weight) + average(opposition.made(made), shown.made_weight)
+        terms = {"critic": loss}
+        if self.gradient_penalty:
+            terms["penalty"] = self.gradient_penalty * self._penalty(critic, shown, rng)
+        n = min(len(real), len(made))
+        terms["accuracy"] = (real[:n] > made[:n]).to(real).mean()
+        return terms
+
+    def _deceiving(self, critic: Critic, made: Tensor, weight: Tensor | None) -> Tensor:
+        """What those who made rows minimise. The critic is taken as it is, and gets no gradient."""
+        with fixed(critic):
+            return average(self._opposition().maker(critic(made)), weight)
+
+    # ---------------------------------------------------------------- after a fit
+
+    def _failure(self, data: Any) -> Any:
+        return self._failure_to_deceive() or super()._failure(data)
+
+    def _failure_to_deceive(self) -> CriticWinsWarning | None:
+        """Look whether the critic was right about nearly all pairs in the last quarter of the epochs."""
+        accuracy = self.history_.get("accuracy", [])
+        last = accuracy[-max(1, len(accuracy) // 4) :]
+        if not last or not np.nanmean(last) > MOST_ACCURATE:
+            return None
+        return CriticWinsWarning(
+            f"The critic tells what was made from what is real in {np.nanmean(last):.0%} of the pairs of the last "
+            f"epochs, so that it teaches little: {self._cure_of_lost_game()}."
+        )
+
+    def _cure_of_lost_game(self) -> str:
+        """What to do about a critic that always wins, for the message."""
+        return f"raise gradient_penalty (now {self.gradient_penalty:g}), lower critic_rate, or raise max_iter"
+
+    def _cure_of_collapse(self) -> str:
+        return f"raise gradient_penalty (now {self.gradient_penalty:g}) or n_critic (now {self.n_critic})"

@@ -1,0 +1,19 @@
+"""Warnings of this package, for filters such as ``warnings.simplefilter("error", ModeCollapseWarning)``."""
+
+from __future__ import annotations
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = ["CriticWinsWarning", "ModeCollapseWarning", "NothingLearntWarning"]
+
+
+class NothingLearntWarning(ConvergenceWarning):
+    """A fit has ended with a result that says nothing about the rows."""
+
+
+class CriticWinsWarning(NothingLearntWarning):
+    """The critic of an adversarial model always tells what is made from what is real, so that it teaches nothing."""
+
+
+class ModeCollapseWarning(NothingLearntWarning):
+    """The samples of a model are alike, although the rows that it was fitted to are not."""
