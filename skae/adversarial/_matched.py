@@ -34,11 +34,15 @@ class Matched(Coded):
         "random" otherwise.
     code_activation : "identity", default="identity"
         A code that is matched to a prior has no activation function.
+    weight_decay : float or "auto", default="auto"
+        L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
+        it to the gradient. "auto" is 0.
     """
 
     code_activation: Literal["identity"] = "identity"
 
     _may_idle = True
+    _decay = 0.0
 
     # ---------------------------------------------------------------- hooks of a variant
 

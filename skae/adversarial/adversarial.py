@@ -7,13 +7,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..base import Batch, Bottleneck, NonNegative, PositiveInt, Terms
+from ..base import Batch, Bottleneck, NonNegative, PositiveInt, Terms, standard_normal
 from ..nn.coder import Coder
 from ..nn.fixed_priors import Modes, Uniform
+from ..nn.latent import Posterior
 from ..nn.priors import Prior, StandardNormal
 from ._adversarial import Adversarial, Shown
 
 __all__ = ["AdversarialAutoencoder"]
+
+LOG_VARIANCE = -4.0
+"""Of a code that is normally distributed given its row, at the start."""
 
 
 class AdversarialAutoencoder(Adversarial):
@@ -31,13 +35,15 @@ class AdversarialAutoencoder(Adversarial):
 
     prior: Literal["normal", "uniform", "mixture"] = "normal"
     n_clusters: PositiveInt = 10
+    posterior: Literal["deterministic", "gaussian"] = "deterministic"
     adversarial_weight: NonNegative = 1.0
 
     # ---------------------------------------------------------------- architecture
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
         n_modes = int(self.n_clusters) if self.prior == "mixture" else 0
-        return {**super()._architecture(n_features), "prior": self.prior, "n_modes": n_modes}
+        n_moments = 2 if self.posterior == "gaussian" else 1
+        return {**super()._architecture(n_features), "prior": self.prior, "n_modes": n_modes, "n_moments": n_moments}
 
     def _new_prior(self, coder: Coder) -> Prior:
         name, width = self._spec["prior"], coder.code_width
@@ -47,13 +53,30 @@ class AdversarialAutoencoder(Adversarial):
 
     # ---------------------------------------------------------------- objective
 
+    def _drawn(self, neck: Bottleneck, rng: torch.Generator | None) -> Bottleneck:
+        """The codes of a batch, drawn from q(h | x), and given noise that all rows share without a generator."""
+        if self._spec["n_moments"] == 1:
+            return neck
+        eps = standard_normal(neck.h.chunk(2, 1)[0], rng)
+        return neck.by_autograd(lambda e: (Posterior.of(e).drawn(eps), {}))
+
+    def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
+        super()._start_at_axes(module, axes, variances)
+        if self._spec["n_moments"] == 2:
+            with torch.no_grad():
+                module.encoder.biases[-1][len(axes) :] = LOG_VARIANCE
+
+    def _encode(self, module: Any, batch: Batch) -> Tensor:
+        code: Tensor = module.encode(batch.x)[:, : module.code_width]
+        return code
+
     def _shown(self, module: Any, batch: Batch, rng: torch.Generator) -> Shown:
         batch = self._corrupt(module, batch, rng)
-        made = super()._bottleneck(module, batch, module.encode(batch.shown, rng), rng).h
+        made = self._drawn(Bottleneck(module.encode(batch.shown, rng)), rng).h
         return Shown(module.prior.sample(len(made), rng), made, None, batch.weight)
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
-        neck = super()._bottleneck(module, batch, e, rng)
+        neck = self._drawn(super()._bottleneck(module, batch, e, rng), rng)
         if rng is None:  # held-out rows are judged by their reconstruction
             return neck
 
