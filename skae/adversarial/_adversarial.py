@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ..base import Batch, Move, NonNegative, Positive, PositiveInt, Sizes, Terms, average, backward, sizes_of
 from ..exceptions import CriticWinsWarning
-from ..functional import OPPOSITIONS, Opposition, aside
-from ..nn.critics import Critic, fixed
+from ..functional import OPPOSITIONS, Opposition, aside, gradient_of
+from ..nn.critics import Critic
 from ._matched import Matched
 
 __all__ = ["Adversarial", "Shown"]
@@ -84,9 +84,17 @@ class Adversarial(Matched):
         terms: Any = super()._step(module, batch, rng)
         return Move(terms, "main")
 
-    def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
-        """The mean of ||slope||^2 / 2 at real rows (R1: Mescheder, Geiger and Nowozin, 2018)."""
-        return average(critic.slopes(shown.real).square().sum(1), shown.real_weight) / 2
+    def _weight_of_penalty(self) -> float:
+        """Weight of the penalty on the critic's slope. 0 leaves the term out."""
+        return float(self.gradient_penalty)
+
+    def _sloped(self, shown: Shown, rng: torch.Generator) -> Tensor:
+        """Rows at which the critic's slope is penalised: the real ones, or as many others."""
+        return shown.real
+
+    def _penalty(self, slopes: Tensor, weight: Tensor | None) -> Tensor:
+        """The mean of ||slope||^2 / 2 (R1: Mescheder, Geiger and Nowozin, 2018)."""
+        return average(slopes.square().sum(1), weight) / 2
 
     # ---------------------------------------------------------------- architecture and start
 
@@ -121,26 +129,37 @@ class Adversarial(Matched):
         """The next of n moves of the critic, and then that of the others."""
         with torch.no_grad():
             shown = self._shown(module, batch, rng)
-        terms = backward(self._critic_terms(module.critic, shown, rng), module.critic.parameters())
+        terms = self._critic_terms(module.critic, shown, rng)
         following = partial(self._critic_moves, n=n - 1) if n > 1 else self._others_move
         return Move(terms, "critic", partial(following, module, batch, rng))
 
     def _critic_terms(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Terms:
-        """What the critic minimises, and which share of pairs it ranks rightly."""
-        opposition = self._opposition()
-        real, made = critic(torch.cat([shown.real, shown.made])).split([len(shown.real), len(shown.made)])
-        loss = average(opposition.real(real), shown.real_weight) + average(opposition.made(made), shown.made_weight)
-        terms = {"critic": loss}
-        if self.gradient_penalty:
-            terms["penalty"] = self.gradient_penalty * self._penalty(critic, shown, rng)
-        n = min(len(real), len(made))
-        terms["accuracy"] = (real[:n] > made[:n]).to(real).mean()
-        return terms
+        """What the critic minimises, and which share of pairs it ranks rightly. Its gradient is added to ``.grad``."""
+        opposition, weight, n = self._opposition(), self._weight_of_penalty(), len(shown.real)
+        rows, sloped = [shown.real, shown.made], slice(n if weight else 0)
+        where = self._sloped(shown, rng) if weight else shown.real
+        if where is not shown.real:
+            rows, sloped = [*rows, where], slice(n + len(shown.made), None)
+        judgement = critic.judge(torch.cat(rows), sloped)
+        with torch.enable_grad():
+            scores, slopes = (found.requires_grad_() for found in judgement[:2])
+            real, made = scores[:n], scores[n : n + len(shown.made)]
+            loss = average(opposition.real(real), shown.real_weight) + average(opposition.made(made), shown.made_weight)
+            terms = {"critic": loss}
+            if weight:
+                terms["penalty"] = weight * self._penalty(slopes, shown.real_weight)
+        backward(terms)
+        judgement.backward(gradient_of(scores), gradient_of(slopes) if weight else slopes)
+        return {**terms, "accuracy": (real > made[:n]).to(real).mean()}
 
-    def _deceiving(self, critic: Critic, made: Tensor, weight: Tensor | None) -> Tensor:
-        """What those who made rows minimise. The critic is taken as it is, and gets no gradient."""
-        with fixed(critic):
-            return average(self._opposition().maker(critic(made)), weight)
+    def _deceiving(self, critic: Critic, made: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What those who made rows minimise, and its gradient in the rows. The critic is taken as it is."""
+        judgement = critic.judge(made.detach(), slice(None))
+        with torch.enable_grad():
+            scores = judgement.scores.requires_grad_()
+            term = average(self._opposition().maker(scores), weight)
+            (of_scores,) = torch.autograd.grad(term, scores)
+        return term.detach(), of_scores[:, None] * judgement.slopes
 
     # ---------------------------------------------------------------- after a fit
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..base import Batch, Bottleneck, NonNegative, PositiveInt, Terms, standard_normal
+from ..base import Batch, Bottleneck, NonNegative, PositiveInt, standard_normal
 from ..nn.coder import Coder
 from ..nn.fixed_priors import Modes, Uniform
 from ..nn.latent import Posterior
@@ -79,9 +79,6 @@ class AdversarialAutoencoder(Adversarial):
         neck = self._drawn(super()._bottleneck(module, batch, e, rng), rng)
         if rng is None:  # held-out rows are judged by their reconstruction
             return neck
-
-        def deceiving(h: Tensor) -> tuple[Tensor, Terms]:
-            term = self._deceiving(module.critic, h, batch.weight)
-            return h, {"adversarial": self.adversarial_weight * module.n_outputs * term}
-
-        return neck.by_autograd(deceiving)
+        term, slope = self._deceiving(module.critic, neck.h, batch.weight)
+        factor = self.adversarial_weight * module.n_outputs
+        return neck.plus("adversarial", factor * term, factor * slope)

@@ -1,6 +1,6 @@
 """Functions of tensors without state: losses, activations, penalties, divergences, supports, corruptions and noise."""
 
-from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, slope
+from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, curvature, slope
 from .divergences import bernoulli_divergence, gaussian_divergence
 from .groups import group_log_softmax, group_max, group_sum
 from .kernels import KERNELS, SCALES, effective_number, median_squared_distance, squared_mmd
@@ -38,6 +38,7 @@ __all__ = [
     "bernoulli_nll",
     "categorical_nll",
     "common_normal",
+    "curvature",
     "dropout_mask",
     "effective_number",
     "gaussian_divergence",

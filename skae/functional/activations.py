@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["ACTIVATIONS", "EPS", "SLOPES", "SLOPE_FROM_OUTPUT", "batch_norm", "slope"]
+__all__ = ["ACTIVATIONS", "EPS", "SLOPES", "SLOPE_FROM_OUTPUT", "batch_norm", "curvature", "slope"]
 
 EPS = 1e-5
 """What keeps a variance away from 0, and a probability away from 0 and 1."""
@@ -58,6 +59,24 @@ def slope(activation: str, z: Tensor, a: Tensor) -> Tensor:
         s = torch.sigmoid(z)
         return s + a * (1 - s)
     return SLOPES[activation](torch.ones_like(z), z, a)
+
+
+def curvature(activation: str, z: Tensor, a: Tensor) -> Tensor | None:
+    """Second derivative a''(z) of an activation, given z and a(z). None if it is zero, or zero but for corners."""
+    if activation in ("identity", "relu", "leaky_relu"):
+        return None
+    if activation == "tanh":
+        return 2 * a * (a.square() - 1)
+    if activation == "elu":
+        return torch.where(z < 0, a + 1, 0.0)
+    if activation == "gelu":
+        return (2 - z.square()) * torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+    s = torch.sigmoid(z)
+    of_sigmoid = s - s.square()
+    if activation == "softplus":
+        return of_sigmoid
+    twist = 1 - 2 * s
+    return of_sigmoid * (twist if activation == "logistic" else torch.addcmul(torch.full_like(z, 2.0), z, twist))
 
 
 def batch_norm(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Bottleneck(NamedTuple):
     """
 
     def plus(self, name: str, term: Tensor, slope: Tensor) -> Bottleneck:
-        """Add a term that depends on the code and whose gradient is known.
+        """Add a term that depends on the code and whose gradient is known, and is not left to autograd.
 
         Parameters
         ----------
@@ -49,6 +49,8 @@ class Bottleneck(NamedTuple):
         -------
         bottleneck : Bottleneck
         """
+        if self.h.requires_grad and not term.requires_grad:
+            term = term + (slope * (self.h - self.h.detach())).sum()  # the same value, with this gradient
         return Bottleneck(self.h, {**self.terms, name: term}, lambda g: self.backward(g + slope))
 
     def beside(self, c: Tensor) -> Bottleneck:

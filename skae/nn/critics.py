@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from .. import functional
 from .convolutional import Encoder, HiddenMap, levels_of
 from .dense import Dense
 
-__all__ = ["Critic", "SpectralDense", "fixed"]
+__all__ = ["Critic", "Judgement", "SpectralDense", "fixed"]
 
 
 class SpectralDense(Dense):
@@ -60,6 +60,66 @@ class SpectralDense(Dense):
                 buffer = self._buffers[name]
                 assert buffer is not None
                 buffer.copy_(vector)
+
+
+class Judgement(NamedTuple):
+    """What a critic says of some rows."""
+
+    scores: Tensor
+    """Score of each row, of shape (n,)."""
+    slopes: Tensor
+    """Gradients of the scores of some rows in these rows, of shape (n_sloped, n_inputs)."""
+    backward: Callable[[Tensor, Tensor], None]
+    """Adds the gradient in the parameters to ``.grad``, given those in the scores and in the slopes."""
+
+
+@torch.no_grad()
+def judged_by_hand(dense: Dense, x: Tensor, sloped: slice) -> Judgement:
+    """Scores and slopes of a dense critic, with a way back that autograd does not take part in.
+
+    For layers z_l = W_l x_{l-1} + b_l and x_l = a(z_l), the slope is v = p_1 W_1, where p_l = u_l a'(z_l),
+    u_{l-1} = p_l W_l, and u of the last hidden layer is the last weight. ``backward`` follows this recursion from v up,
+    and then back-propagates what it found of z_l together with the gradient of the scores.
+    """
+    layers, hidden = list(dense.layers()), dense.activations[:-1]
+    inputs, of_layers = [x], []
+    for (weight, bias), activation in zip(layers, hidden, strict=False):
+        z = F.linear(inputs[-1], weight, bias)
+        a = functional.ACTIVATIONS[activation](z)
+        of_layers.append((z, a))
+        inputs.append(a)
+    scores = F.linear(inputs[-1], *layers[-1])[:, 0]
+    some = [(z[sloped], a[sloped]) for z, a in of_layers]
+    rises = [functional.slope(name, z, a) for name, (z, a) in zip(hidden, some, strict=True)]
+    u = layers[-1][0].expand(len(x[sloped]), -1)
+    us, ps = [u], []
+    for (weight, _), rise in zip(reversed(layers[:-1]), reversed(rises), strict=True):
+        ps.append(us[-1] * rise)
+        us.append(ps[-1].mm(weight))
+
+    @torch.no_grad()
+    def backward(of_scores: Tensor, of_slopes: Tensor) -> None:
+        into = dense.gradients()
+        r, of_z = of_slopes, []
+        for i, rise in enumerate(rises):
+            p, u = ps[-1 - i], us[-2 - i]
+            into[i][0].addmm_(p.t(), r)
+            q = r.mm(layers[i][0].t())
+            bend = functional.curvature(hidden[i], *some[i])
+            of_z.append(None if bend is None else q * u * bend)
+            r = q * rise
+        into[-1][0].add_(r.sum(0))
+        g = of_scores[:, None]
+        into[-1][0].addmm_(g.t(), inputs[-1])
+        into[-1][1].add_(g.sum(0))
+        for i in range(len(hidden) - 1, -1, -1):
+            g = functional.SLOPES[hidden[i]](g.mm(layers[i + 1][0]), *of_layers[i])
+            if of_z[i] is not None:
+                g[sloped] += of_z[i]
+            into[i][0].addmm_(g.t(), inputs[i])
+            into[i][1].add_(g.sum(0))
+
+    return Judgement(scores, us[-1], backward)
 
 
 class Critic(nn.Module):
@@ -141,6 +201,26 @@ class Critic(nn.Module):
             leaf = x.detach().requires_grad_()
             (found,) = torch.autograd.grad(self(leaf).sum(), leaf, create_graph=True)
         return found
+
+    def judge(self, x: Tensor, sloped: slice) -> Judgement:
+        """Score rows, and find the slopes of some of them.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_inputs)
+        sloped : slice
+            Rows whose slopes are asked for.
+        """
+        if type(self.body) is Dense:
+            return judged_by_hand(self.body, x, sloped)
+        scores, some = self(x), x[sloped]
+        slopes = self.slopes(some) if len(some) else some
+
+        def backward(of_scores: Tensor, of_slopes: Tensor) -> None:
+            found, given = ([scores, slopes], [of_scores, of_slopes]) if len(some) else ([scores], [of_scores])
+            torch.autograd.backward(found, given, inputs=list(self.parameters()))
+
+        return Judgement(scores.detach(), slopes.detach(), backward)
 
 
 @contextmanager
