@@ -114,8 +114,9 @@ def judged_by_hand(dense: Dense, x: Tensor, sloped: slice) -> Judgement:
         into[-1][1].add_(g.sum(0))
         for i in range(len(hidden) - 1, -1, -1):
             g = functional.SLOPES[hidden[i]](g.mm(layers[i + 1][0]), *of_layers[i])
-            if of_z[i] is not None:
-                g[sloped] += of_z[i]
+            bend = of_z[i]
+            if bend is not None:
+                g[sloped] += bend
             into[i][0].addmm_(g.t(), inputs[i])
             into[i][1].add_(g.sum(0))
 
