@@ -85,11 +85,12 @@ class BidirectionalGAN(Adversarial):
         return super()._critic_terms(critic, shown, rng)
 
     def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
+        n = self._spec["n_outputs"]
         if self.loss != "wasserstein":
-            return super()._penalty(critic, shown, rng)
+            return n * super()._penalty(critic, shown, rng)
         share = torch.rand((len(shown.real), 1), generator=rng, dtype=shown.real.dtype, device=shown.real.device)
         between = shown.real.lerp(shown.made, share)
-        return average((critic.slopes(between).norm(dim=1) - 1).square(), shown.real_weight)
+        return average((n**0.5 * critic.slopes(between).norm(dim=1) - 1).square(), shown.real_weight)
 
     def _watched(self, held_out: Source, told: dict[str, float]) -> float:
         return told.get("mmd", float("nan"))
