@@ -296,7 +296,7 @@ def test_moves_in_turn_are_steps_of_their_own(rule, clip, decay):
         expected = {}
         for k, part in enumerate(("critic", "critic", "main")):
             before = [own.clone() for own in left_out(other, separate, part)]
-            one = separate.step(other, lambda part=part: one_by_one.move((part,)), 0.05)
+            one = separate.step(other, lambda part=part, turns=one_by_one: turns.move((part,)), 0.05)
             assert all(map(torch.equal, before, left_out(other, separate, part)))
             expected |= {name.replace("0", str(2 - k)): term for name, term in one.items()}
         assert all((start == 0).all() for start in turns.starts)
@@ -350,7 +350,7 @@ def test_the_gradient_of_several_moves_has_the_terms_of_all_and_moves_nothing():
 
 def test_lbfgs_refuses_moves_in_turn():
     flat = Flat(module := network())
-    with pytest.raises(ValueError, match="'lbfgs' moves all parameters at once, .*or has several moves"):
+    with pytest.raises(ValueError, match=r"'lbfgs' moves all parameters at once, .*or has several moves"):
         Optimizer("lbfgs").step(flat, lambda: Move(backward(residual(module)), None, lambda: Move({})), 0.1)
 
 

@@ -142,9 +142,14 @@ def test_flags_are_as_before_after_an_error_too():
     critic, _ = critic_of()
     first, *others = critic.parameters()
     first.requires_grad_(False)
-    with pytest.raises(RuntimeError, match="in between"), fixed(critic):
-        assert not any(p.requires_grad for p in critic.parameters())
-        raise RuntimeError("in between")
+
+    def fail():
+        with fixed(critic):
+            assert not any(p.requires_grad for p in critic.parameters())
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError, match="in between"):
+        fail()
     assert not first.requires_grad
     assert all(p.requires_grad for p in others)
 
