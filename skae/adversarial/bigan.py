@@ -50,8 +50,8 @@ class BidirectionalGAN(Adversarial):
         gradient of the others does not vanish. "hinge" asks for scores above 1 and below -1. "wasserstein" is the
         difference of the mean scores, for a critic whose slope is about 1.
     reconstruction_weight : float, default=1.0
-        Weight of the reconstruction error. A pair that is right in distribution may still be wrong for a single row, and
-        this term makes the code of each row the code that is decoded to it. 0 leaves it out.
+        Weight of the reconstruction error. Pairs that are right in distribution may still be wrong for a single row.
+        This term makes the code of each row the code that is decoded to it. 0 leaves it out.
     gradient_penalty : float, default=0.1
         Weight of the penalty on the critic's slope, for each column of X. With "logistic" and "hinge" the penalty is
         the mean of ||slope||^2 / 2 at real pairs (Mescheder, Geiger and Nowozin, 2018). With "wasserstein" it is the
@@ -198,7 +198,7 @@ class BidirectionalGAN(Adversarial):
     def _failure_to_deceive(self) -> CriticWinsWarning | None:
         """A critic wins if it is nearly always right, and sure of it.
 
-        In many columns it can always be right about pairs that are nearly alike. One with a bounded slope is never sure.
+        In many columns it may be right about pairs that are nearly alike. One with a bounded slope is never sure.
         """
         losses = self.history_.get("critic", [])
         clueless = {"logistic": 2 * np.log(2), "hinge": 2.0, "wasserstein": -np.inf}[self.loss]
