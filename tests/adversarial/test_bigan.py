@@ -83,7 +83,8 @@ def test_the_critic_descends_its_formula(loss, options, X):
     model, batch = ready(X / X.max(), loss=loss, gradient_penalty=0.7, **options)
     module, critic = model.module_, model.module_.critic
     terms, parts, _ = model._step(module, batch, seeded(3))
-    real, made = (pair.detach() for pair in pairs_of(model, module, batch, rng := seeded(3)))
+    rng = seeded(3)
+    real, made = (pair.detach() for pair in pairs_of(model, module, batch, rng))
     of_real, of_made = critic(real), critic(made)
     a, b, _ = FORMULAS[loss]
     expected = (batch.weight * a(of_real)).mean() + b(of_made).mean()
