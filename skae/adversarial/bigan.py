@@ -144,6 +144,10 @@ class BidirectionalGAN(Adversarial):
             image=spec if "image_shape" in spec else None,
         )
 
+    def _rows_are_independent(self) -> bool:
+        """For a critic that is fixed in each move, all terms are means over the rows."""
+        return not self.batch_norm
+
     # ---------------------------------------------------------------- the critic
 
     def _opposition(self) -> Opposition:

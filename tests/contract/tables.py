@@ -107,7 +107,7 @@ SETTINGS = {
         BidirectionalGAN(
             2, loss="wasserstein", spectral_norm=True, reconstruction_weight=0.0, n_critic=2, dropout=0.2, **SMALL
         ),
-        ("shapes", "rows", "randomness", "saving", "use", "going on"),
+        ("shapes", "rows", "randomness", "saving", "use"),
     ),
     "BidirectionalGAN images": Setting(
         BidirectionalGAN(2, loss="hinge", likelihood="bernoulli", **IMAGE),
