@@ -116,7 +116,7 @@ class BidirectionalGAN(Adversarial):
     >>> curve = model.history_["mmd"]  # distance of samples to rows
     >>> curve[-1] < 0.5 * curve[0]
     True
-    >>> model.score(test) > PCA(8).fit(train).explained_variance_ratio_.sum()  # R2 of reconstructions
+    >>> bool(model.score(test) > PCA(8).fit(train).explained_variance_ratio_.sum())  # R2 of reconstructions
     True
     """
 
