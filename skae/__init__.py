@@ -1,7 +1,7 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
-from .adversarial import AdversarialAutoencoder
+from .adversarial import AdversarialAutoencoder, BidirectionalGAN
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -30,6 +30,7 @@ __all__ = [
     "RBM",
     "AdversarialAutoencoder",
     "Autoencoder",
+    "BidirectionalGAN",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 import skae
 from skae import base
+from skae.adversarial._adversarial import Adversarial
+from skae.adversarial._matched import Matched
 from skae.boltzmann.machine import BoltzmannMachine
 from skae.variational._variational import Variational
 
@@ -55,8 +57,10 @@ def test_every_model_has_a_page_of_its_name():
 HOOK = re.compile(r"^\| `(_\w+)(?:\((.*?)\))?` \| (?:every estimator|`(\w+)`) \|", re.MULTILINE)
 HOSTS = {
     "": base.TorchEstimator,
+    "Adversarial": Adversarial,
     "Autoencoder": skae.Autoencoder,
     "BoltzmannMachine": BoltzmannMachine,
+    "Matched": Matched,
     "RecursiveAutoencoder": skae.RecursiveAutoencoder,
     "Variational": Variational,
 }
@@ -79,6 +83,7 @@ def test_a_hook_is_as_the_documentation_says(name, arguments, host):
         base.TorchEstimator,
         base.TorchTransformer,
         base.Prediction,
+        Adversarial,
         BoltzmannMachine,
         Variational,
         skae.RecursiveAutoencoder,

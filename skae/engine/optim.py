@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
@@ -200,32 +200,41 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If a step names a part that has no parameters, or if it names any part under "lbfgs".
+            If a step names a part that has no parameters, or if it names any part or has several moves under "lbfgs".
         """
         if self.rule == "lbfgs":
             return self._lbfgs(flat, evaluate)
         move = self._sgd if self.rule == "sgd" else self._adam
-        self._begin(flat)
-        terms, moved, then = self._evaluate(flat, evaluate)
-        while True:
+        found: Terms = {}
+        for terms, moved in self._moves(flat, evaluate, self._begin):
             for group in moved:
                 move(flat, group, rate * group.rate)
-            if then is None:
-                return terms
-            self._begin(flat)
-            more, moved, then = self._evaluate(flat, then)
-            terms = {**terms, **more}
+            found.update(terms)
+        return found
 
     def gradient(self, flat: Flat, evaluate: Callable[[], Terms | Move]) -> Terms:
-        """Compute the terms and the gradient of the objective, including the L2 penalty."""
+        """Compute the terms and the gradient of the objective, including the L2 penalty. Nothing moves.
+
+        If there are several moves, the terms are those of all, and the gradient that of the last.
+        """
+        moves = self._moves(flat, evaluate, self._clear)
+        return {name: term for terms, _ in moves for name, term in terms.items()}
+
+    def _moves(
+        self, flat: Flat, evaluate: Callable[[], Terms | Move], begin: Callable[[Flat], None]
+    ) -> Iterator[tuple[Terms, list[Group]]]:
+        """The terms of each move of a step, and the groups that move, before what follows is evaluated."""
+        following: Callable[[], Terms | Move] | None = evaluate
+        while following is not None:
+            begin(flat)
+            terms, moved, following = self._evaluate(flat, following)
+            yield terms, moved
+
+    def _clear(self, flat: Flat) -> None:
+        """Let the gradient start at zero, and keep the velocity that its buffer may hold."""
         if self._is_velocity(flat.grad):
             self.moments["velocity"] = flat.grad.clone()
         flat.grad.zero_()
-        terms, _, then = self._evaluate(flat, evaluate)
-        while then is not None:
-            more, _, then = self._evaluate(flat, then)
-            terms = {**terms, **more}
-        return terms
 
     def _begin(self, flat: Flat) -> None:
         """Let the gradient of a step start at zero, or at the velocity times the momentum, to which it is added.
@@ -251,8 +260,10 @@ class Optimizer:
         """The terms, the groups that move, and what follows. Gradients are clipped, and weight decay is added."""
         found = evaluate()
         terms, parts, then = found if isinstance(found, Move) else Move(found)
-        if parts is not None and self.rule == "lbfgs":
-            raise ValueError("'lbfgs' moves all parameters at once, but a step names the parts that it moves.")
+        if self.rule == "lbfgs" and (parts is not None or then is not None):
+            raise ValueError(
+                "'lbfgs' moves all parameters at once, but a step names the parts that it moves, or has several moves."
+            )
         moved = flat.groups if parts is None else flat.groups_of(parts)
         if self.max_grad_norm is not None and self.rule != "lbfgs" and moved:
             _clip([flat.grad] if parts is None else [group.grad for group in moved], self.max_grad_norm)

@@ -227,7 +227,7 @@ class Critic(nn.Module):
 @contextmanager
 def fixed(module: nn.Module) -> Iterator[None]:
     """In the context, autograd takes the parameters of a module for constants."""
-    parameters = list(module.parameters())
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from skae import (
     RBM,
     Autoencoder,
+    BidirectionalGAN,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
@@ -53,6 +54,7 @@ ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
 
 CLASSES = {
     "Autoencoder": Autoencoder(**SMALL),
+    "BidirectionalGAN": BidirectionalGAN(critic_layer_sizes=(8,), **SMALL),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(**SMALL),
     "ContractiveAutoencoder": ContractiveAutoencoder(order=2, **SMALL),
     "ConvolutionalAutoencoder": ConvolutionalAutoencoder(**{**IMAGE, "channels": (3, 4), "init": "random"}),
@@ -100,6 +102,16 @@ SETTINGS = {
     "Autoencoder poisson": Setting(Autoencoder(likelihood="poisson", **SMALL), ("shapes", "scores")),
     "Autoencoder lbfgs": Setting(
         Autoencoder(solver="lbfgs", **SMALL), ("rows", "randomness", "saving", "use", "going on")
+    ),
+    "BidirectionalGAN wasserstein": Setting(
+        BidirectionalGAN(
+            2, loss="wasserstein", spectral_norm=True, reconstruction_weight=0.0, n_critic=2, dropout=0.2, **SMALL
+        ),
+        ("shapes", "rows", "randomness", "saving", "use"),
+    ),
+    "BidirectionalGAN images": Setting(
+        BidirectionalGAN(2, loss="hinge", likelihood="bernoulli", **IMAGE),
+        ("shapes", "rows", "input", "saving", "scores", "use"),
     ),
     "ConditionalVariationalAutoencoder standard": Setting(
         ConditionalVariationalAutoencoder(

@@ -15,6 +15,7 @@ import skae
 from skae import (
     RBM,
     Autoencoder,
+    BidirectionalGAN,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
@@ -40,6 +41,7 @@ SHORT = {"max_iter": 5}
 ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
     Autoencoder(),
+    BidirectionalGAN(**SHORT),
     ConditionalVariationalAutoencoder(**SHORT),
     ContractiveAutoencoder(**SHORT),
     ConvolutionalAutoencoder(image_shape="row", **SHORT),

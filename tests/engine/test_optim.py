@@ -265,6 +265,95 @@ def test_lbfgs_moves_everything():
         Optimizer("lbfgs").step(Flat(module), lambda: Move(backward(module.terms()), {"critic"}), 0.1)
 
 
+# ---------------------------------------------------------------- moves in turn on one batch
+
+
+class Turns:
+    """Two moves of the critic and one of the generator, and what each of them finds at its start."""
+
+    def __init__(self, duel, flat):
+        self.duel, self.flat, self.starts, self.thetas = duel, flat, [], []
+
+    def move(self, parts=("critic", "critic", "main")):
+        first, *others = parts
+        self.starts.append(self.flat.grad.clone())
+        self.thetas.append(self.flat.theta.clone())
+        terms = {f"{first} {len(others)}": self.duel.terms()["product"], "last": self.duel.terms()["product"]}
+        return Move(backward(terms), first, (lambda: self.move(others)) if others else None)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+@pytest.mark.parametrize("clip", [None, 0.3])
+@pytest.mark.parametrize("rule", ["adam", "adamw", "sgd"])
+def test_moves_in_turn_are_steps_of_their_own(rule, clip, decay):
+    """As three steps that name their parts, each with a gradient that starts at zero."""
+    options = {"rule": rule, "weight_decay": decay, "max_grad_norm": clip}
+    flat, optimizer = Flat(duel := Duel()), Optimizer(**options)
+    other, separate = Flat(apart := Duel()), Optimizer(**options)
+    for _ in range(4):
+        turns, one_by_one = Turns(duel, flat), Turns(apart, other)
+        terms = optimizer.step(flat, turns.move, 0.05)
+        expected = {}
+        for k, part in enumerate(("critic", "critic", "main")):
+            before = [own.clone() for own in left_out(other, separate, part)]
+            one = separate.step(other, lambda part=part, turns=one_by_one: turns.move((part,)), 0.05)
+            assert all(map(torch.equal, before, left_out(other, separate, part)))
+            expected |= {name.replace("0", str(2 - k)): term for name, term in one.items()}
+        assert all((start == 0).all() for start in turns.starts)
+        assert torch.equal(torch.stack(turns.thetas), torch.stack(one_by_one.thetas))
+        assert torch.equal(flat.theta, other.theta)
+        assert list(terms) == list(expected)
+        torch.testing.assert_close(terms, expected, rtol=0, atol=0)
+        for name, moment in optimizer.moments.items():
+            assert torch.equal(moment, separate.moments[name])
+
+
+def test_a_move_leaves_what_it_does_not_name_to_the_bit_while_others_follow():
+    flat = Flat(duel := Duel())
+    turns = Turns(duel, flat)
+    before = flat.theta.clone()
+    Optimizer("adam").step(flat, turns.move, 0.05)
+    (critic, rest) = slice(0, 12), slice(12, None)
+    first, second, third, after = *turns.thetas, flat.theta
+    assert torch.equal(first, before)
+    assert not torch.equal(first[critic], second[critic])
+    assert not torch.equal(second[critic], third[critic])
+    assert torch.equal(third[critic], after[critic])
+    assert torch.equal(first[rest], third[rest])
+    assert not torch.equal(third[rest], after[rest])
+
+
+def test_moves_of_all_parameters_follow_one_another_too():
+    """With momentum in the buffer of the gradient: two moves are two steps."""
+    module, peer = network(), network()
+    flat, other = Flat(module), Flat(peer)
+    optimizer, separate = Optimizer("sgd"), Optimizer("sgd")
+    for _ in range(3):
+        optimizer.step(
+            flat, lambda: Move(backward(residual(module)), None, lambda: Move(backward(residual(module)))), 0.05
+        )
+        for _ in range(2):
+            separate.step(other, lambda: backward(residual(peer)), 0.05)
+    assert torch.equal(flat.theta, other.theta)
+
+
+def test_the_gradient_of_several_moves_has_the_terms_of_all_and_moves_nothing():
+    flat = Flat(duel := Duel())
+    before = flat.theta.clone()
+    terms = Optimizer().gradient(flat, (turns := Turns(duel, flat)).move)
+    assert list(terms) == ["critic 2", "last", "critic 1", "main 0"]
+    assert torch.equal(flat.theta, before)
+    assert not turns.starts[-1].any()
+    expected = torch.autograd.grad(2 * duel.terms()["product"], list(duel.parameters()))
+    torch.testing.assert_close([p.grad for p in duel.parameters()], list(expected))
+
+
+def test_lbfgs_refuses_moves_in_turn():
+    flat = Flat(module := network())
+    with pytest.raises(ValueError, match=r"'lbfgs' moves all parameters at once, .*or has several moves"):
+        Optimizer("lbfgs").step(flat, lambda: Move(backward(residual(module)), None, lambda: Move({})), 0.1)
+
+
 # ---------------------------------------------------------------- the flat buffers
 
 
