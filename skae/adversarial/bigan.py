@@ -166,14 +166,18 @@ class BidirectionalGAN(Adversarial):
         critic.iterate()
         return super()._critic_terms(critic, shown, rng)
 
-    def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
+    def _sloped(self, shown: Shown, rng: torch.Generator) -> Tensor:
+        if self.loss != "wasserstein":
+            return super()._sloped(shown, rng)
+        share = torch.empty_like(shown.real[:, :1]).uniform_(generator=rng)
+        return shown.made.lerp(shown.real, share)
+
+    def _penalty(self, slopes: Tensor, weight: Tensor | None) -> Tensor:
         """A penalty on the slope in x / sqrt(d), as the length of x grows as sqrt(d) with the columns."""
         d = self._spec["n_outputs"]
         if self.loss != "wasserstein":
-            return d * super()._penalty(critic, shown, rng)
-        share = torch.empty_like(shown.real[:, :1]).uniform_(generator=rng)
-        between = shown.made.lerp(shown.real, share)
-        return average((d**0.5 * critic.slopes(between).norm(dim=1) - 1).square(), shown.real_weight)
+            return d * super()._penalty(slopes, weight)
+        return average((d**0.5 * slopes.norm(dim=1) - 1).square(), weight)
 
     # ---------------------------------------------------------------- generator and encoder
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from skae.engine.optim import Flat
-from skae.functional import average
+from skae.functional import ACTIVATIONS, average
 from skae.nn.critics import Critic, SpectralDense, fixed
 
 IMAGE = {"image_shape": (2, 5, 4), "channels": (3, 2), "kernel_size": 3, "pooling": "average", "channels_last": False}
@@ -231,3 +231,50 @@ def test_a_normalised_critic_stretches_nothing_by_much():
     """Its slope is at most the product of the largest slopes of the activations, 1.1 for silu."""
     critic, x = critic_of("spectral")
     assert float(critic.slopes(x).detach().norm(dim=1).max()) <= 1.1**2
+
+
+# ------------------------------------------------------------------ a judgement
+
+
+@every_kind
+@pytest.mark.parametrize("sloped", [slice(0), slice(3), slice(2, 6), slice(None)], ids=["none", "first", "some", "all"])
+def test_a_judgement_has_scores_and_slopes_and_their_gradient(kind, sloped):
+    critic, x = critic_of(kind)
+    flat = Flat(critic)
+    judgement = critic.judge(x, sloped)
+    given = real(7, 1), real(x[sloped].shape, 2)
+    judgement.backward(*given)
+    scores, slopes = critic(x), critic.slopes(x) if len(x[sloped]) else x
+    torch.testing.assert_close(judgement.scores, scores)
+    torch.testing.assert_close(judgement.slopes, slopes[sloped])
+    assert not judgement.scores.requires_grad
+    expected = torch.autograd.grad(
+        (scores * given[0]).sum() + (slopes[sloped] * given[1]).sum(),
+        list(critic.parameters()),
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    for parameter, gradient in zip(critic.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-10, atol=1e-12)
+    assert flat.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("sizes", [(5,), (5, 4)])
+def test_the_gradient_by_hand_is_that_of_double_back_propagation(activation, sizes):
+    critic = Critic(3, sizes, activation, rate=1.0).double()
+    critic.initialise(seeded())
+    Flat(critic)
+    with torch.no_grad():
+        for i, parameter in enumerate(critic.parameters()):
+            parameter.copy_(real(parameter.shape, i))
+    x, of_scores, of_slopes = real((7, 3), 9), real(7, 1), real((4, 3), 2)
+    critic.judge(x, slice(1, 5)).backward(of_scores, of_slopes)
+    leaf = x.clone().requires_grad_()
+    scores = critic(leaf)
+    (slopes,) = torch.autograd.grad(scores.sum(), leaf, create_graph=True)
+    objective = (scores * of_scores).sum() + (slopes[1:5] * of_slopes).sum()
+    for parameter, gradient in zip(
+        critic.parameters(), torch.autograd.grad(objective, list(critic.parameters())), strict=True
+    ):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-8, atol=1e-10)
