@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -164,3 +165,34 @@ class Adversarial(Matched):
 
     def _cure_of_collapse(self) -> str:
         return f"raise gradient_penalty (now {self.gradient_penalty:g}) or n_critic (now {self.n_critic})"
+
+    # ---------------------------------------------------------------- using
+
+    def _tunable(self) -> Any:
+        return _Unjudged(self)
+
+
+class _Unjudged:
+    """What fine-tuning trains of an adversarial model: all but the critic.
+
+    Parameters
+    ----------
+    estimator : Adversarial
+    """
+
+    def __init__(self, estimator: Adversarial) -> None:
+        self._estimator = estimator
+        self._encode, self._decode, self._prepared = estimator._encode, estimator._decode, estimator._prepared
+
+    def _new_module(self) -> nn.Module:
+        return _without_critic(self._estimator._new_module())
+
+    def _ready_module(self) -> nn.Module:
+        return _without_critic(self._estimator._ready_module())
+
+
+def _without_critic(module: nn.Module) -> nn.Module:
+    """A module with the same parameters, but for those of the critic."""
+    rest = copy(module)
+    rest._modules = {name: part for name, part in module._modules.items() if name != "critic"}
+    return rest
