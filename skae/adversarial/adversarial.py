@@ -31,6 +31,7 @@ from ..base import (
     with_labels_in_every_batch,
 )
 from ..base.labels import UNLABELLED, Labels, Told
+from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.modes import plain_torch
 from ..functional import aside
@@ -61,10 +62,12 @@ def has_modes(estimator: Any) -> bool:
     return True
 
 
-def _fault_of_classes(estimator: Any, value: Any) -> str | None:
-    """What is wrong with the classes in a file, or None."""
-    found, n_modes = damage.classes(estimator, value), estimator._spec["n_clusters"]
-    return found or (None if len(value) == n_modes else f"has {len(value)} classes for {n_modes} modes")
+def _fault_of_spec(estimator: Any, value: Any) -> str | None:
+    """What is wrong with the arguments of the module in a file, or None. It has a mode for each class."""
+    found = damage.spec(estimator, value)
+    if found or value.get("n_clusters") == len(getattr(estimator, "classes_", ())):
+        return found
+    return "has another number of modes than classes_"
 
 
 class AdversarialAutoencoder(ClassPrediction, Adversarial):
@@ -168,7 +171,10 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
     posterior: Literal["deterministic", "gaussian", "universal"] = "deterministic"
     adversarial_weight: NonNegative = 1.0
 
-    _saved: ClassVar[dict[str, Saved]] = {"classes_": Saved(_fault_of_classes, required=False)}
+    _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(_fault_of_spec),
+        "classes_": Saved(damage.classes, required=False),
+    }
     _y_doc: ClassVar[dict[str, str]] = {
         "fit": """y : array-like of shape (n_samples,), default=None
     Labels, and -1, None or NaN for rows without a label. At least two classes must occur. Required with
@@ -275,6 +281,9 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
 
     # ---------------------------------------------------------------- objective
 
+    def _rows_are_independent(self) -> bool:
+        return not self.batch_norm
+
     def _drawn(self, module: Any, neck: Bottleneck, rng: torch.Generator | None) -> Bottleneck:
         """The codes of a batch, drawn from q(h | x). Without a generator the noise is common to all rows."""
         posterior = self._spec["posterior"]
@@ -323,6 +332,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
 
     # ---------------------------------------------------------------- for users
 
+    @available_if(is_stochastic)
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """Update the model with one pass over a chunk of rows, and continue from the last call.
 

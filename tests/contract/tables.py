@@ -93,10 +93,10 @@ class Setting(NamedTuple):
 SETTINGS = {
     "AdversarialAutoencoder labels": Setting(
         AdversarialAutoencoder(prior="labels", n_critic=2, **SMALL),
-        ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
+        ("shapes", "input", "randomness", "saving", "use", "going on"),
     ),
     "AdversarialAutoencoder universal": Setting(
-        AdversarialAutoencoder(prior="mixture", posterior="universal", dropout=0.2, **SMALL),
+        AdversarialAutoencoder(prior="mixture", n_clusters=2, posterior="universal", dropout=0.2, **SMALL),
         ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
     ),
     "AdversarialAutoencoder images": Setting(
