@@ -115,7 +115,8 @@ def spread_on_sphere(n: int, width: int) -> np.ndarray:
         away = places[:, None] - places
         squares = np.square(away).sum(2) + np.eye(n)
         force = (away / squares[:, :, None] ** 2).sum(1)
-        force /= np.maximum(np.linalg.norm(force, axis=1, keepdims=True), 1e-12)
-        places += 0.3 * (1 - step / 200) * force
+        force -= (force * places).sum(1, keepdims=True) * places  # along the sphere
+        longest = np.linalg.norm(force, axis=1).max()
+        places += 0.3 * (1 - step / 200) * force / max(longest, 1e-12)
         places /= np.linalg.norm(places, axis=1, keepdims=True)
     return places
