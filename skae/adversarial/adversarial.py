@@ -330,6 +330,10 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
 
         return neck.by_autograd(deceiving)
 
+    def _as_diverse(self, batch: Batch) -> Tensor:
+        """Reconstructions: samples cannot be more diverse than a narrow code lets them be."""
+        return self._restored(self.module_, batch)
+
     # ---------------------------------------------------------------- for users
 
     @available_if(is_stochastic)
