@@ -259,16 +259,16 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
             return train, held_out
         return with_labels_in_every_batch(data, rows_of(train)), held_out
 
-    def _modes_of(self, module: Any, batch: Batch) -> Tensor:
+    def _modes_of(self, batch: Batch) -> Tensor:
         """Number of the mode of each row, and the number of modes where a row has no label."""
         known = Known.of(batch.y)
         return torch.where(known.rows, known.value[:, 0].long(), self._spec["n_clusters"])
 
-    def _judged(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
+    def _judged(self, h: Tensor, batch: Batch) -> Tensor:
         """What the critic is shown of codes: with labels, h and a column for each label and for none."""
         if self._spec["prior"] != "labels":
             return h
-        told = F.one_hot(self._modes_of(module, batch), self._spec["n_clusters"] + 1)
+        told = F.one_hot(self._modes_of(batch), self._spec["n_clusters"] + 1)
         return torch.cat([h, told.to(h)], 1)
 
     def _weight_for_critic(self, batch: Batch) -> Tensor | None:
@@ -303,15 +303,15 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
 
     def _shown(self, module: Any, batch: Batch, rng: torch.Generator) -> Shown:
         e = module.encode(self._corrupt(module, batch, rng).shown, rng)
-        made = self._judged(module, self._drawn(module, Bottleneck(e), rng).h, batch)
+        made = self._judged(self._drawn(module, Bottleneck(e), rng).h, batch)
         weight = self._weight_for_critic(batch)
         real = module.prior.sample(len(made), rng)
         if self._spec["prior"] != "labels":
             return Shown(real, made, None, weight)
-        modes = self._modes_of(module, batch)
+        modes = self._modes_of(batch)
         labelled = modes < self._spec["n_clusters"]
         real[labelled] = module.prior.sample_of(modes[labelled], rng)
-        return Shown(self._judged(module, real, batch), made, weight, weight)
+        return Shown(self._judged(real, batch), made, weight, weight)
 
     def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
         """The mean of ||slope||^2 / 2 at real codes. Slopes in the columns of labels are free."""
@@ -325,7 +325,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         weight = self._weight_for_critic(batch)
 
         def deceiving(h: Tensor) -> tuple[Tensor, Terms]:
-            term = self._deceiving(module.critic, self._judged(module, h, batch), weight)
+            term = self._deceiving(module.critic, self._judged(h, batch), weight)
             return h, {"adversarial": self.adversarial_weight * module.n_outputs * term}
 
         return neck.by_autograd(deceiving)
