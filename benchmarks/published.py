@@ -443,8 +443,8 @@ TUNING_OF_DBM = {"learning_rate_init": 0.1, "n_frozen": 20}
 # figure is that of weights shipped with their code; trained anew, others reach 87 to 91.
 CLUSTERS = {"n_components": 32, "batch_size": 200}
 
-# Makhzani et al. have a categorical part of the code, with a critic of its own, beside a normal one. Ours is one code with
-# modes. They name a cluster after the image that is most surely in it, and we after most of its images.
+# Makhzani et al. have a categorical part of the code, with a critic of its own, beside a normal one. Ours
+# is one code with modes. They name a cluster after the image that is most surely in it, and we after most of its images.
 MODES = {"n_components": 10, "batch_size": 200, "adversarial_weight": 20.0, "input_dropout": 0.3}
 
 # Tied logistic layers of one width and a quarter of the inputs put to zero are of Vincent et al., who chose widths,
