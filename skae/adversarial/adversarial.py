@@ -50,6 +50,8 @@ WIDTH = 64
 """Hidden units of the network that moves a code by noise."""
 N_DRAWS = 16
 """Draws of noise over which a code is averaged."""
+N_PLACED = 5000
+"""Largest number of labelled rows by which the modes are turned."""
 MOST_MODES = 1000
 """Largest number of modes of a prior. Their places take time and memory as the square of it."""
 
@@ -227,6 +229,20 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
             bias = module.encoder.biases[-1]
             with torch.no_grad():
                 bias[len(bias) // 2 :] = LOG_VARIANCE
+        if self._spec["prior"] == "labels":
+            self._turn_modes(module, data)
+
+    @torch.no_grad()
+    def _turn_modes(self, module: Any, data: Any) -> None:
+        """Turn the modes towards the codes that labelled rows have at the start, so that these need not move far."""
+        labelled = torch.nonzero(Known.of(data.y).rows).squeeze(1)
+        if not len(labelled):
+            return
+        batch = data[labelled[:: -(-len(labelled) // N_PLACED)]]
+        known = Known.of(batch.y)
+        of_class = known.count * F.one_hot(known.value[:, 0].long(), self._spec["n_clusters"])
+        means = of_class.t() @ self._encode(module, batch) / of_class.sum(0)[:, None].clamp_min(1e-30)
+        module.prior.turn_towards(means.cpu().double().numpy())
 
     # ---------------------------------------------------------------- labels in a batch
 
