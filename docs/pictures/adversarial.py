@@ -49,7 +49,7 @@ def draw(max_iter: int | str = "auto") -> Figure:
         "variational autoencoder": VariationalAutoencoder(2, prior="normal", **options).fit(train),
         'prior="normal"': AdversarialAutoencoder(2, **options).fit(train),
         'prior="mixture"': AdversarialAutoencoder(2, prior="mixture", n_clusters=10, **options).fit(train),
-        'prior="labels", of each tenth row': AdversarialAutoencoder(2, prior="labels", **options).fit(train, few),
+        'prior="labels", one in ten known': AdversarialAutoencoder(2, prior="labels", **options).fit(train, few),
     }
     for ax, (title, model) in zip(axes[0], models.items(), strict=True):
         draw_codes(ax, model, test, y_test, title)

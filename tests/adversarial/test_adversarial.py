@@ -297,6 +297,18 @@ def test_each_label_has_a_mode_and_rows_without_a_label_come_into_them(labelled,
     np.testing.assert_allclose(means, model.module_.prior.means, atol=0.5)
 
 
+def test_the_modes_of_labels_are_at_their_classes_from_the_start(clouds):
+    """Whatever the order of the labels. A class of weight zero, or of no rows, is nowhere."""
+    X, y = clouds
+    for names in ([0, 1, 2], [2, 0, 1]):
+        labels = np.where(np.arange(300) % 2, np.array(names)[y], -1)
+        model = AdversarialAutoencoder(2, prior="labels", **QUICK)
+        model._fit(X, labels, None, train=False)
+        assert (model.predict(X)[labels == -1] == np.array(names)[y][labels == -1]).mean() > 0.95
+    model = AdversarialAutoencoder(2, prior="labels", **QUICK)
+    assert model.partial_fit(X, np.full(300, -1), classes=[0, 1, 2]).predict(X).shape == (300,)
+
+
 def test_the_probability_of_a_mode_is_that_of_bayes(labelled, clouds):
     model, _ = labelled
     H, prior = model.transform(clouds[0]).astype(float), model.module_.prior

@@ -89,6 +89,30 @@ def test_the_places_of_the_modes_do_not_depend_on_the_generator():
     assert one.means.equal(other.means)
 
 
+@pytest.mark.parametrize(("n_components", "n_modes"), [(1, 5), (2, 3), (2, 10), (8, 16)])
+def test_modes_are_turned_to_where_they_should_be(n_components, n_modes):
+    """Places that are the modes, turned and in another order, are found."""
+    prior, rng = modes(n_components, n_modes), np.random.default_rng(1)
+    apart = np.sort(distances(prior.means.numpy()))
+    turn = np.linalg.qr(rng.normal(size=(n_components, n_components)))[0]
+    places = 3 * (prior.means.numpy() @ turn)[rng.permutation(n_modes)]
+    prior.turn_towards(places)
+    np.testing.assert_allclose(prior.means, places / 3, atol=1e-2)
+    np.testing.assert_allclose(np.sort(distances(prior.means.numpy())), apart)
+
+
+def test_modes_are_turned_as_far_as_they_can_be():
+    """Towards places that no turn reaches, at least no other order or small turn brings them nearer."""
+    prior, rng = modes(2, 6), np.random.default_rng(0)
+    places = rng.normal(size=(6, 2))
+    prior.turn_towards(places)
+    best = (prior.means.numpy() * places).sum()
+    for angle in np.linspace(-0.5, 0.5, 11):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        means = prior.means.numpy() @ turn
+        assert all((means[rng.permutation(6)] * places).sum() <= best + 1e-12 for _ in range(50))
+
+
 def test_a_single_mode_is_the_standard_normal_distribution():
     h = torch.randn((5, 2), generator=seeded(), dtype=torch.float64)
     np.testing.assert_allclose(modes(2, 1).log_prob(h), stats.multivariate_normal(np.zeros(2)).logpdf(h))
