@@ -94,9 +94,8 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         Distribution of the codes, whose variance is 1 in mean over the components. "normal" is N(0, I). "uniform" is
         uniform in [-sqrt(3), sqrt(3)]. "mixture" is a mixture of ``n_clusters`` round normal distributions of equal
         weight, which are spread on a sphere, so that ``predict`` finds clusters. "labels" is such a mixture with a mode
-        for each class of y: the critic is told the label of each row, and the codes of a class come into its mode. Rows
-        without a label come into any of them. They are told apart by the classes of the others, and ``predict`` finds
-        labels.
+        for each class of y: the critic is told the label of each row, so that the codes of a class come into its mode.
+        Rows without a label come into the mode of the rows they are like, and ``predict`` finds labels.
     n_clusters : int, default=10
         Number of modes of the prior "mixture".
     posterior : {"deterministic", "gaussian", "universal"}, default="deterministic"
