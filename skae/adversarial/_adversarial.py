@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -154,7 +155,7 @@ class Adversarial(Matched):
 
     def _deceiving(self, critic: Critic, made: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """What those who made rows minimise, and its gradient in the rows. The critic is taken as it is."""
-        judgement = critic.judge(made.detach(), slice(None))
+        judgement = critic.judge(made, slice(None))
         with torch.enable_grad():
             scores = judgement.scores.requires_grad_()
             term = average(self._opposition().maker(scores), weight)
@@ -183,3 +184,34 @@ class Adversarial(Matched):
 
     def _cure_of_collapse(self) -> str:
         return f"raise gradient_penalty (now {self.gradient_penalty:g}) or n_critic (now {self.n_critic})"
+
+    # ---------------------------------------------------------------- using
+
+    def _tunable(self) -> Any:
+        return _Unjudged(self)
+
+
+class _Unjudged:
+    """What fine-tuning trains of an adversarial model: all but the critic.
+
+    Parameters
+    ----------
+    estimator : Adversarial
+    """
+
+    def __init__(self, estimator: Adversarial) -> None:
+        self._estimator = estimator
+        self._encode, self._decode, self._prepared = estimator._encode, estimator._decode, estimator._prepared
+
+    def _new_module(self) -> nn.Module:
+        return _without_critic(self._estimator._new_module())
+
+    def _ready_module(self) -> nn.Module:
+        return _without_critic(self._estimator._ready_module())
+
+
+def _without_critic(module: nn.Module) -> nn.Module:
+    """A module with the same parameters, but for those of the critic."""
+    rest = copy(module)
+    rest._modules = {name: part for name, part in module._modules.items() if name != "critic"}
+    return rest

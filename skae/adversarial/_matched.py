@@ -109,7 +109,7 @@ class Matched(Coded):
         batch = judged(self, data)
         if batch is None or len(batch.x) < N_COUNTED:
             return None
-        x = self._target(batch)[torch.linspace(0, len(batch.x) - 1, N_COUNTED).long()]
+        x = self._as_diverse(batch)[torch.linspace(0, len(batch.x) - 1, N_COUNTED).long()]
         scales = [min(SCALES) * median_squared_distance(x)]
         of_rows, of_samples = effective_number(x, scales), effective_number(self._drawn_rows(N_COUNTED), scales)
         if of_samples >= LEAST_DIVERSITY * of_rows:
@@ -118,6 +118,10 @@ class Matched(Coded):
             f"The samples are alike: {N_COUNTED} of them are as diverse as {of_samples:.0f} distinct rows, where as "
             f"many training rows are as diverse as {of_rows:.0f}: {self._cure_of_collapse()}."
         )
+
+    def _as_diverse(self, batch: Batch) -> Tensor:
+        """Rows whose diversity the samples should have."""
+        return self._target(batch)
 
     def _cure_of_collapse(self) -> str:
         """What to do about samples that are alike, for the message."""

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from .priors import Prior
@@ -17,6 +18,8 @@ __all__ = ["Modes", "Uniform", "spread_on_sphere"]
 
 SEPARATION = 6.0
 """Distance of the nearest two modes, in standard deviations of a mode."""
+N_STARTS, N_TURNS = 10, 20
+"""Rotations from which modes are turned towards places, and steps from each of them."""
 
 
 class Uniform(Prior):
@@ -79,6 +82,21 @@ class Modes(Prior):
         self.means.copy_(torch.from_numpy(scale * means))
         self.deviation.fill_(scale * deviation)
 
+    def turn_towards(self, places: np.ndarray) -> None:
+        """Turn and exchange the modes, so that mode k lies in the direction of place k as far as it can.
+
+        The sum of the inner products of modes and places is maximised over all rotations and orders.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_modes, n_components)
+        """
+        means = self.means.cpu().double().numpy()
+        starts = np.random.default_rng(0).standard_normal((N_STARTS, *2 * means.shape[1:]))
+        starts[0] = np.eye(means.shape[1])
+        found = [_turned(means @ np.linalg.qr(start)[0], places) for start in starts]
+        self.means.copy_(torch.from_numpy(max(found, key=lambda turned: float((turned * places).sum()))))
+
     def log_joint(self, h: Tensor) -> Tensor:
         """Log p(h, k), of shape (..., n_modes)."""
         z = (h[..., None, :] - self.means) / self.deviation
@@ -115,7 +133,17 @@ def spread_on_sphere(n: int, width: int) -> np.ndarray:
         away = places[:, None] - places
         squares = np.square(away).sum(2) + np.eye(n)
         force = (away / squares[:, :, None] ** 2).sum(1)
-        force /= np.maximum(np.linalg.norm(force, axis=1, keepdims=True), 1e-12)
-        places += 0.3 * (1 - step / 200) * force
+        force -= (force * places).sum(1, keepdims=True) * places  # along the sphere
+        longest = np.linalg.norm(force, axis=1).max()
+        places += 0.3 * (1 - step / 200) * force / max(longest, 1e-12)
         places /= np.linalg.norm(places, axis=1, keepdims=True)
     return places
+
+
+def _turned(means: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Order and turn points in alternation, so that their inner products with places grow."""
+    for _ in range(N_TURNS):
+        means = means[linear_sum_assignment(-places @ means.T)[1]]
+        left, _, right = np.linalg.svd(means.T @ places)  # orthogonal Procrustes
+        means = means @ left @ right
+    return means

@@ -1,4 +1,4 @@
-"""A code that is a normal distribution for each row, q(h | x) = N(mu, diag(sigma^2)), and the bounds it gives.
+"""A code that is a distribution for each row: a normal one, with the bounds it gives, or one of any shape.
 
 Kingma and Welling (2014), "Auto-Encoding Variational Bayes", https://arxiv.org/abs/1312.6114
 """
@@ -9,12 +9,13 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..functional import gaussian_divergence
+from ..functional import common_normal, gaussian_divergence
 from .bottleneck import Bottleneck
+from .dense import Dense
 
-__all__ = ["Posterior", "drawn_by_hand", "importance_weighted", "total_correlation"]
+__all__ = ["Posterior", "Universal", "drawn_by_hand", "importance_weighted", "total_correlation"]
 
 LOG_VARIANCES = -30.0, 4.0
 """Smallest and largest log variance. They keep codes and densities of rows far from the training data finite."""
@@ -59,6 +60,50 @@ class Posterior(NamedTuple):
     def entropy(self) -> Tensor:
         """Entropy of q(h | x) of each row in nats, of shape (n,)."""
         return 0.5 * (self.log_variance + (1 + math.log(2 * math.pi))).sum(1)
+
+
+class Universal(nn.Module):
+    """A code that is a function of a row and of noise: h = m + g(e, eps), for e = [m | r] and eps from N(0, I).
+
+    The encoder puts out e, and g is a dense network. So q(h | x) may have any shape, and no density is known. At the
+    start g is zero.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of h, of m, of r and of eps.
+    width : int
+        Hidden units of g.
+    activation : str
+        A key of ``functional.ACTIVATIONS``, of the hidden units.
+
+    References
+    ----------
+    Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), "Adversarial Autoencoders", section 2.1,
+    https://arxiv.org/abs/1511.05644
+    """
+
+    def __init__(self, n_components: int, width: int, activation: str) -> None:
+        super().__init__()
+        self.n_components = n_components
+        self.network = Dense([3 * n_components, width, n_components], activation)
+
+    def drawn(self, e: Tensor, eps: Tensor) -> Tensor:
+        """Codes of n rows, given noise of shape (n, n_components). Leading axes of eps count draws."""
+        seen = torch.cat([e.expand(*eps.shape[:-1], -1), eps], -1)
+        shifted: Tensor = e[:, : self.n_components] + self.network(seen)
+        return shifted
+
+    def mean(self, e: Tensor, n_draws: int) -> Tensor:
+        """Mean code of each row, over noise that all rows share."""
+        eps = common_normal(n_draws, self.n_components).to(e)
+        return self.drawn(e, eps[:, None].expand(-1, len(e), -1)).mean(0)
+
+    @torch.no_grad()
+    def initialise(self, rng: torch.Generator) -> None:
+        """Draw the weights of the hidden units, and set those above them to zero."""
+        self.network.initialise(rng)
+        self.network.weights[-1].zero_()
 
 
 def drawn_by_hand(

@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 
 from skae import (
     RBM,
+    AdversarialAutoencoder,
     Autoencoder,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
@@ -53,6 +54,7 @@ CHAINS = {"n_chains": 5, **QUICK, "batch_size": 100}
 ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
 
 CLASSES = {
+    "AdversarialAutoencoder": AdversarialAutoencoder(**SMALL),
     "Autoencoder": Autoencoder(**SMALL),
     "BidirectionalGAN": BidirectionalGAN(critic_layer_sizes=(8,), **SMALL),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(**SMALL),
@@ -91,6 +93,18 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
+    "AdversarialAutoencoder labels": Setting(
+        AdversarialAutoencoder(prior="labels", n_critic=2, **SMALL),
+        ("shapes", "input", "randomness", "saving", "use", "going on"),
+    ),
+    "AdversarialAutoencoder universal": Setting(
+        AdversarialAutoencoder(prior="mixture", n_clusters=2, posterior="universal", dropout=0.2, **SMALL),
+        ("shapes", "rows", "randomness", "saving", "scores", "use", "going on"),
+    ),
+    "AdversarialAutoencoder images": Setting(
+        AdversarialAutoencoder(prior="uniform", posterior="gaussian", likelihood="bernoulli", **IMAGE),
+        ("shapes", "rows", "input", "saving", "use"),
+    ),
     "Autoencoder float64": Setting(Autoencoder(dtype="float64", **SMALL), ("shapes", "saving")),
     "Autoencoder batch_norm": Setting(Autoencoder(batch_norm=True, **SMALL), ("rows", "saving", "use", "going on")),
     "Autoencoder dropout": Setting(

@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skae
 from skae import (
     RBM,
+    AdversarialAutoencoder,
     Autoencoder,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
@@ -41,6 +42,7 @@ SHORT = {"max_iter": 5}
 ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
     Autoencoder(),
+    AdversarialAutoencoder(**SHORT),
     BidirectionalGAN(**SHORT),
     ConditionalVariationalAutoencoder(**SHORT),
     ContractiveAutoencoder(**SHORT),
