@@ -1,7 +1,7 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
-from .adversarial import AdversarialAutoencoder
+from .adversarial import AdversarialAutoencoder, WassersteinAutoencoder
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -51,6 +51,7 @@ __all__ = [
     "TopKAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",
+    "WassersteinAutoencoder",
     "__version__",
     "compare",
 ]

@@ -34,6 +34,7 @@ from skae import (
     TopKAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    WassersteinAutoencoder,
 )
 
 SHORT = {"max_iter": 5}
@@ -66,6 +67,7 @@ CHECKED = [
     TopKAutoencoder(**SHORT),
     VariationalAutoencoder(**SHORT),
     VectorQuantizedAutoencoder(**SHORT),
+    WassersteinAutoencoder(**SHORT),
 ]
 """The first as it is, the others after few epochs. Only of labels that are learnt slowly, more epochs are asked for."""
 
