@@ -48,7 +48,7 @@ class WassersteinAutoencoder(Matched):
     scales : tuple of float, or float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
         Squared lengths C, in multiples of 2 d, which is the mean squared distance of two draws from N(0, I) in d
         components. The kernel is the mean of those of the scales.
-    mmd_weight : float, default=1.0
+    mmd_weight : float, default=3.0
         Weight of the squared distance, for each column of X. 0 gives an autoencoder whose codes have the variance 1
         at the start. The larger, the nearer the codes are to N(0, I), and the worse the reconstruction.
 
@@ -97,7 +97,7 @@ class WassersteinAutoencoder(Matched):
 
     kernel: Literal["imq", "rbf"] = "imq"
     scales: Scales = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-    mmd_weight: NonNegative = 1.0
+    mmd_weight: NonNegative = 3.0
 
     # ---------------------------------------------------------------- parameters
 
