@@ -265,7 +265,7 @@ SETTINGS = {
     ),
     "WassersteinAutoencoder lbfgs": Setting(
         WassersteinAutoencoder(2, kernel="rbf", scales=0.5, likelihood="bernoulli", **{**SMALL, "solver": "lbfgs"}),
-        ("rows", "randomness", "saving", "scores", "use"),
+        ("rows", "randomness", "saving", "use", "going on"),
     ),
     "WassersteinAutoencoder images": Setting(
         WassersteinAutoencoder(2, batch_norm=True, **IMAGE), ("shapes", "rows", "saving", "use", "going on")
