@@ -211,7 +211,7 @@ def codes(args: argparse.Namespace) -> dict[str, Any]:
             for name, model in chosen(models, args.models).items():
                 fitted(model, train)
                 values = {"codes": to_normal(model.transform(test), seed), "R2": reconstruction_r2(model, test)}
-                if hasattr(model, "posterior"):
+                if callable(getattr(model, "posterior", None)):
                     mean, deviation = model.posterior(test)
                     drawn = mean + deviation * np.random.default_rng(seed).normal(size=mean.shape)
                     values["drawn codes"] = to_normal(drawn, seed)
