@@ -11,7 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 import skae.adversarial.wasserstein as wasserstein
 from skae import Autoencoder, WassersteinAutoencoder
 from skae.base import backward
-from skae.functional import normal_embedding, squared_mmd_to_normal
+from skae.functional import median_squared_distance, normal_embedding, squared_mmd_to_normal
+from skae.metrics import squared_mmd
 
 QUICK = {"hidden_layer_sizes": (8,), "batch_size": 50, "max_iter": 3, "random_state": 0}
 AT_THE_START = {**QUICK, "learning_rate_init": 1e-30, "max_iter": 1, "dtype": "float64"}
@@ -137,6 +138,17 @@ def test_weights_of_rows_count_in_the_distance(rows):
     assert model.history_["divergence"][0] == pytest.approx(model.mmd_weight * 4 * float(expected), rel=1e-5)
     equal = WassersteinAutoencoder(2, **{**AT_THE_START, "batch_size": 200}).fit(rows)
     assert abs(equal.history_["divergence"][0] / model.history_["divergence"][0] - 1) > 0.05
+
+
+@pytest.mark.parametrize("n", [101, 600])
+def test_samples_are_compared_with_at_most_250_rows_after_each_epoch(n):
+    """The distance has no unit, so that it is the same in units of X."""
+    X = 7 + 3 * np.random.default_rng(0).exponential(size=(n, 3))
+    model = WassersteinAutoencoder(2, **AT_THE_START).fit(X)
+    seen = X[:: -(-min(n, 500) // 250)] if n <= 500 else X[np.linspace(0, n - 1, 500).astype(int)][::2]
+    h = model.module_.prior.sample(len(seen), torch.Generator().manual_seed(0))
+    unit = median_squared_distance(torch.from_numpy(seen))
+    assert model.history_["mmd"][0] == pytest.approx(squared_mmd(seen, model.inverse_transform(h), unit=unit), rel=1e-6)
 
 
 def test_early_stopping_watches_the_objective_of_held_out_rows(rows, monkeypatch):
