@@ -259,7 +259,8 @@ def digits(args: argparse.Namespace) -> dict[str, Any]:
                 if title.startswith("Var"):
                     means = model.inverse_transform(model.sample_codes(len(test), random_state=seed))
                     add(figures, f"{title}, means", **judged(means))
-            add(figures, "held-out rows", **judged(test), accuracy=judge.score(test / top, y_test))
+            held_out = {"sure": judged(test)["sure"], "entropy": judged(test)["entropy"]}
+            add(figures, "held-out rows", **held_out, accuracy=judge.score(test / top, y_test))
             add(figures, "training rows", **judged(train))
         results[name] = told(f"{name}: samples of 16 components, judged by a classifier", figures)
     return results
