@@ -1,7 +1,7 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
-from .adversarial import AdversarialAutoencoder, BidirectionalGAN
+from .adversarial import AdversarialAutoencoder, BidirectionalGAN, WassersteinAutoencoder
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -52,6 +52,7 @@ __all__ = [
     "TopKAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",
+    "WassersteinAutoencoder",
     "__version__",
     "compare",
 ]

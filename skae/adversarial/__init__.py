@@ -2,5 +2,6 @@
 
 from .adversarial import AdversarialAutoencoder
 from .bigan import BidirectionalGAN
+from .wasserstein import WassersteinAutoencoder
 
-__all__ = ["AdversarialAutoencoder", "BidirectionalGAN"]
+__all__ = ["AdversarialAutoencoder", "BidirectionalGAN", "WassersteinAutoencoder"]

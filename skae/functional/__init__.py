@@ -2,6 +2,7 @@
 
 from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm, curvature, slope
 from .divergences import bernoulli_divergence, gaussian_divergence
+from .embeddings import normal_embedding, squared_mmd_to_normal
 from .groups import group_log_softmax, group_max, group_sum
 from .kernels import KERNELS, SCALES, effective_number, median_squared_distance, squared_mmd
 from .losses import (
@@ -50,12 +51,14 @@ __all__ = [
     "latin_hypercube",
     "mean_squared_error",
     "median_squared_distance",
+    "normal_embedding",
     "normal_weights",
     "poisson_nll",
     "slope",
     "spawn",
     "squared_error",
     "squared_mmd",
+    "squared_mmd_to_normal",
     "standard_normal",
     "support_of",
     "uniform_weights",

@@ -32,6 +32,7 @@ from skae import (
     TopKAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    WassersteinAutoencoder,
 )
 
 PROMISES = {
@@ -81,6 +82,7 @@ CLASSES = {
     "TopKAutoencoder": TopKAutoencoder(2, k=1, learning_rate_init=1e-3, dead_after=20, **QUICK),
     "VariationalAutoencoder": VariationalAutoencoder(2, **SMALL),
     "VectorQuantizedAutoencoder": VectorQuantizedAutoencoder(2, **{**SMALL, "batch_size": 10}),
+    "WassersteinAutoencoder": WassersteinAutoencoder(2, **SMALL),
 }
 """One quick instance of each public class: it enters every test."""
 
@@ -286,6 +288,13 @@ SETTINGS = {
             2, code="map", hidden_layer_sizes=(), **{**IMAGE, "pooling": "max", "kernel_size": 1, "channels": (3, 3)}
         ),
         ("rows", "saving"),
+    ),
+    "WassersteinAutoencoder lbfgs": Setting(
+        WassersteinAutoencoder(2, kernel="rbf", scales=0.5, likelihood="bernoulli", **{**SMALL, "solver": "lbfgs"}),
+        ("rows", "randomness", "saving", "use", "going on"),
+    ),
+    "WassersteinAutoencoder images": Setting(
+        WassersteinAutoencoder(2, batch_norm=True, **IMAGE), ("shapes", "rows", "saving", "use", "going on")
     ),
 }
 """A setting enters the tests of the promises that it can break, and no others."""

@@ -36,6 +36,7 @@ from skae import (
     TopKAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    WassersteinAutoencoder,
 )
 
 SHORT = {"max_iter": 5}
@@ -70,6 +71,7 @@ CHECKED = [
     TopKAutoencoder(**SHORT),
     VariationalAutoencoder(**SHORT),
     VectorQuantizedAutoencoder(**SHORT),
+    WassersteinAutoencoder(**SHORT),
 ]
 """The first as it is, the others after few epochs. Only of labels that are learnt slowly, more epochs are asked for."""
 
