@@ -75,9 +75,6 @@ class Matched(Coded):
     def _is_noisy(self) -> bool:
         return True
 
-    def _rows_are_independent(self) -> bool:
-        return False
-
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         """``mmd``, the squared distance of samples to held-out rows, or to training rows if none are held out."""
         batch = judged(self, train if held_out is None else held_out)

@@ -293,9 +293,6 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
 
     # ---------------------------------------------------------------- objective
 
-    def _rows_are_independent(self) -> bool:
-        return not self.batch_norm
-
     def _drawn(self, module: Any, neck: Bottleneck, rng: torch.Generator | None) -> Bottleneck:
         """The codes of a batch, drawn from q(h | x). Without a generator the noise is common to all rows."""
         posterior = self._spec["posterior"]

@@ -18,6 +18,8 @@ __all__ = ["BidirectionalGAN"]
 
 LEAST_LOSS = 0.25
 """A critic wins if its loss is below this fraction of the loss of one that knows nothing."""
+OF_IMAGES = 10.0
+"""Factor of the penalty on a convolutional critic, which learns faster, as its weights act at all places at once."""
 
 
 class BidirectionalGAN(Adversarial):
@@ -56,7 +58,7 @@ class BidirectionalGAN(Adversarial):
         Weight of the penalty on the critic's slope, for each column of X. With "logistic" and "hinge" the penalty is
         the mean of ||slope||^2 / 2 at real pairs (Mescheder, Geiger and Nowozin, 2018). With "wasserstein" it is the
         mean of (sqrt(d) ||slope|| - 1)^2, not multiplied by d, on lines between real and made pairs (Gulrajani et al.,
-        2017).
+        2017). With ``channels`` it counts 10 times as much, since a convolutional critic learns faster.
     spectral_norm : bool, default=False
         Whether to divide the weight of each dense layer of the critic by its largest singular value. Convolutional
         layers are not divided.
@@ -147,10 +149,6 @@ class BidirectionalGAN(Adversarial):
             image=spec if "image_shape" in spec else None,
         )
 
-    def _rows_are_independent(self) -> bool:
-        """For a critic that is fixed in each move, all terms are means over the rows."""
-        return not self.batch_norm
-
     # ---------------------------------------------------------------- the critic
 
     def _opposition(self) -> Opposition:
@@ -174,10 +172,10 @@ class BidirectionalGAN(Adversarial):
 
     def _penalty(self, slopes: Tensor, weight: Tensor | None) -> Tensor:
         """A penalty on the slope in x / sqrt(d), as the length of x grows as sqrt(d) with the columns."""
-        d = self._spec["n_outputs"]
+        d, factor = self._spec["n_outputs"], OF_IMAGES if "image_shape" in self._spec else 1.0
         if self.loss != "wasserstein":
-            return d * super()._penalty(slopes, weight)
-        return average((d**0.5 * slopes.norm(dim=1) - 1).square(), weight)
+            return factor * d * super()._penalty(slopes, weight)
+        return factor * average((d**0.5 * slopes.norm(dim=1) - 1).square(), weight)
 
     # ---------------------------------------------------------------- generator and encoder
 

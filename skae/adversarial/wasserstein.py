@@ -119,10 +119,6 @@ class WassersteinAutoencoder(Matched):
         """A batch is a draw of rows, whose distance to the prior varies more than the rest. "lbfgs" takes all rows."""
         return self.solver != "lbfgs" or super(Matched, self)._is_noisy()
 
-    def _rows_are_independent(self) -> bool:
-        """The distance is one of distinct rows with weights, so that equal rows can be merged all the same."""
-        return super(Matched, self)._rows_are_independent()
-
     # ---------------------------------------------------------------- objective
 
     def _divergence(self, module: Any, h: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -223,6 +223,23 @@ def test_the_penalty_does_not_depend_on_repeated_columns(X):
     assert losses[:2] == pytest.approx(losses[2:])
 
 
+def test_the_penalty_of_images_counts_ten_times_as_much(digits):
+    """Of a critic whose convolution is the identity, it is ten times that of the same dense critic."""
+    penalties = []
+    for options in ({}, {"channels": (1,), "pooling": None, "kernel_size": 1, "activation": "identity"}):
+        fitted = BidirectionalGAN(2, **{**QUICK, "critic_layer_sizes": (), "hidden_layer_sizes": (), **options})
+        fitted.fit(digits[:40])
+        body = fitted.module_.critic.body
+        dense = body.dense if options else body
+        with torch.no_grad():
+            dense.weight_0.copy_(torch.linspace(0, 1, 66)[None])
+            if options:
+                body.convolutions[0].weight.fill_(1.0)
+        terms = fitted._step(fitted.module_, Batch(torch.tensor(digits[:40]).float()), seeded())[0]
+        penalties.append(float(terms["penalty"].detach()))
+    assert penalties[1] == pytest.approx(10 * penalties[0])
+
+
 # ------------------------------------------------------------------ equilibria
 
 
