@@ -84,6 +84,10 @@ class Adversarial(Matched):
         terms: Any = super()._step(module, batch, rng)
         return Move(terms, "main")
 
+    def _weight_of_penalty(self) -> float:
+        """Weight of the penalty on the critic's slope. 0 leaves the term out."""
+        return float(self.gradient_penalty)
+
     def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
         """The mean of ||slope||^2 / 2 at real rows (R1: Mescheder, Geiger and Nowozin, 2018)."""
         return average(critic.slopes(shown.real).square().sum(1), shown.real_weight) / 2
@@ -131,8 +135,8 @@ class Adversarial(Matched):
         real, made = critic(torch.cat([shown.real, shown.made])).split([len(shown.real), len(shown.made)])
         loss = average(opposition.real(real), shown.real_weight) + average(opposition.made(made), shown.made_weight)
         terms = {"critic": loss}
-        if self.gradient_penalty:
-            terms["penalty"] = self.gradient_penalty * self._penalty(critic, shown, rng)
+        if weight := self._weight_of_penalty():
+            terms["penalty"] = weight * self._penalty(critic, shown, rng)
         n = min(len(real), len(made))
         terms["accuracy"] = (real[:n] > made[:n]).to(real).mean()
         return terms
