@@ -1,7 +1,7 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
-from .adversarial import AdversarialAutoencoder
+from .adversarial import AdversarialAutoencoder, AdversariallyRegularizedAutoencoder
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -29,6 +29,7 @@ from .variational import (
 __all__ = [
     "RBM",
     "AdversarialAutoencoder",
+    "AdversariallyRegularizedAutoencoder",
     "Autoencoder",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
