@@ -187,7 +187,7 @@ class TokenEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
 
 def _is_whole(number: Any, least: int) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool) and number >= least
+    return isinstance(number, int | np.integer) and not isinstance(number, bool) and bool(number >= least)
 
 
 def _split(X: Any) -> tuple[list[list[str]], bool]:

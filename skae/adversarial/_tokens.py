@@ -35,7 +35,7 @@ def token_ids(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     _require_no_text(X)
     X = check_x(estimator, X, reset=reset, look_through=True)
     X = X.cpu().numpy() if isinstance(X, Tensor) else X.toarray() if sparse.issparse(X) else np.asarray(X)
-    if (found := _first((X < 0) | (X != np.floor(X)))) is not None:
+    if (found := _first((X < 0) | (np.floor(X) != X))) is not None:
         raise ValueError(
             f"X has {X[found]:g} in row {found[0]}, column {found[1]}, which is no token id: pass whole numbers from 0 "
             "on, such as those that skae.tokens.TokenEncoder makes."
@@ -92,8 +92,10 @@ def _first(wrong: np.ndarray) -> tuple[int, int] | None:
 def _require_no_text(X: Any) -> None:
     """Point to ``TokenEncoder`` if the first cell of X is text."""
     cell = X
-    while isinstance(cell, list | tuple | np.ndarray) and getattr(cell, "ndim", 1) and len(cell):
+    while isinstance(cell, list | tuple) and cell:
         cell = cell[0]
+    if isinstance(cell, np.ndarray) and cell.size:
+        cell = cell.flat[0]
     if isinstance(cell, str):
         raise ValueError(
             f"X contains text, {cell[:30]!r}, where likelihood='tokens' needs token ids: put skae.tokens.TokenEncoder "

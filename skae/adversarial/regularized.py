@@ -10,21 +10,40 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..base import Arrays, Batch, Bottleneck, Frame, Move, NonNegative, Positive, PositiveInt, Saved, Sizes
-from ..base import Source, Support, Terms, average, sizes_of
-from ..base import damage
+from ..base import (
+    Arrays,
+    Batch,
+    Bottleneck,
+    Frame,
+    Move,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Saved,
+    Sizes,
+    Source,
+    Support,
+    Terms,
+    average,
+    damage,
+    sizes_of,
+    standard_normal,
+)
 from ..base.checks import check_weight
 from ..base.transformer import row_by_row
 from ..engine.frame import in_double
 from ..functional import OPPOSITIONS, Opposition
 from ..nn.coder import Coder
 from ..nn.critics import Critic, fixed
-from ..nn.generators import Generator
+from ..nn.generators import Generator, on_sphere
 from ..nn.priors import Prior
 from ._adversarial import Adversarial, Shown
 from ._tokens import ids_of, one_hot, token_ids
 
 __all__ = ["AdversariallyRegularizedAutoencoder"]
+
+NOISE_OF_TOKENS = 0.5
+"""Standard deviation of the noise of codes with ``code_noise="auto"`` and tokens."""
 
 
 def _fault_of_frame(estimator: Any, value: Frame) -> str | None:
@@ -35,19 +54,122 @@ def _fault_of_frame(estimator: Any, value: Frame) -> str | None:
 
 
 class AdversariallyRegularizedAutoencoder(Adversarial):
-    """TODO.
+    """An autoencoder whose codes and whose prior learn to be alike, for tables, images and sentences.
+
+    An encoder f maps a row x to a code h = f(x), and a decoder maps it back. A third network, the generator g, makes
+    codes of noise, g(s) with s from N(0, I). A critic c scores codes (also called discriminator). Its scores tell how
+    far the two distributions are from each other (Wasserstein distance):
+
+        D = E[c(f(x))] - E[c(g(s))],    where the slope of c is about 1 at the most.
+
+    In each step the critic moves ``n_critic`` times, to raise D. Then the others move: encoder and decoder minimise
+
+        -E[log p(x | h)] + w d D,    with the weight w, ``adversarial_weight``, and d columns of X,
+
+    and the generator minimises D. So the prior follows the codes, and the codes keep near what a smooth function of
+    noise can make. No shape is imposed on them, as N(0, I) would be.
+
+    With ``likelihood="tokens"`` rows are sentences: whole numbers that stand for tokens, one for each place, which
+    ``skae.tokens.TokenEncoder`` makes of texts. All that is decoded is again token ids: by ``inverse_transform``,
+    ``reconstruct`` and ``interpolate`` the most probable token at each place, and by ``sample`` a draw.
 
     Parameters
     ----------
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson", "tokens"}, default="gaussian"
+        Distribution of X given the code. The first four are as in ``Autoencoder``. "tokens" is for rows of token ids,
+        0, 1, 2 and so on, with a categorical distribution at each place. With ``channels``, the convolutions run along
+        the places, and ``image_shape`` and ``channel_axis`` are not used.
+    n_tokens : int or "auto", default="auto"
+        Number of tokens, for ``likelihood="tokens"`` alone. "auto" is the largest id in the training rows plus 1. Pass
+        a number if later rows may have more tokens.
     generator_layer_sizes : tuple of int, or int, default=(128, 128)
         Widths of the generator's hidden layers.
+    n_noise : int or "auto", default="auto"
+        Width of the noise s. "auto" is the width of the code.
+    adversarial_weight : float, default=0.1
+        Weight w of the distance in what the encoder minimises, for each column of X. With 0 the generator still learns
+        the distribution of the codes, and the encoder does not come towards it.
+    spherical : bool or "auto", default="auto"
+        Whether codes are moved to a sphere, h sqrt(k) / ||h|| with k components, as in the paper. Distances between
+        codes then have a fixed scale. "auto" is True for tokens with two components or more.
+    code_noise : float or "auto", default="auto"
+        Standard deviation of normal noise that is added to the codes in training before they are decoded. It makes
+        neighbouring codes decode alike. "auto" is 0.5 for tokens and 0 otherwise. Without ``spherical``, the encoder
+        can make codes large against it.
+    constraint : {"gradient_penalty", "clipping"}, default="gradient_penalty"
+        What keeps the critic's slope near 1. "gradient_penalty" penalises (||slope|| - 1)^2 on straight lines between
+        codes of rows and made ones (Gulrajani et al., 2017). "clipping" moves all parameters of the critic into
+        [-``clip``, ``clip``] after each of its moves (Arjovsky et al., 2017), as in the paper.
+    gradient_penalty : float, default=10.0
+        Weight of that penalty. Not used with "clipping".
+    clip : float, default=0.01
+        Largest parameter of the critic. Not used with "gradient_penalty".
+    n_critic : int, default=5
+        Moves of the critic in each step. The others move once.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The fitted networks. ``module_.prior`` is the generator.
+    history_ : dict of str to list of float
+        Training curves, with one value per epoch. "reconstruction" is as in ``Autoencoder``, "adversarial" is w d D,
+        and "generator" is D. "critic" is -D before the critic's last move, and "penalty" that on its slope. "accuracy"
+        is the share of pairs in which the critic scores the code of the row higher. 1/2 is the goal. "mmd" is the
+        squared maximum mean discrepancy of samples to held-out rows, or to training rows.
+    mean_ : ndarray of shape (n_features,)
+        Mean of the training data. With tokens, the frequency of each token at each place, one place after the other,
+        of shape (length * n_tokens,).
+    n_features_in_ : int
+        Number of columns of X. With tokens, the number of places.
+    image_shape_, code_shape_
+        As in ``ConvolutionalAutoencoder``. The first exists only with ``channels``.
+    loss_, n_iter_, scale_, feature_names_in_, components_
+        As in ``Autoencoder``.
+
+    See Also
+    --------
+    skae.AdversarialAutoencoder : A critic matches the codes to a given prior.
+    skae.tokens.TokenEncoder : Sentences as rows of token ids.
+
+    References
+    ----------
+    Zhao, Kim, Zhang, Rush and LeCun (2018), "Adversarially Regularized Autoencoders",
+    https://arxiv.org/abs/1706.04223
+
+    Arjovsky, Chintala and Bottou (2017), "Wasserstein GAN", https://arxiv.org/abs/1701.07875
+
+    Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville (2017), "Improved Training of Wasserstein GANs",
+    https://arxiv.org/abs/1704.00028
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AdversariallyRegularizedAutoencoder
+    >>> X = load_digits().data[:300]
+    >>> options = {"hidden_layer_sizes": (32,), "critic_layer_sizes": (16,), "generator_layer_sizes": (16,)}
+    >>> model = AdversariallyRegularizedAutoencoder(8, max_iter=5, random_state=0, **options).fit(X)
+    >>> model.transform(X).shape, model.sample(3, random_state=0).shape
+    ((300, 8), (3, 64))
+
+    Sentences:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skae.tokens import TokenEncoder
+    >>> nouns, verbs = ("dogs", "cats", "birds"), ("eat", "sleep", "run")
+    >>> sentences = [f"{noun} {verb}" for noun in nouns for verb in verbs]
+    >>> model = AdversariallyRegularizedAutoencoder(4, likelihood="tokens", max_iter=60, random_state=0, **options)
+    >>> pipe = make_pipeline(TokenEncoder(), model).fit(sentences)
+    >>> pipe.inverse_transform(pipe.transform(["dogs eat", "birds run"]))
+    ['dogs eat', 'birds run']
     """
 
-    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson", "tokens"] = "gaussian"
+    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson", "tokens"] = "gaussian"  # type: ignore[assignment]
     n_tokens: PositiveInt | Literal["auto"] = "auto"
     generator_layer_sizes: Sizes = (128, 128)
     n_noise: PositiveInt | Literal["auto"] = "auto"
-    adversarial_weight: NonNegative = 1.0
+    adversarial_weight: NonNegative = 0.1
+    spherical: bool | Literal["auto"] = "auto"
+    code_noise: NonNegative | Literal["auto"] = "auto"
     constraint: Literal["gradient_penalty", "clipping"] = "gradient_penalty"
     gradient_penalty: NonNegative = 10.0
     clip: Positive = 0.01
@@ -78,6 +200,10 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         sizes_of("generator_layer_sizes", self.generator_layer_sizes)
+        if self.spherical is True and self.n_components == 1 and self.code == "vector":
+            raise ValueError(
+                "spherical=True needs n_components of at least 2: all codes of one number would be 1 or -1."
+            )
         if self.likelihood == "tokens" and self.categories is not None:
             raise ValueError("categories are for likelihood='categorical': with 'tokens' set n_tokens instead.")
 
@@ -93,6 +219,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
             "n_tokens": spec["categories"][0] if of_tokens else 0,
             "generator_layer_sizes": sizes_of("generator_layer_sizes", self.generator_layer_sizes),
             "n_noise": 0 if self.n_noise == "auto" else int(self.n_noise),
+            "spherical": of_tokens and self.n_components > 1 if self.spherical == "auto" else bool(self.spherical),
         }
 
     def _shape_of_image(self, n_features: int) -> tuple[int, int, int]:
@@ -103,7 +230,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
     def _new_prior(self, coder: Coder) -> Prior:
         spec, width = self._spec, coder.code_width
-        return Generator(width, spec["n_noise"] or width, spec["generator_layer_sizes"], spec["activation"])
+        n_noise = spec["n_noise"] or width
+        return Generator(width, n_noise, spec["generator_layer_sizes"], spec["activation"], spherical=spec["spherical"])
 
     # ---------------------------------------------------------------- objective
 
@@ -112,7 +240,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
     def _shown(self, module: Any, batch: Batch, rng: torch.Generator) -> Shown:
         batch = self._corrupt(module, batch, rng)
-        codes = module.encode(batch.shown, rng)
+        codes = self._placed(module.encode(batch.shown, rng))
         return Shown(codes, module.prior.sample(len(codes), rng), batch.weight)
 
     def _weight_of_penalty(self) -> float:
@@ -140,19 +268,40 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
         neck = super()._bottleneck(module, batch, e, rng)
+        if self._spec["spherical"]:
+            neck = neck.by_autograd(lambda e: (on_sphere(e), {}))
         if rng is None:  # held-out rows are judged by their reconstruction
             return neck
         s = module.prior.noise(len(e), rng)
+        n_columns = self.n_features_in_ if self._spec["n_tokens"] else module.n_outputs
 
         def approaching(h: Tensor) -> tuple[Tensor, Terms]:
             with fixed(module.critic):
                 of_codes, of_made = average(module.critic(h), batch.weight), module.critic(module.prior(s)).mean()
             return h, {
-                "adversarial": self.adversarial_weight * module.n_outputs * (of_codes - of_made.detach()),
+                "adversarial": self.adversarial_weight * n_columns * (of_codes - of_made.detach()),
                 "generator": of_codes.detach() - of_made,
             }
 
-        return neck.by_autograd(approaching)
+        neck = neck.by_autograd(approaching)
+        deviation = self._deviation()
+        return neck._replace(h=neck.h + deviation * standard_normal(neck.h, rng)) if deviation else neck
+
+    def _placed(self, e: Tensor) -> Tensor:
+        """The encoder's output as codes: as it is, or on the sphere."""
+        return on_sphere(e) if self._spec["spherical"] else e
+
+    def _deviation(self) -> float:
+        """Standard deviation of the noise that is added to codes in training."""
+        if self.code_noise != "auto":
+            return float(self.code_noise)
+        return NOISE_OF_TOKENS if self.likelihood == "tokens" else 0.0
+
+    def _encode(self, module: Any, batch: Batch) -> Tensor:
+        return self._placed(super()._encode(module, batch))
+
+    def _decode(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
+        return super()._decode(module, self._placed(h), batch)
 
     # ---------------------------------------------------------------- after a fit
 
@@ -175,7 +324,20 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         return ids_of(rows, self.n_features_in_) if self._spec["n_tokens"] else rows
 
     def inverse_transform(self, X: Any) -> Any:
-        """Decode codes into rows."""
+        """Decode codes into rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The mean of a row given its code, in units of the training data, in float64. With ``likelihood="tokens"``,
+            the id of the most probable token at each place, in int64. It is a tensor if the codes are a tensor and
+            scikit-learn's ``array_api_dispatch`` is on.
+        """
         return self._as_ids(super().inverse_transform(X))
 
     def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
@@ -183,14 +345,42 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         return rows
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """TODO."""
+        """Minus the squared reconstruction error of each row, or the log-likelihood of its tokens.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+            With ``likelihood="tokens"``, log p(x | f(x)) in nats: the log-likelihood of the tokens of a row, given its
+            code. Otherwise minus the squared error, in squared units of X, and -inf for rows that the likelihood cannot
+            describe. Rows with the lowest scores are the most unusual.
+        """
         check_is_fitted(self)
         if not self._spec["n_tokens"]:
             return super().score_samples(X)
         return self._of_each_row(lambda module, x, eta: in_double(module.likelihood.log_likelihood(eta, x)), X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """TODO."""
+        """The share of tokens that are restored, or the reconstruction R2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+        y : Ignored
+            Present for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows.
+
+        Returns
+        -------
+        score : float
+            With ``likelihood="tokens"``, the share of entries of X that ``reconstruct`` returns as they were. Padding
+            counts as any token. Otherwise 1 - sum ||x - x_hat||^2 / sum ||x - mean_||^2, as in ``Autoencoder``. 1 is
+            perfect.
+        """
         check_is_fitted(self)
         if not self._spec["n_tokens"]:
             return super().score(X, y, sample_weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,14 +13,25 @@ from .. import functional
 from .dense import Dense
 from .priors import Prior
 
-__all__ = ["Generator"]
+__all__ = ["Generator", "on_sphere"]
+
+
+def on_sphere(h: Tensor) -> Tensor:
+    """Codes with the length of the root of their width, h sqrt(k) / ||h||. A code of length 0 stays where it is.
+
+    Parameters
+    ----------
+    h : Tensor of shape (n, k)
+    """
+    return h * (math.sqrt(h.shape[1]) / h.norm(dim=1, keepdim=True).clamp_min(1e-6))
 
 
 class Generator(Prior):
     """The distribution of h = g(s) with noise s from N(0, I). Its density is not known.
 
     The network is g(s) = W s + r(s). At first r is zero, and W maps noise to codes that are normally distributed with
-    the mean 0 and the variance 1 in mean over the components. Its parameters are the part "generator".
+    the mean 0 and the variance 1 in mean over the components. With ``spherical`` they are then moved to the sphere, as
+    ``on_sphere`` says. The parameters are the part "generator".
 
     Parameters
     ----------
@@ -31,6 +43,7 @@ class Generator(Prior):
         Widths of the hidden layers of r.
     activation : str
         A key of ``functional.ACTIVATIONS``.
+    spherical : bool, default=False
 
     Examples
     --------
@@ -40,8 +53,17 @@ class Generator(Prior):
     torch.Size([3, 2])
     """
 
-    def __init__(self, n_components: int, n_noise: int, hidden_layer_sizes: Sequence[int], activation: str) -> None:
+    def __init__(
+        self,
+        n_components: int,
+        n_noise: int,
+        hidden_layer_sizes: Sequence[int],
+        activation: str,
+        *,
+        spherical: bool = False,
+    ) -> None:
         super().__init__(n_components)
+        self.spherical = spherical
         self.n_noise = n_noise
         self.linear = nn.Parameter(torch.zeros(n_components, n_noise))
         self.residual = Dense([n_noise, *hidden_layer_sizes, n_components], activation)
@@ -56,7 +78,7 @@ class Generator(Prior):
     def forward(self, s: Tensor) -> Tensor:
         """The codes that are made of noise, of shape (n, n_components)."""
         made: Tensor = F.linear(s, self.linear) + self.residual(s)
-        return made
+        return on_sphere(made) if self.spherical else made
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
