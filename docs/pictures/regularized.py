@@ -33,10 +33,7 @@ ROW = 0.087
 def sentences() -> list[str]:
     """All sentences of a grammar in which determiner, noun and verb agree: all singular, or all plural."""
     singular, plural = (
-        [
-            f"{determiner} {adjective}{noun}{ending}"
-            for determiner, adjective, noun in product(words, ADJECTIVES, NOUNS)
-        ]
+        [f"{determiner} {adjective}{noun}{ending}" for determiner, adjective, noun in product(words, ADJECTIVES, NOUNS)]
         for words, ending in zip(DETERMINERS, ("", "s"), strict=True)
     )
     made = []
@@ -97,14 +94,23 @@ def shares(model: Any, test: list[str], seed: int) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     lines = [between(model, *(test[i] for i in rng.choice(len(test), 2, replace=False))) for _ in range(N_PAIRS)]
     steps = np.array([[text in right for text in line] for line in lines])
-    restored = model.inverse_transform(model.transform(test))
-    ids, found = (model.tokens if isinstance(model, Plain) else model[0]).transform(test), restored
-    encoder = model.tokens if isinstance(model, Plain) else model[0]
+    tokens = model.tokens if isinstance(model, Plain) else model[0]
+    restored = tokens.transform(model.inverse_transform(model.transform(test)))
     return {
         "lines": float(steps.all(1).mean()),
         "steps": float(steps.mean()),
-        "restored": float((ids == encoder.transform(found)).mean()),
+        "samples": float(np.mean([text in right for text in model.inverse_transform(some_codes(model, test, seed))])),
+        "restored": float((tokens.transform(test) == restored).mean()),
     }
+
+
+def some_codes(model: Any, test: list[str], seed: int) -> np.ndarray:
+    """Codes of the generator, or of a normal distribution that is fitted to the codes of sentences."""
+    if not isinstance(model, Plain):
+        codes: np.ndarray = model[-1].sample_codes(1000, random_state=seed)
+        return codes
+    H = model.transform(test)
+    return np.random.default_rng(seed).multivariate_normal(H.mean(0), np.cov(H.T), 1000)
 
 
 def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: list[tuple[str, str]]) -> None:

@@ -30,6 +30,7 @@ from ..base import (
     standard_normal,
 )
 from ..base.checks import check_weight
+from ..base.token_ids import ids_of, one_hot, token_ids
 from ..base.transformer import row_by_row
 from ..engine.frame import in_double
 from ..functional import OPPOSITIONS, Opposition
@@ -38,7 +39,6 @@ from ..nn.critics import Critic, fixed
 from ..nn.generators import Generator, on_sphere
 from ..nn.priors import Prior
 from ._adversarial import Adversarial, Shown
-from ._tokens import ids_of, one_hot, token_ids
 
 __all__ = ["AdversariallyRegularizedAutoencoder"]
 
@@ -98,7 +98,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         can make codes large against it.
     constraint : {"gradient_penalty", "clipping"}, default="gradient_penalty"
         What keeps the critic's slope near 1. "gradient_penalty" penalises (||slope|| - 1)^2 on straight lines between
-        codes of rows and made ones (Gulrajani et al., 2017). "clipping" moves all parameters of the critic into
+        codes of rows and made ones (Gulrajani et al., 2017), and of codes of one number only slopes above 1 (Petzka et
+        al., 2018). "clipping" moves all parameters of the critic into
         [-``clip``, ``clip``] after each of its moves (Arjovsky et al., 2017), as in the paper.
     gradient_penalty : float, default=10.0
         Weight of that penalty. Not used with "clipping".
@@ -140,6 +141,9 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
     Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville (2017), "Improved Training of Wasserstein GANs",
     https://arxiv.org/abs/1704.00028
+
+    Petzka, Fischer and Lukovnikov (2018), "On the Regularization of Wasserstein GANs",
+    https://arxiv.org/abs/1709.08894
 
     Examples
     --------
@@ -201,9 +205,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         super()._check_parameters()
         sizes_of("generator_layer_sizes", self.generator_layer_sizes)
         if self.spherical is True and self.n_components == 1 and self.code == "vector":
-            raise ValueError(
-                "spherical=True needs n_components of at least 2: all codes of one number would be 1 or -1."
-            )
+            raise ValueError("spherical=True makes every code of one number 1 or -1: raise n_components.")
         if self.likelihood == "tokens" and self.categories is not None:
             raise ValueError("categories are for likelihood='categorical': with 'tokens' set n_tokens instead.")
 
@@ -216,7 +218,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
             spec["channels_last"] = True
         return {
             **spec,
-            "n_tokens": spec["categories"][0] if of_tokens else 0,
+            "n_tokens": n_features // self.n_features_in_ if of_tokens else 0,
             "generator_layer_sizes": sizes_of("generator_layer_sizes", self.generator_layer_sizes),
             "n_noise": 0 if self.n_noise == "auto" else int(self.n_noise),
             "spherical": of_tokens and self.n_components > 1 if self.spherical == "auto" else bool(self.spherical),
@@ -247,11 +249,16 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         return super()._weight_of_penalty() if self.constraint == "gradient_penalty" else 0.0
 
     def _penalty(self, critic: Critic, shown: Shown, rng: torch.Generator) -> Tensor:
-        """The mean of (||slope|| - 1)^2 on straight lines between codes of rows and made ones."""
+        """The mean of (||slope|| - 1)^2 on straight lines between codes of rows and made ones.
+
+        Of codes of one number, only slopes above 1 count (Petzka, Fischer and Lukovnikov, 2018).
+        """
         u = torch.empty_like(shown.real[:, :1]).uniform_(generator=rng)
         slopes = critic.slopes(torch.lerp(shown.made, shown.real, u))
-        lengths = (slopes.square().sum(1) + 1e-12).sqrt()  # the slope of a root at 0 is infinite
-        return average((lengths - 1).square(), shown.real_weight)
+        excess = (slopes.square().sum(1) + 1e-12).sqrt() - 1  # the slope of a root at 0 is infinite
+        if slopes.shape[1] == 1:  # a slope of one number cannot turn: between -1 and 1 lies a hill of the penalty
+            excess = excess.clamp_min(0)
+        return average(excess.square(), shown.real_weight)
 
     def _critic_moves(self, module: Any, batch: Batch, rng: torch.Generator, n: int) -> Move:
         self._bound(module.critic)

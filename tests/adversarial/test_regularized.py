@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from contract.requirements import refuses
-from scipy import sparse
+from scipy import sparse, stats
 from seen import seen
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -76,9 +76,7 @@ def test_a_move_leaves_the_weights_and_moments_of_the_others(options, X):
         parts.append(moved)
         for part, (span, i) in groups.items():
             of_part = [slice(i, i + 1) if len(old) == len(groups) else span for old in before]
-            same = [
-                torch.equal(old[where], new[where]) for old, new, where in zip(before, after, of_part, strict=True)
-            ]
+            same = [torch.equal(old[where], new[where]) for old, new, where in zip(before, after, of_part, strict=True)]
             assert not any(same) if part in moved else all(same), (part, moved)
     assert parts == ["critic"] * 3 + [("main", "generator")]
 
@@ -142,7 +140,13 @@ def test_gradients_are_those_of_the_formula(options, weighted, X, ids, rng):
     w = torch.ones(len(rows), dtype=torch.float64) if weight is None else torch.from_numpy(weight / weight.mean())
     apart = (w * module.critic(h)).mean() - module.critic(made).mean()
     reconstruction, adversarial = (w * losses).mean(), 0.7 * rows.shape[1] * apart
-    expected = dict(zip(names.values(), torch.autograd.grad(reconstruction + adversarial, list(names), allow_unused=True, retain_graph=True), strict=True))  # noqa: E501 fmt: skip
+    expected = dict(
+        zip(
+            names.values(),
+            torch.autograd.grad(reconstruction + adversarial, list(names), allow_unused=True, retain_graph=True),
+            strict=True,
+        )
+    )  # noqa: E501 fmt: skip
     of_generator = [p for p in names if names[p].startswith("prior.")]
     expected |= {names[p]: g for p, g in zip(of_generator, torch.autograd.grad(apart, of_generator), strict=True)}
     for name, gradient in found.items():
@@ -150,9 +154,9 @@ def test_gradients_are_those_of_the_formula(options, weighted, X, ids, rng):
             assert not gradient.any()
         else:
             torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=1e-12, msg=name)
-    assert float(terms["reconstruction"]) == pytest.approx(float(reconstruction))
-    assert float(terms["adversarial"]) == pytest.approx(float(adversarial))
-    assert float(terms["generator"]) == pytest.approx(float(apart))
+    assert terms["reconstruction"].item() == pytest.approx(reconstruction.item())
+    assert terms["adversarial"].item() == pytest.approx(adversarial.item())
+    assert terms["generator"].item() == pytest.approx(apart.item())
 
 
 # ------------------------------------------------------------------ the critic
@@ -189,6 +193,8 @@ def test_the_gradient_penalty_against_a_loop_over_rows(weighted, rng):
 def test_a_linear_critic_reaches_its_optimum(constraint, size):
     """Codes of one number, whose mean is 2 below that of made ones: the slope is -1 - 2 / (2 lambda), or -clip."""
     model, critic = model_of(constraint=constraint, gradient_penalty=3.0, clip=0.3), critic_of((), 1)
+    with torch.no_grad():
+        critic.body.weights[0].fill_(0.5)  # of the wrong sign
     made = torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
     shown, rng = Shown(made - 2, made), torch.Generator().manual_seed(0)
     for _ in range(400):
@@ -198,7 +204,7 @@ def test_a_linear_critic_reaches_its_optimum(constraint, size):
             for p in critic.parameters():
                 p.sub_(0.05 * (0 if p.grad is None else p.grad))
         model._bound(critic)
-    assert float(critic.body.weights[0]) == pytest.approx(-size, rel=1e-6)
+    assert critic.body.weights[0].item() == pytest.approx(-size, rel=1e-6)
 
 
 def test_clipping_against_a_plain_recursion(X):
@@ -226,7 +232,9 @@ def test_clipping_against_a_plain_recursion(X):
     for p, value in zip(module.critic.parameters(), weights, strict=True):
         torch.testing.assert_close(p.detach(), value.clamp(-0.05, 0.05), rtol=1e-9, atol=1e-12)
     assert max(float(p.detach().abs().max()) for p in module.critic.parameters()) == 0.05
-    assert not any(torch.equal(p, theta[name]) for name, p in module.named_parameters() if "weight_0" in name and name in theta)  # noqa: E501 fmt: skip
+    assert not any(
+        torch.equal(p, theta[name]) for name, p in module.named_parameters() if "weight_0" in name and name in theta
+    )  # noqa: E501 fmt: skip
     assert "penalty" not in terms
     assert "penalty" not in model.history_
 
@@ -253,16 +261,15 @@ def test_a_code_without_length_stays_where_it_is():
     torch.testing.assert_close(on_sphere(h), torch.tensor([[0.0, 0.0], [0.6 * 2**0.5, 0.8 * 2**0.5]]))
 
 
-def test_the_generator_learns_the_distribution_of_the_codes(rng):
-    """Codes in two clusters are made from noise in one."""
-    X = np.where(rng.random((300, 1)) < 0.5, -1.0, 1.0) + 0.05 * rng.normal(size=(300, 1))
-    model = model_of(1, adversarial_weight=0.0, **{**NETS, "max_iter": 60, "hidden_layer_sizes": ()})
-    model.set_params(generator_layer_sizes=(16,), critic_layer_sizes=(16,), batch_size=50).fit(X)
-    codes, made = model.transform(X)[:, 0], model.sample_codes(2000, random_state=0)[:, 0]
-    assert np.mean(np.abs(codes) < 0.5) == 0.0
-    assert np.mean(np.abs(made) < 0.5) < 0.15  # 38 % of N(0, 1)
-    assert 0.35 < np.mean(made > 0) < 0.65
-    np.testing.assert_allclose(model.sample(5, random_state=1), model.inverse_transform(model.sample_codes(5, 1)))
+def test_the_generator_comes_near_the_distribution_of_the_codes(rng):
+    """From N(0, 1), and although the encoder does not come towards it."""
+    X = (rng.random((300, 6)) < rng.random((300, 1))).astype(float)
+    options = {"generator_layer_sizes": (16,), "critic_layer_sizes": (16,), "batch_size": 100, "max_iter": 30}
+    model = model_of(2, likelihood="bernoulli", adversarial_weight=0.0, learning_rate_init=0.02, **options).fit(X)
+    codes, made, start = model.transform(X), model.sample_codes(3000, random_state=0), rng.normal(size=(3000, 2))
+    for of_rows, of_generator, normal in zip(codes.T, made.T, start.T, strict=True):
+        distance = stats.wasserstein_distance(of_rows, of_generator)
+        assert distance < 0.7 * stats.wasserstein_distance(of_rows, normal)
 
 
 # ------------------------------------------------------------------ codes on a sphere
@@ -297,9 +304,7 @@ def test_tokens_are_the_categorical_likelihood_of_one_hot_rows(channels, ids):
     ).fit(one_hot(ids, 3))
     np.testing.assert_allclose(model.transform(ids), other.transform(one_hot(ids, 3)), rtol=1e-9)
     H = model.sample_codes(30, 0)
-    np.testing.assert_array_equal(
-        model.inverse_transform(H), other.inverse_transform(H).reshape(30, 4, 3).argmax(2)
-    )
+    np.testing.assert_array_equal(model.inverse_transform(H), other.inverse_transform(H).reshape(30, 4, 3).argmax(2))
     np.testing.assert_array_equal(model.sample(30, 2), other.sample(30, 2).reshape(30, 4, 3).argmax(2))
     assert (model.n_features_in_, other.n_features_in_) == (4, 12)
     np.testing.assert_allclose(model.mean_, one_hot(ids, 3).mean(0))
@@ -407,9 +412,10 @@ def test_likelihoods_and_coders(likelihood, channels, digits):
 def test_sentences_in_a_search():
     nouns, verbs, adverbs = ("dogs", "cats", "birds"), ("eat", "sleep", "run"), ("", " now", " here")
     sentences = [noun + " " + verb + adverb for noun in nouns for verb in verbs for adverb in adverbs]
+    sentences = [sentences[i] for i in np.random.default_rng(0).permutation(27)]  # so that all folds have all words
     pipe = make_pipeline(TokenEncoder(length=3), model_of(likelihood="tokens"))
     grid = {"adversariallyregularizedautoencoder__n_components": [2, 3]}
-    search = GridSearchCV(pipe, grid, cv=3, n_jobs=2, error_score="raise").fit(sentences)
+    search = GridSearchCV(pipe, grid, cv=3, error_score="raise").fit(sentences)
     best = search.best_estimator_
     assert best.score(sentences) <= 1
     restored = best.inverse_transform(best.transform(sentences[:2]))

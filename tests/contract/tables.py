@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 
 from skae import (
     RBM,
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
@@ -50,8 +51,10 @@ SMALL = {"hidden_layer_sizes": (8,), "learning_rate": "cosine", **QUICK}
 IMAGE = {"image_shape": "row", "channels": (4,), **QUICK}
 CHAINS = {"n_chains": 5, **QUICK, "batch_size": 100}
 ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
+ARAE = {"critic_layer_sizes": (8,), "generator_layer_sizes": (8,), "n_critic": 2}
 
 CLASSES = {
+    "AdversariallyRegularizedAutoencoder": AdversariallyRegularizedAutoencoder(2, **ARAE, **SMALL),
     "Autoencoder": Autoencoder(**SMALL),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(**SMALL),
     "ContractiveAutoencoder": ContractiveAutoencoder(order=2, **SMALL),
@@ -89,6 +92,19 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
+    "AdversariallyRegularizedAutoencoder tokens": Setting(
+        AdversariallyRegularizedAutoencoder(2, likelihood="tokens", n_tokens=6, **ARAE, **SMALL),
+        ("shapes", "rows", "randomness", "saving", "use", "going on"),
+    ),
+    "AdversariallyRegularizedAutoencoder clipping": Setting(
+        AdversariallyRegularizedAutoencoder(
+            2, constraint="clipping", spherical=True, code_noise=0.1, n_noise=3, likelihood="bernoulli", **ARAE, **SMALL
+        ),
+        ("shapes", "input", "randomness", "saving", "scores"),
+    ),
+    "AdversariallyRegularizedAutoencoder images": Setting(
+        AdversariallyRegularizedAutoencoder(2, **ARAE, **IMAGE), ("shapes", "rows", "saving", "use")
+    ),
     "Autoencoder float64": Setting(Autoencoder(dtype="float64", **SMALL), ("shapes", "saving")),
     "Autoencoder batch_norm": Setting(Autoencoder(batch_norm=True, **SMALL), ("rows", "saving", "use", "going on")),
     "Autoencoder dropout": Setting(
@@ -292,9 +308,10 @@ def predicts_nothing(estimator: Any) -> bool:
 
 
 def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:
-    """Rows in [0, 1], or counts made of them for a machine of counts."""
+    """Rows in [0, 1], or whole numbers made of them for a machine of counts and for a model of tokens."""
+    is_of_tokens = getattr(estimator, "likelihood", None) == "tokens"
     is_of_counts = getattr(estimator, "visible", None) == "softmax" and estimator.categories is None
-    return (5 * rows).round() if is_of_counts else rows
+    return (5 * rows).round() if is_of_counts or is_of_tokens else rows
 
 
 def target_of(estimator: Any, n: int) -> Any:

@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skae
 from skae import (
     RBM,
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
@@ -39,6 +40,7 @@ from skae import (
 SHORT = {"max_iter": 5}
 ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
+    AdversariallyRegularizedAutoencoder(**SHORT),
     Autoencoder(),
     ConditionalVariationalAutoencoder(**SHORT),
     ContractiveAutoencoder(**SHORT),

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from ..base.checks import check_x
+from .checks import check_x
 
 __all__ = ["ids_of", "one_hot", "token_ids"]
 
