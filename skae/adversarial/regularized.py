@@ -237,6 +237,9 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
     # ---------------------------------------------------------------- objective
 
+    def _rows_are_independent(self) -> bool:
+        return not self.batch_norm
+
     def _opposition(self) -> Opposition:
         return OPPOSITIONS["wasserstein"]
 

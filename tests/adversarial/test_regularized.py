@@ -146,7 +146,7 @@ def test_gradients_are_those_of_the_formula(options, weighted, X, ids, rng):
             torch.autograd.grad(reconstruction + adversarial, list(names), allow_unused=True, retain_graph=True),
             strict=True,
         )
-    )  # noqa: E501 fmt: skip
+    )
     of_generator = [p for p in names if names[p].startswith("prior.")]
     expected |= {names[p]: g for p, g in zip(of_generator, torch.autograd.grad(apart, of_generator), strict=True)}
     for name, gradient in found.items():
@@ -234,7 +234,7 @@ def test_clipping_against_a_plain_recursion(X):
     assert max(float(p.detach().abs().max()) for p in module.critic.parameters()) == 0.05
     assert not any(
         torch.equal(p, theta[name]) for name, p in module.named_parameters() if "weight_0" in name and name in theta
-    )  # noqa: E501 fmt: skip
+    )
     assert "penalty" not in terms
     assert "penalty" not in model.history_
 

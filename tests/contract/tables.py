@@ -94,7 +94,7 @@ class Setting(NamedTuple):
 SETTINGS = {
     "AdversariallyRegularizedAutoencoder tokens": Setting(
         AdversariallyRegularizedAutoencoder(2, likelihood="tokens", n_tokens=6, **ARAE, **SMALL),
-        ("shapes", "rows", "randomness", "saving", "use", "going on"),
+        ("rows", "randomness", "saving", "use", "going on"),  # not shapes: what is decoded are whole numbers
     ),
     "AdversariallyRegularizedAutoencoder clipping": Setting(
         AdversariallyRegularizedAutoencoder(

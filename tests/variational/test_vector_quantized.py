@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, VectorQuantizedAutoencoder
-from skae.engine.data import Batch
 from skae.exceptions import NothingLearntWarning
+from skae.engine.data import Batch
 from skae.metrics import reconstruction_r2
 from skae.nn.quantizers import FiniteScalarQuantizer, VectorQuantizer
 from skae.variational import _codebook
