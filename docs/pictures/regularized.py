@@ -20,27 +20,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ADJECTIVES = "", "small ", "old ", "young ", "happy "
 DETERMINERS = ("the", "a", "every"), ("the", "some", "many")
-NOUNS = "dog", "cat", "girl", "boy", "bird"
-VERBS, ALONE = ("see", "like", "follow", "hear"), ("sleep", "run")
+ADJECTIVES = "small", "old", "young", "happy", "wild"
+NOUNS = "dog", "cat", "girl", "boy", "bird", "horse"
+VERBS = "sleep", "run", "sing", "eat", "wait"
+ADVERBS = "now", "here", "often", "alone", "again"
 N_TRAIN, N_TEST, N_STEPS, N_PAIRS = 500, 400, 8, 150
 OPTIONS = {"hidden_layer_sizes": (128,), "weight_decay": 0.0}
-WIDTH = 16
+WIDTH = 8
 ROW = 0.087
 
 
 def sentences() -> list[str]:
-    """All sentences of a grammar in which determiner, noun and verb agree: all singular, or all plural."""
-    singular, plural = (
-        [f"{determiner} {adjective}{noun}{ending}" for determiner, adjective, noun in product(words, ADJECTIVES, NOUNS)]
-        for words, ending in zip(DETERMINERS, ("", "s"), strict=True)
-    )
+    """All sentences of a grammar in which determiner, noun and verb agree: all are singular, or all are plural."""
     made = []
-    for subjects, ending in ((singular, "s"), (plural, "")):
-        made += [f"{subject} {verb}{ending}" for subject, verb in product(subjects, ALONE)]
-        objects = singular + plural
-        made += [f"{subject} {verb}{ending} {other}" for subject, verb, other in product(subjects, VERBS, objects)]
+    for determiners, of_noun, of_verb in zip(DETERMINERS, ("", "s"), ("s", ""), strict=True):
+        for determiner, adjective, noun, verb, adverb in product(determiners, ADJECTIVES, NOUNS, VERBS, ADVERBS):
+            made.append(f"{determiner} {adjective} {noun}{of_noun} {verb}{of_verb} {adverb}")
     return made
 
 
@@ -126,7 +122,7 @@ def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: l
             for place, word in enumerate(words):
                 changed = bool(previous) and previous[place : place + 1] != [word]
                 weight = "bold" if changed else "normal"
-                ax.text(place * 0.135, y, word, color=colour, weight=weight, fontsize=8, va="top")
+                ax.text(place * 0.16, y, word, color=colour, weight=weight, fontsize=9, va="top")
             previous, y = words, y - ROW * 0.62
         y -= ROW * 0.3
 
@@ -134,9 +130,9 @@ def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: l
 def draw(max_iter: int = 60) -> Figure:
     train, test, tokens = some(0, N_TRAIN)
     options = {"max_iter": max_iter, "random_state": 0}
-    models = {"Autoencoder": Plain(train, tokens, **options), "ARAE": regularized(train, tokens, **options)}
+    models = {"Autoencoder": Plain(train, tokens, **options), "Adversarially regularized": regularized(train, tokens, **options)}
     pairs = [(test[0], test[1]), (test[2], test[3])]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for ax, (name, model) in zip(axes, models.items(), strict=True):
         show(ax, name, lambda a, b, model=model: between(model, a, b), pairs)
     return figure
