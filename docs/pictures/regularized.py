@@ -130,7 +130,10 @@ def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: l
 def draw(max_iter: int = 60) -> Figure:
     train, test, tokens = some(0, N_TRAIN)
     options = {"max_iter": max_iter, "random_state": 0}
-    models = {"Autoencoder": Plain(train, tokens, **options), "Adversarially regularized": regularized(train, tokens, **options)}
+    models = {
+        "Autoencoder": Plain(train, tokens, **options),
+        "Adversarially regularized": regularized(train, tokens, **options),
+    }
     pairs = [(test[0], test[1]), (test[2], test[3])]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     for ax, (name, model) in zip(axes, models.items(), strict=True):

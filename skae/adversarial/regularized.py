@@ -329,6 +329,14 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
     def _support(self) -> Support | None:
         return None if self._spec["n_tokens"] else super()._support()
 
+    def _tunable(self) -> Any:
+        if self._spec["n_tokens"]:
+            raise ValueError(
+                "A model with likelihood='tokens' cannot be fine-tuned: fit one with likelihood='categorical' and "
+                "spherical=True to one-hot columns (sklearn's OneHotEncoder) instead, which is the same model."
+            )
+        return super()._tunable()
+
     def _as_ids(self, rows: Any) -> Any:
         """Token ids, if the model is of tokens, and otherwise the rows as they are."""
         return ids_of(rows, self.n_features_in_) if self._spec["n_tokens"] else rows

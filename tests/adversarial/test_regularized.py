@@ -13,7 +13,7 @@ from seen import seen
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skae import AdversariallyRegularizedAutoencoder, Autoencoder
+from skae import AdversariallyRegularizedAutoencoder, Autoencoder, FineTunedClassifier
 from skae.adversarial._adversarial import Shown
 from skae.nn.critics import Critic
 from skae.nn.generators import Generator, on_sphere
@@ -386,6 +386,7 @@ def test_other_bad_input_for_tokens(ids):
     assert "TokenEncoder" in refuses(model, "transform", [["dogs", "eat"]])
     assert "TokenEncoder" in refuses(model, "transform", np.array([["dogs", "eat"]]))
     assert "set n_tokens instead" in refuses(model_of(likelihood="tokens", categories=(3, 3)), "fit", ids)
+    assert "cannot be fine-tuned" in refuses(FineTunedClassifier(model, max_iter=1), "fit", ids, ids[:, 0])
     assert "init='pca' is not defined" in refuses(model_of(likelihood="tokens", init="pca"), "fit", ids)
 
 
