@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ ADVERBS = "now", "here", "often", "alone", "again"
 N_TRAIN, N_TEST, N_STEPS, N_PAIRS = 500, 400, 8, 150
 OPTIONS = {"hidden_layer_sizes": (128,), "weight_decay": 0.0}
 WIDTH = 8
-ROW = 0.087
+ROW = 0.0345
 
 
 def sentences() -> list[str]:
@@ -109,12 +109,18 @@ def some_codes(model: Any, test: list[str], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multivariate_normal(H.mean(0), np.cov(H.T), 1000)
 
 
+def is_plural(text: str) -> bool:
+    return text.split()[2].endswith("s")
+
+
 def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: list[tuple[str, str]]) -> None:
     """Write each line of sentences; words that changed are bold, and what breaks the grammar is red."""
-    right, y = set(sentences()), 0.95
+    right, y = set(sentences()), 0.97
     ax.set_title(title)
     ax.set_axis_off()
     for a, b in pairs:
+        ax.text(0, y, f"{a}  \N{RIGHTWARDS ARROW}  {b}", color="0.5", style="italic", fontsize=8, va="top")
+        y -= ROW
         previous: list[str] = []
         for text in decode(a, b):
             words = text.split()
@@ -122,9 +128,9 @@ def show(ax: Axes, title: str, decode: Callable[[str, str], list[str]], pairs: l
             for place, word in enumerate(words):
                 changed = bool(previous) and previous[place : place + 1] != [word]
                 weight = "bold" if changed else "normal"
-                ax.text(place * 0.16, y, word, color=colour, weight=weight, fontsize=9, va="top")
-            previous, y = words, y - ROW * 0.62
-        y -= ROW * 0.3
+                ax.text(place * 0.19, y, word, color=colour, weight=weight, fontsize=9, va="top")
+            previous, y = words, y - ROW
+        y -= ROW / 2
 
 
 def draw(max_iter: int = 60) -> Figure:
@@ -132,10 +138,10 @@ def draw(max_iter: int = 60) -> Figure:
     options = {"max_iter": max_iter, "random_state": 0}
     models = {
         "Autoencoder": Plain(train, tokens, **options),
-        "Adversarially regularized": regularized(train, tokens, **options),
+        "AdversariallyRegularizedAutoencoder": regularized(train, tokens, **options),
     }
-    pairs = [(test[0], test[1]), (test[2], test[3])]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    pairs = [(a, b) for a, b in pairwise(test) if not is_plural(a) and is_plural(b)][:3]
+    figure, axes = plt.subplots(1, 2, figsize=(9, 6), layout="constrained")
     for ax, (name, model) in zip(axes, models.items(), strict=True):
         show(ax, name, lambda a, b, model=model: between(model, a, b), pairs)
     return figure
