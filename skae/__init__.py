@@ -1,7 +1,12 @@
 """Autoencoders and Boltzmann machines as scikit-learn estimators."""
 
 from ._version import __version__
-from .adversarial import AdversarialAutoencoder, BidirectionalGAN, WassersteinAutoencoder
+from .adversarial import (
+    AdversarialAutoencoder,
+    AdversariallyRegularizedAutoencoder,
+    BidirectionalGAN,
+    WassersteinAutoencoder,
+)
 from .autoencoders import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -29,6 +34,7 @@ from .variational import (
 __all__ = [
     "RBM",
     "AdversarialAutoencoder",
+    "AdversariallyRegularizedAutoencoder",
     "Autoencoder",
     "BidirectionalGAN",
     "ConditionalVariationalAutoencoder",

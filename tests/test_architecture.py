@@ -12,7 +12,7 @@ ROOT = Path(skae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [["functional"], ["nn", "energy", "engine"], ["base"], ["families"], ["compose"], ["inspection"], ["tables"]]
 """Folders by floor. A folder that is not named here is a family of estimators."""
-BELOW = {"exceptions", "metrics", "trees", "_version"}
+BELOW = {"exceptions", "metrics", "tokens", "trees", "_version"}
 """Files at the root that every folder may import, and that import nothing of ours."""
 OUTSIDE = [
     {"torch"},

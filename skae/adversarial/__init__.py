@@ -2,6 +2,12 @@
 
 from .adversarial import AdversarialAutoencoder
 from .bigan import BidirectionalGAN
+from .regularized import AdversariallyRegularizedAutoencoder
 from .wasserstein import WassersteinAutoencoder
 
-__all__ = ["AdversarialAutoencoder", "BidirectionalGAN", "WassersteinAutoencoder"]
+__all__ = [
+    "AdversarialAutoencoder",
+    "AdversariallyRegularizedAutoencoder",
+    "BidirectionalGAN",
+    "WassersteinAutoencoder",
+]

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from skae import (
     RBM,
     AdversarialAutoencoder,
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
@@ -53,9 +54,11 @@ SMALL = {"hidden_layer_sizes": (8,), "learning_rate": "cosine", **QUICK}
 IMAGE = {"image_shape": "row", "channels": (4,), **QUICK}
 CHAINS = {"n_chains": 5, **QUICK, "batch_size": 100}
 ENCODER = Autoencoder(2, **{**SMALL, "random_state": None})
+ARAE = {"critic_layer_sizes": (8,), "generator_layer_sizes": (8,), "n_critic": 2}
 
 CLASSES = {
     "AdversarialAutoencoder": AdversarialAutoencoder(**SMALL),
+    "AdversariallyRegularizedAutoencoder": AdversariallyRegularizedAutoencoder(2, **ARAE, **SMALL),
     "Autoencoder": Autoencoder(**SMALL),
     "BidirectionalGAN": BidirectionalGAN(critic_layer_sizes=(8,), **SMALL),
     "ConditionalVariationalAutoencoder": ConditionalVariationalAutoencoder(**SMALL),
@@ -106,6 +109,19 @@ SETTINGS = {
     "AdversarialAutoencoder images": Setting(
         AdversarialAutoencoder(prior="uniform", posterior="gaussian", likelihood="bernoulli", **IMAGE),
         ("shapes", "rows", "input", "saving", "use"),
+    ),
+    "AdversariallyRegularizedAutoencoder tokens": Setting(
+        AdversariallyRegularizedAutoencoder(2, likelihood="tokens", n_tokens=6, **ARAE, **SMALL),
+        ("rows", "randomness", "saving", "use", "going on"),  # not shapes: what is decoded are whole numbers
+    ),
+    "AdversariallyRegularizedAutoencoder clipping": Setting(
+        AdversariallyRegularizedAutoencoder(
+            2, constraint="clipping", spherical=True, code_noise=0.1, n_noise=3, likelihood="bernoulli", **ARAE, **SMALL
+        ),
+        ("shapes", "input", "randomness", "saving", "scores"),
+    ),
+    "AdversariallyRegularizedAutoencoder images": Setting(
+        AdversariallyRegularizedAutoencoder(2, **ARAE, **IMAGE), ("shapes", "rows", "saving", "use")
     ),
     "Autoencoder float64": Setting(Autoencoder(dtype="float64", **SMALL), ("shapes", "saving")),
     "Autoencoder batch_norm": Setting(Autoencoder(batch_norm=True, **SMALL), ("rows", "saving", "use", "going on")),
@@ -327,9 +343,10 @@ def predicts_nothing(estimator: Any) -> bool:
 
 
 def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:
-    """Rows in [0, 1], or counts made of them for a machine of counts."""
+    """Rows in [0, 1], or whole numbers made of them for a machine of counts and for a model of tokens."""
+    is_of_tokens = getattr(estimator, "likelihood", None) == "tokens"
     is_of_counts = getattr(estimator, "visible", None) == "softmax" and estimator.categories is None
-    return (5 * rows).round() if is_of_counts else rows
+    return (5 * rows).round() if is_of_counts or is_of_tokens else rows
 
 
 def target_of(estimator: Any, n: int) -> Any:

@@ -10,13 +10,14 @@ import pytest
 
 import skae.inspection
 import skae.metrics
+import skae.tokens
 import skae.trees
 from skae.base import PositiveInt
 
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if isinstance(getattr(skae, name), type)]
 PUBLIC = [
     getattr(module, name)
-    for module in (skae, skae.inspection, skae.metrics, skae.trees)
+    for module in (skae, skae.inspection, skae.metrics, skae.tokens, skae.trees)
     for name in module.__all__
     if callable(getattr(module, name))
 ]

@@ -15,6 +15,7 @@ import skae
 from skae import (
     RBM,
     AdversarialAutoencoder,
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
@@ -42,6 +43,7 @@ from skae import (
 SHORT = {"max_iter": 5}
 ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
+    AdversariallyRegularizedAutoencoder(**SHORT),
     Autoencoder(),
     AdversarialAutoencoder(**SHORT),
     BidirectionalGAN(**SHORT),
