@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AdversariallyRegularizedAutoencoder, Autoencoder, FineTunedClassifier
 from skae.adversarial._adversarial import Shown
+from skae.engine.optim import Flat
 from skae.nn.critics import Critic
 from skae.nn.generators import Generator, on_sphere
 from skae.tokens import TokenEncoder
