@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
+from ..nn.priors import StandardNormal
 from ._codes import columns_of_code, decode, names_of_components, quantiles_of, require_decoder
 from ._matplotlib import literal, new_axes
 from ._pictures import grey_limits, show_picture
@@ -107,7 +108,7 @@ class ManifoldDisplay:
             A fitted transformer with ``inverse_transform``. PCA and pipelines work too.
         X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features), default=None
             Rows that the estimator can transform. The grid is at quantiles of their codes. None takes quantiles of the
-            standard normal distribution, for an estimator with ``prior="normal"``, whose codes have that distribution.
+            standard normal distribution, for an estimator whose prior is that distribution.
         components : tuple of two int, default=None
             Columns of the code that the grid is over. The others stay at their mean, which is zero without X. None
             needs a code of two columns.
@@ -221,8 +222,8 @@ def _grid(
 
 
 def _require_normal(estimator: Any) -> None:
-    prior = getattr(estimator, "prior", None)
-    if not (isinstance(prior, str) and prior == "normal"):
+    named, fitted = getattr(estimator, "prior", None), getattr(getattr(estimator, "module_", None), "prior", None)
+    if not (isinstance(fitted, StandardNormal) or (isinstance(named, str) and named == "normal")):
         raise ValueError(
             f"{type(estimator).__name__} has no standard normal prior to take quantiles of: pass X, and the grid is at "
             "quantiles of its codes."

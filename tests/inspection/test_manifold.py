@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skae import BidirectionalGAN, WassersteinAutoencoder
 from skae.inspection import ManifoldDisplay
 
 
@@ -42,6 +43,13 @@ def test_without_rows_the_grid_is_at_quantiles_of_the_normal_distribution(plane)
     for i in range(4):
         for j in range(4):
             np.testing.assert_allclose(display.rows[i, j], plane.inverse_transform([[values[j], values[i]]])[0])
+
+
+@pytest.mark.parametrize("estimator", [BidirectionalGAN, WassersteinAutoencoder])
+def test_a_normal_prior_needs_no_name(estimator, digits):
+    model = estimator(2, hidden_layer_sizes=(8,), max_iter=1, random_state=0).fit(digits[:100])
+    values = norm.ppf([0.125, 0.375, 0.625, 0.875])
+    np.testing.assert_allclose(draw(model).values, [values, values])
 
 
 def test_with_rows_the_grid_is_at_quantiles_of_their_codes(plane, digits):
