@@ -106,7 +106,7 @@ class Matched(Coded):
         return failure or self._failure_to_sample(data)
 
     def _failure_to_sample(self, data: Any) -> ModeCollapseWarning | None:
-        """Compare how many distinct samples and training rows there are."""
+        """Compare how many distinct samples and distinct training rows there are."""
         batch = judged(self, data)
         if batch is None or len(batch.x) < N_COUNTED:
             return None
@@ -117,12 +117,17 @@ class Matched(Coded):
             return None
         return ModeCollapseWarning(
             f"The samples are alike: {N_COUNTED} of them are as diverse as {of_samples:.0f} distinct rows, where as "
-            f"many training rows are as diverse as {of_rows:.0f}: {self._cure_of_collapse()}."
+            f"many training rows, restored from {self.module_.code_width} components, are as diverse as "
+            f"{of_rows:.0f}: {self._cure_of_collapse()}."
         )
 
     def _as_diverse(self, batch: Batch) -> Tensor:
-        """Rows whose diversity the samples should have."""
-        return self._target(batch)
+        """Rows whose diversity the samples should have: no more of it than a narrow code can hold.
+
+        They are made of the codes of training rows, as samples are made of codes of the prior.
+        """
+        eta = self.module_.decode(self._encode(self.module_, batch))
+        return self._row_given(self.module_, eta, torch.Generator(eta.device).manual_seed(0))
 
     def _cure_of_collapse(self) -> str:
         """What to do about samples that are alike, for the message."""

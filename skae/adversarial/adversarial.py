@@ -335,10 +335,6 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         factor = self.adversarial_weight * module.n_outputs
         return neck.plus("adversarial", factor * term, factor * slope[:, : module.code_width])
 
-    def _as_diverse(self, batch: Batch) -> Tensor:
-        """Reconstructions: samples cannot be more diverse than a narrow code lets them be."""
-        return self._restored(self.module_, batch)
-
     # ---------------------------------------------------------------- for users
 
     @available_if(is_stochastic)

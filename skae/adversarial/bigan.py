@@ -214,6 +214,13 @@ class BidirectionalGAN(Adversarial):
         is_sure = bool(losses) and np.nanmean(losses[-max(1, len(losses) // 4) :]) < LEAST_LOSS * clueless
         return super()._failure_to_deceive() if is_sure else None
 
+    def _as_diverse(self, batch: Batch) -> Tensor:
+        """What PCA restores of the rows, as the generator makes the reconstructions too, and may make all alike."""
+        x = self._target(batch)
+        centred = x - x.mean(0)
+        axes = torch.linalg.svd(centred, full_matrices=False)[2][: self.module_.code_width]
+        return centred @ axes.t() @ axes + x.mean(0)
+
     def _cure_of_reconstruction(self) -> str:
         return f"raise reconstruction_weight (now {self.reconstruction_weight:g}), or {self._cure()}"
 

@@ -17,7 +17,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 
-from skae import AdversarialAutoencoder, Autoencoder, FineTunedClassifier
+from skae import (
+    AdversarialAutoencoder,
+    AdversariallyRegularizedAutoencoder,
+    Autoencoder,
+    BidirectionalGAN,
+    FineTunedClassifier,
+    WassersteinAutoencoder,
+)
 from skae.base import Run
 from skae.engine.optim import Flat
 from skae.exceptions import CriticWinsWarning, ModeCollapseWarning
@@ -539,10 +546,19 @@ def test_a_critic_that_always_wins_is_told(clouds):
     assert model.history_["accuracy"][-1] > 0.98
 
 
-def test_samples_that_are_alike_are_told():
+@pytest.mark.parametrize(
+    ("estimator", "cure"),
+    [
+        (AdversarialAutoencoder, "raise gradient_penalty"),
+        (AdversariallyRegularizedAutoencoder, "raise n_critic"),
+        (WassersteinAutoencoder, "raise mmd_weight"),
+        (BidirectionalGAN, "raise gradient_penalty"),
+    ],
+)
+def test_samples_that_are_alike_are_told(estimator, cure):
     """Codes are far from the prior, whose draws are then all decoded to the mean. Reconstructions are as they were."""
     X = load_digits().data[:250]
-    model = AdversarialAutoencoder(2, **{**QUICK, "init": "pca"})
+    model = estimator(2, hidden_layer_sizes=(8,), init="pca", random_state=0)
     model._fit(X, None, None, train=False)
     rows = seen(model, X)
     with torch.no_grad():
@@ -554,4 +570,17 @@ def test_samples_that_are_alike_are_told():
     assert model.score(X) == pytest.approx(score, rel=1e-3)
     assert isinstance(found, ModeCollapseWarning)
     assert "200 of them are as diverse as 1 distinct rows" in str(found)
-    assert "raise gradient_penalty" in str(found)
+    assert "restored from 2 components" in str(found)
+    assert cure in str(found)
+
+
+def test_a_generator_that_makes_one_row_is_told():
+    """What is restored is alike too then."""
+    X = load_digits().data[:250]
+    model = BidirectionalGAN(2, hidden_layer_sizes=(8,), reconstruction_weight=0.0, random_state=0)
+    model._fit(X, None, None, train=False)
+    with torch.no_grad():
+        model.module_.expansion.zero_()
+        model.module_.decoder.weights[-1].zero_()
+        found = model._failure_to_sample(seen(model, X))
+    assert isinstance(found, ModeCollapseWarning)
