@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base import Batch, Move, NonNegative, Positive, PositiveInt, Sizes, Terms, average, backward, sizes_of
+from ..base.budget import steps_worthwhile
 from ..exceptions import CriticWinsWarning
 from ..functional import OPPOSITIONS, Opposition, aside, gradient_of
 from ..nn.critics import Critic
@@ -18,6 +19,8 @@ from ._matched import Matched
 
 __all__ = ["Adversarial", "Shown"]
 
+LEAST_STEPS = 1500
+"""Steps of a fit to few rows, with ``max_iter="auto"``. The players need time to answer each other."""
 MOST_ACCURATE = 0.98
 """Share of pairs from which on a critic always wins, in mean over the last quarter of the epochs."""
 
@@ -51,6 +54,10 @@ class Adversarial(Matched):
         Moves of the critic in each step. The others move once.
     gradient_penalty : float, default=0.05
         Weight of the penalty on the critic's slope.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as n_samples steps take, but at least 1500 steps, at most 4000
+        steps, and at most 200 epochs. Samples still come nearer to the rows after that, and held-out rows are restored
+        worse.
     """
 
     solver: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -60,6 +67,7 @@ class Adversarial(Matched):
     gradient_penalty: NonNegative = 0.05
 
     _monitor = None
+    _most_epochs = 200
     _betas = (0.5, 0.999)
     _without_weight: ClassVar[frozenset[str]] = frozenset(
         {"reconstruction", "validation_loss", "critic", "accuracy", "penalty", "mmd"}
@@ -97,7 +105,10 @@ class Adversarial(Matched):
         """The mean of ||slope||^2 / 2 (R1: Mescheder, Geiger and Nowozin, 2018)."""
         return average(slopes.square().sum(1), weight) / 2
 
-    # ---------------------------------------------------------------- architecture and start
+    # ---------------------------------------------------------------- architecture, start and length
+
+    def _n_steps(self, n_samples: int) -> int:
+        return steps_worthwhile(n_samples, a_step=1, least=LEAST_STEPS)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

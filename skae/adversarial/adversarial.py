@@ -100,7 +100,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         each component. "universal" is a function of the row and of noise eps from N(0, I), h = m(x) + g(e(x), eps),
         which may have any distribution. ``transform`` returns the mean: of "universal", the mean over 16 draws of noise
         that all rows share.
-    adversarial_weight : float, default=1.0
+    adversarial_weight : float, default=0.3
         Weight of the adversary, for each column of X. More brings the codes closer to the prior, and the
         reconstructions further from the rows. 0 is a plain autoencoder.
 
@@ -167,7 +167,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
     prior: Literal["normal", "uniform", "mixture", "labels"] = "normal"
     n_clusters: PositiveInt = 10
     posterior: Literal["deterministic", "gaussian", "universal"] = "deterministic"
-    adversarial_weight: NonNegative = 1.0
+    adversarial_weight: NonNegative = 0.3
 
     _saved: ClassVar[dict[str, Saved]] = {
         "_spec": Saved(_fault_of_spec),
