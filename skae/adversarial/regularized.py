@@ -30,7 +30,7 @@ from ..base import (
     standard_normal,
 )
 from ..base.checks import check_weight
-from ..base.token_ids import ids_of, one_hot, token_ids
+from ..base.token_ids import MOST_TOKENS, ids_of, one_hot, token_ids
 from ..base.transformer import row_by_row
 from ..engine.frame import in_double
 from ..functional import OPPOSITIONS, Opposition
@@ -206,6 +206,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         sizes_of("generator_layer_sizes", self.generator_layer_sizes)
         if self.spherical is True and self.n_components == 1 and self.code == "vector":
             raise ValueError("spherical=True makes every code of one number 1 or -1: raise n_components.")
+        if self.likelihood == "tokens" and self.n_tokens != "auto" and self.n_tokens > MOST_TOKENS:
+            raise ValueError(f"n_tokens={self.n_tokens} is above the largest number of tokens, {MOST_TOKENS}.")
         if self.likelihood == "tokens" and self.categories is not None:
             raise ValueError("categories are for likelihood='categorical': with 'tokens' set n_tokens instead.")
 
