@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -192,8 +192,11 @@ def _is_whole(number: Any, least: int) -> bool:
 
 def _split(X: Any) -> tuple[list[list[str]], bool]:
     """Sentences as lists of tokens, and whether they were texts."""
-    if isinstance(X, str) or not isinstance(X, Iterable):
+    if isinstance(X, str | Mapping) or not isinstance(X, Iterable):
         raise TypeError(f"X is of type {type(X).__name__}: pass a list of sentences.")
+    if hasattr(X, "columns"):  # a list of it would hold the names of its columns
+        kind = type(X).__name__
+        raise TypeError(f"X is a {kind}: pass the column of it that holds the sentences, such as X['text'].")
     given = list(X)
     if not given:
         raise ValueError("X has no sentences: pass at least one.")

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -54,6 +55,12 @@ def test_unknown_tokens_are_refused_or_marked():
     [
         ("a dog", TypeError, "X is of type str: pass a list of sentences."),
         (3, TypeError, "X is of type int: pass a list of sentences."),
+        ({"a dog": 1}, TypeError, "X is of type dict: pass a list of sentences."),
+        (
+            pd.DataFrame({"text": TEXTS}),
+            TypeError,
+            "X is a DataFrame: pass the column of it that holds the sentences, such as X['text'].",
+        ),
         ([], ValueError, "X has no sentences: pass at least one."),
         (["a dog", " "], ValueError, "Sentence 1 is empty: leave it out."),
         (["a dog", ["a", "cat"]], TypeError, "Sentence 1 is of type list: it must be a text, as the first is."),

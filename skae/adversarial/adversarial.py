@@ -424,9 +424,10 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         return Adversarial.score(self, X, None, sample_weight)
 
     def sample(self, n_samples: int = 1, random_state: Any = None, y: Any = None) -> np.ndarray:
-        """Draw rows from the model: codes from p(h), or from some of its modes, and rows from p(x | h).
+        """Draw rows from the model: codes from p(h), or from some of its modes, which are decoded.
 
-        ``inverse_transform(sample_codes(n_samples))`` are rows without the noise of p(x | h).
+        With the gaussian likelihood the decoded codes are the rows. With the others rows are drawn from p(x | h), and
+        ``inverse_transform(sample_codes(n_samples))`` are rows without this noise.
 
         Parameters
         ----------

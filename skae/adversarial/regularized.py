@@ -30,7 +30,7 @@ from ..base import (
     standard_normal,
 )
 from ..base.checks import check_weight
-from ..base.token_ids import ids_of, one_hot, token_ids
+from ..base.token_ids import MOST_TOKENS, ids_of, one_hot, token_ids
 from ..base.transformer import row_by_row
 from ..engine.frame import in_double
 from ..functional import OPPOSITIONS, Opposition
@@ -206,6 +206,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         sizes_of("generator_layer_sizes", self.generator_layer_sizes)
         if self.spherical is True and self.n_components == 1 and self.code == "vector":
             raise ValueError("spherical=True makes every code of one number 1 or -1: raise n_components.")
+        if self.likelihood == "tokens" and self.n_tokens != "auto" and self.n_tokens > MOST_TOKENS:
+            raise ValueError(f"n_tokens={self.n_tokens} is above the largest number of tokens, {MOST_TOKENS}.")
         if self.likelihood == "tokens" and self.categories is not None:
             raise ValueError("categories are for likelihood='categorical': with 'tokens' set n_tokens instead.")
 
@@ -357,6 +359,31 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
             scikit-learn's ``array_api_dispatch`` is on.
         """
         return self._as_ids(super().inverse_transform(X))
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw rows from the model: codes that the generator makes of noise, which are decoded.
+
+        With the gaussian likelihood the decoded codes are the rows. With the others rows are drawn from p(x | h), and
+        ``inverse_transform(sample_codes(n_samples))`` are rows without this noise.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None uses the estimator's ``random_state``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In float64. With ``likelihood="tokens"``, token ids in int64.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
+        """
+        return super().sample(n_samples, random_state)
 
     def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
         rows: np.ndarray = self._as_ids(super()._rows_of(codes, rng, y))

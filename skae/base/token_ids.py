@@ -10,7 +10,10 @@ from torch import Tensor
 
 from .checks import check_x
 
-__all__ = ["ids_of", "one_hot", "token_ids"]
+__all__ = ["MOST_TOKENS", "ids_of", "one_hot", "token_ids"]
+
+MOST_TOKENS = 10**6
+"""Largest number of tokens. Each has a column for each place, and weights of its own in the first and last layer."""
 
 
 def token_ids(estimator: Any, X: Any, reset: bool) -> np.ndarray:
@@ -30,7 +33,7 @@ def token_ids(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        If an entry is negative or no whole number, or if X is text.
+        If an entry is negative, no whole number or too large, or if X is text.
     """
     _require_no_text(X)
     X = check_x(estimator, X, reset=reset, look_through=True)
@@ -39,6 +42,11 @@ def token_ids(estimator: Any, X: Any, reset: bool) -> np.ndarray:
         raise ValueError(
             f"X has {X[found]:g} in row {found[0]}, column {found[1]}, which is no token id: pass whole numbers from 0 "
             "on, such as those that skae.tokens.TokenEncoder makes."
+        )
+    if (found := _first(X >= MOST_TOKENS)) is not None:
+        raise ValueError(
+            f"X has {X[found]:g} in row {found[0]}, column {found[1]}, but token ids are below {MOST_TOKENS}: number "
+            "the tokens 0, 1, 2 and so on, as skae.tokens.TokenEncoder does."
         )
     return X.astype(np.int64)
 

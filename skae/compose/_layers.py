@@ -99,6 +99,11 @@ def _require_stackable(name: str, layer: Any) -> None:
             f"{name} is a {type(layer).__name__}, which learns from y, but a layer is fitted without y: "
             "use an estimator that needs no y."
         )
+    if getattr(layer, "likelihood", None) == "tokens":
+        raise ValueError(
+            f"{name} has likelihood='tokens', but a stack decodes to numbers: use likelihood='categorical' and one-hot "
+            "columns (sklearn's OneHotEncoder), which is the same model if spherical=True."
+        )
 
 
 # ------------------------------------------------------------------ pretraining

@@ -130,9 +130,10 @@ def spread_on_sphere(n: int, width: int) -> np.ndarray:
     places = np.random.default_rng(0).standard_normal((n, width))
     places /= np.linalg.norm(places, axis=1, keepdims=True)
     for step in range(200):
-        away = places[:, None] - places
-        squares = np.square(away).sum(2) + np.eye(n)
-        force = (away / squares[:, :, None] ** 2).sum(1)
+        squares = 2 - 2 * places @ places.T
+        np.fill_diagonal(squares, np.inf)
+        pushes = 1 / squares**2
+        force = pushes.sum(1, keepdims=True) * places - pushes @ places
         force -= (force * places).sum(1, keepdims=True) * places  # along the sphere
         longest = np.linalg.norm(force, axis=1).max()
         places += 0.3 * (1 - step / 200) * force / max(longest, 1e-12)

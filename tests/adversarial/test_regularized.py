@@ -357,6 +357,8 @@ def test_tables_of_ids_of_every_kind(ids):
     [
         ((7, 2), -1, "X has -1 in row 7, column 2, which is no token id: pass whole numbers from 0 on"),
         ((7, 2), 0.5, "X has 0.5 in row 7, column 2, which is no token id"),
+        ((7, 2), 1e9, "X has 1e+09 in row 7, column 2, but token ids are below 1000000: number the tokens 0, 1, 2"),
+        ((7, 2), 1e30, "X has 1e+30 in row 7, column 2, but token ids are below 1000000"),
         ((0, 3), np.nan, "Input X contains NaN in row 0, column 3"),
     ],
 )
@@ -375,6 +377,9 @@ def test_ids_outside_the_vocabulary_are_refused(ids):
     for method in ("transform", "score", "score_samples", "partial_fit"):
         assert told + "with n_tokens=10 or more." in refuses(model, method, wrong)
     assert "ids of the vocabulary are 0 to 1" in refuses(model_of(likelihood="tokens", n_tokens=2), "fit", ids)
+    assert "n_tokens=10000000 is above the largest number of tokens, 1000000." in refuses(
+        model_of(likelihood="tokens", n_tokens=10**7), "fit", ids
+    )
     wide = model_of(2, likelihood="tokens", n_tokens=10).fit(ids)
     assert wide.transform(wrong).shape == (60, 2)
     assert "n_tokens" in refuses(wide.set_params(n_tokens=11), "partial_fit", ids)

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skae import (
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
@@ -411,6 +412,7 @@ def test_partial_fit_pretrains_on_the_first_chunk(X):
         ([("a", "b")], "a is 'b': a layer is"),
         (("top", Autoencoder(2)), "layer1 is 'top': a layer is"),
         ([4, SemiSupervisedAutoencoder(2)], "layer2 is a SemiSupervisedAutoencoder, which learns from y"),
+        ([AdversariallyRegularizedAutoencoder(2, likelihood="tokens")], "layer1 has likelihood='tokens', but a stack"),
         ([("a", 3), ("a", 2)], "Two layers are named 'a'"),
         ([("layer2", 3), 2], "Two layers are named 'layer2'"),
         ([("solver", 3)], "A layer cannot be named 'solver'"),
