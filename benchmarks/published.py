@@ -445,7 +445,7 @@ CLUSTERS = {"n_components": 32, "batch_size": 200}
 
 # Makhzani et al. have a categorical part of the code, with a critic of its own, beside a normal one. Ours
 # is one code with modes. They name a cluster after the image that is most surely in it, we after most of its images.
-CODE_WITH_MODES = {"n_components": 10, "batch_size": 200, "input_dropout": 0.3}
+CODE_WITH_MODES = {"n_components": 10, "batch_size": 200, "input_dropout": 0.3, "adversarial_weight": 1.0}
 CLUSTERS_AS_MODES = {**CODE_WITH_MODES, "adversarial_weight": 20.0}
 
 # Tied logistic layers of one width and a quarter of the inputs put to zero are of Vincent et al., who chose widths,
