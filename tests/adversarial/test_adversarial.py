@@ -178,7 +178,7 @@ def plain_terms(model, batch, rng):
         known = count > 0
         real[known] = module.prior.sample_of(value[known], rng)
     real, h = torch.cat([real, told], 1).requires_grad_(), torch.cat([h, told], 1)
-    of_real = weight if model.prior == "labels" else weight.mean() * torch.ones(n)
+    of_real = weight if model.prior == "labels" else weight.mean().expand(n)
     s = module.critic(real)
     (slope,) = torch.autograd.grad(s.sum(), real, create_graph=True)
     critic = {
