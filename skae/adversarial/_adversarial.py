@@ -17,7 +17,7 @@ from ..functional import OPPOSITIONS, Opposition, aside, gradient_of
 from ..nn.critics import Critic
 from ._matched import Matched
 
-__all__ = ["Adversarial", "Shown"]
+__all__ = ["Adversarial", "Shown", "mean_weight"]
 
 LEAST_STEPS = 1500
 """Steps of a fit to few rows, with ``max_iter="auto"``. The players need time to answer each other."""
@@ -34,6 +34,22 @@ class Shown(NamedTuple):
     """As many rows that were made by the network that the critic judges."""
     real_weight: Tensor | None = None
     made_weight: Tensor | None = None
+
+    def balanced(self) -> Shown:
+        """The same, where rows of one kind count as much as those of the other kind, if only these have weights.
+
+        Otherwise a critic could lower the difference of two means by a constant that it adds to all scores.
+        """
+        real, made = mean_weight(self.real_weight), mean_weight(self.made_weight)
+        return self._replace(
+            real_weight=made if self.real_weight is None else self.real_weight,
+            made_weight=real if self.made_weight is None else self.made_weight,
+        )
+
+
+def mean_weight(weight: Tensor | None) -> Tensor | None:
+    """The mean of some weights, as the weight of rows without weights of their own."""
+    return None if weight is None else weight.mean()
 
 
 class Adversarial(Matched):
@@ -140,7 +156,7 @@ class Adversarial(Matched):
     def _critic_moves(self, module: Any, batch: Batch, rng: torch.Generator, n: int) -> Move:
         """The next of n moves of the critic, and then that of the others."""
         with torch.no_grad():
-            shown = self._shown(module, batch, rng)
+            shown = self._shown(module, batch, rng).balanced()
         terms = self._critic_terms(module.critic, shown, rng)
         following = partial(self._critic_moves, n=n - 1) if n > 1 else self._others_move
         return Move(terms, "critic", partial(following, module, batch, rng))

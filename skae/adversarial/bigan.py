@@ -12,7 +12,7 @@ from ..base import Batch, Move, NonNegative, Source, Terms, average, backward
 from ..exceptions import CriticWinsWarning
 from ..functional import OPPOSITIONS, Opposition
 from ..nn.critics import Critic, fixed
-from ._adversarial import Adversarial, Shown
+from ._adversarial import Adversarial, Shown, mean_weight
 
 __all__ = ["BidirectionalGAN"]
 
@@ -190,7 +190,10 @@ class BidirectionalGAN(Adversarial):
             pairs = torch.cat([_pairs(module, made, z), _pairs(module, batch.x, h)])
             of_made, of_real = module.critic(pairs).split(n)
         maker = self._opposition().maker
-        terms = {"generator": average(maker(of_made)), "encoder": average(maker(-of_real), batch.weight)}
+        terms = {
+            "generator": average(maker(of_made), mean_weight(batch.weight)),
+            "encoder": average(maker(-of_real), batch.weight),
+        }
         objective = module.n_outputs * (terms["generator"] + terms["encoder"])
         if self.reconstruction_weight:
             terms["reconstruction"] = self._reconstruction(module, eta[n:], batch)

@@ -38,7 +38,7 @@ from ..nn.coder import Coder
 from ..nn.critics import Critic, fixed
 from ..nn.generators import Generator, on_sphere
 from ..nn.priors import Prior
-from ._adversarial import Adversarial, Shown
+from ._adversarial import Adversarial, Shown, mean_weight
 
 __all__ = ["AdversariallyRegularizedAutoencoder"]
 
@@ -289,7 +289,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
 
         def approaching(h: Tensor) -> tuple[Tensor, Terms]:
             with fixed(module.critic):
-                of_codes, of_made = average(module.critic(h), batch.weight), module.critic(module.prior(s)).mean()
+                of_codes = average(module.critic(h), batch.weight)
+                of_made = average(module.critic(module.prior(s)), mean_weight(batch.weight))
             return h, {
                 "adversarial": self.adversarial_weight * n_columns * (of_codes - of_made.detach()),
                 "generator": of_codes.detach() - of_made,

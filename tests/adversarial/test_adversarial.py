@@ -178,7 +178,7 @@ def plain_terms(model, batch, rng):
         known = count > 0
         real[known] = module.prior.sample_of(value[known], rng)
     real, h = torch.cat([real, told], 1).requires_grad_(), torch.cat([h, told], 1)
-    of_real = weight if model.prior == "labels" else torch.ones(n)
+    of_real = weight if model.prior == "labels" else weight.mean().expand(n)
     s = module.critic(real)
     (slope,) = torch.autograd.grad(s.sum(), real, create_graph=True)
     critic = {
@@ -584,3 +584,24 @@ def test_a_generator_that_makes_one_row_is_told():
         model.module_.decoder.weights[-1].zero_()
         found = model._failure_to_sample(seen(model, X))
     assert isinstance(found, ModeCollapseWarning)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options"),
+    [
+        (AdversarialAutoencoder, {}),
+        (AdversariallyRegularizedAutoencoder, {}),
+        (BidirectionalGAN, {}),
+        (BidirectionalGAN, {"loss": "wasserstein"}),
+    ],
+)
+def test_weights_of_a_chunk_count_for_both_sides_of_the_game(estimator, options, clouds):
+    """A critic whose sides differ in weight would add a constant to all scores, without end."""
+    terms = []
+    for weight in (1.0, 3.0):
+        model = estimator(2, hidden_layer_sizes=(8,), solver="adam", random_state=0, **options)
+        for _ in range(20):
+            model.partial_fit(clouds[0], sample_weight=np.full(300, weight))
+        terms.append(model.history_["critic"][0])
+        assert abs(model.history_["critic"][-1]) < 10 * weight
+    assert terms[1] == pytest.approx(3 * terms[0], rel=1e-3)

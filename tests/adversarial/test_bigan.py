@@ -87,7 +87,7 @@ def test_the_critic_descends_its_formula(loss, options, X):
     real, made = (pair.detach() for pair in pairs_of(model, module, batch, rng))
     of_real, of_made = critic(real), critic(made)
     a, b, _ = FORMULAS[loss]
-    expected = (batch.weight * a(of_real)).mean() + b(of_made).mean()
+    expected = (batch.weight * a(of_real)).mean() + batch.weight.mean() * b(of_made).mean()
     at = real
     if loss == "wasserstein":
         share = torch.empty(20, 1, dtype=torch.float64).uniform_(generator=rng)
@@ -118,7 +118,8 @@ def test_generator_and_encoder_descend_their_formulas(loss, weight, likelihood, 
     assert then is None
     real, made = pairs_of(model, module, batch, seeded(3))
     maker = FORMULAS[loss][2]
-    generator, encoder = maker(module.critic(made)).mean(), (batch.weight * maker(-module.critic(real))).mean()
+    generator = batch.weight.mean() * maker(module.critic(made)).mean()
+    encoder = (batch.weight * maker(-module.critic(real))).mean()
     eta = module.decode(module.encode(batch.x))
     if likelihood == "gaussian":
         error = (eta - batch.x).square().sum(1)
