@@ -33,8 +33,14 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 from variants import mnist
 
-import skae
-from skae import RBM, AdversarialAutoencoder, VariationalAutoencoder, WassersteinAutoencoder
+from skae import (
+    RBM,
+    AdversarialAutoencoder,
+    AdversariallyRegularizedAutoencoder,
+    BidirectionalGAN,
+    VariationalAutoencoder,
+    WassersteinAutoencoder,
+)
 from skae.metrics import reconstruction_r2, squared_mmd
 
 Figures = dict[str, dict[str, list[float]]]
@@ -98,14 +104,15 @@ class BestMixture(GaussianMixture):
 
 def autoencoders(k: int, seed: int) -> dict[str, Any]:
     """The models of this package that have codes and samples, with default settings."""
-    found = {
-        "AdversarialAutoencoder": AdversarialAutoencoder(k, random_state=seed),
-        "WassersteinAutoencoder": WassersteinAutoencoder(k, random_state=seed),
-        "VariationalAutoencoder": VariationalAutoencoder(k, random_state=seed),
-        "VariationalAutoencoder normal": VariationalAutoencoder(k, prior="normal", random_state=seed),
-    }
-    others = ("AdversariallyRegularizedAutoencoder", "BidirectionalGAN")
-    return found | {name: getattr(skae, name)(k, random_state=seed) for name in others if hasattr(skae, name)}
+    classes = (
+        AdversarialAutoencoder,
+        AdversariallyRegularizedAutoencoder,
+        WassersteinAutoencoder,
+        BidirectionalGAN,
+        VariationalAutoencoder,
+    )
+    found: dict[str, Any] = {cls.__name__: cls(k, random_state=seed) for cls in classes}
+    return found | {"VariationalAutoencoder normal": VariationalAutoencoder(k, prior="normal", random_state=seed)}
 
 
 def chosen(models: dict[str, Any], asked: list[str] | None) -> dict[str, Any]:
