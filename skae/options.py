@@ -111,11 +111,8 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
     from sklearn.decomposition import PCA
     from sklearn.utils import get_tags
 
-    families = [
-        getattr(family, name)
-        for family in (adversarial, autoencoders, boltzmann, variational)
-        for name in family.__all__
-    ]
+    folders = autoencoders, adversarial, boltzmann, variational
+    families = [getattr(folder, name) for folder in folders for name in folder.__all__]
     of_tables = [estimator for estimator in families if get_tags(estimator()).input_tags.two_d_array]
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}
