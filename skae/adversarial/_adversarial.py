@@ -35,6 +35,11 @@ class Shown(NamedTuple):
     real_weight: Tensor | None = None
     made_weight: Tensor | None = None
 
+    def between(self, rng: torch.Generator) -> Tensor:
+        """Rows on straight lines between real and made ones."""
+        share = torch.empty_like(self.real[:, :1]).uniform_(generator=rng)
+        return torch.lerp(self.made, self.real, share)
+
     def balanced(self) -> Shown:
         """The same, where rows of one kind count as much as those of the other kind, if only these have weights.
 
@@ -85,9 +90,7 @@ class Adversarial(Matched):
     _monitor = None
     _most_epochs = 200
     _betas = (0.5, 0.999)
-    _without_weight: ClassVar[frozenset[str]] = frozenset(
-        {"reconstruction", "validation_loss", "critic", "accuracy", "penalty", "mmd"}
-    )
+    _without_weight: ClassVar[frozenset[str]] = Matched._without_weight | {"critic", "accuracy", "penalty"}
 
     # ---------------------------------------------------------------- hooks of a variant
 
@@ -196,14 +199,18 @@ class Adversarial(Matched):
 
     def _failure_to_deceive(self) -> CriticWinsWarning | None:
         """Look whether the critic was right about nearly all pairs in the last quarter of the epochs."""
-        accuracy = self.history_.get("accuracy", [])
-        last = accuracy[-max(1, len(accuracy) // 4) :]
-        if not last or not np.nanmean(last) > MOST_ACCURATE:
+        accuracy = self._late("accuracy")
+        if not accuracy > MOST_ACCURATE:
             return None
         return CriticWinsWarning(
-            f"The critic tells what was made from what is real in {np.nanmean(last):.0%} of the pairs of the last "
-            f"epochs, so that it teaches little: {self._cure_of_lost_game()}."
+            f"The critic tells what was made from what is real in {accuracy:.0%} of the pairs of the last epochs, so "
+            f"that it teaches little: {self._cure_of_lost_game()}."
         )
+
+    def _late(self, curve: str) -> float:
+        """Mean of a curve of the history over the last quarter of the epochs, and NaN if there is none."""
+        values = self.history_.get(curve, [])
+        return float(np.nanmean(values[-max(1, len(values) // 4) :])) if values else float("nan")
 
     def _cure_of_lost_game(self) -> str:
         """What to do about a critic that always wins, for the message."""

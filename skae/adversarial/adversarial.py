@@ -405,23 +405,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         log_joint: Tensor = module.prior.log_joint(self._encode(module, batch))
         return log_joint
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Reconstruction R2: 1 - sum ||x - x_hat||^2 / sum ||x - mean_||^2.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-        y : Ignored
-            Present for scikit-learn's pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows.
-
-        Returns
-        -------
-        r2 : float
-            1 is perfect. 0 is no better than the mean of the training data.
-        """
-        return Adversarial.score(self, X, None, sample_weight)
+    score = Adversarial.score  # of reconstructions, and not of predictions
 
     def sample(self, n_samples: int = 1, random_state: Any = None, y: Any = None) -> np.ndarray:
         """Draw rows from the model: codes from p(h), or from some of its modes, which are decoded.

@@ -127,7 +127,7 @@ class BidirectionalGAN(Adversarial):
     gradient_penalty: NonNegative = 0.1
     spectral_norm: bool = False
 
-    _without_weight: ClassVar[frozenset[str]] = frozenset({*Adversarial._without_weight, "generator", "encoder"})
+    _without_weight: ClassVar[frozenset[str]] = Adversarial._without_weight | {"generator", "encoder"}
 
     # ---------------------------------------------------------------- architecture
 
@@ -167,8 +167,7 @@ class BidirectionalGAN(Adversarial):
     def _sloped(self, shown: Shown, rng: torch.Generator) -> Tensor:
         if self.loss != "wasserstein":
             return super()._sloped(shown, rng)
-        share = torch.empty_like(shown.real[:, :1]).uniform_(generator=rng)
-        return shown.made.lerp(shown.real, share)
+        return shown.between(rng)
 
     def _penalty(self, slopes: Tensor, weight: Tensor | None) -> Tensor:
         """A penalty on the slope in x / sqrt(d), as the length of x grows as sqrt(d) with the columns."""
@@ -212,9 +211,8 @@ class BidirectionalGAN(Adversarial):
 
         In many columns it may be right about pairs that are nearly alike. One with a bounded slope is never sure.
         """
-        losses = self.history_.get("critic", [])
         clueless = {"logistic": 2 * np.log(2), "hinge": 2.0, "wasserstein": -np.inf}[self.loss]
-        is_sure = bool(losses) and np.nanmean(losses[-max(1, len(losses) // 4) :]) < LEAST_LOSS * clueless
+        is_sure = self._late("critic") < LEAST_LOSS * clueless
         return super()._failure_to_deceive() if is_sure else None
 
     def _as_diverse(self, batch: Batch) -> Tensor:

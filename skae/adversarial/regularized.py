@@ -251,9 +251,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         return super()._weight_of_penalty() if self.constraint == "gradient_penalty" else 0.0
 
     def _sloped(self, shown: Shown, rng: torch.Generator) -> Tensor:
-        """Codes on straight lines between those of rows and made ones."""
-        u = torch.empty_like(shown.real[:, :1]).uniform_(generator=rng)
-        return torch.lerp(shown.made, shown.real, u)
+        return shown.between(rng)
 
     def _penalty(self, slopes: Tensor, weight: Tensor | None) -> Tensor:
         """The mean of (||slope|| - 1)^2.

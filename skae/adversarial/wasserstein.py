@@ -133,8 +133,6 @@ class WassersteinAutoencoder(Matched):
         if rng is None or not self.mmd_weight:  # held-out rows are compared with the prior all at once
             return neck
         term, slope = self._divergence(module, neck.h.detach(), batch.weight)
-        if torch.is_grad_enabled():
-            term = term + (slope * (neck.h - neck.h.detach())).sum()  # the same value, whose gradient is the slope
         return neck.plus("divergence", term, slope)
 
     def _watched(self, held_out: Source, told: dict[str, float]) -> float:

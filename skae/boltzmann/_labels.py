@@ -105,7 +105,7 @@ class LabelledMachine(ClassPrediction):
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
             Finite numbers. The first chunk fixes the scale and the initial weights.
         y : array-like of shape (n_samples,), default=None
-            As in ``fit``. Later chunks may have no labels at all.
+            As in ``fit``. In later chunks, all rows may be without a label.
         classes : array-like of shape (n_classes,), default=None
             All classes that will occur, for the first call with ``labels=True``. None takes those of the first chunk.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -162,8 +163,7 @@ class Critic(nn.Module):
         else:
             shape, channels = image["image_shape"], image["channels"]
             levels = levels_of(shape, channels, image["kernel_size"], image["pooling"])
-            n_pixels = shape[0] * shape[1] * shape[2]
-            n_map = levels[-1].coarse[0] * levels[-1].coarse[1] * levels[-1].coarse[2]
+            n_pixels, n_map = math.prod(shape), math.prod(levels[-1].coarse)
             dense = layers([n_map + n_inputs - n_pixels, *hidden_layer_sizes, 1], activation)
             maps = [HiddenMap(n, activation) for n in channels]
             self.body = Encoder(levels, maps, dense, image["channels_last"])
