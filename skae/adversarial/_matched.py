@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -135,31 +134,6 @@ class Matched(Coded):
         return "raise max_iter"
 
     # ---------------------------------------------------------------- using
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows from the model: codes from p(h), which are decoded.
-
-        With the gaussian likelihood the decoded codes are the rows. With the others rows are drawn from p(x | h), and
-        ``inverse_transform(sample_codes(n_samples))`` are rows without this noise.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None uses the estimator's ``random_state``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In float64.
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is below 1.
-        """
-        return super().sample(n_samples, random_state)
 
     def _row_given(self, module: Any, eta: Tensor, rng: torch.Generator) -> Tensor:
         """The mean of a gaussian likelihood, whose variance is not learnt, and a draw from the others."""

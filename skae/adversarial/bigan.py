@@ -227,30 +227,6 @@ class BidirectionalGAN(Adversarial):
 
     # ---------------------------------------------------------------- using
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows: what the generator makes of codes from N(0, I).
-
-        With every likelihood they are means and have no noise, as the rows that the critic is shown.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None uses the estimator's ``random_state``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In float64.
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is below 1.
-        """
-        return super().sample(n_samples, random_state)
-
     def _row_given(self, module: Any, eta: Tensor, rng: torch.Generator) -> Tensor:
         """What the generator makes of a code, and no noise: that is what the critic was shown."""
         row: Tensor = module.likelihood.mean(eta)

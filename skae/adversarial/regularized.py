@@ -359,31 +359,6 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         """
         return self._as_ids(super().inverse_transform(X))
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw rows from the model: codes that the generator makes of noise, which are decoded.
-
-        With the gaussian likelihood the decoded codes are the rows. With the others rows are drawn from p(x | h), and
-        ``inverse_transform(sample_codes(n_samples))`` are rows without this noise.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws. None uses the estimator's ``random_state``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In float64. With ``likelihood="tokens"``, token ids in int64.
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is below 1.
-        """
-        return super().sample(n_samples, random_state)
-
     def _rows_of(self, codes: Tensor, rng: torch.Generator, y: Tensor | None = None) -> np.ndarray:
         rows: np.ndarray = self._as_ids(super()._rows_of(codes, rng, y))
         return rows

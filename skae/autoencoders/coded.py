@@ -168,7 +168,9 @@ class Coded(ConvolutionalAutoencoder):
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw rows from the model: codes from p(h), and rows from p(x | h).
 
-        ``inverse_transform(sample_codes(n_samples))`` are rows without the noise of p(x | h).
+        ``inverse_transform(sample_codes(n_samples))`` are rows without the noise of p(x | h). A model that does not
+        learn the variance of the gaussian likelihood draws no noise there, and a generative adversarial network none at
+        all.
 
         Parameters
         ----------
@@ -179,7 +181,8 @@ class Coded(ConvolutionalAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float64
+        X : ndarray of shape (n_samples, n_features)
+            In float64, or in int64 where rows are token ids.
 
         Raises
         ------

@@ -82,19 +82,12 @@ def judged_by_hand(dense: Dense, x: Tensor, sloped: slice) -> Judgement:
     u_{l-1} = p_l W_l, and u of the last hidden layer is the last weight. ``backward`` follows this recursion from v up,
     and then back-propagates what it found of z_l together with the gradient of the scores.
     """
-    layers, hidden = list(dense.layers()), dense.activations[:-1]
-    inputs, of_layers = [x], []
-    for (weight, bias), activation in zip(layers, hidden, strict=False):
-        z = F.linear(inputs[-1], weight, bias)
-        a = functional.ACTIVATIONS[activation](z)
-        of_layers.append((z, a))
-        inputs.append(a)
-    scores = F.linear(inputs[-1], *layers[-1])[:, 0]
-    some = [(z[sloped], a[sloped]) for z, a in of_layers]
+    scores, tape = dense.propagate(x, None)
+    weights, hidden = [weight for weight, *_ in tape], dense.activations[:-1]
+    some = [(z[sloped], a[sloped]) for _, _, z, a, _ in tape[:-1]]
     rises = [functional.slope(name, z, a) for name, (z, a) in zip(hidden, some, strict=True)]
-    u = layers[-1][0].expand(len(x[sloped]), -1)
-    us, ps = [u], []
-    for (weight, _), rise in zip(reversed(layers[:-1]), reversed(rises), strict=True):
+    us, ps = [weights[-1].expand(len(x[sloped]), -1)], []
+    for weight, rise in zip(reversed(weights[:-1]), reversed(rises), strict=True):
         ps.append(us[-1] * rise)
         us.append(ps[-1].mm(weight))
 
@@ -105,23 +98,24 @@ def judged_by_hand(dense: Dense, x: Tensor, sloped: slice) -> Judgement:
         for i, rise in enumerate(rises):
             p, u = ps[-1 - i], us[-2 - i]
             into[i][0].addmm_(p.t(), r)
-            q = r.mm(layers[i][0].t())
+            q = r.mm(weights[i].t())
             bend = functional.curvature(hidden[i], *some[i])
             of_z.append(None if bend is None else q * u * bend)
             r = q * rise
         into[-1][0].add_(r.sum(0))
         g = of_scores[:, None]
-        into[-1][0].addmm_(g.t(), inputs[-1])
+        into[-1][0].addmm_(g.t(), tape[-1][1])
         into[-1][1].add_(g.sum(0))
         for i in range(len(hidden) - 1, -1, -1):
-            g = functional.SLOPES[hidden[i]](g.mm(layers[i + 1][0]), *of_layers[i])
+            _, inward, z, a, _ = tape[i]
+            g = functional.SLOPES[hidden[i]](g.mm(weights[i + 1]), z, a)
             bend = of_z[i]
             if bend is not None:
                 g[sloped] += bend
-            into[i][0].addmm_(g.t(), inputs[i])
+            into[i][0].addmm_(g.t(), inward)
             into[i][1].add_(g.sum(0))
 
-    return Judgement(scores, us[-1], backward)
+    return Judgement(scores[:, 0], us[-1], backward)
 
 
 class Critic(nn.Module):

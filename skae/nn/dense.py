@@ -121,14 +121,15 @@ class Dense(nn.Module):
             a = a * functional.dropout_mask(a, self.dropout, rng)
         return a
 
-    def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
-        """``forward`` in training, and the tape that ``backpropagate`` needs; without batch normalisation."""
+    def propagate(self, x: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tape]:
+        """``forward``, and the tape that ``backpropagate`` needs; without batch normalisation."""
         tape: Tape = []
         last = len(self.activations) - 1
         for i, (weight, bias) in enumerate(self.layers()):
             z = F.linear(x, weight, bias)
             a = functional.ACTIVATIONS[self.activations[i]](z)
-            mask = functional.dropout_mask(a, self.dropout, rng) if self.dropout and i < last else None
+            silenced = self.dropout and rng is not None and i < last
+            mask = functional.dropout_mask(a, self.dropout, rng) if silenced else None  # type: ignore[arg-type]
             tape.append((weight, x, z, a, mask))
             x = a if mask is None else a * mask
         return x, tape

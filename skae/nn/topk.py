@@ -165,7 +165,7 @@ class TopKEncoder(Dense):
             self.threshold.copy_(torch.where(smallest.isinf(), self.threshold, before.lerp(smallest, MOMENTUM)))
         return h
 
-    def propagate(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
+    def propagate(self, x: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tape]:
         """``forward`` in training, and the tape that ``backpropagate`` needs."""
         a, tape = super().propagate(x, rng)
         h = self._select_in_training(a)
@@ -283,7 +283,7 @@ class Dictionary(Dense):
             return Entries.of(u).product(self.rows) + self.bias
         return super().forward(u)
 
-    def propagate(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
+    def propagate(self, h: Tensor, rng: torch.Generator | None) -> tuple[Tensor, Tape]:
         """``forward``, and the tape: W', u = s h, the places of its entries, eta, and s = 1 / |w|."""
         s = self._inverse_norms() if self.unit_norm else None
         u = h if s is None else h * s
