@@ -23,6 +23,7 @@ from .autoencoders import (
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
 from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
+from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
     MixtureVariationalAutoencoder,
@@ -47,6 +48,7 @@ __all__ = [
     "FineTunedRegressor",
     "MixtureVariationalAutoencoder",
     "MultimodalDeepBoltzmannMachine",
+    "NeighborAutoencoder",
     "ReceptiveFieldAutoencoder",
     "RecursiveAutoencoder",
     "RecursiveAutoencoderClassifier",

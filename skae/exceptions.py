@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["CriticWinsWarning", "ModeCollapseWarning", "NothingLearntWarning"]
+__all__ = ["CriticWinsWarning", "DisconnectedGraphWarning", "ModeCollapseWarning", "NothingLearntWarning"]
 
 
 class NothingLearntWarning(ConvergenceWarning):
@@ -17,3 +17,7 @@ class CriticWinsWarning(NothingLearntWarning):
 
 class ModeCollapseWarning(NothingLearntWarning):
     """The samples of a model are alike, although the rows that it was fitted to are not."""
+
+
+class DisconnectedGraphWarning(UserWarning):
+    """The neighbour graph of a map has several pieces, whose places in the map are not related by any neighbours."""

@@ -65,10 +65,7 @@ class Matched(Coded):
         module.prior.initialise(aside(rng))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
-        """Start at PCA with components of variance 1. Components without variance start at 0."""
-        gain_out = variances.sqrt()
-        gain_in = torch.where(gain_out > 1e-6, 1 / gain_out.clamp_min(1e-6), 0.0)
-        module.start_at_projection(axes, torch.ones_like(variances), gain_in, gain_out)
+        module.start_whitened(axes, variances)
 
     # ---------------------------------------------------------------- fitting
 

@@ -390,10 +390,11 @@ class TorchEstimator(Encoding):
         return hold_out(counting, self.validation_fraction, self._rng)
 
     @torch.no_grad()
-    def _mean_loss(self, data: Source) -> float:
-        """Sum of the terms over all rows, without a generator."""
+    def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
+        """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
         total: Tensor | float = 0.0
-        for rows in chunks(len(data), max(data.width, widest(self.module_))):
+        width = max(data.width, widest(self.module_))
+        for rows in chunks(len(data), width) if at_a_time is None else chunks(len(data), 1, at_a_time):
             terms = self._loss(self.module_, data[rows], None)
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
         return float(total)

@@ -15,6 +15,15 @@ from .losses import (
     squared_error,
     weighted_average,
 )
+from .neighbors import (
+    NEIGHBOR_LOSSES,
+    density_correlation,
+    info_nce,
+    pacmap,
+    pull_back_distances,
+    squared_distances,
+    umap_cross_entropy,
+)
 from .noise import aside, common_normal, dropout_mask, latin_hypercube, spawn, standard_normal
 from .oppositions import OPPOSITIONS, Opposition
 from .parameters import gradient_of, normal_weights, uniform_weights
@@ -25,6 +34,7 @@ __all__ = [
     "ACTIVATIONS",
     "EPS",
     "KERNELS",
+    "NEIGHBOR_LOSSES",
     "OPPOSITIONS",
     "PENALTIES",
     "SCALES",
@@ -40,6 +50,7 @@ __all__ = [
     "categorical_nll",
     "common_normal",
     "curvature",
+    "density_correlation",
     "dropout_mask",
     "effective_number",
     "gaussian_divergence",
@@ -48,19 +59,24 @@ __all__ = [
     "group_log_softmax",
     "group_max",
     "group_sum",
+    "info_nce",
     "latin_hypercube",
     "mean_squared_error",
     "median_squared_distance",
     "normal_embedding",
     "normal_weights",
+    "pacmap",
     "poisson_nll",
+    "pull_back_distances",
     "slope",
     "spawn",
+    "squared_distances",
     "squared_error",
     "squared_mmd",
     "squared_mmd_to_normal",
     "standard_normal",
     "support_of",
+    "umap_cross_entropy",
     "uniform_weights",
     "weighted_average",
 ]

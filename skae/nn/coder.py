@@ -251,3 +251,16 @@ class Coder(nn.Module):
         self.expansion.copy_(torch.cat([outward, B]))
         self._silence(variances.sqrt().clamp_min(1e-3))
         self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0])
+
+    def start_whitened(self, axes: Tensor, variances: Tensor) -> None:
+        """Start at PCA with components of variance 1. Components without variance start at 0.
+
+        Parameters
+        ----------
+        axes : Tensor of shape (n_components, n_features)
+        variances : Tensor of shape (n_components,)
+            Variances along the axes.
+        """
+        gain_out = variances.sqrt()
+        gain_in = torch.where(gain_out > 1e-6, 1 / gain_out.clamp_min(1e-6), 0.0)
+        self.start_at_projection(axes, torch.ones_like(variances), gain_in, gain_out)

@@ -1,0 +1,169 @@
+"""Neighbour graphs: the nearest rows of each row, found here or read from scikit-learn's sparse graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import VALID_METRICS, NearestNeighbors, VALID_METRICS_SPARSE
+
+from ..engine.data import Array, to_tensor
+from ..engine.notices import warn
+from ..engine.suggestions import suggest
+
+__all__ = ["Graph", "check_metric", "nearest_rows", "read_graph"]
+
+EXACT = 2**39
+"""Largest product of rows and numbers, n * n * n_features, for which all distances are computed without a warning.
+
+That is half a minute, for example for 26 000 rows of 784 columns."""
+FEW_COLUMNS = 15
+"""Up to so many columns a tree finds neighbours quickly among any number of rows."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The neighbours of each row. Those of row i are ``indices[indptr[i]:indptr[i + 1]]``, the nearest first.
+
+    Attributes
+    ----------
+    indptr : ndarray of int64 of shape (n_samples + 1,)
+    indices : ndarray of int64 of shape (n_edges,)
+    distances : ndarray of float64 of shape (n_edges,)
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    distances: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def sources(self) -> np.ndarray:
+        """The row at which each edge starts."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def keep(self, edges: np.ndarray) -> Graph:
+        """The graph with some of its edges, given a mask."""
+        counts = np.bincount(self.sources[edges], minlength=len(self))
+        return Graph(np.append(0, counts.cumsum()), self.indices[edges], self.distances[edges])
+
+    def among(self, rows: np.ndarray) -> Graph:
+        """The graph of some rows, given in ascending order, with new numbers."""
+        number = np.full(len(self), -1)
+        number[rows] = np.arange(len(rows))
+        kept = self.keep((number[self.indices] >= 0) & (number[self.sources] >= 0))
+        ends = kept.indptr[1:][rows]
+        return Graph(np.append(0, ends), number[kept.indices], kept.distances)
+
+    def pieces(self) -> np.ndarray:
+        """Sizes of the connected components, in descending order. The direction of edges does not matter."""
+        ones = np.ones(len(self.indices), dtype=bool)
+        matrix = sparse.csr_matrix((ones, self.indices, self.indptr), shape=(len(self), len(self)))
+        sizes: np.ndarray = np.bincount(connected_components(matrix, directed=False)[1])
+        return np.sort(sizes)[::-1]
+
+    def log_radii(self) -> np.ndarray:
+        """Logarithm of the mean squared distance of each row to its neighbours. It is -inf for rows without distance."""
+        squares = np.bincount(self.sources, self.distances**2, minlength=len(self))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            radii: np.ndarray = np.log(squares / np.diff(self.indptr))
+        return np.where(np.isnan(radii), -np.inf, radii)
+
+
+def check_metric(metric: Any) -> None:
+    """Raise an error for the name of a metric that scikit-learn does not have."""
+    names = [*VALID_METRICS["brute"], *VALID_METRICS["ball_tree"]]
+    if callable(metric) or metric in names:
+        return
+    meant = suggest(metric, names)
+    use = f"one of {', '.join(map(repr, sorted(set(names))))}" if meant is None else repr(meant)
+    raise ValueError(f"metric={metric!r} is no metric of scikit-learn: use {use}.")
+
+
+def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
+    """Find the k nearest other rows of each row.
+
+    All distances are computed in blocks, or a tree is searched if there are few columns. If that would take minutes,
+    pynndescent finds almost all neighbours in less time, where it is installed.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
+    k : int
+        From 1 to n_samples - 1.
+    metric : str or callable
+    """
+    X = X.detach().cpu().numpy() if hasattr(X, "detach") else X
+    n = X.shape[0]
+    if X.shape[1] > FEW_COLUMNS and n * X.size > EXACT:
+        found = _approximate(X, k, metric)
+        if found is not None:
+            return found
+    search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X)
+    distances, indices = search.kneighbors()
+    return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
+
+
+def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
+    """The graph by pynndescent, or None with a warning where it is not installed."""
+    try:
+        from pynndescent import NNDescent
+    except ImportError:
+        warn(
+            f"The exact neighbours of {X.shape[0]} rows take minutes: pip install pynndescent to find almost all of "
+            "them sooner."
+        )
+        return None
+    indices, distances = NNDescent(X, metric=metric, n_neighbors=k + 1, random_state=0, compressed=False).neighbor_graph
+    is_other = indices != np.arange(len(indices))[:, None]
+    is_other[is_other.all(axis=1), -1] = False  # equal rows: the row itself may be missing among its neighbours
+    n = len(indices)
+    return Graph(np.arange(0, n * k + 1, k), indices[is_other].astype(np.int64), distances[is_other].astype(float))
+
+
+def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
+    """Read a sparse graph of distances, as ``KNeighborsTransformer`` and ``kneighbors_graph`` return it.
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (n_samples, n_samples)
+        Row i holds the distances to the neighbours of row i. Its own entry is left out.
+    n_samples : int
+    k : int or None
+        How many of the nearest are kept. None keeps all.
+
+    Raises
+    ------
+    ValueError
+        If the graph has another shape, a distance below 0 or NaN, or fewer than k neighbours in a row.
+    """
+    if not sparse.issparse(graph) or graph.shape != (n_samples, n_samples):
+        got = f"shape {graph.shape}" if hasattr(graph, "shape") else f"a {type(graph).__name__}"
+        raise ValueError(
+            f"neighbors must be a sparse matrix of shape ({n_samples}, {n_samples}), a row for each row of X, as "
+            f"KNeighborsTransformer().fit_transform(X) returns it; got {got}."
+        )
+    edges = graph.tocoo()
+    if not (np.isfinite(edges.data).all() and (edges.data >= 0).all()):
+        row = int(edges.row[np.argmin(np.isfinite(edges.data) & (edges.data >= 0))])
+        raise ValueError(f"neighbors has a negative, infinite or NaN distance in row {row}: pass distances.")
+    order = np.lexsort((edges.col, edges.data, edges.row))
+    order = order[edges.row[order] != edges.col[order]]
+    counts = np.bincount(edges.row[order], minlength=n_samples)
+    found = Graph(
+        np.append(0, counts.cumsum()), edges.col[order].astype(np.int64), edges.data[order].astype(float)
+    )
+    least = k or 1
+    if counts.min() < least:
+        row = int(counts.argmin())
+        raise ValueError(
+            f"neighbors has {counts[row]} neighbours of row {row}, but {least} are needed: build the graph with more "
+            "neighbours, or lower n_neighbors."
+        )
+    rank = np.arange(len(found.indices)) - found.indptr[:-1][found.sources]
+    return found if k is None else found.keep(rank < k)
