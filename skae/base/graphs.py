@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import VALID_METRICS, NearestNeighbors, VALID_METRICS_SPARSE
+from sklearn.neighbors import VALID_METRICS, NearestNeighbors
 
-from ..engine.data import Array, to_tensor
+from ..engine.data import Array
 from ..engine.notices import warn
 from ..engine.suggestions import suggest
 
@@ -155,9 +155,7 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
     order = np.lexsort((edges.col, edges.data, edges.row))
     order = order[edges.row[order] != edges.col[order]]
     counts = np.bincount(edges.row[order], minlength=n_samples)
-    found = Graph(
-        np.append(0, counts.cumsum()), edges.col[order].astype(np.int64), edges.data[order].astype(float)
-    )
+    found = Graph(np.append(0, counts.cumsum()), edges.col[order].astype(np.int64), edges.data[order].astype(float))
     least = k or 1
     if counts.min() < least:
         row = int(counts.argmin())

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Source, Table
 from ..base.graphs import Graph
-from ..engine.data import Index
+from ..engine.data import Index, to_tensor
 
 __all__ = ["LinkedArrays", "Links", "Pairs"]
+
+N_MEASURED = 1000
+"""Largest number of rows whose distance to a neighbour is measured."""
 
 
 class Links:
@@ -139,6 +142,13 @@ class LinkedArrays(Arrays):
     def __init__(self, arrays: Arrays, neighbors: Links, peers: Links | None = None, share: float = 0.0) -> None:
         super().__init__(arrays.X, arrays.weight, arrays.y)
         self.links = neighbors, peers, share
+
+    def mean_difference(self) -> float:
+        """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
+        rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
+        mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
+        x, y = (to_tensor(self.X[index.numpy()]).double() for index in (rows, mates))
+        return float((x - y).square().mean().sqrt())
 
     def seen(
         self,

@@ -8,18 +8,30 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
 
 from ..autoencoders import Autoencoder
-from ..base import Arrays, Batch, Bottleneck, NonNegative, PositiveInt, Run, Sizes, Source, Subset, average, spawn
+from ..base import (
+    Arrays,
+    Batch,
+    Bottleneck,
+    NonNegative,
+    PositiveInt,
+    Run,
+    Saved,
+    Sizes,
+    Source,
+    Subset,
+    average,
+    damage,
+    spawn,
+)
 from ..base.budget import SMALL_TABLE
 from ..base.compat import Interval, fit_context
 from ..base.graphs import Graph, check_metric, nearest_rows, read_graph
 from ..base.labels import read_labels
-from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.notices import warn
 from ..exceptions import DisconnectedGraphWarning
@@ -66,10 +78,11 @@ class NeighborAutoencoder(Autoencoder):
     metric: str | Callable[..., Any] = "euclidean"
     objective: Literal["infonce", "umap", "pacmap"] = "infonce"
     reconstruction: NonNegative = 1.0
-    noise_level: NonNegative = 0.5
+    noise_level: NonNegative = 0.8
     target_weight: Annotated[float, Interval(Real, 0, 1, closed="both")] = 0.0
     densities: bool = False
 
+    _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _may_idle = True
     _decay = 0.0
     _peak = 6e-3
@@ -154,6 +167,10 @@ class NeighborAutoencoder(Autoencoder):
             DisconnectedGraphWarning,
         )
 
+    def _measure(self, data: LinkedArrays) -> None:
+        super()._measure(data)
+        self.noise_scale_ = float(self.noise_level) * data.mean_difference()
+
     def _split(self, data: Pairs, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
         train, held_out = super()._split(data, run)
@@ -171,6 +188,11 @@ class NeighborAutoencoder(Autoencoder):
         if progress:  # a chunk of partial_fit has one epoch, which is of the last stage
             self.module_.progress = progress
 
+    def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
+        if held_out is None:
+            return {}
+        return {"validation_loss": self._mean_loss(held_out, self._batch_size(len(train)))}
+
     # ---------------------------------------------------------------- objective
 
     def _is_noisy(self) -> bool:
@@ -183,14 +205,11 @@ class NeighborAutoencoder(Autoencoder):
         module.start_whitened(axes, variances)
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
-        """Move each row along the line to its neighbour, by a normal share of their distance."""
         batch = super()._corrupt(module, batch, rng)
         if rng is None or not self.noise_level:
             return batch
-        rows, mates = batch.shown.chunk(2)
-        share = rows.new_empty(2, len(rows), 1).normal_(generator=rng).mul_(self.noise_level)
-        way = mates - rows
-        return batch._replace(corrupted=torch.cat([rows + share[0] * way, mates + share[1] * way]))
+        noise = torch.empty_like(batch.shown).normal_(generator=rng)
+        return batch._replace(corrupted=noise.mul_(self.noise_scale_ / self.scale_).add_(batch.shown))
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
         """Add the neighbour term to the codes of all rows, and decode those of the first half.
