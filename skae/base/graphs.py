@@ -68,11 +68,12 @@ class Graph:
         return np.sort(sizes)[::-1]
 
     def log_radii(self) -> np.ndarray:
-        """Logarithm of the mean squared distance of each row to its neighbours. It is -inf for rows without distance."""
-        squares = np.bincount(self.sources, self.distances**2, minlength=len(self))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            radii: np.ndarray = np.log(squares / np.diff(self.indptr))
-        return np.where(np.isnan(radii), -np.inf, radii)
+        """Logarithm of the mean squared distance of each row to its neighbours. Where that is 0, the least of others."""
+        squares = np.bincount(self.sources, self.distances**2, minlength=len(self)) / np.diff(self.indptr).clip(1)
+        positive = squares > 0.0
+        least = squares[positive].min() if positive.any() else 1.0
+        radii: np.ndarray = np.log(np.where(positive, squares, least))
+        return radii
 
 
 def check_metric(metric: Any) -> None:
