@@ -68,7 +68,7 @@ class Graph:
         return np.sort(sizes)[::-1]
 
     def log_radii(self) -> np.ndarray:
-        """Logarithm of the mean squared distance of each row to its neighbours. Where that is 0, the least of others."""
+        """Logarithm of the mean squared distance of each row to its neighbours; where that is 0, the least of all."""
         squares = np.bincount(self.sources, self.distances**2, minlength=len(self)) / np.diff(self.indptr).clip(1)
         positive = squares > 0.0
         least = squares[positive].min() if positive.any() else 1.0
