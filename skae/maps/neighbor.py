@@ -264,3 +264,8 @@ class NeighborAutoencoder(Autoencoder):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, neighbors: Any = None) -> Self:
         """Fit."""
         return super().fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.target_weight > 0
+        return tags
