@@ -134,7 +134,7 @@ class NeighborAutoencoder(Autoencoder):
         counting = np.arange(n) if data.weight is None else np.flatnonzero(data.weight)
         rows = data if len(counting) == n else data.take(counting)
         if not run.partial:
-            rows = rows.learnt(merge=graph is None and rows.X.size <= SMALL_TABLE)
+            rows = rows.learnt(merge=graph is None and len(rows) * rows.width <= SMALL_TABLE)
         if len(rows) < 2:
             raise ValueError(
                 "All rows of X are equal, so that no row has a neighbour: a map needs at least 2 different rows."
