@@ -68,11 +68,14 @@ class Graph:
         return np.sort(sizes)[::-1]
 
     def log_radii(self) -> np.ndarray:
-        """Logarithm of the mean squared distance of each row to its neighbours. It is -inf for rows without distance."""
-        squares = np.bincount(self.sources, self.distances**2, minlength=len(self))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            radii: np.ndarray = np.log(squares / np.diff(self.indptr))
-        return np.where(np.isnan(radii), -np.inf, radii)
+        """Logarithm of the mean squared distance of each row to its neighbours.
+
+        Rows without a neighbour, or with copies of themselves alone, have the least radius of the others.
+        """
+        squares = np.bincount(self.sources, self.distances**2, minlength=len(self)) / np.diff(self.indptr).clip(1)
+        least = squares.min(initial=np.inf, where=squares > 0)
+        radii: np.ndarray = np.log(np.where(squares > 0, squares, least if np.isfinite(least) else 1.0))
+        return radii
 
 
 def check_metric(metric: Any) -> None:

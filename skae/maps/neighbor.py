@@ -147,13 +147,12 @@ class NeighborAutoencoder(Autoencoder):
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:
         if not run.partial:
             self._tell_of_pieces(graph)
-        peers = None
+        peers, told = None, graph.log_radii()[:, None] if self.densities else None
         if rows.y is not None:
             label = rows.y[:, 0].astype(int)
             peers = Links.of_classes(label)
             ends = label[graph.sources], label[graph.indices]
             graph = graph.keep((ends[0] == ends[1]) | (np.minimum(*ends) < 0))
-        told = graph.log_radii()[:, None] if self.densities else None
         return LinkedArrays(rows.with_y(told), Links.of_graph(graph), peers, float(self.target_weight))
 
     def _tell_of_pieces(self, graph: Graph) -> None:
