@@ -68,13 +68,11 @@ class Graph:
         return np.sort(sizes)[::-1]
 
     def log_radii(self) -> np.ndarray:
-        """Logarithm of the mean squared distance of each row to its neighbours.
-
-        Rows without a neighbour, or with copies of themselves alone, have the least radius of the others.
-        """
+        """Logarithm of the mean squared distance of each row to its neighbours; where that is 0, the least of all."""
         squares = np.bincount(self.sources, self.distances**2, minlength=len(self)) / np.diff(self.indptr).clip(1)
-        least = squares.min(initial=np.inf, where=squares > 0)
-        radii: np.ndarray = np.log(np.where(squares > 0, squares, least if np.isfinite(least) else 1.0))
+        positive = squares > 0.0
+        least = squares[positive].min() if positive.any() else 1.0
+        radii: np.ndarray = np.log(np.where(positive, squares, least))
         return radii
 
 
