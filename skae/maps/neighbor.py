@@ -220,6 +220,8 @@ class NeighborAutoencoder(Autoencoder):
         if not self.target_weight or reset is None:
             return None
         labels = read_labels(y, f"{type(self).__name__}(target_weight={self.target_weight:g})")
+        if len(labels.present) != n_samples:
+            raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
         classes = labels.distinct(weight)
         numbers = np.full((n_samples, 1), -1.0)
         known = np.isin(labels.values, classes)
@@ -246,8 +248,9 @@ class NeighborAutoencoder(Autoencoder):
         if len(rows) < 2:
             raise ValueError(
                 "All rows of X are equal, so that no row has a neighbour: a map needs at least 2 different rows."
-                if n > 1
-                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1."
+                if len(counting) > 1
+                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1"
+                + (", and further rows of weight 0." if n > 1 else ".")
             )
         graph = nearest_rows(rows.X, self._k(len(rows)), self.metric) if graph is None else graph.among(counting)
         return self._linked(rows, graph, run)
