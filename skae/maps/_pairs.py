@@ -116,8 +116,9 @@ class Pairs(Table):
         rows = order.cpu()
         mates = self.neighbors.drawn(rows, self.rng)
         if self.peers is not None and self.share:
-            takes_peer = (torch.rand(len(rows), generator=self.rng) < self.share) & (self.peers.count[rows] > 1)
-            mates = torch.where(takes_peer, self.peers.drawn(rows, self.rng), mates)
+            peers = self.peers.drawn(rows, self.rng)
+            takes_peer = (torch.rand(len(rows), generator=self.rng) < self.share) & (peers != rows)
+            mates = torch.where(takes_peer, peers, mates)
         return Beside(super().in_order(order), super().in_order(mates.to(order.device)))
 
 
