@@ -83,7 +83,7 @@ def test_peers_have_the_same_label_and_are_other_rows(graph):
     found = drawn(pairs(graph, Links.of_classes(LABEL), share=1.0), 60)
     for i in range(N):
         mates = {j for row, j in found if row == i}
-        peers = set(np.flatnonzero(LABEL == LABEL[i]).tolist()) - {i} if LABEL[i] >= 0 else neighbors_of(graph, i)
+        peers = set(np.flatnonzero(LABEL[i] == LABEL).tolist()) - {i} if LABEL[i] >= 0 else neighbors_of(graph, i)
         assert mates - {i} <= peers | neighbors_of(graph, i)
         assert peers <= mates
     labelled = [(i, j) for i, j in found if LABEL[i] >= 0]
