@@ -190,6 +190,7 @@ class NeighborAutoencoder(Autoencoder):
     densities: bool = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
+    _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
     _most_epochs = 200
     _peak = 6e-3
@@ -371,6 +372,9 @@ class NeighborAutoencoder(Autoencoder):
     def _reconstruction_and_slope(self, module: Any, eta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
         return error / module.n_outputs, slope / module.n_outputs
+
+    def _cure_of_reconstruction(self) -> str:
+        return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"
 
     # ---------------------------------------------------------------- for users
 
