@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +106,16 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
         found = _approximate(X, k, metric)
         if found is not None:
             return found
-    search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X)
-    distances, indices = search.kneighbors()
+    largest = float(max(X.max(), -X.min()))
+    if largest > (sys.float_info.max / 4 / X.shape[1]) ** 0.5:
+        raise ValueError(f"X has values so large, up to {largest:.0e}, that distances are infinite: rescale X.")
+    try:
+        distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metric={getattr(metric, '__name__', repr(metric))} finds no neighbours here ({str(error).rstrip('.')}): use another metric, or pass a "
+            "graph as neighbors, with metric='precomputed'."
+        ) from error
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
 
 

@@ -44,7 +44,7 @@ N_NEIGHBORS = 15
 """Number of neighbours with n_neighbors="auto"."""
 N_CANDIDATES = 6
 """Number of rows of which PaCMAP takes the second nearest as a mid-near row."""
-DENSITY_WEIGHT = 0.3
+DENSITY_WEIGHT = 0.1
 """Weight of the correlation of the densities on the map and in X."""
 CPU = torch.device("cpu")
 
@@ -190,6 +190,7 @@ class NeighborAutoencoder(Autoencoder):
     densities: bool = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
+    _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
     _most_epochs = 200
     _peak = 6e-3
@@ -220,6 +221,8 @@ class NeighborAutoencoder(Autoencoder):
         if not self.target_weight or reset is None:
             return None
         labels = read_labels(y, f"{type(self).__name__}(target_weight={self.target_weight:g})")
+        if len(labels.present) != n_samples:
+            raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
         classes = labels.distinct(weight)
         numbers = np.full((n_samples, 1), -1.0)
         known = np.isin(labels.values, classes)
@@ -242,12 +245,13 @@ class NeighborAutoencoder(Autoencoder):
         counting = np.arange(n) if data.weight is None else np.flatnonzero(data.weight)
         rows = data if len(counting) == n else data.take(counting)
         if not run.partial:
-            rows = rows.learnt(merge=graph is None and rows.X.size <= SMALL_TABLE)
+            rows = rows.learnt(merge=graph is None and len(rows) * rows.width <= SMALL_TABLE)
         if len(rows) < 2:
             raise ValueError(
                 "All rows of X are equal, so that no row has a neighbour: a map needs at least 2 different rows."
-                if n > 1
-                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1."
+                if len(counting) > 1
+                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1"
+                + (", and further rows of weight 0." if n > 1 else ".")
             )
         graph = nearest_rows(rows.X, self._k(len(rows)), self.metric) if graph is None else graph.among(counting)
         return self._linked(rows, graph, run)
@@ -255,13 +259,12 @@ class NeighborAutoencoder(Autoencoder):
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:
         if not run.partial:
             self._tell_of_pieces(graph)
-        peers = None
+        peers, told = None, graph.log_radii()[:, None] if self.densities else None
         if rows.y is not None:
             label = rows.y[:, 0].astype(int)
             peers = Links.of_classes(label)
             ends = label[graph.sources], label[graph.indices]
             graph = graph.keep((ends[0] == ends[1]) | (np.minimum(*ends) < 0))
-        told = graph.log_radii()[:, None] if self.densities else None
         return LinkedArrays(rows.with_y(told), Links.of_graph(graph), peers, float(self.target_weight))
 
     def _tell_of_pieces(self, graph: Graph) -> None:
@@ -370,6 +373,9 @@ class NeighborAutoencoder(Autoencoder):
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
         return error / module.n_outputs, slope / module.n_outputs
 
+    def _cure_of_reconstruction(self) -> str:
+        return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"
+
     # ---------------------------------------------------------------- for users
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -439,3 +445,8 @@ class NeighborAutoencoder(Autoencoder):
             As for ``fit``, and if ``early_stopping=True``, which needs all rows.
         """
         return super().partial_fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.target_weight > 0
+        return tags
