@@ -28,8 +28,6 @@ WIDTH = 11.0
 """Width of the figure in inches."""
 BESIDE = 4
 """Largest number of codes beside each other."""
-SLANTED: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-"""Style of names that are too long to stand beside each other."""
 STYLES = ("--", ":")
 """Lines of the scores of all columns, and of a guess."""
 CURVES = {
@@ -154,20 +152,19 @@ class ComparisonDisplay:
         """
         n_lines = -(-len(self.codes) // BESIDE)
         n_beside = -(-len(self.codes) // max(n_lines, 1))
-        heights = [(WIDTH / max(n_beside, 3) + 0.15) * n_lines + 0.2]
+        heights = [(WIDTH / max(n_beside, 3) + 0.25) * n_lines + 0.25]
         heights += [0.62 * len(self.pictures) + 0.3] if self.pictures else []
         heights += [self._height()] if self.scores else []
         figure = pyplot().figure(figsize=(WIDTH, sum(heights)), layout="constrained")
         parts = iter(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
         self.axes_: dict[str, Any] = {}
-        self._draw_codes(next(parts).subplots(n_lines, n_beside, squeeze=False).ravel())
+        maps = next(parts)
+        maps.suptitle(self._heading())
+        self._draw_codes(maps.subplots(n_lines, n_beside, squeeze=False))
         if self.pictures:
             self._draw_pictures(next(parts).subplots(), self.pictures)
         if self.scores:
             self._draw_scores(next(parts))
-        what = [] if self.title is None else [literal(self.title, 3 * LONGEST)]
-        what += [] if self.n_components is None else [f"held-out rows on {self._drawn_components()}"]
-        figure.suptitle(": ".join(what))
         self.figure_: Figure = figure
         return self
 
@@ -187,35 +184,43 @@ class ComparisonDisplay:
             (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
             levels = (self.baselines or {}).get(name, {})
             for (label, level), style in zip(levels.items(), STYLES, strict=False):
-                ax.axhline(level, color="0.4", linestyle=style, label=literal(label, LONGEST))
+                ax.axhline(level, color="0.4", linestyle=style, label=_named(label))
             ax.set_title(CURVES[name][0])
             self.axes_[name] = ax
         known = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        reducers_first = sorted(known, key=[*map(_named, colors), *known].index)
         if known:
-            axes[-1].legend(known.values(), known, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            handles = [known[label] for label in reducers_first]
+            axes[-1].legend(handles, reducers_first, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     def _height(self) -> float:
-        """Height of the scores in inches, with room for the legend of many reducers or for long names below bars."""
-        names = [literal(name, LONGEST) for name in next(iter(self.scores.values()), {})]
-        return max(2.7, 0.22 * len(names) + 1.4) + 0.06 * (max(map(len, names)) if _is_crowded(names) else 0)
+        """Height of the scores in inches, with room for the legend of many reducers."""
+        n_reducers = len({reducer for curves in self.scores.values() for reducer in curves})
+        return max(2.7, 0.22 * n_reducers + 1.4)
 
     def _draw_codes(self, axes: np.ndarray) -> None:
         y = None if self.y is None else _labels(self.y)
-        for i, (ax, (reducer, codes)) in enumerate(zip(axes, self.codes.items(), strict=False)):
+        right = axes[0, -1]
+        for ax, (reducer, codes) in zip(axes.ravel(), self.codes.items(), strict=False):
             display = LatentSpaceDisplay(codes=codes, y=y).plot(ax)
             legend = ax.get_legend()
-            if legend is not None and i < len(self.codes) - 1:
+            if legend is not None and ax is not right:
                 legend.remove()
             if codes.shape[1] == 2:  # of a map only the distances mean something
-                ax.set(xticks=[], yticks=[], xlabel="", ylabel="", box_aspect=1.0)
-            ax.set_title(literal(reducer, LONGEST), fontweight="bold", pad=18)
+                ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+            ax.set_title(_named(reducer), fontweight="bold", pad=18)
             self._write_scores(ax, reducer)
             self.axes_[f"codes {reducer}"] = display.ax_
-        for ax in axes[len(self.codes) :]:
+        for ax in axes.ravel()[len(self.codes) :]:
             ax.remove()
 
-    def _drawn_components(self) -> str:
-        return f"{'the first 2 of ' if self.n_components > 2 else ''}{_counted(self.n_components)}"
+    def _heading(self) -> str:
+        """The title, and what the maps are."""
+        parts = [] if self.title is None else [literal(self.title, 3 * LONGEST)]
+        if self.n_components is not None:
+            some = "the first 2 of " if self.n_components > 2 else ""
+            parts.append(f"held-out rows on {some}{_counted(self.n_components)}")
+        return ": ".join(parts)
 
     def _write_scores(self, ax: Axes, reducer: str) -> None:
         """Write the scores of a map between its title and its frame."""
@@ -227,7 +232,7 @@ class ComparisonDisplay:
 
 def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=literal(reducer, LONGEST), color=colors[reducer])
+        ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=_named(reducer), color=colors[reducer])
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
@@ -236,27 +241,27 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
-    names = [literal(reducer, LONGEST) for reducer in curves]
+    upright = len(curves) > BESIDE
+    style = {"rotation": 90 if upright else 0, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}
     for i, (reducer, points) in enumerate(curves.items()):
-        bar = ax.bar(i, points[0, 1], color=colors[reducer])
-        ax.bar_label(bar, fmt="%.3f", rotation=90 if len(names) > BESIDE else 0, padding=2)
-    ax.set_xticks(range(len(names)), names, **(SLANTED if _is_crowded(names) else {}))
+        bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer))
+        ax.bar_label(bar, fmt="%.3f", padding=3, fontsize="small", **style)
+    ax.set_xticks([])
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
-    ax.margins(y=0.15)
+    ax.margins(y=0.35 if upright else 0.15)
+
+
+def _named(reducer: object) -> str:
+    return literal(reducer, LONGEST)
 
 
 def _counted(n_components: int) -> str:
     return f"{n_components} component{'s' if n_components > 1 else ''}"
 
 
-def _is_crowded(names: list[str]) -> bool:
-    """Whether names below bars would touch each other."""
-    return sum(map(len, names)) > LONGEST
-
-
 def _short(names: list[Any]) -> list[str]:
     """The names as they can be drawn. They are numbered if they would otherwise be the same."""
-    short = [literal(name, LONGEST) for name in names]
+    short = [_named(name) for name in names]
     if len(set(short)) < len(short):
         short = [literal(f"{i}: {name}", LONGEST) for i, name in enumerate(names)]
     return short
