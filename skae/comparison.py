@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from .autoencoders import Autoencoder
 from .base.checks import unmasked
 from .engine.notices import reworded
 from .evaluation import Fold, evaluate, evaluate_baselines
+from .exceptions import DisconnectedGraphWarning
 from .maps import NeighborAutoencoder
 from .peers import is_map, lacking, prepare, quiet
 
@@ -36,12 +38,13 @@ class Comparison:
     rows : list of dict
         One row for each reducer and number of components, with the keys "reducer" and "n_components". The other keys
         are means over the folds: "r2" is the R2 of the held-out reconstruction. "linear" and "knn" are the accuracy, or
-        the R2 of a regression, of a model on the code. "neighbors" is the mean share of the nearest other held-out rows
-        of a row that are among its nearest on the code, see ``skae.metrics.neighborhood_preservation``. There are 15
-        of them, or a tenth of the held-out rows if that is less. The last two keys are medians over the folds, so that what a
-        package compiles in its first fit does not count: "fit_seconds" is the time of ``fit``. "rows_per_second" is the
-        speed of ``transform``. A value is None if the reducer or the data do not have it, or if a fold is too small for
-        it. A reducer without ``transform``, such as t-SNE, has only "fit_seconds".
+        the R2 of a regression, of a model on the code. "neighbors" is the share of neighbours kept: of the 15 nearest
+        other held-out rows of a row, those that are among its 15 nearest on the code, see
+        ``skae.metrics.neighborhood_preservation``. It is a tenth of the held-out rows if that is less than 15. Times
+        are medians over the folds, so that what a package compiles in its first fit does not count: "fit_seconds" is
+        the time of ``fit``. "rows_per_second" is the speed of ``transform``. A value is None if the reducer or the data
+        do not have it, or if a fold is too small for it. A reducer without ``transform``, such as t-SNE, has only
+        "fit_seconds".
     folds : list of dict
         The same values, with one row for each fold.
     estimators : dict
@@ -239,7 +242,7 @@ def compare(
         with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
             for k, name, fold in jobs:
                 model, who = _with_components(named[name], k), f"{name} with n_components={k}"
-                with _told(who, f"fold {fold + 1} of {len(splits)}"):
+                with _told(who, f"fold {fold + 1} of {len(splits)}"), _drawn(fold == 0):
                     row = evaluate(model, _fold(X, y, *splits[fold], standardize))
                 folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
                 if fold == 0:
@@ -260,6 +263,15 @@ def _told(who: str, where: str) -> Iterator[None]:
             yield
     except Exception as error:
         raise ValueError(f"{who} failed in {where}: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _drawn(is_drawn: bool) -> Iterator[None]:
+    """Leave out how the map of a fold may be read, unless the map is drawn."""
+    with warnings.catch_warnings():
+        if not is_drawn:
+            warnings.simplefilter("ignore", DisconnectedGraphWarning)
+        yield
 
 
 def is_classes(y: np.ndarray | None) -> bool:

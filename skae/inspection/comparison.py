@@ -226,8 +226,7 @@ class ComparisonDisplay:
         """Write the scores of a map between its title and its frame."""
         known = {name: dict(self.scores.get(name, {}).get(reducer, [])).get(self.n_components) for name in ABOVE}
         text = ", ".join(f"{CURVES[name][1]} {score:.2f}" for name, score in known.items() if score is not None)
-        above = {"xy": (0.5, 1.0), "xycoords": "axes fraction", "xytext": (0, 4), "textcoords": "offset points"}
-        ax.annotate(text, **above, ha="center", fontsize="medium", annotation_clip=False)
+        ax.annotate(text, (0.5, 1.0), (0, 4), "axes fraction", "offset points", ha="center", annotation_clip=False)
 
 
 def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
@@ -242,7 +241,7 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
     upright = len(curves) > BESIDE
-    style = {"rotation": 90 if upright else 0, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}
+    style: dict[str, Any] = {"rotation": 90 if upright else 0, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}
     for i, (reducer, points) in enumerate(curves.items()):
         bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer))
         ax.bar_label(bar, fmt="%.3f", padding=3, fontsize="small", **style)
