@@ -1,19 +1,21 @@
-"""Names of classes, written into the plane."""
+"""Names of classes, written into the plane. This file imports matplotlib, so it is imported only when it is used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 
 from ._matplotlib import literal
-from ._target import Target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
-__all__ = ["write_class_names"]
+    from ._target import Target
+
+__all__ = ["ClassName", "write_class_names"]
 
 LONGEST = 24
 """Characters of a name."""
@@ -21,34 +23,42 @@ SIZES = 6.0, 12.0
 """Smallest and largest size of the letters, in points of 1/72 inch."""
 LETTER = 0.6
 """Width of a letter in units of its size."""
-WIDEST = 0.3
-"""Width of the longest name as a share of that of the axes, unless the letters would be too small."""
+WIDEST, LARGEST = 0.3, 0.05
+"""Width of the longest name and size of a letter, as shares of the width of the axes."""
 
 
-def write_class_names(ax: Axes, codes: np.ndarray, target: Target) -> list[Text]:
-    """Write the name of each class at the median of its rows.
+class ClassName(Text):
+    """The name of a class. It hides where it would cover one that is drawn before it.
 
-    A name that would cover that of a larger class is left out.
+    That is found out when it is drawn, since a layout moves and resizes axes until then.
     """
-    from matplotlib.patheffects import withStroke
 
+    def __init__(self, x: float, y: float, name: str, before: list[ClassName], **style: Any) -> None:
+        super().__init__(x, y, name, ha="center", va="center", weight="bold", color="0.1", zorder=3, **style)
+        self.before = before
+        self.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+        self.set_in_layout(False)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the name, if there is room."""
+        self.set_visible(True)  # what is hidden has no extent
+        box = self.get_window_extent(renderer)
+        others = [name.get_window_extent(renderer) for name in self.before if name.get_visible()]
+        self.set_visible(not any(box.overlaps(other) for other in others))
+        super().draw(renderer)
+
+
+def write_class_names(ax: Axes, codes: np.ndarray, target: Target) -> list[ClassName]:
+    """Write the name of each class at the median of its rows, those of large classes first."""
     names = [literal(label, LONGEST) for label in target.classes]
     if not names:
         return []
     width = ax.get_window_extent().width * 72 / ax.figure.dpi
-    size = float(np.clip(WIDEST * width / (LETTER * max(map(len, names))), *SIZES))
-    texts: list[Text] = []
-    taken: list[np.ndarray] = []
-    for k in np.argsort(-np.bincount(target.index, minlength=len(names))[: len(names)], kind="stable"):
-        place = np.nanmedian(codes[target.index == k], axis=0)
-        center = ax.transData.transform(place) * 72 / ax.figure.dpi
-        half = size * np.array([LETTER * max(len(names[k]), 1), 1.2]) / 2
-        box = np.array([center - half, center + half])
-        if any((box[0] < other[1]).all() and (other[0] < box[1]).all() for other in taken):
-            continue
-        taken.append(box)
-        text = ax.text(*place, names[k], size=size, ha="center", va="center", weight="bold", color="0.1", zorder=3)
-        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-        text.set_in_layout(False)
-        texts.append(text)
-    return texts
+    size = np.clip(min(WIDEST * width / (LETTER * max(map(len, names))), LARGEST * width), *SIZES)
+    counts = np.bincount(target.index, minlength=len(names))[: len(names)]
+    written: list[ClassName] = []
+    for k in np.argsort(-counts, kind="stable"):
+        x, y = np.nanmedian(codes[target.index == k], axis=0)
+        name = ClassName(x, y, names[k], written.copy(), size=float(size))
+        written.append(ax.add_artist(name))
+    return written

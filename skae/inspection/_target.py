@@ -21,7 +21,7 @@ MAX_CLASSES = 20
 """Largest number of colours of a categorical map that can be distinguished."""
 MISSING = (0.83, 0.83, 0.83)
 """Light grey, for rows whose target is NaN or None, such as the unlabelled ones."""
-CLIPPED = 98
+CLIPPED = 95
 """Per cent of the rows that lie on the scale of a quantity with outliers."""
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from typing_extensions import Self
 
-from ._class_names import write_class_names
 from ._codes import columns_of_code, names_of_components, require_decoder
 from ._hidden import row_errors, scores_of_map, spread_of_neighbors
 from ._matplotlib import literal, new_axes, write_above
@@ -51,7 +50,7 @@ class LatentSpaceDisplay:
         Name of y, for the legend or the colour bar.
     quantity : array-like of shape (n_samples,), default=None
         Numbers that colour the rows in place of y. The names of the classes of y are still written. If there are larger
-        values, the scale of the colours ends at the 98 % quantile, and the colour bar says so.
+        values, the scale of the colours ends at the 95 % quantile, and the colour bar says so.
     quantity_name : str, default=None
         Name of the quantity, for the colour bar.
     scores : dict of str to float, default=None
@@ -64,7 +63,8 @@ class LatentSpaceDisplay:
     shading_ : matplotlib AxesImage or None
         The shading of more than 20 000 rows with two components. None for fewer rows.
     class_names_ : list of matplotlib Text
-        The names at the medians of the classes. A name that would cover that of a larger class is left out.
+        The names at the medians of the classes. A name that would cover that of a larger class is
+        not visible.
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
@@ -198,15 +198,16 @@ class LatentSpaceDisplay:
             scores=scores_of_map(estimator, X, codes, columns) if scores else None,
         ).plot(ax)
 
-    def plot(self, ax: Axes | None = None, *, cmap: str = "viridis") -> Self:
+    def plot(self, ax: Axes | None = None, *, cmap: str | None = None) -> Self:
         """Draw the code.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
-        cmap : str, default="viridis"
-            Colour map for a quantity.
+        cmap : str, default=None
+            Colour map for numbers. None is "viridis" for y, and "plasma_r" for a quantity that colours the rows in
+            place of y, where the largest values are the darkest.
 
         Returns
         -------
@@ -220,16 +221,18 @@ class LatentSpaceDisplay:
         """
         codes = np.asarray(self.codes)
         target = None if self.y is None else Target(self.y)
-        color, name = target, self.target_name
+        color, name, usual = target, self.target_name, "viridis"
         if self.quantity is not None:
-            color, name = Quantity(self.quantity), self.quantity_name
+            color, name, usual = Quantity(self.quantity), self.quantity_name, "plasma_r"
         ax = new_axes() if ax is None else ax
         self.scatter_: PathCollection | None = None
         self.shading_: AxesImage | None = None
         self.class_names_: list[Text] = []
         if codes.shape[1] == 2:
-            self._draw_plane(ax, codes, color, cmap, name)
+            self._draw_plane(ax, codes, color, cmap or usual, name)
             if target is not None:
+                from ._class_names import write_class_names
+
                 self.class_names_ = write_class_names(ax, codes, target)
         elif color is not None:
             self.scatter_ = _draw_strips(ax, codes[:, 0], color, name)
