@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
 
 from ._matplotlib import literal
 
@@ -28,9 +29,9 @@ WIDEST, LARGEST = 0.3, 0.05
 
 
 class ClassName(Text):
-    """The name of a class. It hides where it would cover one that is drawn before it.
+    """The name of a class. It stays within the axes, and hides where it would cover one that is drawn before it.
 
-    That is found out when it is drawn, since a layout moves and resizes axes until then.
+    Both are found out when it is drawn, since a layout moves and resizes axes until then.
     """
 
     def __init__(self, x: float, y: float, name: str, before: list[ClassName], **style: Any) -> None:
@@ -42,7 +43,12 @@ class ClassName(Text):
     def draw(self, renderer: Any) -> None:
         """Draw the name, if there is room."""
         self.set_visible(True)  # what is hidden has no extent
-        box = self.get_window_extent(renderer)
+        self.set_transform(self.axes.transData)
+        box, inside = self.get_window_extent(renderer), self.axes.bbox
+        shift = max(inside.x0 - box.x0, 0.0) + min(inside.x1 - box.x1, 0.0)
+        if shift:
+            self.set_transform(self.axes.transData + Affine2D().translate(shift, 0.0))
+            box = box.translated(shift, 0.0)
         others = [name.get_window_extent(renderer) for name in self.before if name.get_visible()]
         self.set_visible(not any(box.overlaps(other) for other in others))
         super().draw(renderer)
