@@ -42,12 +42,13 @@ class ClassName(Text):
 
     def draw(self, renderer: Any) -> None:
         """Draw the name, if there is room."""
+        ax: Any = self.axes
         self.set_visible(True)  # what is hidden has no extent
-        self.set_transform(self.axes.transData)
-        box, inside = self.get_window_extent(renderer), self.axes.bbox
+        self.set_transform(ax.transData)
+        box, inside = self.get_window_extent(renderer), ax.bbox
         shift = max(inside.x0 - box.x0, 0.0) + min(inside.x1 - box.x1, 0.0)
         if shift:
-            self.set_transform(self.axes.transData + Affine2D().translate(shift, 0.0))
+            self.set_transform(ax.transData + Affine2D().translate(shift, 0.0))
             box = box.translated(shift, 0.0)
         others = [name.get_window_extent(renderer) for name in self.before if name.get_visible()]
         self.set_visible(not any(box.overlaps(other) for other in others))
@@ -66,5 +67,6 @@ def write_class_names(ax: Axes, codes: np.ndarray, target: Target) -> list[Class
     for k in np.argsort(-counts, kind="stable"):
         x, y = np.nanmedian(codes[target.index == k], axis=0)
         name = ClassName(x, y, names[k], written.copy(), size=float(size))
-        written.append(ax.add_artist(name))
+        ax.add_artist(name)
+        written.append(name)
     return written

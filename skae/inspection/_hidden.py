@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -35,16 +36,12 @@ def scores_of_map(estimator: Any, X: Any, codes: Any, columns: list[int]) -> dic
     x, h = take_rows(X, rows), take_rows(codes, rows)
     scores = {}
     k = _most_neighbors(len(rows))
-    try:
+    with suppress(*UNDEFINED):
         kept = neighbors_kept(x, as_array(h)[:, columns], n_neighbors=k)
         scores[f"{k} neighbours kept{among}"] = float(kept.mean())
-    except UNDEFINED:
-        pass
     whole = "" if len(columns) == width else f" of all {width} components"
-    try:
+    with suppress(*UNDEFINED):
         scores[f"reconstruction R2{whole}"] = 1.0 - float(row_errors(estimator, x, h).mean())
-    except UNDEFINED:
-        pass
     return scores
 
 
@@ -84,15 +81,13 @@ def row_errors(estimator: Any, X: Any, codes: Any) -> np.ndarray:
     The mean of the errors is 1 - R2. Among many rows, that distance is measured of some.
     """
     x = as_array(take_rows(X, _some_rows(codes.shape[0])))
-    around = x - training_mean(estimator, x)
-    unit = float(np.abs(around).max()) or 1.0  # squares of large numbers would overflow
+    total = np.square(x - training_mean(estimator, x)).sum(axis=1).mean()
     parts = gen_batches(codes.shape[0], CHUNK_ROWS)
-    error = np.concatenate([_squared_errors(estimator, X, codes, part, unit) for part in parts])
-    total = np.square(around / unit).sum(axis=1).mean()
+    error = np.concatenate([_squared_errors(estimator, X, codes, part) for part in parts])
     return error / total if total > 0.0 else (error > 0.0).astype(float)
 
 
-def _squared_errors(estimator: Any, X: Any, codes: Any, part: slice, unit: float) -> np.ndarray:
+def _squared_errors(estimator: Any, X: Any, codes: Any, part: slice) -> np.ndarray:
     rows = np.arange(codes.shape[0])[part]
     x, x_hat = as_array(take_rows(X, rows)), as_array(estimator.inverse_transform(take_rows(codes, rows)))
     if x.shape != x_hat.shape:
@@ -100,7 +95,7 @@ def _squared_errors(estimator: Any, X: Any, codes: Any, part: slice, unit: float
             f"{type(estimator).__name__} reconstructs {x_hat.shape[1]} columns, but X has {x.shape[1]}: "
             "the rows have no reconstruction error."
         )
-    errors: np.ndarray = np.square((x - x_hat) / unit).sum(axis=1)
+    errors: np.ndarray = np.square(x - x_hat).sum(axis=1)
     return errors
 
 

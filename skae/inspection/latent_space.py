@@ -62,7 +62,7 @@ class LatentSpaceDisplay:
         The points. None for a shading and for a histogram.
     shading_ : matplotlib AxesImage or None
         The shading of more than 20 000 rows with two components. None for fewer rows.
-    class_names_ : list of matplotlib Text
+    class_names_ : sequence of matplotlib Text
         The names at the medians of the classes. A name that would cover that of a larger class is
         not visible.
     ax_ : matplotlib Axes
@@ -227,7 +227,7 @@ class LatentSpaceDisplay:
         ax = new_axes() if ax is None else ax
         self.scatter_: PathCollection | None = None
         self.shading_: AxesImage | None = None
-        self.class_names_: list[Text] = []
+        self.class_names_: Sequence[Text] = ()
         if codes.shape[1] == 2:
             self._draw_plane(ax, codes, color, cmap or usual, name)
             if target is not None:
@@ -247,12 +247,14 @@ class LatentSpaceDisplay:
         return self
 
     def _draw_plane(self, ax: Axes, codes: np.ndarray, color: Target | None, cmap: str, name: str | None) -> None:
+        drawn: Any
+        x, y = codes.T
         if len(codes) > MANY:
             self.shading_ = drawn = shade(ax, codes, color, cmap)
         elif color is None:
-            self.scatter_ = drawn = ax.scatter(*codes.T, **_style(len(codes)))
+            self.scatter_ = drawn = ax.scatter(x, y, **_style(len(codes)))
         else:
-            self.scatter_ = drawn = color.scatter(ax, *codes.T, cmap, **_style(len(codes)))
+            self.scatter_ = drawn = color.scatter(ax, x, y, cmap, **_style(len(codes)))
         if color is not None:
             color.explain(ax, drawn, name)
 
