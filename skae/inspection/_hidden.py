@@ -20,6 +20,10 @@ N_SCORED = 2000
 """Largest number of rows that are scored, so that many rows are drawn within seconds."""
 CHUNK_ROWS = 2048
 """Number of rows that are decoded at a time, since decoded rows of a sparse table are dense."""
+NO_NUMBERS = (
+    'color_by="{}" needs rows of numbers without missing values: pass rows that are prepared, and the part of a '
+    "pipeline that takes them."
+)
 UNDEFINED = (AttributeError, NotImplementedError, TypeError, ValueError)
 """What estimators raise where a score is not defined, for example for rows that are no numbers."""
 
@@ -58,18 +62,16 @@ def spread_of_neighbors(X: Any, codes: np.ndarray) -> tuple[np.ndarray, int]:
     It is the root mean square distance on the map from a row to its nearest rows in X, divided by its median over the
     rows, so that 1 is usual.
     """
-    k = max(1, _most_neighbors(len(codes)))
     if len(codes) < 2:
         raise ValueError('color_by="spread" needs at least 2 rows, the neighbours of each other; got 1 row.')
+    k = max(1, _most_neighbors(len(codes)))
     try:
-        x = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X")
+        x = check_array(X, accept_sparse="csr", dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            'color_by="spread" needs rows of numbers without missing values, whose distances are known: '
-            "draw the step of a pipeline that follows the preparation of the columns, or use another colour."
-        ) from error
+        raise ValueError(NO_NUMBERS.format("spread")) from error
     graph = nearest_rows(x, k, "euclidean")
-    squares = np.square(codes[graph.indices] - codes[graph.sources]).sum(axis=1)
+    h = codes.astype(float)
+    squares = np.square(h[graph.indices] - h[graph.sources]).sum(axis=1)
     spread = np.sqrt(np.bincount(graph.sources, squares, minlength=len(codes)) / k)
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     return spread / usual, k
@@ -80,8 +82,12 @@ def row_errors(estimator: Any, X: Any, codes: Any) -> np.ndarray:
 
     The mean of the errors is 1 - R2. Among many rows, that distance is measured of some.
     """
-    x = as_array(take_rows(X, _some_rows(codes.shape[0])))
-    total = np.square(x - training_mean(estimator, x)).sum(axis=1).mean()
+    try:
+        x = as_array(take_rows(X, _some_rows(codes.shape[0])))
+        mean = training_mean(estimator, x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(NO_NUMBERS.format("error")) from error
+    total = np.square(x - mean).sum(axis=1).mean()
     parts = gen_batches(codes.shape[0], CHUNK_ROWS)
     error = np.concatenate([_squared_errors(estimator, X, codes, part) for part in parts])
     return error / total if total > 0.0 else (error > 0.0).astype(float)

@@ -299,6 +299,13 @@ def test_a_quantity_is_drawn_in_place_of_the_target_with_the_names_of_the_classe
         (PCA(2), R, "spraed", ValueError, "color_by='spraed' must be 'target', 'spread' or 'error'"),
         (PCA(2), R[:1], "spread", ValueError, "needs at least 2 rows"),
         (make_pipeline(SimpleImputer(), PCA(2)), np.where(R > 2, np.nan, R), "spread", ValueError, "without missing"),
+        (
+            FunctionTransformer(),
+            np.where(R > 2, np.nan, R),
+            "error",
+            ValueError,
+            '"error" needs rows of numbers without',
+        ),
         (make_pipeline(PolynomialFeatures(1), PCA(2)), R, "error", TypeError, "Pipeline has no inverse_transform"),
         (FunctionTransformer(inverse_func=lambda h: h[:, :3]), R, "error", ValueError, "3 columns, but X has 4"),
     ],
