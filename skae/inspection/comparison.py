@@ -241,7 +241,10 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
     upright = len(curves) > BESIDE
-    style: dict[str, Any] = {"rotation": 90 if upright else 0, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}
+    style: dict[str, Any] = {
+        "rotation": 90 if upright else 0,
+        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    }
     for i, (reducer, points) in enumerate(curves.items()):
         bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer))
         ax.bar_label(bar, fmt="%.3f", padding=3, fontsize="small", **style)
