@@ -41,10 +41,10 @@ class Comparison:
         the R2 of a regression, of a model on the code. "neighbors" is the share of neighbours kept: of the 15 nearest
         other held-out rows of a row, those that are among its 15 nearest on the code, see
         ``skae.metrics.neighborhood_preservation``. It is a tenth of the held-out rows if that is less than 15. Times
-        are medians over the folds, so that what a package compiles in its first fit does not count: "fit_seconds" is
-        the time of ``fit``. "rows_per_second" is the speed of ``transform``. A value is None if the reducer or the data
-        do not have it, or if a fold is too small for it. A reducer without ``transform``, such as t-SNE, has only
-        "fit_seconds".
+        are medians over the folds. So what a package compiles in its first fit does not count, if there are more than
+        two folds. "fit_seconds" is the time of ``fit``. "rows_per_second" is the speed of ``transform``. A value is
+        None if the reducer or the data do not have it, or if a fold is too small for it. A reducer without
+        ``transform``, such as t-SNE, has only "fit_seconds".
     folds : list of dict
         The same values, with one row for each fold.
     estimators : dict
