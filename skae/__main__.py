@@ -15,7 +15,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
 from .comparison import compare
-from .exceptions import NothingLearntWarning
+from .exceptions import DisconnectedGraphWarning, NothingLearntWarning
 from .options import check, parser, reducers, table_options
 from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
 from .tables import load, printable
@@ -75,8 +75,9 @@ def run(options: argparse.Namespace) -> None:
     with output_folder(options.output):
         hint = None if options.standardize else scale_hint(data)
         print("\n".join(line for line in (describe(data), *data.notes, hint) if line), flush=True)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", NothingLearntWarning)
+        with warnings.catch_warnings(record=True) as warned:
+            for category in (NothingLearntWarning, DisconnectedGraphWarning):
+                warnings.simplefilter("always", category)
             result = compare(
                 data.X,
                 data.y,
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
             )
         print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
         print(legend(result, data), flush=True)
-        of_fits = {text.partition(":")[0]: text for text in (str(warning.message) for warning in told)}
+        of_fits = {(str(told.message).partition(":")[0], told.category): str(told.message) for told in warned}
         print("".join(f"{printable(text)}\n" for text in of_fits.values()), end="")  # one of each reducer and size
         print("\n".join(write(result, data, options)))
 

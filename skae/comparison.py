@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,9 +17,14 @@ from .autoencoders import Autoencoder
 from .base.checks import unmasked
 from .engine.notices import reworded
 from .evaluation import Fold, evaluate, evaluate_baselines
+from .exceptions import DisconnectedGraphWarning
+from .maps import NeighborAutoencoder
+from .peers import is_map, lacking, prepare, quiet
 
 __all__ = ["Comparison", "compare"]
 
+MAP_SIZE = 2
+"""Number of components of maps, if no number is given."""
 FEW = 20
 """Up to this many distinct whole numbers are classes. More are classes only with at least 5 rows per value."""
 
@@ -31,9 +38,13 @@ class Comparison:
     rows : list of dict
         One row for each reducer and number of components, with the keys "reducer" and "n_components". The other keys
         are means over the folds: "r2" is the R2 of the held-out reconstruction. "linear" and "knn" are the accuracy, or
-        the R2 of a regression, of a model on the code. "fit_seconds" is the time of ``fit``. "rows_per_second" is the
-        speed of ``transform``. A value is None if the reducer or the data do not have it, or if a fold is too small for
-        it.
+        the R2 of a regression, of a model on the code. "neighbors" is the share of neighbours kept: of the 15 nearest
+        other held-out rows of a row, those that are among its 15 nearest on the code, see
+        ``skae.metrics.neighborhood_preservation``. It is a tenth of the held-out rows if that is less than 15. Times
+        are medians over the folds. So what a package compiles in its first fit does not count, if there are more than
+        two folds. "fit_seconds" is the time of ``fit``. "rows_per_second" is the speed of ``transform``. A value is
+        None if the reducer or the data do not have it, or if a fold is too small for it. A reducer without
+        ``transform``, such as t-SNE, has only "fit_seconds".
     folds : list of dict
         The same values, with one row for each fold.
     estimators : dict
@@ -127,10 +138,13 @@ COLUMNS = {
     "r2": ("R2", ".3f"),
     "linear": ("linear", ".3f"),
     "knn": ("kNN", ".3f"),
+    "neighbors": ("kept", ".3f"),
     "fit_seconds": ("fit s", ".2f"),
     "rows_per_second": ("rows/s", ",.0f"),
 }
 """Heading and number format of each column."""
+TIMES = ("fit_seconds", "rows_per_second")
+"""Columns that are medians over the folds. The others are means."""
 
 
 def compare(
@@ -144,7 +158,7 @@ def compare(
     random_state: int | None = 0,
     verbose: int = 0,
 ) -> Comparison:
-    """Cross-validate PCA and other reducers on the same folds.
+    """Cross-validate PCA, autoencoders and other reducers on the same folds.
 
     The same downstream models are also scored on X itself, and beside a guess, see ``Comparison.baselines``.
 
@@ -156,12 +170,16 @@ def compare(
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
         per value.
-    reducers : dict of str to transformer, list of transformers, or None, default=None
-        Reducers to compare with PCA, which is always included. None is ``Autoencoder()``. Any transformer or pipeline
-        can be used. Clones of it are given the ``n_components``. In a pipeline, the last step that has ``n_components``
-        gets it. A reducer without ``inverse_transform`` has no R2. Only reducers that need y are fitted with it.
+    reducers : dict of str to reducer, list of reducers, or None, default=None
+        Reducers to compare with PCA, which is always included. None is ``[Autoencoder(), NeighborAutoencoder()]``. Any
+        transformer or pipeline can be used. Clones of it are given the ``n_components``. In a pipeline, the last step
+        that has ``n_components`` gets it. A reducer without ``inverse_transform`` has no R2. A reducer without
+        ``transform``, such as scikit-learn's ``TSNE``, has only the time of its fit: its map of training and held-out
+        rows together would not be comparable. Only reducers that need y are fitted with it.
     n_components : sequence of int or None, default=None
-        Numbers of components. None is 2, 8 and 16, as far as the columns and the training rows of a fold allow.
+        Numbers of components. None is 2, 8 and 16, as far as the columns and the training rows of a fold allow, and 2
+        alone for what is made to draw a map: ``NeighborAutoencoder``, ``UMAP``, ``TSNE`` and ``PaCMAP``. Numbers that
+        are given hold for all reducers.
     cv : int, splitter or iterable, default=5
         Folds as in ``cross_validate``. An int is a number of shuffled folds, which are stratified for classes.
     standardize : bool, default=False
@@ -180,12 +198,18 @@ def compare(
     Raises
     ------
     TypeError
-        If ``reducers`` is a single reducer, or if one of them is not a transformer.
+        If ``reducers`` is a single reducer, or if one of them is no reducer.
     ValueError
         If there are more components than columns or training rows, or if X, y or a parameter is not as described. Or if
         a reducer fails in a fold: the message says which and where.
     KeyboardInterrupt
         If the comparison is interrupted. There is then no result.
+
+    Notes
+    -----
+    ``UMAP`` places held-out rows by ``transform`` and decodes them by ``inverse_transform``, which takes seconds for a
+    fold of some hundred rows and two components, and minutes for many components. ``PaCMAP`` moves held-out rows only,
+    towards their nearest training rows. It gets ``save_tree=True`` for that.
 
     Examples
     --------
@@ -202,29 +226,52 @@ def compare(
     from tqdm.auto import tqdm
 
     X, y = _check(X, y)
-    named = _named(reducers, random_state)
-    splits = _splits(X, y, cv, random_state)
-    sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
-    jobs = [(k, name, fold) for k in sizes for name in named for fold in range(len(splits))]
-    folds, estimators, guesses = [], {}, []
-    with tqdm(desc="compare", total=len(jobs) + len(splits) * (y is not None), unit="fit", disable=not verbose) as bar:
-        for k, name, fold in jobs:
-            model, who = _with_components(named[name], k), f"{name} with n_components={k}"
-            try:
-                with reworded(partial("{}: {}".format, who)):
+    with quiet():
+        named = _named(reducers, random_state)
+        splits = _splits(X, y, cv, random_state)
+        sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
+        jobs = [
+            (k, name, fold)
+            for k in sizes
+            for name, reducer in named.items()
+            for fold in range(len(splits))
+            if n_components is not None or k <= MAP_SIZE or not is_map(reducer)
+        ]
+        folds, estimators, guesses = [], {}, []
+        total = len(jobs) + len(splits) * (y is not None)
+        with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
+            for k, name, fold in jobs:
+                model, who = _with_components(named[name], k), f"{name} with n_components={k}"
+                with _told(who, f"fold {fold + 1} of {len(splits)}"), _drawn(fold == 0):
                     row = evaluate(model, _fold(X, y, *splits[fold], standardize))
-            except Exception as error:
-                where = f"{who} failed in fold {fold + 1} of {len(splits)}"
-                raise ValueError(f"{where}: {str(error) or type(error).__name__}") from error
-            folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
-            if fold == 0:
-                estimators[name, k] = model
-            bar.update()
-        for split in splits if y is not None else []:
-            guesses += evaluate_baselines(_fold(X, y, *split, standardize))
-            bar.update()
+                folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
+                if fold == 0:
+                    estimators[name, k] = model
+                bar.update()
+            for split in splits if y is not None else []:
+                guesses += evaluate_baselines(_fold(X, y, *split, standardize))
+                bar.update()
     first = _fold(X, y, *splits[0], standardize)
     return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
+
+
+@contextmanager
+def _told(who: str, where: str) -> Iterator[None]:
+    """Tell in warnings and errors which reducer they are of."""
+    try:
+        with reworded(partial("{}: {}".format, who)):
+            yield
+    except Exception as error:
+        raise ValueError(f"{who} failed in {where}: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _drawn(is_drawn: bool) -> Iterator[None]:
+    """Leave out how the map of a fold may be read, unless the map is drawn."""
+    with warnings.catch_warnings():
+        if not is_drawn:
+            warnings.simplefilter("ignore", DisconnectedGraphWarning)
+        yield
 
 
 def is_classes(y: np.ndarray | None) -> bool:
@@ -258,11 +305,11 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
     from sklearn.decomposition import PCA
 
     if reducers is None:
-        reducers = [Autoencoder()]
+        reducers = [Autoencoder(), NeighborAutoencoder()]
     if hasattr(reducers, "fit") or isinstance(reducers, str):
         one = "Autoencoder" if isinstance(reducers, str) else type(reducers).__name__
-        raise TypeError(f"reducers must be a dict or a list of transformers: pass [{one}(...)].")
-    named = {name: _transformer(name, reducer) for name, reducer in _numbered(reducers).items()}
+        raise TypeError(f"reducers must be a dict or a list of reducers: pass [{one}(...)].")
+    named = {name: _reducer(name, reducer) for name, reducer in _numbered(reducers).items()}
     if not any(isinstance(reducer, PCA) for reducer in named.values()):
         if "PCA" in named:
             raise ValueError(
@@ -270,20 +317,19 @@ def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int
             )
         named = {"PCA": PCA(), **named}
     for reducer in named.values():
-        seeds = [p for p in reducer.get_params() if p == "random_state" or p.endswith("__random_state")]
-        reducer.set_params(**{p: random_state for p in seeds if reducer.get_params()[p] is None})
+        prepare(reducer, random_state)
     return named
 
 
-def _transformer(name: str, reducer: Any) -> Any:
-    """A clone of a reducer that can be fitted and can encode held-out rows."""
+def _reducer(name: str, reducer: Any) -> Any:
+    """A clone of a reducer that can be fitted, and that encodes rows. t-SNE encodes only those it is fitted to."""
     if isinstance(reducer, type):
         raise TypeError(f"reducers has the class {reducer.__name__}: pass an instance, {reducer.__name__}().")
     if isinstance(reducer, str):
         raise TypeError(f"reducers has the text {reducer!r}: pass an estimator, such as Autoencoder().")
-    for method in ("fit", "transform", "get_params"):
-        if not hasattr(reducer, method):
-            raise TypeError(f"{name} is not a transformer: it has no {method}.")
+    missing = lacking(reducer)
+    if missing:
+        raise TypeError(f"{name} is not a reducer: it has no {missing}.")
     return clone(reducer)
 
 
@@ -354,10 +400,11 @@ def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for k, name in keys:
         same = [f for f in folds if (f["n_components"], f["reducer"]) == (k, name)]
-        rows.append({"reducer": name, "n_components": k, **{c: _mean([f[c] for f in same]) for c in COLUMNS}})
+        rows.append({"reducer": name, "n_components": k, **{c: _average(c, [f[c] for f in same]) for c in COLUMNS}})
     return rows
 
 
-def _mean(values: list[float | None]) -> float | None:
+def _average(column: str, values: list[float | None]) -> float | None:
+    """Mean, or median of times, of what is known."""
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    return float((np.median if column in TIMES else np.mean)(known)) if known else None

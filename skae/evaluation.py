@@ -12,10 +12,14 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from .metrics import r2_against, reconstruct
+from .metrics import neighbors_kept, r2_against, reconstruct
 
-__all__ = ["Fold", "evaluate", "evaluate_baselines"]
+__all__ = ["Fold", "evaluate", "evaluate_baselines", "n_neighbors"]
 
+N_NEIGHBORS = 15
+"""Largest number of neighbours of which the share is measured that the code keeps."""
+NOTHING = dict.fromkeys(("r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"))
+"""A row of the table without values."""
 TIMED = 0.05
 """Duration of the timing of transform, in seconds."""
 
@@ -46,20 +50,25 @@ class Fold:
         return self.y_test is not None and (self.classes or len(self.y_test) > 1)
 
 
+def n_neighbors(n_test: int) -> int:
+    """Number of nearest rows that a code should keep, at most a tenth of the held-out rows. 0 is too few rows."""
+    return min(N_NEIGHBORS, max(1, n_test // 10)) if n_test > 2 else 0
+
+
 def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
     """Fit a reducer to the training rows, and measure its reconstruction, its code and its speed.
 
     Parameters
     ----------
-    model : transformer
+    model : reducer
         It is fitted.
     fold : Fold
 
     Returns
     -------
     row : dict
-        With the keys "r2", "linear", "knn", "fit_seconds" and "rows_per_second". A value is None if the model cannot
-        reconstruct, or if the fold has no score.
+        With the keys "r2", "linear", "knn", "neighbors", "fit_seconds" and "rows_per_second". A value is None if the
+        model cannot reconstruct, or if the fold has no score. Without ``transform`` all but "fit_seconds" are None.
     """
     supervised = _learns_from_target(model)
     if supervised and fold.y_train is None:
@@ -67,9 +76,13 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
     start = time.perf_counter()
     model.fit(fold.X_train, fold.y_train if supervised else None)
     fit_seconds = time.perf_counter() - start
+    if not hasattr(model, "transform"):
+        return {**NOTHING, "fit_seconds": fit_seconds}
+    H_test = _encoded(model, fold.X_test)
     return {
         "r2": _r2(model, fold),
-        **_downstream(_encoded(model, fold.X_train), _encoded(model, fold.X_test), fold),
+        **_downstream(_encoded(model, fold.X_train), H_test, fold),
+        "neighbors": _neighbors(H_test, fold),
         "fit_seconds": fit_seconds,
         "rows_per_second": _rows_per_second(model, fold.X_test),
     }
@@ -78,18 +91,17 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
 def evaluate_baselines(fold: Fold) -> list[dict[str, Any]]:
     """Rows of the table for the same models on X itself, and for a guess that looks at y alone."""
     guess = _guess_score(fold)
-    none = {"r2": None, "fit_seconds": None, "rows_per_second": None}
     return [
         {
             "reducer": "all columns",
             "n_components": fold.X_train.shape[1],
-            **none,
+            **NOTHING,
             **_downstream(fold.X_train, fold.X_test, fold),
         },
         {
             "reducer": "majority class" if fold.classes else "mean of the target",
             "n_components": 0,
-            **none,
+            **NOTHING,
             "linear": guess,
             "knn": guess,
         },
@@ -148,6 +160,12 @@ def _downstream(H_train: np.ndarray, H_test: np.ndarray, fold: Fold) -> dict[str
     models[0] = make_pipeline(StandardScaler(), models[0])
     linear, knn = (float(m.fit(H_train, fold.y_train).score(H_test, fold.y_test)) for m in models)
     return {"linear": linear, "knn": knn}
+
+
+def _neighbors(H_test: np.ndarray, fold: Fold) -> float | None:
+    """Mean share of the nearest held-out rows of a row that are among its nearest on the code."""
+    k = n_neighbors(len(H_test))
+    return float(neighbors_kept(fold.X_test, H_test, n_neighbors=k).mean()) if k else None
 
 
 def _guess_score(fold: Fold) -> float | None:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import adversarial, autoencoders, boltzmann, compose, variational
+from . import adversarial, autoencoders, boltzmann, compose, maps, variational
 from ._version import __version__
+from .peers import PEERS, lacking, peer
 from .tables import BUNDLED
 
 __all__ = ["check", "parser", "reducers", "table_options"]
 
 LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6)}
 """Smallest and largest value of an option."""
-NEEDED = ("fit", "transform", "get_params", "set_params")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,17 +61,17 @@ def _add_reducers(compare: argparse.ArgumentParser) -> None:
     add(
         "--reducers",
         nargs="+",
-        default=["pca", "autoencoder"],
+        default=["pca", "autoencoder", "neighbor"],
         metavar="NAME",
-        help="reducers to compare: names of this package, or dotted names of classes that can be imported, such as "
-        "sklearn.decomposition.FastICA (default: pca autoencoder)",
+        help=f"reducers to compare: names of this package, {', '.join(PEERS)}, or dotted names of classes that can be "
+        "imported, such as sklearn.decomposition.FastICA (default: pca autoencoder neighbor)",
     )
     add(
         "--n-components",
         nargs="+",
         type=int,
         metavar="K",
-        help="numbers of components (default: 2 8 16, as far as DATA allows)",
+        help="numbers of components (default: 2 8 16, as far as DATA allows, and 2 for maps such as neighbor)",
     )
     add("--hidden-layer-sizes", nargs="*", type=int, metavar="N", help="widths of the encoders' hidden layers")
     add("--max-iter", type=int, metavar="N", help="maximum number of epochs")
@@ -106,25 +106,29 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no such reducer, or if it is not a transformer.
+        If there is no such reducer, if its package is not installed, or if it is not a reducer.
     """
     from sklearn.decomposition import PCA
     from sklearn.utils import get_tags
 
-    folders = autoencoders, adversarial, boltzmann, variational
+    folders = autoencoders, maps, adversarial, boltzmann, variational
     families = [getattr(folder, name) for folder in folders for name in folder.__all__]
     of_tables = [estimator for estimator in families if get_tags(estimator()).input_tags.two_d_array]
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}
+    choice = (*known, *PEERS)
     asked = [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
     if not asked:
-        raise ValueError(f"--reducers is empty: choose from {', '.join(known)}.")
+        raise ValueError(f"--reducers is empty: choose from {', '.join(choice)}.")
     found: dict[str, Any] = {}
     for name in asked:
-        cls = known.get(name.lower()) or _imported(name, known)
+        short = name.lower()
+        cls = known.get(short) or (peer(short) if short in PEERS else _imported(name, choice))
         taken = cls.__name__ in found or (cls.__name__ == "PCA" and cls is not PCA)
         if not any(type(reducer) is cls for reducer in found.values()):
-            found[name if taken else cls.__name__] = _configured(_made(cls, name), options)
+            made = _made(cls, name)
+            # max_iter of t-SNE is not a number of epochs, and has a lower limit of 250
+            found[name if taken else cls.__name__] = made if short in PEERS else _configured(made, options)
     return found
 
 
@@ -133,24 +137,24 @@ def _short_name(name: str) -> str:
     return name.removesuffix("Autoencoder").lower() or "autoencoder"
 
 
-def _imported(name: str, known: Sequence[str] | dict[str, Any]) -> Any:
+def _imported(name: str, choice: Sequence[str]) -> Any:
     """The class with a dotted name, such as sklearn.decomposition.FastICA."""
     if Path(name).is_file() or name in BUNDLED:
         raise ValueError(f"--reducers takes every name behind it: write {name!r} before it.")
     module, _, attribute = name.rpartition(".")
     if not module:
         raise ValueError(
-            f"There is no reducer {name!r}: choose from {', '.join(known)}, or give the dotted name of a class, such "
+            f"There is no reducer {name!r}: choose from {', '.join(choice)}, or give the dotted name of a class, such "
             "as sklearn.decomposition.FastICA."
         )
     try:
         cls = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # a script may end the process
         raise ValueError(f"The reducer {name!r} cannot be imported: {error}.") from None
-    missing = [method for method in NEEDED if not hasattr(cls, method)]
+    missing = lacking(cls)
     if not isinstance(cls, type) or missing:
-        why = f"it has no {missing[0]}" if isinstance(cls, type) else "it is not a class"
-        raise ValueError(f"{name!r} is not a transformer: {why}.")
+        why = f"it has no {missing}" if isinstance(cls, type) else "it is not a class"
+        raise ValueError(f"{name!r} is not a reducer: {why}.")
     return cls
 
 

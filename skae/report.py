@@ -14,6 +14,7 @@ import numpy as np
 
 from ._version import __version__
 from .comparison import Comparison, is_classes
+from .evaluation import n_neighbors
 from .tables import Dataset, printable
 
 __all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "write"]
@@ -67,11 +68,25 @@ def legend(result: Comparison, data: Dataset) -> str:
     if data.y is not None:
         unit = "accuracy" if is_classes(data.y) else "R2"
         lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
+    k = n_neighbors(len(result.X_test))
+    if k:
+        lines.append(f"kept: share of each row's {k} nearest held-out rows that are its {k} nearest on the code too")
+    if data.y is not None:
         lines.append(f"all columns: the same on the columns themselves; {result.baselines[1]['reducer']}: a guess")
-    without = dict.fromkeys(row["reducer"] for row in result.rows if row["r2"] is None)
+    blind = [row["reducer"] for row in result.rows if row["rows_per_second"] is None]
+    without = [row["reducer"] for row in result.rows if row["r2"] is None and row["reducer"] not in blind]
     if without:
-        lines.append(f"No R2, because it cannot reconstruct rows: {', '.join(map(printable, without))}")
+        lines.append(f"No R2, because it cannot reconstruct rows: {_names(without)}")
+    if blind:
+        lines.append(
+            "No scores, because it cannot encode held-out rows, and a map that is fitted to training and held-out rows "
+            f"together is not comparable: {_names(blind)}"
+        )
     return "\n".join(lines)
+
+
+def _names(reducers: list[str]) -> str:
+    return ", ".join(map(printable, dict.fromkeys(reducers)))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -21,6 +22,7 @@ from matplotlib.image import imread
 from sklearn.datasets import load_iris
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.manifold import Isomap
 
 import skae
 from skae.__main__ import Interrupts, main
@@ -127,7 +129,9 @@ def test_a_process_writes_figures_and_a_picture(tmp_path):
     assert done.stdout.splitlines()[-2:] == [os.path.join("out", "here", f"compare.{kind}") for kind in ("json", "png")]  # noqa: PTH118
     assert ESCAPE not in done.stdout
     content = strict(tmp_path / "out/here/compare.json")
-    assert [(row["reducer"], row["n_components"]) for row in content["rows"]] == [("PCA", 2), ("Autoencoder", 2)]
+    assert [(row["reducer"], row["n_components"]) for row in content["rows"]] == [
+        (name, 2) for name in ("PCA", "Autoencoder", "NeighborAutoencoder")
+    ]
     picture = (tmp_path / "out/here/compare.png").read_bytes()
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])
@@ -141,9 +145,9 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
     assert content["skae"] == skae.__version__
     assert content["data"] == "table"
     assert content["shape"] == [40, 4]
-    columns = {"reducer", "n_components", "r2", "linear", "knn", "fit_seconds", "rows_per_second"}
-    assert [set(row) for row in content["rows"]] == [columns] * 2
-    assert [set(fold) for fold in content["folds"]] == [columns | {"fold"}] * 4
+    columns = {"reducer", "n_components", "r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"}
+    assert [set(row) for row in content["rows"]] == [columns] * 3
+    assert [set(fold) for fold in content["folds"]] == [columns | {"fold"}] * 6
     assert content["settings"] == {
         "command": "compare",
         "data": "table.csv",
@@ -154,7 +158,7 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
         "decimal": None,
         "encoding": None,
         "dates": "refuse",
-        "reducers": ["pca", "autoencoder"],
+        "reducers": ["pca", "autoencoder", "neighbor"],
         "n_components": [2],
         "hidden_layer_sizes": [4],
         "max_iter": 1,
@@ -167,13 +171,15 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
 
 
 @pytest.mark.usefixtures("_undrawn")
+@pytest.mark.filterwarnings("ignore::skae.exceptions.DisconnectedGraphWarning")
 def test_the_figures_are_those_of_compare(tmp_path):
     assert run("iris", *QUICK, "--standardize", "--seed", "4") == 0
     X, y = load_iris(return_X_y=True)
-    reducer = skae.Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
-    expected = skae.compare(X, y, [reducer], [2], cv=2, standardize=True, random_state=4)
+    reducers = [cls(hidden_layer_sizes=(4,), max_iter=1) for cls in (skae.Autoencoder, skae.NeighborAutoencoder)]
+    expected = skae.compare(X, y, reducers, [2], cv=2, standardize=True, random_state=4)
     for found, row in zip(strict(tmp_path / "compare/compare.json")["rows"], expected.rows, strict=True):
-        assert {k: found[k] for k in ("r2", "linear", "knn")} == {k: row[k] for k in ("r2", "linear", "knn")}
+        for column in ("r2", "linear", "knn", "neighbors"):
+            assert found[column] == row[column]
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -181,11 +187,12 @@ def test_the_table_is_printed_with_what_its_columns_mean(table, capsys):
     assert run(table, "--target", "bought", *QUICK) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "table: 40 rows, 4 columns, 2 classes"
-    assert out[1].split() == ["n_components", "reducer", "R2", "linear", "kNN", "fit", "s", "rows/s"]
-    assert [line.split()[0] for line in out[2:6]] == ["2", "Autoencoder", "4", "0"]
-    assert out[6:9] == [
+    assert out[1].split() == ["n_components", "reducer", "R2", "linear", "kNN", "kept", "fit", "s", "rows/s"]
+    assert [line.split()[0] for line in out[2:7]] == ["2", "Autoencoder", "NeighborAutoencoder", "4", "0"]
+    assert out[7:11] == [
         "Means over the folds, on held-out rows. The best reducer of each size is marked.",
         "R2: reconstruction; linear, kNN: accuracy of a linear model and of 5 nearest neighbours on the code",
+        "kept: share of each row's 2 nearest held-out rows that are its 2 nearest on the code too",
         "all columns: the same on the columns themselves; majority class: a guess",
     ]
 
@@ -248,7 +255,7 @@ def test_the_folder_may_be_there(tmp_path, table):
 
 @pytest.mark.usefixtures("_undrawn")
 def test_every_estimator_is_a_reducer(tmp_path):
-    names = [name for family in (skae.autoencoders, skae.boltzmann) for name in family.__all__]
+    names = [name for family in (skae.autoencoders, skae.maps, skae.boltzmann) for name in family.__all__]
     names = [name for name in names if "Regress" not in name and "Recursive" not in name]
     asked = ",".join(name.removesuffix("Autoencoder").lower() or "autoencoder" for name in names)
     assert run("digits", "--n-components", "2", "--cv", "2", "--max-iter", "1", "--reducers", asked) == 0
@@ -295,6 +302,29 @@ def test_a_reducer_that_cannot_reconstruct_has_the_other_figures(tmp_path, mine,
     assert [row["r2"] for row in others] == [None, None]
     assert all(0 < row["linear"] <= 1 for row in others)
     assert "No R2, because it cannot reconstruct rows: Plain, Isomap" in capsys.readouterr().out.splitlines()
+
+
+def test_maps_of_other_packages_have_short_names(tmp_path, monkeypatch, capsys):
+    """t-SNE takes no --max-iter: its steps are no epochs, and cannot be fewer than 250."""
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Isomap))
+    assert run("iris", "--cv", "2", "--max-iter", "1", "--reducers", "pca", "UMAP,tSNE") == 0
+    rows = strict(tmp_path / "compare/compare.json")["rows"]
+    assert [row["reducer"] for row in rows] == ["PCA", "Isomap", "TSNE"]
+    assert {k for k, value in rows[2].items() if value is not None} == {"reducer", "n_components", "fit_seconds"}
+    out = capsys.readouterr().out.splitlines()
+    assert "No R2, because it cannot reconstruct rows: Isomap" in out
+    assert (
+        "No scores, because it cannot encode held-out rows, and a map that is fitted to training and held-out rows "
+        "together is not comparable: TSNE" in out
+    )
+
+
+@pytest.mark.parametrize(("name", "package"), [("umap", "umap-learn"), ("PaCMAP", "pacmap")])
+def test_a_package_that_is_not_installed_is_told_with_its_command(name, package, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, name.lower(), None)
+    assert run("iris", *QUICK, "--reducers", name) == 2
+    said = f"skae compare: --reducers {name.lower()} needs the package {package}: python -m pip install {package} ("
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_a_sparse_code_is_compared_and_drawn(tmp_path):
@@ -450,7 +480,7 @@ def test_ctrl_c_ends_a_process(tmp_path):
 def test_a_reducer_that_has_learnt_nothing_is_told(monkeypatch, capsys):
     """Once for each size, although the fits of both folds have learnt nothing."""
     monkeypatch.setattr(skae.Autoencoder, "_failure", lambda self, data: "The code is the same for all rows: do this.")
-    assert run("iris", *QUICK, "--n-components", "1", "2", "--max-iter", "60") == 0
+    assert run("iris", *QUICK, "--n-components", "1", "2", "--max-iter", "60", "--reducers", "autoencoder") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "do this" in line]
     assert lines == [f"Autoencoder with n_components={k}: The code is the same for all rows: do this." for k in (1, 2)]
 
@@ -578,7 +608,7 @@ def test_few_columns_with_nearly_all_the_variance_get_a_hint(scales, standardize
     np.savetxt(
         "t.csv", signs * scales, delimiter=",", header=",".join("abcdefghijklmnopqrst"[: len(scales)]), comments=""
     )
-    assert run("t.csv", *QUICK, "--n-components", "1", *standardize) == 0
+    assert run("t.csv", *QUICK, "--n-components", "1", "--reducers", "pca", *standardize) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "variance" in line]
     end = ", so R2 hardly depends on the others: --standardize gives all columns the same weight."
     assert lines == ([] if expected is None else [expected + end])
@@ -644,15 +674,12 @@ MISTAKES = [
         "n_components=5 is not a whole number from 1 to 4, the smaller of the numbers of columns and",
     ),
     (["iris", "--n-components", "0"], "n_components=0 is not a whole number from 1 to 4"),
-    (["iris", "--reducers", "pca,umap"], "There is no reducer 'umap': choose from pca, autoencoder, "),
+    (["iris", "--reducers", "pca,mds"], "There is no reducer 'mds': choose from pca, autoencoder, "),
     (["iris", "--reducers", "no_package.UMAP"], "'no_package.UMAP' cannot be imported: No module named 'no_package'."),
     (["iris", "--reducers", "sklearn.decomposition.No"], "module 'sklearn.decomposition' has no attribute 'No'."),
     (["iris", "--reducers", "..PCA"], "The reducer '..PCA' cannot be imported: "),
-    (["iris", "--reducers", "os.getcwd"], "'os.getcwd' is not a transformer: it is not a class."),
-    (
-        ["iris", "--reducers", "sklearn.manifold.TSNE"],
-        "'sklearn.manifold.TSNE' is not a transformer: it has no transform.",
-    ),
+    (["iris", "--reducers", "os.getcwd"], "'os.getcwd' is not a reducer: it is not a class."),
+    (["iris", "--reducers", "sklearn.svm.SVC"], "'sklearn.svm.SVC' is not a reducer: it has no transform."),
     (["iris", "--reducers", "sklearn.decomposition.SparseCoder"], "cannot be made without arguments: "),
     (["iris", "--reducers", "pca", "table.csv"], "--reducers takes every name behind it: write 'table.csv' before it."),
     (["iris", "--reducers", "pca", "wine"], "--reducers takes every name behind it: write 'wine' before it."),

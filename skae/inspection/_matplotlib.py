@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["literal", "new_axes", "pyplot"]
+__all__ = ["literal", "new_axes", "pyplot", "write_above"]
 
 
 def pyplot() -> Any:
@@ -38,3 +38,16 @@ def literal(text: object, longest: int | None = None) -> str:
         shown = f"{shown[: longest // 2]}\N{HORIZONTAL ELLIPSIS}{shown[len(shown) - (longest - 1) // 2 :]}"
     shown = re.sub(r"(?<!\\)\$", r"\$", shown)
     return f" {shown}" if shown.startswith("_") else shown  # legends leave out what starts with an underscore
+
+
+def write_above(ax: Any, parts: list[str]) -> None:
+    """Write short texts above axes and below their title, beside each other if there is room.
+
+    They are the label of a second x axis, which titles make room for.
+    """
+    size = 9.0
+    room = ax.get_window_extent().width * 72 / ax.figure.dpi / (0.55 * size)
+    line = " \N{MIDDLE DOT} ".join(parts)
+    above = ax.secondary_xaxis("top")
+    above.set_xticks([])
+    above.set_xlabel(line if len(line) <= room else "\n".join(parts), size=size, color="0.35")

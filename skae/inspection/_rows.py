@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_array", "first_rows"]
+__all__ = ["as_array", "first_rows", "take_rows"]
 
 
 def first_rows(X: Any, n: int) -> Any:
@@ -14,6 +14,15 @@ def first_rows(X: Any, n: int) -> Any:
     if hasattr(X, "head"):
         return X.head(n)
     return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Rows of X by their numbers, in the container that X is. Of lists and tuples a list is made."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "tocsr"):
+        return X.tocsr()[rows]
+    return X[rows] if hasattr(X, "shape") else [X[row] for row in rows]
 
 
 def as_array(X: Any) -> np.ndarray:

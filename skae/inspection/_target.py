@@ -11,14 +11,18 @@ from ._matplotlib import literal, pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.collections import PathCollection
+    from matplotlib.colors import Colormap, Normalize
 
-__all__ = ["Target"]
+__all__ = ["Quantity", "Target"]
 
 MAX_CLASSES = 20
 """Largest number of colours of a categorical map that can be distinguished."""
 MISSING = (0.83, 0.83, 0.83)
 """Light grey, for rows whose target is NaN or None, such as the unlabelled ones."""
+CLIPPED = 95
+"""Per cent of the rows that lie on the scale of a quantity with outliers."""
 
 
 class Target:
@@ -60,25 +64,49 @@ class Target:
         return np.argsort(~self.missing, kind="stable")
 
     @property
+    def classes(self) -> list[str]:
+        """The labels of the classes, without that of missing values. A quantity has none."""
+        labels = self.labels or []
+        return labels[: len(labels) - bool(self.missing.any())]
+
+    @property
     def palette(self) -> np.ndarray:
         """A colour for each label, and one for missing values."""
-        n_classes = len(self.labels or ()) - bool(self.missing.any())
+        n_classes = len(self.classes)
         colors = pyplot().get_cmap("tab10" if n_classes <= 10 else "tab20").colors
         return np.array([*colors[:n_classes], MISSING])
+
+    @property
+    def end(self) -> float | None:
+        """Upper end of the scale of a quantity. None is the largest value."""
+        return None
+
+    def scale(self, cmap: str | None) -> tuple[Normalize, Colormap]:
+        """The scale of a quantity, and its colours."""
+        known = self.values[~self.missing].astype(float)
+        known = known[np.isfinite(known)]
+        low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+        norm = pyplot().Normalize(low, high if self.end is None else self.end)
+        return norm, pyplot().get_cmap(cmap).with_extremes(bad=MISSING)
 
     def scatter(self, ax: Axes, x: np.ndarray, y: np.ndarray, cmap: str | None = None, **style: Any) -> PathCollection:
         """Draw points in the colours of the target, in the order of ``order``."""
         order = self.order
         if self.labels is not None:
             return ax.scatter(x[order], y[order], c=self.palette[self.index[order]], **style)
-        colors = pyplot().get_cmap(cmap).with_extremes(bad=MISSING)
-        return ax.scatter(x[order], y[order], c=self.values[order], cmap=colors, plotnonfinite=True, **style)
+        norm, colors = self.scale(cmap)
+        return ax.scatter(x[order], y[order], c=self.values[order], norm=norm, cmap=colors, plotnonfinite=True, **style)
 
-    def explain(self, ax: Axes, points: PathCollection, name: str | None) -> None:
+    def explain(self, ax: Axes, drawn: ScalarMappable, name: str | None) -> None:
         """Add a legend of the classes, or a colour bar of the quantity, in opaque colours."""
         if self.labels is None:
-            opaque = pyplot().cm.ScalarMappable(points.norm, points.cmap)
-            ax.figure.colorbar(opaque, ax=ax, label=literal(name or ""))
+            opaque = pyplot().cm.ScalarMappable(drawn.norm, drawn.cmap)
+            label = literal(name or "")
+            if self.end is None:
+                ax.figure.colorbar(opaque, ax=ax, label=label)
+            else:
+                label += f"\n(the scale ends at the {CLIPPED} % quantile)"
+                ax.figure.colorbar(opaque, ax=ax, label=label, extend="max")
             return
         handles = [
             pyplot().Line2D([], [], marker="o", linestyle="none", color=color, label=label)
@@ -88,6 +116,30 @@ class Target:
             {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if ax.figure.get_layout_engine() else {}
         )
         ax.legend(handles=handles, title=None if name is None else literal(name), **place)
+
+
+class Quantity(Target):
+    """A quantity with outliers. The scale of its colours ends at a quantile, unless that is the largest value.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_samples,)
+        Numbers. NaN is unknown.
+    """
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values, dtype=float)
+        self.missing = np.isnan(self.values)
+        self.labels = None
+
+    @property
+    def end(self) -> float | None:
+        """See ``Target``."""
+        known = self.values[~self.missing]
+        if not len(known):
+            return None
+        end = float(np.quantile(known, CLIPPED / 100))
+        return end if end < known.max() else None
 
 
 def _text(label: Any) -> str:

@@ -1,4 +1,4 @@
-"""ComparisonDisplay: the result of compare() as curves, codes and reconstructions."""
+"""ComparisonDisplay: the result of compare() as maps, reconstructions and curves."""
 
 from __future__ import annotations
 
@@ -24,28 +24,38 @@ __all__ = ["ComparisonDisplay"]
 
 LONGEST = 24
 """Characters of a name in the figure."""
+WIDTH = 11.0
+"""Width of the figure in inches."""
 BESIDE = 4
 """Largest number of codes beside each other."""
-SLANTED: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-"""Style of names that are too long to stand beside each other."""
 STYLES = ("--", ":")
 """Lines of the scores of all columns, and of a guess."""
-CURVES = {"r2": "Held-out reconstruction R2", "linear": "Linear model on the code", "knn": "Neighbours on the code"}
+CURVES = {
+    "r2": ("Reconstruction R2", "R2"),
+    "linear": ("Linear model on the code", "linear"),
+    "knn": ("5 nearest neighbours", "kNN"),
+    "neighbors": ("Neighbours kept", "neighbours kept"),
+}
+"""Title of the curves of each score, and its name above a map."""
+ABOVE = ("r2", "knn", "neighbors")
+"""Scores that are written above a map."""
 
 
 class ComparisonDisplay:
-    """Reducers side by side: their scores against n_components, their codes, and their reconstructions of images.
+    """Reducers side by side: their codes, their reconstructions of images, and their scores against n_components.
 
     Parameters
     ----------
     scores : dict of str to dict of str to ndarray of shape (n_sizes, 2)
         For each score and each reducer, pairs of a number of components and the mean score over the folds.
     codes : dict of str to ndarray of shape (n_samples, 1) or (n_samples, 2)
-        For each reducer, the first components of its narrowest code with at least two components.
+        For each reducer, the first components of its code. They are drawn beside each other.
     y : ndarray of shape (n_samples,), default=None
         Target that colours the codes.
+    n_components : int, default=None
+        Number of components of these codes. Their scores are written above them. None writes no scores.
     pictures : dict of str to ndarray of shape (n_pictures, n_features), default=None
-        Rows, and their reconstructions by each reducer. None draws no pictures.
+        Rows, and their reconstructions from the codes of each reducer. None draws no pictures.
     image_shape : tuple of int, default=None
         Height and width of a picture.
     title : str, default=None
@@ -69,7 +79,7 @@ class ComparisonDisplay:
     >>> result = compare(*load_iris(return_X_y=True), [Autoencoder(max_iter=2)], [1, 2], cv=2)
     >>> display = ComparisonDisplay.from_comparison(result)
     >>> sorted(display.axes_)
-    ['codes Autoencoder', 'codes PCA', 'knn', 'linear', 'r2']
+    ['codes Autoencoder', 'codes PCA', 'knn', 'linear', 'neighbors', 'r2']
     """
 
     def __init__(
@@ -78,6 +88,7 @@ class ComparisonDisplay:
         scores: dict[str, dict[str, np.ndarray]],
         codes: dict[str, np.ndarray],
         y: np.ndarray | None = None,
+        n_components: int | None = None,
         pictures: dict[str, np.ndarray] | None = None,
         image_shape: tuple[int, ...] | None = None,
         title: str | None = None,
@@ -86,6 +97,7 @@ class ComparisonDisplay:
         self.scores = scores
         self.codes = codes
         self.y = y
+        self.n_components = n_components
         self.pictures = pictures
         self.image_shape = image_shape
         self.title = title
@@ -93,9 +105,11 @@ class ComparisonDisplay:
 
     @classmethod
     def from_comparison(
-        cls, comparison: Any, *, image_shape: ImageShape = None, n_pictures: int = 10, title: str | None = None
+        cls, comparison: Any, *, image_shape: ImageShape = None, n_pictures: int = 12, title: str | None = None
     ) -> Self:
         """Compute codes and reconstructions with the models of the first fold, and draw everything.
+
+        The codes are the narrowest with at least two components. Reducers that cannot encode held-out rows have none.
 
         Parameters
         ----------
@@ -103,7 +117,7 @@ class ComparisonDisplay:
             The result of ``compare``.
         image_shape : tuple of int, "auto" or None, default=None
             Shape of the picture in a row. None if rows are not pictures.
-        n_pictures : int, default=10
+        n_pictures : int, default=12
             Number of held-out rows to draw as pictures.
         title : str, default=None
             Title of the figure.
@@ -115,11 +129,14 @@ class ComparisonDisplay:
         """
         shape = picture_shape(image_shape, comparison.X_test.shape[1])
         y = comparison.y_test
+        sizes = sorted({k for _, k in comparison.estimators})
+        size = next((k for k in sizes if k >= 2), sizes[-1])
         return cls(
             scores={name: curves for name in CURVES if (curves := _scores(comparison, name))},
-            codes=_codes(comparison),
+            codes=_codes(comparison, size),
             y=y if _is_drawable(y) else None,
-            pictures=None if shape is None else _pictures(comparison, n_pictures),
+            n_components=size,
+            pictures=None if shape is None else _pictures(comparison, size, n_pictures),
             image_shape=shape,
             title=title,
             baselines={name: levels for name in CURVES if (levels := _baselines(comparison, name))},
@@ -134,23 +151,31 @@ class ComparisonDisplay:
             This display.
         """
         n_lines = -(-len(self.codes) // BESIDE)
-        heights = [self._height(), 3.4 * n_lines] + ([0.45 * len(self.pictures) + 0.6] if self.pictures else [])
-        figure = pyplot().figure(figsize=(11, sum(heights)), layout="constrained")
-        parts = figure.subfigures(len(heights), 1, height_ratios=heights)
+        n_beside = -(-len(self.codes) // max(n_lines, 1))
+        heights = [(WIDTH / max(n_beside, 3) + 0.25) * n_lines + 0.25]
+        heights += [0.62 * len(self.pictures) + 0.3] if self.pictures else []
+        heights += [self._height()] if self.scores else []
+        figure = pyplot().figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+        parts = iter(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
         self.axes_: dict[str, Any] = {}
-        self._draw_scores(parts[0])
-        self._draw_codes(parts[1].subplots(n_lines, min(BESIDE, len(self.codes)), squeeze=False).ravel())
+        maps = next(parts)
+        maps.suptitle(self._heading())
+        self._draw_codes(maps.subplots(n_lines, n_beside, squeeze=False))
         if self.pictures:
-            self.axes_["pictures"] = parts[2].subplots()
-            rows = dict(zip(_short(list(self.pictures)), self.pictures.values(), strict=True))
-            ReconstructionDisplay(rows=rows, image_shape=self.image_shape).plot(self.axes_["pictures"])
-        figure.suptitle(None if self.title is None else literal(self.title, 3 * LONGEST))
+            self._draw_pictures(next(parts).subplots(), self.pictures)
+        if self.scores:
+            self._draw_scores(next(parts))
         self.figure_: Figure = figure
         return self
 
+    def _draw_pictures(self, ax: Axes, pictures: dict[str, np.ndarray]) -> None:
+        rows = dict(zip(_short(list(pictures)), pictures.values(), strict=True))
+        ReconstructionDisplay(rows=rows, image_shape=self.image_shape).plot(ax)
+        if self.n_components is not None:
+            ax.set_title(f"held-out rows, decoded from {_counted(self.n_components)}", fontsize="medium")
+        self.axes_["pictures"] = ax
+
     def _draw_scores(self, figure: SubFigure) -> None:
-        if not self.scores:
-            return
         axes = np.atleast_1d(figure.subplots(1, len(self.scores)))
         reducers = [*self.codes, *chain.from_iterable(self.scores.values())]
         colors = {reducer: f"C{i}" for i, reducer in enumerate(dict.fromkeys(reducers))}
@@ -159,34 +184,54 @@ class ComparisonDisplay:
             (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
             levels = (self.baselines or {}).get(name, {})
             for (label, level), style in zip(levels.items(), STYLES, strict=False):
-                ax.axhline(level, color="0.4", linestyle=style, label=literal(label, LONGEST))
-            ax.set_title(CURVES[name])
+                ax.axhline(level, color="0.4", linestyle=style, label=_named(label))
+            ax.set_title(CURVES[name][0])
             self.axes_[name] = ax
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        known = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        reducers_first = sorted(known, key=[*map(_named, colors), *known].index)
+        if known:
+            handles = [known[label] for label in reducers_first]
+            axes[-1].legend(handles, reducers_first, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     def _height(self) -> float:
-        """Height of the scores in inches, with room for the legend of many reducers or for long names below bars."""
-        names = [literal(name, LONGEST) for name in next(iter(self.scores.values()), {})]
-        return max(3.0, 0.22 * len(names) + 1.4) + 0.06 * (max(map(len, names)) if _is_crowded(names) else 0)
+        """Height of the scores in inches, with room for the legend of many reducers."""
+        n_reducers = len({reducer for curves in self.scores.values() for reducer in curves})
+        return max(2.7, 0.22 * n_reducers + 1.4)
 
     def _draw_codes(self, axes: np.ndarray) -> None:
         y = None if self.y is None else _labels(self.y)
-        for ax, (reducer, codes) in zip(axes, self.codes.items(), strict=False):
+        right = axes[0, -1]
+        for ax, (reducer, codes) in zip(axes.ravel(), self.codes.items(), strict=False):
             display = LatentSpaceDisplay(codes=codes, y=y).plot(ax)
             legend = ax.get_legend()
-            if legend is not None and len(self.axes_) < len(self.scores) + len(self.codes) - 1:
+            if legend is not None and ax is not right:
                 legend.remove()
-            name = literal(reducer, LONGEST)
-            ax.set_title(f"Held-out codes:\n{name}" if len(name) > LONGEST // 2 else f"Held-out codes: {name}")
+            if codes.shape[1] == 2:  # of a map only the distances mean something
+                ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+            ax.set_title(_named(reducer), fontweight="bold", pad=18)
+            self._write_scores(ax, reducer)
             self.axes_[f"codes {reducer}"] = display.ax_
-        for ax in axes[len(self.codes) :]:
+        for ax in axes.ravel()[len(self.codes) :]:
             ax.remove()
+
+    def _heading(self) -> str:
+        """The title, and what the maps are."""
+        parts = [] if self.title is None else [literal(self.title, 3 * LONGEST)]
+        if self.n_components is not None:
+            some = "the first 2 of " if self.n_components > 2 else ""
+            parts.append(f"held-out rows on {some}{_counted(self.n_components)}")
+        return ": ".join(parts)
+
+    def _write_scores(self, ax: Axes, reducer: str) -> None:
+        """Write the scores of a map between its title and its frame."""
+        known = {name: dict(self.scores.get(name, {}).get(reducer, [])).get(self.n_components) for name in ABOVE}
+        text = ", ".join(f"{CURVES[name][1]} {score:.2f}" for name, score in known.items() if score is not None)
+        ax.annotate(text, (0.5, 1.0), (0, 4), "axes fraction", "offset points", ha="center", annotation_clip=False)
 
 
 def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", label=literal(reducer, LONGEST), color=colors[reducer])
+        ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=_named(reducer), color=colors[reducer])
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
@@ -195,23 +240,30 @@ def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, col
 
 def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
-    names = [literal(reducer, LONGEST) for reducer in curves]
+    upright = len(curves) > BESIDE
+    style: dict[str, Any] = {
+        "rotation": 90 if upright else 0,
+        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    }
     for i, (reducer, points) in enumerate(curves.items()):
-        bar = ax.bar(i, points[0, 1], color=colors[reducer])
-        ax.bar_label(bar, fmt="%.3f", rotation=90 if len(names) > BESIDE else 0, padding=2)
-    ax.set_xticks(range(len(names)), names, **(SLANTED if _is_crowded(names) else {}))
+        bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer))
+        ax.bar_label(bar, fmt="%.3f", padding=3, fontsize="small", **style)
+    ax.set_xticks([])
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
-    ax.margins(y=0.15)
+    ax.margins(y=0.35 if upright else 0.15)
 
 
-def _is_crowded(names: list[str]) -> bool:
-    """Whether names below bars would touch each other."""
-    return sum(map(len, names)) > LONGEST
+def _named(reducer: object) -> str:
+    return literal(reducer, LONGEST)
+
+
+def _counted(n_components: int) -> str:
+    return f"{n_components} component{'s' if n_components > 1 else ''}"
 
 
 def _short(names: list[Any]) -> list[str]:
     """The names as they can be drawn. They are numbered if they would otherwise be the same."""
-    short = [literal(name, LONGEST) for name in names]
+    short = [_named(name) for name in names]
     if len(set(short)) < len(short):
         short = [literal(f"{i}: {name}", LONGEST) for i, name in enumerate(names)]
     return short
@@ -238,12 +290,10 @@ def _scores(comparison: Any, name: str) -> dict[str, np.ndarray]:
     return {reducer: np.array(p, dtype=float) for reducer, p in points.items() if all(v is not None for _, v in p)}
 
 
-def _codes(comparison: Any) -> dict[str, np.ndarray]:
-    sizes = sorted({k for _, k in comparison.estimators})
-    size = next((k for k in sizes if k >= 2), sizes[-1])
+def _codes(comparison: Any, size: int) -> dict[str, np.ndarray]:
     models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
-    codes = {reducer: as_array(model.transform(comparison.X_test)) for reducer, model in models.items()}
-    return {reducer: code[:, :2] for reducer, code in codes.items()}
+    able = {reducer: model for reducer, model in models.items() if hasattr(model, "transform")}
+    return {reducer: as_array(model.transform(comparison.X_test))[:, :2] for reducer, model in able.items()}
 
 
 def _is_drawable(y: np.ndarray | None) -> bool:
@@ -251,12 +301,11 @@ def _is_drawable(y: np.ndarray | None) -> bool:
     return y is not None and y.ndim == 1 and (y.dtype.kind in "fiu" or len(np.unique(y)) <= MAX_CLASSES)
 
 
-def _pictures(comparison: Any, n_pictures: int) -> dict[str, np.ndarray]:
-    size = max(k for _, k in comparison.estimators)
+def _pictures(comparison: Any, size: int, n_pictures: int) -> dict[str, np.ndarray]:
     X = comparison.X_test[:n_pictures]
     models = {
         row["reducer"]: comparison.estimators[row["reducer"], size]
         for row in comparison.rows
         if row["n_components"] == size and row["r2"] is not None
     }
-    return {"held out": X, **{f"{reducer}, {size}": reconstruct(model, X) for reducer, model in models.items()}}
+    return {"held-out rows": X, **{reducer: reconstruct(model, X) for reducer, model in models.items()}}

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.text import Text
 from sklearn.datasets import load_iris, load_linnerud
 from sklearn.decomposition import PCA, KernelPCA
+from sklearn.manifold import TSNE
 
 from skae import Autoencoder, compare
 from skae.inspection import ComparisonDisplay
@@ -43,7 +44,7 @@ def find(comparison, column, reducer):
 
 def test_the_scores_are_those_of_the_rows(comparison):
     display = ComparisonDisplay.from_comparison(comparison)
-    assert list(display.scores) == ["r2", "linear", "knn"]
+    assert list(display.scores) == ["r2", "linear", "knn", "neighbors"]
     for name, curves in display.scores.items():
         assert list(curves) == (["PCA", "tiny"] if name == "r2" else ["PCA", "kernel", "tiny"])
         for reducer, points in curves.items():
@@ -69,10 +70,10 @@ def test_the_codes_are_coloured_by_the_held_out_target(comparison):
     np.testing.assert_array_equal(points.get_offsets(), display.codes["PCA"])
 
 
-def test_without_a_target_codes_have_one_colour_and_only_r2_is_drawn():
+def test_without_a_target_codes_have_one_colour_and_scores_need_none():
     display = ComparisonDisplay.from_comparison(compare(X, None, [TINY], [1, 2], cv=2))
     assert display.y is None
-    assert sorted(display.axes_) == ["codes Autoencoder", "codes PCA", "r2"]
+    assert sorted(display.axes_) == ["codes Autoencoder", "codes PCA", "neighbors", "r2"]
     assert len(display.axes_["codes PCA"].collections[0].get_facecolors()) == 1
 
 
@@ -91,11 +92,29 @@ def test_a_target_that_colours_cannot_tell_is_not_drawn(rows, y):
 
 def test_there_are_axes_for_each_score_and_each_code(comparison):
     display = ComparisonDisplay.from_comparison(comparison)
-    assert sorted(display.axes_) == ["codes PCA", "codes kernel", "codes tiny", "knn", "linear", "r2"]
+    codes = ["codes PCA", "codes kernel", "codes tiny"]
+    assert sorted(display.axes_) == [*codes, "knn", "linear", "neighbors", "r2"]
     assert all(ax.figure.figure is display.figure_ for ax in display.axes_.values())
-    assert display.axes_["codes kernel"].get_title() == "Held-out codes: kernel"
-    assert display.axes_["r2"].get_title() == "Held-out reconstruction R2"
+    assert display.axes_["codes kernel"].get_title() == "kernel"
+    assert display.axes_["r2"].get_title() == "Reconstruction R2"
     display.figure_.canvas.draw()
+
+
+def test_a_map_has_its_scores_above_it(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    for reducer in ("kernel", "tiny"):
+        (row,) = (row for row in comparison.rows if (row["reducer"], row["n_components"]) == (reducer, 2))
+        r2 = f"R2 {row['r2']:.2f}, " if reducer == "tiny" else ""
+        expected = f"{r2}kNN {row['knn']:.2f}, neighbours kept {row['neighbors']:.2f}"
+        assert expected in [text.get_text() for text in display.axes_[f"codes {reducer}"].texts]
+
+
+def test_what_cannot_encode_held_out_rows_is_not_drawn():
+    """t-SNE would be drawn with rows that it was fitted to, beside maps of rows that others have not seen."""
+    comparison = compare(X, Y, [TSNE()], [2], cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert list(display.codes) == ["PCA"]
+    assert {reducer for curves in display.scores.values() for reducer in curves} == {"PCA"}
 
 
 def test_curves_go_over_the_sizes(comparison):
@@ -125,24 +144,34 @@ def test_one_size_is_drawn_as_bars_with_their_values():
     ax = display.axes_["knn"]
     values = [row["knn"] for row in comparison.rows]
     assert [line.get_label() for line in ax.get_lines()] == ["all columns", "majority class"]
+    legend = display.axes_["neighbors"].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["PCA", "Autoencoder", "all columns", "majority class"]
     assert [bar.get_height() for bar in ax.patches] == values
     assert [text.get_text() for text in ax.texts] == [f"{value:.3f}" for value in values]
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["PCA", "Autoencoder"]
     assert ax.get_xlabel() == "n_components = 2"
     display.figure_.canvas.draw()
 
 
-def test_only_the_last_codes_have_a_legend(comparison):
+def test_only_the_codes_at_the_right_edge_have_a_legend(comparison):
     display = ComparisonDisplay.from_comparison(comparison)
     legends = {reducer: display.axes_[f"codes {reducer}"].get_legend() for reducer in display.codes}
     assert [reducer for reducer, legend in legends.items() if legend is not None] == ["tiny"]
     assert [text.get_text() for text in legends["tiny"].get_texts()] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("title", [None, "Flowers"])
-def test_a_title_stands_above(title, comparison):
-    display = ComparisonDisplay.from_comparison(comparison, title=title)
-    assert display.figure_.get_suptitle() == (title or "")
+@pytest.mark.parametrize(
+    ("title", "n_components", "heading"),
+    [
+        (None, None, ""),
+        ("Flowers", None, "Flowers"),
+        (None, 1, "held-out rows on 1 component"),
+        ("Flowers", 2, "Flowers: held-out rows on 2 components"),
+        ("Flowers", 8, "Flowers: held-out rows on the first 2 of 8 components"),
+    ],
+)
+def test_a_heading_tells_what_the_codes_are(title, n_components, heading):
+    display = ComparisonDisplay(scores={}, codes={"mine": np.eye(2)}, n_components=n_components, title=title).plot()
+    assert display.axes_["codes mine"].figure.get_suptitle() == heading
 
 
 def test_the_scores_of_all_columns_and_of_a_guess_are_lines_across(comparison):
@@ -154,7 +183,7 @@ def test_the_scores_of_all_columns_and_of_a_guess_are_lines_across(comparison):
         assert display.baselines[name] == levels
         lines = display.axes_[name].get_lines()[-2:]
         assert {line.get_label(): set(line.get_ydata()) for line in lines} == {k: {v} for k, v in levels.items()}
-    assert [text.get_text() for text in display.axes_["knn"].get_legend().get_texts()] == [
+    assert [text.get_text() for text in display.axes_["neighbors"].get_legend().get_texts()] == [
         "PCA", "kernel", "tiny", "all columns", "majority class",
     ]  # fmt: skip
     assert display.axes_["linear"].get_legend() is None
@@ -176,9 +205,9 @@ def test_names_are_drawn_as_they_are(sizes, digits):
     )
     drawn = legible(display.figure_)
     assert None not in drawn
-    expected = {"$a$", "$x_$y$", " _hidden", r"line\nend\x1b[31m", "cost in $ or in $_$", "$a$, 2"}
+    heading = f"cost in $ or in $_$: held-out rows on {display.n_components} components"
+    expected = {"$a$", "$x_$y$", " _hidden", r"line\nend\x1b[31m", heading}
     assert expected | {r"$\frac$", "$1", " _b", r"\udcff"} <= {text.replace("\n", " ") for text in drawn}
-    assert "Held-out codes: $a$" in drawn
 
 
 def test_long_names_leave_room_for_the_axes():
@@ -195,22 +224,23 @@ def test_many_reducers_are_drawn_in_several_lines():
     codes = {f"Reducer {i}": np.eye(2) for i in range(9)}
     display = ComparisonDisplay(scores={}, codes=codes, y=np.arange(2)).plot()
     axes = [display.axes_[f"codes Reducer {i}"] for i in range(9)]
-    assert [ax.get_subplotspec().rowspan.start for ax in axes] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
-    assert [i for i, ax in enumerate(axes) if ax.get_legend() is not None] == [8]
+    assert [ax.get_subplotspec().rowspan.start for ax in axes] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [i for i, ax in enumerate(axes) if ax.get_legend() is not None] == [2]
 
 
 # -------------------------------------------------------------------- pictures
 
 
-def test_pictures_are_of_the_widest_codes_that_can_reconstruct(digits_comparison):
+def test_pictures_are_decoded_from_the_codes_that_are_drawn(digits_comparison):
     display = ComparisonDisplay.from_comparison(digits_comparison, image_shape=(8, 8), n_pictures=3)
-    assert list(display.pictures) == ["held out", "PCA, 5", "Autoencoder, 5"]
+    assert list(display.pictures) == ["held-out rows", "PCA", "Autoencoder"]
     rows = digits_comparison.X_test[:3]
-    np.testing.assert_array_equal(display.pictures["held out"], rows)
+    np.testing.assert_array_equal(display.pictures["held-out rows"], rows)
     for name in ("PCA", "Autoencoder"):
-        model = digits_comparison.estimators[name, 5]
-        np.testing.assert_allclose(display.pictures[f"{name}, 5"], model.inverse_transform(model.transform(rows)))
+        model = digits_comparison.estimators[name, 2]
+        np.testing.assert_allclose(display.pictures[name], model.inverse_transform(model.transform(rows)))
     ax = display.axes_["pictures"]
+    assert ax.get_title() == "held-out rows, decoded from 2 components"
     assert len(ax.images) == 9
     np.testing.assert_array_equal(ax.images[0].get_array(), rows[0].reshape(8, 8))
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(display.pictures)

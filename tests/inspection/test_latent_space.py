@@ -4,13 +4,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.cluster import DBSCAN
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
-from skae.inspection import LatentSpaceDisplay
+from skae.inspection import LatentSpaceDisplay, _hidden
+from skae.metrics import neighborhood_preservation, neighbors_kept, reconstruction_r2
 
 IRIS = load_iris(as_frame=True)
 X = IRIS.data.to_numpy()
@@ -47,7 +50,6 @@ def test_codes_without_names_are_numbered():
 
 
 def test_sparse_codes_are_drawn():
-    sparse = pytest.importorskip("scipy.sparse")
     S = sparse.csr_array(X)
     display = LatentSpaceDisplay.from_estimator(FunctionTransformer().fit(S), S)
     np.testing.assert_array_equal(display.scatter_.get_offsets(), X[:, :2])
@@ -126,7 +128,7 @@ def test_one_component_is_drawn_in_strips_of_classes(pca):
 
 
 def test_more_points_are_smaller_and_fainter():
-    few, many = (LatentSpaceDisplay(codes=np.zeros((n, 2))).plot().scatter_ for n in (100, 50_000))
+    few, many = (LatentSpaceDisplay(codes=np.zeros((n, 2))).plot().scatter_ for n in (100, 20_000))
     assert many.get_sizes()[0] < few.get_sizes()[0]
     assert 0 < many.get_alpha() < few.get_alpha()
     assert many.get_rasterized()
@@ -168,3 +170,238 @@ def test_bad_targets_are_refused(pca, y, message):
     with pytest.raises(ValueError, match=message):
         LatentSpaceDisplay.from_estimator(pca, X, y)
     assert not plt.get_fignums()
+
+
+# ---------------------------------------------------------------- what the map hides
+
+R = np.random.default_rng(0).normal(size=(60, 4))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csc_array, pd.DataFrame])
+def test_spread_is_the_distance_of_neighbours_on_the_map(container):
+    rows = container(R)
+    pca = PCA(3).fit(rows)
+    display = LatentSpaceDisplay.from_estimator(pca, rows, components=(2, 0), color_by="spread")
+    h = pca.transform(rows)[:, [2, 0]]
+    nearest = [np.argsort(np.linalg.norm(R - x, axis=1))[1:16] for x in R]
+    expected = np.array([np.sqrt(np.mean(np.sum((h[j] - h[i]) ** 2, axis=1))) for i, j in enumerate(nearest)])
+    np.testing.assert_allclose(display.quantity, expected / np.median(expected))
+
+
+def test_half_of_few_rows_are_neighbours():
+    display = LatentSpaceDisplay.from_estimator(PCA(2).fit(R), R[:8], color_by="spread")
+    assert "the 3 neighbours" in display.quantity_name
+    display = LatentSpaceDisplay.from_estimator(PCA(2).fit(R), R[:2], color_by="spread")
+    np.testing.assert_allclose(display.quantity, 1.0)
+    assert list(display.scores) == ["reconstruction R2"]  # any map of two rows keeps the neighbour of each
+
+
+def test_a_map_on_which_all_rows_are_one_has_no_spread():
+    nothing = FunctionTransformer(lambda x: 0.0 * x).fit(R)
+    np.testing.assert_array_equal(LatentSpaceDisplay.from_estimator(nothing, R, color_by="spread").quantity, 0.0)
+
+
+def test_the_mean_error_is_what_r2_leaves():
+    pipeline = make_pipeline(StandardScaler(), PCA(2)).fit(R[:30])
+    display = LatentSpaceDisplay.from_estimator(pipeline, R, color_by="error")
+    assert display.quantity.mean() == pytest.approx(1 - reconstruction_r2(pipeline, R))
+    assert display.scores["reconstruction R2"] == pytest.approx(reconstruction_r2(pipeline, R))
+    errors = np.sum((R - pipeline.inverse_transform(pipeline.transform(R))) ** 2, axis=1)
+    np.testing.assert_allclose(display.quantity / display.quantity[0], errors / errors[0])
+
+
+def test_errors_of_rows_without_variance_are_zero_or_one():
+    rows = np.ones((4, 2))
+    for shift in (0.0, 1.0):
+        shifted = FunctionTransformer(inverse_func=lambda h, shift=shift: h + shift, check_inverse=False).fit(rows)
+        display = LatentSpaceDisplay.from_estimator(shifted, rows, color_by="error")
+        np.testing.assert_array_equal(display.quantity, shift)
+        assert display.scores["reconstruction R2"] == 1.0 - shift
+
+
+def test_errors_are_the_same_in_parts(monkeypatch):
+    pca = PCA(2).fit(R)
+    frame = pd.DataFrame(R)
+    whole = LatentSpaceDisplay.from_estimator(pca, R, color_by="error").quantity
+    monkeypatch.setattr(_hidden, "CHUNK_ROWS", 7)
+    np.testing.assert_allclose(LatentSpaceDisplay.from_estimator(pca, frame, color_by="error").quantity, whole)
+
+
+def test_both_scores_stand_between_the_axes_and_their_title(pca):
+    plane = PCA(2).fit(X)
+    display = LatentSpaceDisplay.from_estimator(plane, X)
+    kept, r2 = neighborhood_preservation(plane, X), reconstruction_r2(plane, X)
+    assert display.scores == pytest.approx({"15 neighbours kept": kept, "reconstruction R2": r2})
+    display.ax_.set_title("PCA")
+    display.figure_.canvas.draw()
+    label = display.ax_.child_axes[0].xaxis.label
+    assert label.get_text() == f"15 neighbours kept: {kept:.2f} \N{MIDDLE DOT} reconstruction R2: {r2:.2f}"
+    box, title = label.get_window_extent(), display.ax_.title.get_window_extent()
+    assert display.ax_.get_window_extent().y1 < box.y0 < box.y1 < title.y0
+    part = LatentSpaceDisplay.from_estimator(pca, X, components=(2, 0)).scores
+    kept = neighbors_kept(X, pca.transform(X)[:, [2, 0]]).mean()
+    r2 = reconstruction_r2(pca, X)
+    assert part == pytest.approx({"15 neighbours kept": kept, "reconstruction R2 of all 3 components": r2})
+    assert LatentSpaceDisplay.from_estimator(pca, X, scores=False).ax_.child_axes == []
+
+
+def test_narrow_axes_have_a_line_for_each_score():
+    _, axes = plt.subplots(1, 3)
+    display = LatentSpaceDisplay(codes=R[:, :2], scores={"one of them": 0.5, "and the other one": 0.25}).plot(axes[1])
+    assert display.ax_.child_axes[0].get_xlabel() == "one of them: 0.50\nand the other one: 0.25"
+
+
+def test_scores_that_are_not_defined_are_left_out():
+    gaps = np.where(R > 2, np.nan, R)
+    imputed = make_pipeline(SimpleImputer(), PCA(2)).fit(gaps)
+    display = LatentSpaceDisplay.from_estimator(imputed, gaps)
+    assert display.scores == {}
+    assert display.ax_.child_axes == []
+    no_decoder = make_pipeline(PolynomialFeatures(1), PCA(2)).fit(R)
+    assert list(LatentSpaceDisplay.from_estimator(no_decoder, R).scores) == ["15 neighbours kept"]
+
+
+def test_of_many_rows_some_are_scored(monkeypatch):
+    monkeypatch.setattr(_hidden, "N_SCORED", 40)
+    plane = PCA(2).fit(R)
+    scores = [LatentSpaceDisplay.from_estimator(plane, rows).scores for rows in (R, pd.DataFrame(R))]
+    assert scores[0] == pytest.approx(scores[1])
+    rows = _hidden._some_rows(60)
+    assert len(set(rows)) == 40
+    assert scores[0] == pytest.approx(
+        {
+            "15 neighbours kept among 40 rows": neighborhood_preservation(plane, R[rows]),
+            "reconstruction R2": reconstruction_r2(plane, R[rows]),
+        }
+    )
+
+
+def test_a_quantity_is_drawn_in_place_of_the_target_with_the_names_of_the_classes():
+    values = np.r_[np.linspace(0, 1, 100), 50.0]
+    codes = np.column_stack([np.arange(101), np.arange(101)])
+    display = LatentSpaceDisplay(codes=codes, y=np.arange(101) // 51, quantity=values, quantity_name="size").plot()
+    np.testing.assert_array_equal(display.scatter_.get_array(), values)
+    assert display.ax_.get_legend() is None
+    assert [name.get_text() for name in display.class_names_] == ["0", "1"]
+    (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
+    assert bar.get_ylim() == pytest.approx((0, np.quantile(values, 0.95)))
+    assert bar.get_ylabel() == "size\n(the scale ends at the 95 % quantile)"
+    display = LatentSpaceDisplay(codes=codes, quantity=np.ones(101), quantity_name="size").plot()
+    (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
+    assert bar.get_ylabel() == "size"
+    line = LatentSpaceDisplay(codes=codes[:, :1], quantity=values, quantity_name="size").plot()
+    np.testing.assert_array_equal(line.scatter_.get_offsets()[:, 1], values)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "rows", "color_by", "error", "message"),
+    [
+        (PCA(2), R, "spraed", ValueError, "color_by='spraed' must be 'target', 'spread' or 'error'"),
+        (PCA(2), R[:1], "spread", ValueError, "needs at least 2 rows"),
+        (make_pipeline(SimpleImputer(), PCA(2)), np.where(R > 2, np.nan, R), "spread", ValueError, "without missing"),
+        (
+            FunctionTransformer(),
+            np.where(R > 2, np.nan, R),
+            "error",
+            ValueError,
+            '"error" needs rows of numbers without',
+        ),
+        (make_pipeline(PolynomialFeatures(1), PCA(2)), R, "error", TypeError, "Pipeline has no inverse_transform"),
+        (FunctionTransformer(inverse_func=lambda h: h[:, :3]), R, "error", ValueError, "3 columns, but X has 4"),
+    ],
+)
+def test_what_cannot_be_coloured_is_refused(estimator, rows, color_by, error, message):
+    with pytest.raises(error, match=message):
+        LatentSpaceDisplay.from_estimator(estimator.fit(R), rows, color_by=color_by)
+    assert not plt.get_fignums()
+
+
+# ---------------------------------------------------------------- names of classes
+
+
+def test_names_of_classes_stand_at_their_medians():
+    codes = np.array([[0, 0], [1, 5], [9, 1], [10, 10], [30, 10], [20, 40], [99, 99]], dtype=float)
+    display = LatentSpaceDisplay(codes=codes, y=["a", "a", "a", "b", "b", "b", None]).plot()
+    assert {name.get_text(): name.get_position() for name in display.class_names_} == {"a": (1, 1), "b": (20, 10)}
+    assert legend_texts(display) == ["a", "b", "missing"]
+    assert LatentSpaceDisplay(codes=codes, y=np.linspace(0, 1, 7) * 40.0, quantity=codes[:, 0]).plot().class_names_
+    assert LatentSpaceDisplay(codes=codes).plot().class_names_ == ()
+
+
+def test_a_name_does_not_cover_that_of_a_larger_class():
+    codes = np.array([[0, 0]] * 5 + [[0.1, 0]] * 3 + [[50, 50]] * 2, dtype=float)
+    display = LatentSpaceDisplay(codes=codes, y=["z"] * 5 + ["a"] * 3 + ["far"] * 2).plot()
+    for _ in range(2):  # what was hidden is asked again
+        display.figure_.canvas.draw()
+        assert {name.get_text(): name.get_visible() for name in display.class_names_} == {
+            "z": True,
+            "a": False,
+            "far": True,
+        }
+
+
+def test_a_name_stays_within_the_axes():
+    codes = np.array([[0.0, 0.0], [1.0, 1.0]])
+    display = LatentSpaceDisplay(codes=codes, y=["a rather long name", "another long name"]).plot()
+    display.figure_.canvas.draw()
+    axes = display.ax_.get_window_extent()
+    for name in display.class_names_:
+        box = name.get_window_extent()
+        assert axes.x0 <= box.x0 + 1e-6
+        assert box.x1 <= axes.x1 + 1e-6
+
+
+# ---------------------------------------------------------------- many rows
+
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+COUNTS = np.array([1, 10, 1000, 20_000])
+MANY = np.repeat(CORNERS, COUNTS, axis=0)
+
+
+def corners(display):
+    """Pixels of the four corners, in their order."""
+    assert display.scatter_ is None
+    pixels = display.shading_.get_array()
+    low, high = (0, -1)
+    return np.array([pixels[j, i] for i, j in ((low, low), (high, low), (low, high), (high, high))])
+
+
+def test_many_rows_are_a_shading_by_their_number():
+    display = LatentSpaceDisplay(codes=np.r_[MANY, [[np.nan, 0.5]]]).plot()
+    pixels = display.shading_.get_array()
+    assert (pixels[..., 3] > 0).sum() == 4
+    assert display.shading_.get_extent() == [0, 1, 0, 1]
+    strength = 1 - corners(display)[:, 0]
+    assert (np.diff(strength) > 0).all()
+    np.testing.assert_allclose((strength[1] - strength[0]) / (strength[2] - strength[0]), 1 / 3)
+    low, high = display.ax_.get_xlim()
+    assert low < 0 < 1 < high
+    assert LatentSpaceDisplay(codes=np.zeros((20_001, 2))).plot().shading_ is not None
+
+
+def test_a_cell_has_the_colour_of_its_largest_class():
+    y = np.array(["b"] * len(MANY), dtype=object)
+    y[0] = None  # the first corner
+    y[1:6], y[6:11] = "a", "c"  # the second corner has as many of both, and the third a missing majority
+    y[11:911] = None
+    display = LatentSpaceDisplay(codes=MANY, y=y).plot()
+    assert legend_texts(display) == ["a", "b", "c", "missing"]
+    colors = corners(display)[:, :3]
+    a, b = np.array(plt.get_cmap("tab10").colors)[:2]
+    np.testing.assert_allclose(colors[3], b)
+    for color, pure in zip(colors[1:], (a, b, b), strict=True):  # mixed with white
+        assert np.linalg.matrix_rank([1 - color, 1 - pure], tol=1e-9) == 1
+    assert colors[0, 0] == colors[0, 1] == colors[0, 2] < 1
+
+
+def test_a_cell_has_the_colour_of_the_mean_of_a_quantity():
+    y = np.linspace(0, 1, len(MANY))
+    y[0] = np.nan
+    display = LatentSpaceDisplay(codes=MANY, y=y).plot(cmap="plasma")
+    cell = np.repeat(np.arange(4), COUNTS)
+    norm = plt.Normalize(np.nanmin(y), 1)
+    expected = [plt.get_cmap("plasma")(norm(y[cell == k].mean()))[:3] for k in (1, 2, 3)]
+    np.testing.assert_allclose(corners(display)[1:, :3], expected)
+    assert len(set(corners(display)[0, :3])) == 1  # grey
+    (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
+    assert bar.get_ylim() == (norm.vmin, norm.vmax)
