@@ -72,7 +72,7 @@ def spread_of_neighbors(X: Any, codes: np.ndarray) -> tuple[np.ndarray, int]:
     graph = nearest_rows(x, k, "euclidean")
     h = codes.astype(float)
     squares = np.square(h[graph.indices] - h[graph.sources]).sum(axis=1)
-    spread = np.sqrt(np.bincount(graph.sources, squares, minlength=len(codes)) / k)
+    spread = np.sqrt(np.bincount(graph.sources, squares, minlength=len(codes)))  # a factor of 1 / k would cancel
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     return spread / usual, k
 
