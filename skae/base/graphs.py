@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +69,12 @@ class Graph:
         return np.sort(sizes)[::-1]
 
     def log_radii(self) -> np.ndarray:
-        """Logarithm of the mean squared distance of each row to its neighbours. It is -inf for rows without distance."""
-        squares = np.bincount(self.sources, self.distances**2, minlength=len(self))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            radii: np.ndarray = np.log(squares / np.diff(self.indptr))
-        return np.where(np.isnan(radii), -np.inf, radii)
+        """Logarithm of the mean squared distance of each row to its neighbours; where that is 0, the least of all."""
+        squares = np.bincount(self.sources, self.distances**2, minlength=len(self)) / np.diff(self.indptr).clip(1)
+        positive = squares > 0.0
+        least = squares[positive].min() if positive.any() else 1.0
+        radii: np.ndarray = np.log(np.where(positive, squares, least))
+        return radii
 
 
 def check_metric(metric: Any) -> None:
@@ -104,8 +106,17 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
         found = _approximate(X, k, metric)
         if found is not None:
             return found
-    search = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X)
-    distances, indices = search.kneighbors()
+    largest = float(max(X.max(), -X.min()))
+    if largest > (sys.float_info.max / 4 / X.shape[1]) ** 0.5:
+        raise ValueError(f"X has values so large, up to {largest:.0e}, that distances are infinite: rescale X.")
+    try:
+        distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
+    except (TypeError, ValueError) as error:
+        name, why = getattr(metric, "__name__", repr(metric)), str(error).rstrip(".")
+        raise ValueError(
+            f"metric={name} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, with "
+            "metric='precomputed'."
+        ) from error
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
 
 

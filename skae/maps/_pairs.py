@@ -116,9 +116,11 @@ class Pairs(Table):
         rows = order.cpu()
         mates = self.neighbors.drawn(rows, self.rng)
         if self.peers is not None and self.share:
-            takes_peer = (torch.rand(len(rows), generator=self.rng) < self.share) & (self.peers.count[rows] > 1)
-            mates = torch.where(takes_peer, self.peers.drawn(rows, self.rng), mates)
-        return Beside(super().in_order(order), super().in_order(mates.to(order.device)))
+            peers = self.peers.drawn(rows, self.rng)
+            takes_peer = (torch.rand(len(rows), generator=self.rng) < self.share) & (peers != rows)
+            mates = torch.where(takes_peer, peers, mates)
+        table = Table(self.x, self.weight, self.y)
+        return Beside(table.in_order(order), table.in_order(mates.to(order.device)))
 
 
 class Beside(Source):
@@ -147,7 +149,7 @@ class LinkedArrays(Arrays):
         """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
-        x, y = (to_tensor(self.X[index.numpy()]).double() for index in (rows, mates))
+        x, y = (to_tensor(self.X[index.numpy()]).cpu().double() for index in (rows, mates))
         return float((x - y).square().mean().sqrt())
 
     def seen(

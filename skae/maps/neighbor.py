@@ -36,7 +36,7 @@ from ..engine.data import rows_of
 from ..engine.notices import warn
 from ..exceptions import DisconnectedGraphWarning
 from ..functional import NEIGHBOR_LOSSES, density_correlation, pacmap, pull_back_distances, squared_distances
-from ._pairs import LinkedArrays, Links, Pairs
+from ._pairs import LinkedArrays, Links
 
 __all__ = ["NeighborAutoencoder"]
 
@@ -44,8 +44,8 @@ N_NEIGHBORS = 15
 """Number of neighbours with n_neighbors="auto"."""
 N_CANDIDATES = 6
 """Number of rows of which PaCMAP takes the second nearest as a mid-near row."""
-ROWS_A_STEP = 200
-DENSITY_WEIGHT = 0.3
+DENSITY_WEIGHT = 0.1
+"""Weight of the correlation of the densities on the map and in X."""
 CPU = torch.device("cpu")
 
 
@@ -65,14 +65,121 @@ class Given(Arrays):
 
 
 class NeighborAutoencoder(Autoencoder):
-    """A map that keeps neighbours.
+    """A map of the rows that keeps neighbours, takes new rows, and can be decoded.
+
+    UMAP and t-SNE draw similar rows near each other, but have no quick way for new rows, and none back to X. An
+    autoencoder has both, but its code keeps distances and not neighbours. This is an autoencoder with an objective of
+    both: an encoder f maps a row x to a point h = f(x), a decoder g maps it back, and they minimise the mean of
+
+        l_ij + r ||x_i - g(h_i)||^2 / n_features
+
+    over rows i and their neighbours j, where r is ``reconstruction``. Neighbours are the nearest other rows in X. The
+    loss l_ij of two neighbours pulls h_i and h_j together, and pushes h_i away from the points h_v of all other rows
+    of the batch. With ``objective="infonce"`` it is
+
+        l_ij = -log(q_ij / sum_v q_iv), where q_iv = 1 / (1 + ||h_i - h_v||^2).
+
+    An epoch pairs each row with one of its neighbours, which is drawn. A batch is a number of pairs, and each row of a
+    pair is the neighbour of the other. The encoder sees rows with Gaussian noise, without which held-out rows would
+    find their place less well. Training starts at PCA with components of variance 1.
+
+    Near points are similar rows. Distances between groups of points, their sizes and the space between them mean
+    little. ``skae.metrics`` measures how far the map can be trusted.
 
     Parameters
     ----------
+    n_components : int, default=2
+        Width of the code.
+    hidden_layer_sizes : tuple of int, or int, default=(128, 128, 128, 128, 128, 128)
+        Widths of the encoder's hidden layers. The decoder has the same widths in reverse order. Deep networks map
+        held-out rows better than wide ones.
     n_neighbors : int or "auto", default="auto"
-        x
+        Number of nearest rows from which the neighbour of a row is drawn. Few make a map of details, many one of the
+        whole. "auto" is 15, or all other rows if they are fewer.
+    metric : str or callable, default="euclidean"
+        Distance by which neighbours are found, one of scikit-learn's, such as "cosine", or "precomputed": then ``fit``
+        is passed a graph as ``neighbors``. For many rows and columns pynndescent finds the neighbours, if it is
+        installed.
+    objective : {"infonce", "umap", "pacmap"}, default="infonce"
+        The loss l_ij of two neighbours. "infonce" is the one above. "umap" is the cross-entropy of UMAP. "pacmap" is
+        the loss of PaCMAP, which also pulls rows at a medium distance together at first, to keep the whole in shape.
+    reconstruction : float, default=1.0
+        Weight r of the reconstruction error in what the encoder learns. The decoder learns to reconstruct in any case:
+        with 0 the map is one of neighbours alone, and can still be decoded.
+    noise_level : float, default=0.8
+        Standard deviation of the noise on the encoder's input, in units of the root mean square difference between an
+        entry of a row and that of its neighbour.
+    target_weight : float, default=0.0
+        Probability that a row is paired with another row of its class, and not with a neighbour. 0 ignores y. Above 0,
+        ``fit`` needs labels for some rows, and rows with different labels are no neighbours.
+    densities : bool, default=False
+        Whether the map also shows where rows are dense: a term rewards the correlation, over the rows of a batch, of
+        the logarithms of the distances to neighbours on the map and in X. Otherwise all regions are spread alike.
+    solver : {"adam", "adamw", "sgd"}, default="adamw"
+        Optimisation algorithm.
+    learning_rate_init : float or "auto", default="auto"
+        Learning rate at the start, or its peak under "one_cycle". "auto" is 0.006 under "one_cycle", and 0.002
+        otherwise.
+    weight_decay : float or "auto", default="auto"
+        L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
+        it to the gradient. "auto" is 0.
+    batch_size : int or "auto", default="auto"
+        Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
+        others, so small batches make worse maps.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps.
+
+    Attributes
+    ----------
+    noise_scale_ : float
+        Standard deviation of the noise, in units of X.
+    history_ : dict of str to list of float
+        As in ``Autoencoder``, with the terms "reconstruction", which is the mean over the columns, "neighbors", the
+        mean of l_ij, and "density". "loss" is their sum.
+    module_, loss_, n_iter_, mean_, scale_, n_features_in_, feature_names_in_
+        As in ``Autoencoder``.
+
+    See Also
+    --------
+    skae.metrics.trustworthiness : Whether rows that are near on a map are near in X.
+    skae.metrics.continuity : Whether rows that are near in X are near on a map.
+    skae.inspection.LatentSpaceDisplay : Draws the map.
+    sklearn.manifold.TSNE : Another map, of the training rows alone.
+
+    References
+    ----------
+    Damrich, Boehm, Hamprecht and Kobak (2023), "From t-SNE to UMAP with Contrastive Learning",
+    https://arxiv.org/abs/2206.01816
+
+    Sainburg, McInnes and Gentner (2021), "Parametric UMAP Embeddings for Representation and Semisupervised Learning",
+    https://doi.org/10.1162/neco_a_01434
+
+    Wang, Huang, Rudin and Shaposhnik (2021), "Understanding How Dimension Reduction Tools Work: An Empirical Approach
+    to Deciphering t-SNE, UMAP, TriMap, and PaCMAP for Data Visualization", https://jmlr.org/papers/v22/20-1061.html
+
+    Narayan, Berger and Cho (2021), "Assessing Single-Cell Transcriptomic Variability through Density-Preserving Data
+    Visualization", https://doi.org/10.1038/s41587-020-00801-7
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skae import NeighborAutoencoder
+    >>> X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+    >>> neighbors = NeighborAutoencoder(max_iter=20, random_state=0).fit(X)
+    >>> pca = PCA(2).fit(X)
+    >>> for reducer in neighbors, pca:
+    ...     knn = KNeighborsClassifier().fit(reducer.transform(X), y)
+    ...     print(knn.score(reducer.transform(X_test), y_test) > 0.9)
+    True
+    False
+    >>> neighbors.inverse_transform(neighbors.transform(X_test)).shape
+    (450, 64)
     """
 
+    solver: Literal["adam", "adamw", "sgd"] = "adamw"
     hidden_layer_sizes: Sizes = (128,) * 6
     n_neighbors: PositiveInt | Literal["auto"] = "auto"
     metric: str | Callable[..., Any] = "euclidean"
@@ -83,9 +190,11 @@ class NeighborAutoencoder(Autoencoder):
     densities: bool = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
+    _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
-    _decay = 0.0
+    _most_epochs = 400
     _peak = 6e-3
+    _decay = 0.0
 
     # ---------------------------------------------------------------- rows and their neighbours
 
@@ -96,7 +205,7 @@ class NeighborAutoencoder(Autoencoder):
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         y, neighbors = y if isinstance(y, Told) else (y, None)
-        data = super()._source(X, y, weight, reset)
+        data: Any = super()._source(X, y, weight, reset)
         if reset is None:
             return data
         if (neighbors is not None) != (self.metric == "precomputed"):
@@ -112,6 +221,8 @@ class NeighborAutoencoder(Autoencoder):
         if not self.target_weight or reset is None:
             return None
         labels = read_labels(y, f"{type(self).__name__}(target_weight={self.target_weight:g})")
+        if len(labels.present) != n_samples:
+            raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
         classes = labels.distinct(weight)
         numbers = np.full((n_samples, 1), -1.0)
         known = np.isin(labels.values, classes)
@@ -129,17 +240,18 @@ class NeighborAutoencoder(Autoencoder):
             )
         return int(self.n_neighbors)
 
-    def _learnt(self, data: Given, run: Run) -> LinkedArrays:
+    def _learnt(self, data: Any, run: Run) -> LinkedArrays:
         n, graph = len(data), data.graph
         counting = np.arange(n) if data.weight is None else np.flatnonzero(data.weight)
         rows = data if len(counting) == n else data.take(counting)
         if not run.partial:
-            rows = rows.learnt(merge=graph is None and rows.X.size <= SMALL_TABLE)
+            rows = rows.learnt(merge=graph is None and len(rows) * rows.width <= SMALL_TABLE)
         if len(rows) < 2:
             raise ValueError(
                 "All rows of X are equal, so that no row has a neighbour: a map needs at least 2 different rows."
-                if n > 1
-                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1."
+                if len(counting) > 1
+                else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1"
+                + (", and further rows of weight 0." if n > 1 else ".")
             )
         graph = nearest_rows(rows.X, self._k(len(rows)), self.metric) if graph is None else graph.among(counting)
         return self._linked(rows, graph, run)
@@ -147,13 +259,12 @@ class NeighborAutoencoder(Autoencoder):
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:
         if not run.partial:
             self._tell_of_pieces(graph)
-        peers = None
+        peers, told = None, graph.log_radii()[:, None] if self.densities else None
         if rows.y is not None:
             label = rows.y[:, 0].astype(int)
             peers = Links.of_classes(label)
             ends = label[graph.sources], label[graph.indices]
             graph = graph.keep((ends[0] == ends[1]) | (np.minimum(*ends) < 0))
-        told = graph.log_radii()[:, None] if self.densities else None
         return LinkedArrays(rows.with_y(told), Links.of_graph(graph), peers, float(self.target_weight))
 
     def _tell_of_pieces(self, graph: Graph) -> None:
@@ -167,11 +278,11 @@ class NeighborAutoencoder(Autoencoder):
             DisconnectedGraphWarning,
         )
 
-    def _measure(self, data: LinkedArrays) -> None:
+    def _measure(self, data: Any) -> None:
         super()._measure(data)
         self.noise_scale_ = float(self.noise_level) * data.mean_difference()
 
-    def _split(self, data: Pairs, run: Run) -> tuple[Source, Subset | None]:
+    def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
         train, held_out = super()._split(data, run)
         rng = spawn(self._rng, CPU)
@@ -181,8 +292,12 @@ class NeighborAutoencoder(Autoencoder):
         return Subset(data.among(rows).drawing(rng), rows), held_out
 
     def _batch_size(self, n_samples: int) -> int:
-        automatic = self.batch_size == "auto" and self.solver != "lbfgs"
-        return min(n_samples, ROWS_A_STEP) if automatic else super()._batch_size(n_samples)
+        if self.batch_size != "auto":
+            return super()._batch_size(n_samples)
+        return min(n_samples, 200)
+
+    def _n_steps(self, n_samples: int) -> int:
+        return max(200, round(20 * n_samples**0.5))
 
     def _before_epoch(self, train: Source, progress: float) -> None:
         if progress:  # a chunk of partial_fit has one epoch, which is of the last stage
@@ -230,13 +345,13 @@ class NeighborAutoencoder(Autoencoder):
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """Terms of the squared distances of all codes, with their derivatives in these."""
         if self.objective == "pacmap":
-            losses, slopes = pacmap(squares, self._mid_near(batch, rng), module.progress)
+            losses, slopes = pacmap(squares, self._mid_near(batch, rng), getattr(module, "progress", 1.0))
         else:
             losses, slopes = NEIGHBOR_LOSSES[self.objective](squares)
         weight = None if batch.weight is None else batch.weight.repeat(2)
         slopes.mul_(1 / len(slopes) if weight is None else weight[:, None] / len(slopes))
         terms = {"neighbors": (average(losses, weight), slopes)}
-        if self.densities:
+        if self.densities and batch.y is not None:
             correlation, slopes = density_correlation(squares, batch.y[:, 0])
             terms["density"] = -DENSITY_WEIGHT * correlation, -DENSITY_WEIGHT * slopes
         return terms
@@ -258,9 +373,80 @@ class NeighborAutoencoder(Autoencoder):
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
         return error / module.n_outputs, slope / module.n_outputs
 
+    def _cure_of_reconstruction(self) -> str:
+        return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"
+
     # ---------------------------------------------------------------- for users
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, neighbors: Any = None) -> Self:
-        """Fit."""
+        """Fit the map to the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Finite numbers. There must be two different rows.
+        y : array-like of shape (n_samples,), default=None
+            Labels with ``target_weight`` above 0, and -1, None or NaN for rows without a label. Ignored otherwise.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows, and of the pairs that start at them. Only their ratios matter. Rows of
+            weight 0 are left out.
+        neighbors : sparse matrix of shape (n_samples, n_samples), default=None
+            Distances of each row to its neighbours, with ``metric="precomputed"``: what ``KNeighborsTransformer`` or
+            ``kneighbors_graph(mode="distance")`` return. Of more than ``n_neighbors`` in a row the nearest count.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X, y, the graph or a parameter is not as described, if ``n_neighbors`` is not below the number of
+            different rows, or if the loss becomes NaN or infinite. The estimator then stays as it was before the call.
+        KeyboardInterrupt
+            At Ctrl-C. The estimator is then fitted with the best weights so far if an epoch has been finished.
+            Otherwise it stays as it was before the call.
+
+        Warns
+        -----
+        skae.exceptions.DisconnectedGraphWarning
+            If the neighbour graph has several pieces.
+        """
         return super().fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, neighbors: Any = None) -> Self:
+        """Update the map with one pass over a chunk of rows, and continue from the last call.
+
+        The neighbours of a row are found in its chunk, so chunks should be large. The first chunk fixes the scale and
+        the initial weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+            Finite numbers. There must be two different rows.
+        y : array-like of shape (n_samples,), default=None
+            As in ``fit``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. They are not normalised, so chunks can be weighted against each other.
+        neighbors : sparse matrix of shape (n_samples, n_samples), default=None
+            As in ``fit``, for the rows of this chunk.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``, and if ``early_stopping=True``, which needs all rows.
+        """
+        return super().partial_fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.target_weight > 0
+        return tags

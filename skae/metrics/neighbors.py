@@ -3,10 +3,10 @@
 A row is never its own neighbour. Distances are computed for some rows at a time, from them to all rows, so that the
 memory grows with n_samples and not with its square.
 
-Distances can be equal, for example those of equal rows. Two rules make the scores independent of the order of the
-rows. If more than k rows are as near as the k-th nearest row, then those at just that distance share the last places:
-each of them is a neighbour with a share below 1. And the rank of a row is one more than the number of rows that are
-strictly nearer.
+Distances can be equal, for example those of equal rows. Then the rows share the places for which they come into
+question: each is a neighbour with a share, its probability if ties are broken at random. So the scores do not depend on
+the order of the rows, and a map that has collapsed to a point is as good as chance. Only what is not a tie on both
+sides counts against a map.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -80,9 +81,11 @@ def trustworthiness(
 
     Notes
     -----
-    Rows of X at the same distance have the same rank r, the lowest one. Rows at the same distance on the map, for which
-    there are not enough places in U_k(i), share them. So the score does not depend on the order of the rows. Where no
-    distances are equal, it is scikit-learn's to rounding.
+    Rows at the same distance, of which not all can be among the k nearest, share the last places: each is a neighbour
+    with a share w below 1. The term of a pair is max(0, w_H(i, j) - w_X(i, j)) times the mean of r - k over the places
+    r beyond k that row j can have. So the score does not depend on the order of the rows, a map of a single point is as
+    good as a random one, and equal rows cost nothing if they are equal on the map. Where no distances are equal, the
+    score is scikit-learn's to rounding.
 
     References
     ----------
@@ -353,13 +356,13 @@ def _rows_and_map(estimator: Any, X: Any, metric: Metric) -> tuple[Any, np.ndarr
 
 def _map(estimator: Any, X: Any) -> np.ndarray:
     if not hasattr(estimator, "transform"):
-        raise TypeError(f"{type(estimator).__name__} has no transform, so it makes no map of rows that it is given.")
+        raise TypeError(f"{type(estimator).__name__} has no transform, so it maps no rows: pass a fitted transformer.")
     return checked(estimator.transform(X), "the map")
 
 
 def _rows(X: Any, metric: Metric) -> Any:
     """X as an array, or as a sparse matrix where the metric allows it."""
-    if not callable(metric) and metric not in METRICS:
+    if not callable(metric) and not (isinstance(metric, str) and metric in METRICS):
         names = ", ".join(map(repr, sorted(METRICS)))
         raise ValueError(f"metric={metric!r} is no metric of rows: use a callable or one of {names}.")
     if not sparse.issparse(X) or callable(metric) or metric in NEED_ARRAYS:
@@ -372,13 +375,12 @@ def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     if y is None:
         raise ValueError("knn_accuracy needs the class of each row: pass y, for example to fit of GridSearchCV.")
     labels = column_or_1d(np.asarray(filled(y), dtype=object)).tolist()
-    known = np.array([not _is_missing(label) for label in labels])
-    found = {label for label, is_known in zip(labels, known, strict=True) if is_known}
-    if found != {-1, 1}:
-        known &= np.array([label != -1 for label in labels], dtype=bool)
+    known = [not _is_missing(label) for label in labels]
+    if {label for label, is_known in zip(labels, known, strict=True) if is_known} != {-1, 1}:
+        known = [is_known and label != -1 for label, is_known in zip(labels, known, strict=True)]
     values = np.array([label for label, is_known in zip(labels, known, strict=True) if is_known])
     check_classification_targets(values)
-    return known, values
+    return np.array(known), values
 
 
 def _is_missing(label: Any) -> bool:
@@ -408,6 +410,8 @@ def _distances(A: Any, metric: Metric) -> Iterator[np.ndarray]:
         A = A if sparse.issparse(A) else _in_range(A)
         if not sparse.issparse(A) and A.shape[1] <= FEW_COLUMNS:
             metric, options = "sqeuclidean", {}
+    elif metric in PAIRWISE_BOOLEAN_FUNCTIONS and np.isin(A, (0.0, 1.0)).all():
+        A = A.astype(bool)  # else scikit-learn warns that it does this
     start = 0
     for D in pairwise_distances_chunked(A, metric=metric, working_memory=BLOCK_MIB, **options):
         if not np.isfinite(D).all():
@@ -439,11 +443,15 @@ def _shares(D: np.ndarray, k: int) -> sparse.csr_matrix:
 
 
 def _number_below(ordered: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """For each value, how many entries of one of the ordered rows are smaller. A binary search for all at once."""
-    low, high = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), ordered.shape[1])
-    for _ in range(int(ordered.shape[1]).bit_length()):
+    """How many entries of one of the rows are below each value, where rows are sorted and end with infinity.
+
+    It is a binary search for all values at once: the number is from ``low`` to ``high``.
+    """
+    most = ordered.shape[1] - 1
+    low, high = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), most)
+    for _ in range(most.bit_length()):
         middle = (low + high) // 2
-        below = (middle < high) & (ordered[rows, np.minimum(middle, ordered.shape[1] - 1)] < values)
+        below = ordered[rows, middle] < values
         low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
     return low
 
@@ -465,6 +473,9 @@ def _trust(A: Any, metric_a: Metric, B: Any, metric_b: Metric, n_neighbors: Any,
         near = _shares(D_b, k).tocoo()
         values = D_a[near.row, near.col]
         D_a.sort(axis=1)
-        excess = np.maximum(_number_below(D_a, near.row, values) + 1 - k, 0)
-        total += float(near.data @ excess)
+        first = _number_below(D_a, near.row, values)  # places before those that the row can have, from 0 on
+        last = _number_below(D_a, near.row, np.nextafter(values, np.inf))
+        share = np.clip((k - first) / (last - first), 0.0, 1.0)
+        excess = (np.maximum(first, k) + 1 + last) / 2 - k
+        total += float(np.maximum(near.data - share, 0.0) @ excess)
     return 1.0 - total * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0))

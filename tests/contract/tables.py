@@ -24,6 +24,7 @@ from skae import (
     FineTunedRegressor,
     MixtureVariationalAutoencoder,
     MultimodalDeepBoltzmannMachine,
+    NeighborAutoencoder,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -73,6 +74,7 @@ CLASSES = {
     "MultimodalDeepBoltzmannMachine": MultimodalDeepBoltzmannMachine(
         2, hidden_layer_sizes=(4,), pretrain_iter=1, **CHAINS
     ),
+    "NeighborAutoencoder": NeighborAutoencoder(2, **SMALL),
     "ReceptiveFieldAutoencoder": ReceptiveFieldAutoencoder(2, **QUICK),
     "RBM": RBM(2, **CHAINS),
     "SemiSupervisedAutoencoder": SemiSupervisedAutoencoder(2, **SMALL),
@@ -237,6 +239,14 @@ SETTINGS = {
         ),
         ("shapes", "input", "saving", "use", "prediction", "going on"),
     ),
+    "NeighborAutoencoder labels": Setting(
+        NeighborAutoencoder(2, n_neighbors=4, objective="umap", target_weight=0.5, densities=True, **SMALL),
+        ("shapes", "input", "randomness", "saving", "use", "going on"),
+    ),
+    "NeighborAutoencoder pacmap": Setting(
+        NeighborAutoencoder(2, metric="cosine", objective="pacmap", likelihood="bernoulli", dropout=0.2, **SMALL),
+        ("shapes", "rows", "input", "saving", "scores", "going on"),
+    ),
     "ReceptiveFieldAutoencoder lbfgs": Setting(
         ReceptiveFieldAutoencoder(2, solver="lbfgs", **QUICK), ("rows", "going on")
     ),
@@ -340,6 +350,11 @@ def predicts(estimator: Any) -> bool:
 
 def predicts_nothing(estimator: Any) -> bool:
     return not predicts(estimator)
+
+
+def takes_equal_rows(estimator: Any) -> bool:
+    """A map refuses a table whose rows are all equal: none of them has a neighbour."""
+    return not isinstance(estimator, NeighborAutoencoder)
 
 
 def rows_for(estimator: Any, rows: np.ndarray) -> np.ndarray:

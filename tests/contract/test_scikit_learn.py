@@ -28,6 +28,7 @@ from skae import (
     FineTunedRegressor,
     MixtureVariationalAutoencoder,
     MultimodalDeepBoltzmannMachine,
+    NeighborAutoencoder,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -63,6 +64,7 @@ CHECKED = [
     FineTunedRegressor(ENCODER, n_frozen=20, **SHORT),
     MixtureVariationalAutoencoder(2, n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
     MultimodalDeepBoltzmannMachine(4, hidden_layer_sizes=(6,), pretrain_iter=1, **SHORT),
+    NeighborAutoencoder(**SHORT),
     RBM(8, **SHORT),
     ReceptiveFieldAutoencoder(**SHORT),
     SemiSupervisedAutoencoder(**SHORT),
