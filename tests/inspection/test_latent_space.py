@@ -356,6 +356,9 @@ def test_a_name_stays_within_the_axes():
     display.figure_.canvas.draw()
     middles = [name.get_window_extent().get_points()[:, 0].mean() for name in display.class_names_]
     np.testing.assert_allclose(middles, display.ax_.transData.transform(codes)[:, 0], atol=1.0)
+    display.ax_.set_xlim(0.5, 1.5)  # only one of them is seen
+    display.figure_.canvas.draw()
+    assert [name.get_visible() for name in display.class_names_] == [False, True]
 
 
 # ---------------------------------------------------------------- many rows
