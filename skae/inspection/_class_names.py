@@ -31,7 +31,8 @@ WIDEST, LARGEST = 0.3, 0.05
 class ClassName(Text):
     """The name of a class. It stays within the axes, and hides where it would cover one that is drawn before it.
 
-    It also hides if its place is outside of the axes, after a zoom. All this is found out when it is drawn, since a layout moves and resizes axes until then.
+    It also hides if its place is outside of the axes, after a zoom. All this is found out when it is drawn, since a
+    layout moves and resizes axes until then.
     """
 
     def __init__(self, x: float, y: float, name: str, before: list[ClassName], **style: Any) -> None:
