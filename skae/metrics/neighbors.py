@@ -424,7 +424,6 @@ def _distances(A: Any, metric: Metric) -> Iterator[np.ndarray]:
 
 def _in_range(A: np.ndarray) -> np.ndarray:
     """A shifted and scaled, so that the squares of distances neither lose digits nor overflow. Integers stay exact."""
-    A = np.ldexp(A, -2)
     A = A - np.partition(A, len(A) // 2, axis=0)[len(A) // 2]
     shifted: np.ndarray = np.ldexp(A, -np.frexp(np.abs(A).max())[1])
     return shifted
@@ -475,7 +474,7 @@ def _trust(A: Any, metric_a: Metric, B: Any, metric_b: Metric, n_neighbors: Any,
         D_a.sort(axis=1)
         first = _number_below(D_a, near.row, values)  # places before those that the row can have, from 0 on
         last = _number_below(D_a, near.row, np.nextafter(values, np.inf))
-        share = np.clip((k - first) / (last - first), 0.0, 1.0)
+        share = np.maximum((k - first) / (last - first), 0.0)  # above 1 where all places are among the k
         excess = (np.maximum(first, k) + 1 + last) / 2 - k
         total += float(np.maximum(near.data - share, 0.0) @ excess)
     return 1.0 - total * 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0))
