@@ -31,7 +31,8 @@ WIDEST, LARGEST = 0.3, 0.05
 class ClassName(Text):
     """The name of a class. It stays within the axes, and hides where it would cover one that is drawn before it.
 
-    Both are found out when it is drawn, since a layout moves and resizes axes until then.
+    It also hides if its place is outside of the axes, after a zoom. All this is found out when it is drawn, since a
+    layout moves and resizes axes until then.
     """
 
     def __init__(self, x: float, y: float, name: str, before: list[ClassName], **style: Any) -> None:
@@ -51,7 +52,8 @@ class ClassName(Text):
             self.set_transform(ax.transData + Affine2D().translate(shift, 0.0))
             box = box.translated(shift, 0.0)
         others = [name.get_window_extent(renderer) for name in self.before if name.get_visible()]
-        self.set_visible(not any(box.overlaps(other) for other in others))
+        is_free = not any(box.overlaps(other) for other in others)
+        self.set_visible(is_free and inside.contains(*ax.transData.transform(self.get_position())))
         super().draw(renderer)
 
 

@@ -67,12 +67,12 @@ def spread_of_neighbors(X: Any, codes: np.ndarray) -> tuple[np.ndarray, int]:
     k = max(1, _most_neighbors(len(codes)))
     try:
         x = check_array(X, accept_sparse="csr", dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(NO_NUMBERS.format("spread")) from error
+    except (TypeError, ValueError) as complaint:
+        raise ValueError(NO_NUMBERS.format("spread")) from complaint
     graph = nearest_rows(x, k, "euclidean")
     h = codes.astype(float)
     squares = np.square(h[graph.indices] - h[graph.sources]).sum(axis=1)
-    spread = np.sqrt(np.bincount(graph.sources, squares, minlength=len(codes)) / k)
+    spread = np.sqrt(np.bincount(graph.sources, squares, minlength=len(codes)))  # a factor of 1 / k would cancel
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     return spread / usual, k
 
@@ -85,12 +85,13 @@ def row_errors(estimator: Any, X: Any, codes: Any) -> np.ndarray:
     try:
         x = as_array(take_rows(X, _some_rows(codes.shape[0])))
         mean = training_mean(estimator, x)
-    except (TypeError, ValueError) as error:
-        raise ValueError(NO_NUMBERS.format("error")) from error
+    except (TypeError, ValueError) as complaint:
+        raise ValueError(NO_NUMBERS.format("error")) from complaint
     total = np.square(x - mean).sum(axis=1).mean()
     parts = gen_batches(codes.shape[0], CHUNK_ROWS)
-    error = np.concatenate([_squared_errors(estimator, X, codes, part) for part in parts])
-    return error / total if total > 0.0 else (error > 0.0).astype(float)
+    errors = np.concatenate([_squared_errors(estimator, X, codes, part) for part in parts])
+    relative: np.ndarray = errors / total if total > 0.0 else (errors > 0.0).astype(float)
+    return relative
 
 
 def _squared_errors(estimator: Any, X: Any, codes: Any, part: slice) -> np.ndarray:

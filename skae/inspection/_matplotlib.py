@@ -43,11 +43,12 @@ def literal(text: object, longest: int | None = None) -> str:
 def write_above(ax: Any, parts: list[str]) -> None:
     """Write short texts above axes and below their title, beside each other if there is room.
 
-    They are the label of a second x axis, which titles make room for.
+    They are the label of a flat inset at the upper edge, which titles make room for. A second x axis could not be
+    pickled.
     """
     size = 9.0
     room = ax.get_window_extent().width * 72 / ax.figure.dpi / (0.55 * size)
     line = " \N{MIDDLE DOT} ".join(parts)
-    above = ax.secondary_xaxis("top")
-    above.set_xticks([])
+    above = ax.inset_axes((0.0, 0.999, 1.0, 0.001), frameon=False, xticks=[], yticks=[])
+    above.xaxis.set_label_position("top")
     above.set_xlabel(line if len(line) <= room else "\n".join(parts), size=size, color="0.35")

@@ -281,14 +281,17 @@ def test_a_quantity_is_drawn_in_place_of_the_target_with_the_names_of_the_classe
     codes = np.column_stack([np.arange(101), np.arange(101)])
     display = LatentSpaceDisplay(codes=codes, y=np.arange(101) // 51, quantity=values, quantity_name="size").plot()
     np.testing.assert_array_equal(display.scatter_.get_array(), values)
+    assert display.scatter_.get_cmap().name == "plasma_r"
     assert display.ax_.get_legend() is None
     assert [name.get_text() for name in display.class_names_] == ["0", "1"]
     (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
     assert bar.get_ylim() == pytest.approx((0, np.quantile(values, 0.95)))
     assert bar.get_ylabel() == "size\n(the scale ends at the 95 % quantile)"
+    assert len(bar.patches) == 1  # the arrow of larger values
     display = LatentSpaceDisplay(codes=codes, quantity=np.ones(101), quantity_name="size").plot()
     (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
     assert bar.get_ylabel() == "size"
+    assert len(bar.patches) == 0
     line = LatentSpaceDisplay(codes=codes[:, :1], quantity=values, quantity_name="size").plot()
     np.testing.assert_array_equal(line.scatter_.get_offsets()[:, 1], values)
 
@@ -349,6 +352,13 @@ def test_a_name_stays_within_the_axes():
         box = name.get_window_extent()
         assert axes.x0 <= box.x0 + 1e-6
         assert box.x1 <= axes.x1 + 1e-6
+    display.figure_.set_size_inches(40, 5)  # now there is room at the medians
+    display.figure_.canvas.draw()
+    middles = [name.get_window_extent().get_points()[:, 0].mean() for name in display.class_names_]
+    np.testing.assert_allclose(middles, display.ax_.transData.transform(codes)[:, 0], atol=1.0)
+    display.ax_.set_xlim(0.5, 1.5)  # only one of them is seen
+    display.figure_.canvas.draw()
+    assert [name.get_visible() for name in display.class_names_] == [False, True]
 
 
 # ---------------------------------------------------------------- many rows
