@@ -13,7 +13,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [["functional"], ["nn", "energy", "engine"], ["base"], ["families"], ["compose"], ["inspection"], ["tables"]]
 """Folders by floor. A folder that is not named here is a family of estimators."""
 BELOW = {"exceptions", "metrics", "tokens", "trees", "_version"}
-"""Files at the root that every folder may import, and that import nothing of ours."""
+"""Files and folders at the root that every folder may import, and that import nothing of ours."""
 OUTSIDE = [
     {"torch"},
     {"torch", "numpy", "scipy", "tqdm", "threadpoolctl"},

@@ -1,0 +1,27 @@
+"""Tables as users pass them, as arrays of float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+
+__all__ = ["checked", "dense", "filled"]
+
+
+def checked(X: Any, name: str = "X") -> np.ndarray:
+    """A table without missing or infinite values, as an array of float64."""
+    array: np.ndarray = check_array(filled(dense(X)), dtype=np.float64, input_name=name)
+    return array
+
+
+def dense(X: Any) -> Any:
+    """A sparse table as an array, and any other table as it is."""
+    return X.toarray() if sparse.issparse(X) else X
+
+
+def filled(X: Any) -> Any:
+    """A masked array with NaN where it is masked, and any other table as it is."""
+    return np.where(np.ma.getmaskarray(X), np.nan, X.data) if isinstance(X, np.ma.MaskedArray) else X
