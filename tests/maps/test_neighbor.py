@@ -345,19 +345,19 @@ def test_labels_bring_rows_of_a_class_together():
 
 def test_densities_are_seen_on_the_map(digits, monkeypatch):
     """The radius of a held-out row is the mean logarithm of the distance to its nearest rows."""
-    monkeypatch.setattr(neighbor, "DENSITY_WEIGHT", 1.0)  # as in longer training
     train, test = digits[:250], digits[250:]
 
-    def correlation(densities):
+    def correlation(weight):
+        monkeypatch.setattr(neighbor, "DENSITY_WEIGHT", weight)
         options = {"hidden_layer_sizes": (32, 32), "max_iter": 25, "random_state": 0}
-        model = NeighborAutoencoder(densities=densities, **options).fit(train)
+        model = NeighborAutoencoder(densities=True, **options).fit(train)
         radii = [
             np.log(NearestNeighbors(n_neighbors=10).fit(A).kneighbors(B)[0]).mean(1)
             for A, B in ((train, test), (model.transform(train), model.transform(test)))
         ]
         return np.corrcoef(radii)[0, 1]
 
-    assert correlation(True) > correlation(False) + 0.1
+    assert correlation(1.0) > correlation(-1.0) + 0.1
 
 
 # ---------------------------------------------------------------- bad input
