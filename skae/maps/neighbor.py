@@ -219,7 +219,7 @@ class NeighborAutoencoder(Autoencoder):
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         """Numbers of the classes, -1 where unknown."""
         if not self.target_weight or reset is None:
-            return None
+            return super()._targets(y, n_samples, weight, reset)
         labels = read_labels(y, f"{type(self).__name__}(target_weight={self.target_weight:g})")
         if len(labels.present) != n_samples:
             raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
@@ -260,6 +260,8 @@ class NeighborAutoencoder(Autoencoder):
         if not run.partial:
             self._tell_of_pieces(graph)
         peers, told = None, graph.log_radii()[:, None] if self.densities else None
+        if rows.y is not None and not self.target_weight:
+            raise ValueError(f"{type(self).__name__} has no place for a target y: y can only be labels of neighbours.")
         if rows.y is not None:
             label = rows.y[:, 0].astype(int)
             peers = Links.of_classes(label)
