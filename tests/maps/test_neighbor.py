@@ -14,7 +14,14 @@ from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer, NearestNeighbors, kneighbors_graph
 
-from skae import NeighborAutoencoder
+from skae import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    FineTunedClassifier,
+    NeighborAutoencoder,
+    StackedAutoencoder,
+)
 from skae.base import backward
 from skae.base.graphs import nearest_rows
 from skae.exceptions import DisconnectedGraphWarning
@@ -358,6 +365,54 @@ def test_densities_are_seen_on_the_map(digits, monkeypatch):
         return np.corrcoef(radii)[0, 1]
 
     assert correlation(1.0) > correlation(-1.0) + 0.1
+
+
+# ---------------------------------------------------------------- with other estimators
+
+
+class Denoising(NeighborAutoencoder, DenoisingAutoencoder):
+    pass
+
+
+class OfImages(NeighborAutoencoder, ConvolutionalAutoencoder):
+    pass
+
+
+def test_without_corruption_a_denoising_map_is_a_plain_one(rows):
+    plain, silent = NeighborAutoencoder(**QUICK).fit(rows), Denoising(corruption_level=0.0, **QUICK).fit(rows)
+    require_same(plain, silent, rows)
+    assert {name: silent.history_[name] for name in plain.history_} == plain.history_
+
+
+def test_a_denoising_map_corrupts_a_row_and_its_neighbour(rows):
+    model = Denoising(corruption="masking", corruption_level=0.5, emphasis=(2.0, 1.0), noise_level=0.0, **QUICK)
+    model.fit(rows)
+    batch = model._ready_source(rows)[:]
+    batch = batch._replace(corrupted=torch.cat([batch.x, batch.x + 1]))
+    found = model._corrupt(model.module_, batch, torch.Generator().manual_seed(0))
+    masked = found.shown != batch.shown
+    assert masked.double().mean() == pytest.approx(0.5, abs=0.05)
+    assert (masked[:90] != masked[90:]).any()
+    assert torch.equal(found.emphasis == 2.0, masked[:90])
+    told = refuses(model.set_params(walkback=2), "fit", rows)
+    assert told == "walkback=2 starts at rows, and not at pairs of neighbours: use walkback=1."
+
+
+def test_maps_of_images_and_in_stacks_and_under_a_classifier(digits):
+    images = OfImages(image_shape=(8, 8), channels=(3,), **QUICK).fit(digits[:100])
+    assert images.inverse_transform(images.transform(digits)).shape == digits.shape
+    assert "neighbors" in images.history_
+    layers = [Autoencoder(8, hidden_layer_sizes=(), max_iter=3), NeighborAutoencoder(**QUICK)]
+    stack = StackedAutoencoder(layers, max_iter=1, random_state=0).fit(digits[:100])
+    assert stack.transform(digits).shape == (400, 2)
+    y = digits[:100, 20] > 8
+    tuned = FineTunedClassifier(NeighborAutoencoder(**QUICK), max_iter=5, random_state=0).fit(digits[:100], y)
+    assert tuned.transform(digits).shape == (400, 2)
+
+
+def test_a_target_has_no_place_in_a_map(rows):
+    told = refuses(Denoising(target="y", **QUICK), "fit", rows, rows)
+    assert told == "Denoising has no place for a target y: y can only be labels of neighbours."
 
 
 # ---------------------------------------------------------------- bad input
