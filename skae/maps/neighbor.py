@@ -124,10 +124,10 @@ class NeighborAutoencoder(Autoencoder):
         L2 penalty on the weights, but not on the biases. "adamw" decouples it from the gradient. The other solvers add
         it to the gradient. "auto" is 0.
     batch_size : int or "auto", default="auto"
-        Number of pairs per step. "auto" is n_samples / 8, but at least 40 and at most 200.
+        Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
+        others, so small batches make worse maps.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps, and at
-        most 200 epochs.
+        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps.
 
     Attributes
     ----------
@@ -192,7 +192,7 @@ class NeighborAutoencoder(Autoencoder):
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
-    _most_epochs = 200
+    _most_epochs = 400
     _peak = 6e-3
     _decay = 0.0
 
@@ -296,10 +296,10 @@ class NeighborAutoencoder(Autoencoder):
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size != "auto":
             return super()._batch_size(n_samples)
-        return min(n_samples, max(40, min(n_samples // 8, 200)))
+        return min(n_samples, 200)
 
     def _n_steps(self, n_samples: int) -> int:
-        return max(300, round(25 * n_samples**0.5))
+        return max(200, round(20 * n_samples**0.5))
 
     def _before_epoch(self, train: Source, progress: float) -> None:
         if progress:  # a chunk of partial_fit has one epoch, which is of the last stage
