@@ -112,10 +112,10 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
     try:
         distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
     except (TypeError, ValueError) as error:
-        name = getattr(metric, "__name__", repr(metric))
+        name, why = getattr(metric, "__name__", repr(metric)), str(error).rstrip(".")
         raise ValueError(
-            f"metric={name} finds no neighbours here ({str(error).rstrip('.')}): use another metric, or pass a graph as "
-            "neighbors, with metric='precomputed'."
+            f"metric={name} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, with "
+            "metric='precomputed'."
         ) from error
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
 
