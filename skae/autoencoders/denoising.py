@@ -391,7 +391,9 @@ class DenoisingAutoencoder(Autoencoder):
     def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
         """The corrupted rows of all steps of the chains that start at x, each with the target x."""
         if len(batch.shown) > len(batch.x):
-            raise ValueError(f"walkback={self.walkback} starts at rows, and not at pairs of neighbours: use walkback=1.")
+            raise ValueError(
+                f"walkback={self.walkback} starts at rows, and not at pairs of neighbours: use walkback=1."
+            )
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))

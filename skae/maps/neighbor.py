@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -32,6 +33,7 @@ from ..base.budget import SMALL_TABLE
 from ..base.compat import Interval, fit_context
 from ..base.graphs import Graph, check_metric, nearest_rows, read_graph
 from ..base.labels import read_labels
+from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.notices import warn
 from ..exceptions import DisconnectedGraphWarning
@@ -418,6 +420,7 @@ class NeighborAutoencoder(Autoencoder):
         """
         return super().fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
 
+    @available_if(is_stochastic)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, neighbors: Any = None) -> Self:
         """Update the map with one pass over a chunk of rows, and continue from the last call.
