@@ -319,7 +319,7 @@ def accuracy(model, X, y, X_test, y_test):
 @pytest.mark.parametrize("objective", ["infonce", "umap", "pacmap"])
 def test_clusters_that_two_axes_mix_are_apart_on_the_map(objective):
     X, y = make_blobs(500, 20, centers=20, cluster_std=3.0, random_state=0)
-    options = {"hidden_layer_sizes": (64, 64), "max_iter": 30, "random_state": 0}
+    options = {"hidden_layer_sizes": (64, 64), "batch_size": 50, "max_iter": 30, "random_state": 0}
     model = NeighborAutoencoder(objective=objective, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DisconnectedGraphWarning)
@@ -338,7 +338,8 @@ def test_labels_bring_rows_of_a_class_together():
 
     def of_class(weight):
         """Mean distance of held-out rows of the other cluster of a class, divided by that of other classes."""
-        model = NeighborAutoencoder(target_weight=weight, hidden_layer_sizes=(32, 32), max_iter=20, random_state=0)
+        options = {"hidden_layer_sizes": (32, 32), "batch_size": 40, "max_iter": 20, "random_state": 0}
+        model = NeighborAutoencoder(target_weight=weight, **options)
         h = model.fit(X[~held_out], y[~held_out]).transform(X[held_out])
         distances, of = np.linalg.norm(h[:, None] - h, axis=2), corner[held_out]
         class_of = of // 2
@@ -356,7 +357,7 @@ def test_densities_are_seen_on_the_map(digits, monkeypatch):
 
     def correlation(weight):
         monkeypatch.setattr(neighbor, "DENSITY_WEIGHT", weight)
-        options = {"hidden_layer_sizes": (32, 32), "max_iter": 25, "random_state": 0}
+        options = {"hidden_layer_sizes": (32, 32), "batch_size": 40, "max_iter": 25, "random_state": 0}
         model = NeighborAutoencoder(densities=True, **options).fit(train)
         radii = [
             np.log(NearestNeighbors(n_neighbors=10).fit(A).kneighbors(B)[0]).mean(1)
