@@ -456,11 +456,10 @@ class DenoisingAutoencoder(Autoencoder):
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch._replace(corrupted=None), rng)
-        restored = self._reconstruct(self.module_, Batch(batch.shown))
+        errors = batch.x - self._reconstruct(self.module_, Batch(batch.shown))
         total = len(data) if data.weight is None else float(data.weight.sum())
-        kind = "callable" if callable(self.corruption) else self.corruption
-        noise = kind, float(self._level()), int(self.walkback)
-        return Residuals.of(batch.x - restored, batch.weight, float(total), noise)
+        noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
+        return Residuals.of(errors, batch.weight, float(total), noise)
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:
