@@ -385,11 +385,15 @@ class DenoisingAutoencoder(Autoencoder):
         alpha, beta = self._emphasis()
         if selected is None or alpha == beta == 1.0:
             return batch.emphasis
-        return torch.full_like(batch.x, beta).masked_fill_(selected, alpha)
+        return torch.full_like(batch.x, beta).masked_fill_(selected[: len(batch.x)], alpha)
 
     @torch.no_grad()
     def _walked(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
         """The corrupted rows of all steps of the chains that start at x, each with the target x."""
+        if len(batch.shown) > len(batch.x):
+            raise ValueError(
+                f"walkback={self.walkback} starts at rows, and not at pairs of neighbours: use walkback=1."
+            )
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown))
@@ -451,12 +455,11 @@ class DenoisingAutoencoder(Autoencoder):
         n_rows = max(least, min(most, RESIDUALS // data.width) // self.walkback)
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
-        batch = self._with_noise(self.module_, batch, rng)
-        restored = self._reconstruct(self.module_, Batch(batch.shown))
+        batch = self._with_noise(self.module_, batch._replace(corrupted=None), rng)
+        errors = batch.x - self._reconstruct(self.module_, Batch(batch.shown))
         total = len(data) if data.weight is None else float(data.weight.sum())
-        kind = "callable" if callable(self.corruption) else self.corruption
-        noise = kind, float(self._level()), int(self.walkback)
-        return Residuals.of(batch.x - restored, batch.weight, float(total), noise)
+        noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
+        return Residuals.of(errors, batch.weight, float(total), noise)
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

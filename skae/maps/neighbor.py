@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -32,6 +33,7 @@ from ..base.budget import SMALL_TABLE
 from ..base.compat import Interval, fit_context
 from ..base.graphs import Graph, check_metric, nearest_rows, read_graph
 from ..base.labels import read_labels
+from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.notices import warn
 from ..exceptions import DisconnectedGraphWarning
@@ -219,7 +221,7 @@ class NeighborAutoencoder(Autoencoder):
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         """Numbers of the classes, -1 where unknown."""
         if not self.target_weight or reset is None:
-            return None
+            return super()._targets(y, n_samples, weight, reset)
         labels = read_labels(y, f"{type(self).__name__}(target_weight={self.target_weight:g})")
         if len(labels.present) != n_samples:
             raise ValueError(f"y has {len(labels.present)} labels, but X has {n_samples} rows: pass one for each row.")
@@ -260,6 +262,8 @@ class NeighborAutoencoder(Autoencoder):
         if not run.partial:
             self._tell_of_pieces(graph)
         peers, told = None, graph.log_radii()[:, None] if self.densities else None
+        if rows.y is not None and not self.target_weight:
+            raise ValueError(f"{type(self).__name__} has no place for a target y: y can only be labels of neighbours.")
         if rows.y is not None:
             label = rows.y[:, 0].astype(int)
             peers = Links.of_classes(label)
@@ -416,6 +420,7 @@ class NeighborAutoencoder(Autoencoder):
         """
         return super().fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
 
+    @available_if(is_stochastic)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, neighbors: Any = None) -> Self:
         """Update the map with one pass over a chunk of rows, and continue from the last call.

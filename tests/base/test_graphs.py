@@ -113,7 +113,7 @@ def test_a_wrong_graph_is_refused_in_a_sentence(spoil, told, rows):
     bad = spoil(graph)
     if "0 neighbours" in told:
         bad.eliminate_zeros()
-    with pytest.raises(ValueError, match="^neighbors ") as caught:
+    with pytest.raises(ValueError, match=r"^neighbors ") as caught:
         read_graph(bad, 60, K)
     assert told in str(caught.value)
     assert str(caught.value).count(". ") == 0
