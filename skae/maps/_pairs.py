@@ -146,11 +146,12 @@ class LinkedArrays(Arrays):
         self.links = neighbors, peers, share
 
     def mean_difference(self) -> float:
-        """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
+        """Root mean square difference of rows and their neighbours along an axis of the space that the rows span."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
         x, y = (to_tensor(self.X[index.numpy()]).cpu().double() for index in (rows, mates))
-        return float((x - y).square().mean().sqrt())
+        n_axes = min(self.width, len(self) - 1)
+        return float((x - y).square().sum(1).mean().div(n_axes).sqrt())
 
     def seen(
         self,

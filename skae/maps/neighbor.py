@@ -36,9 +36,12 @@ from ..base.labels import read_labels
 from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.notices import warn
+from ..engine.optim import Flat, Optimizer
 from ..exceptions import DisconnectedGraphWarning
 from ..functional import NEIGHBOR_LOSSES, density_correlation, pacmap, pull_back_distances, squared_distances
+from ..nn.dense import DenseAutoencoder
 from ._pairs import LinkedArrays, Links
+from ._span import Span, is_wide
 
 __all__ = ["NeighborAutoencoder"]
 
@@ -49,6 +52,8 @@ N_CANDIDATES = 6
 DENSITY_WEIGHT = 0.1
 """Weight of the correlation of the densities on the map and in X."""
 CPU = torch.device("cpu")
+OF_AXES = "_corrupt", "_bottleneck", "_loss", "_step"
+"""Hooks with which a variant may look at single columns."""
 
 
 class Told(NamedTuple):
@@ -109,8 +114,9 @@ class NeighborAutoencoder(Autoencoder):
         Weight r of the reconstruction error in what the encoder learns. The decoder learns to reconstruct in any case:
         with 0 the map is one of neighbours alone, and can still be decoded.
     noise_level : float, default=0.8
-        Standard deviation of the noise on the encoder's input, in units of the root mean square difference between an
-        entry of a row and that of its neighbour.
+        Standard deviation of the noise on the encoder's input, in units of the root mean square difference between
+        entries of a row and of its neighbour. If rows are fewer than columns, it is the difference along an axis of the
+        space that the rows span.
     target_weight : float, default=0.0
         Probability that a row is paired with another row of its class, and not with a neighbour. 0 ignores y. Above 0,
         ``fit`` needs labels for some rows, and rows with different labels are no neighbours.
@@ -286,6 +292,27 @@ class NeighborAutoencoder(Autoencoder):
         super()._measure(data)
         self.noise_scale_ = float(self.noise_level) * data.mean_difference()
 
+    def _train(self, data: Any, run: Run) -> None:
+        """Train, in the coordinates of the span of the rows if these are fewer than the columns."""
+        if run.resume or not (self._is_blind_outside_the_span() and is_wide(data)):
+            super()._train(data, run)
+            return
+        wide, span = (self.module_, self._flat, self._optimizer), Span(data.x.X)
+        self.module_ = span.narrow(self.module_, self._spec)
+        self._flat, self._optimizer = Flat(self.module_), Optimizer()
+        try:
+            super()._train(span.coordinates(data), run)
+        finally:
+            narrow = self.module_
+            self.module_, self._flat, self._optimizer = wide
+            span.widen(narrow, self.module_)
+
+    def _is_blind_outside_the_span(self) -> bool:
+        """Whether neither noise nor loss depend on the axes in which rows are given."""
+        as_here = all(getattr(type(self), name) is getattr(NeighborAutoencoder, name) for name in OF_AXES)
+        is_dense = type(self.module_) is DenseAutoencoder
+        return as_here and is_dense and self.likelihood == "gaussian" and not self.input_dropout
+
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
         train, held_out = super()._split(data, run)
@@ -371,11 +398,11 @@ class NeighborAutoencoder(Autoencoder):
         return some.gather(1, second)[:, 0]
 
     def _reconstruction(self, module: Any, eta: Tensor, batch: Batch) -> Tensor:
-        return super()._reconstruction(module, eta, batch) / module.n_outputs
+        return super()._reconstruction(module, eta, batch) / len(self._output_frame)
 
     def _reconstruction_and_slope(self, module: Any, eta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
-        return error / module.n_outputs, slope / module.n_outputs
+        return error / len(self._output_frame), slope / len(self._output_frame)
 
     def _cure_of_reconstruction(self) -> str:
         return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"
