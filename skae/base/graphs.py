@@ -157,7 +157,7 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
         If the graph has another shape, a distance below 0 or NaN, or fewer than k neighbours in a row.
     """
     if not sparse.issparse(graph) or graph.shape != (n_samples, n_samples):
-        got = f"shape {graph.shape}" if hasattr(graph, "shape") else f"a {type(graph).__name__}"
+        got = f"shape {graph.shape}" if sparse.issparse(graph) else f"a {type(graph).__name__}"
         raise ValueError(
             f"neighbors must be a sparse matrix of shape ({n_samples}, {n_samples}), a row for each row of X, as "
             f"KNeighborsTransformer().fit_transform(X) returns it; got {got}."

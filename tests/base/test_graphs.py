@@ -98,7 +98,7 @@ def test_a_graph_may_have_rows_of_different_length():
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda G: G.toarray(), "got shape (60, 60)"),
+        (lambda G: G.toarray(), "got a ndarray"),
         (lambda G: G[:50], "got shape (50, 60)"),
         (lambda G: G[:, :50], "got shape (60, 50)"),
         (lambda G: "graph", "got a str"),
