@@ -121,14 +121,17 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
 
 
 def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
-    """The graph by pynndescent, or None with a warning where it is not installed."""
+    """The graph by pynndescent, or None with a warning where it is not installed, or has no such metric."""
+    slow = f"The exact neighbours of {X.shape[0]} rows take minutes"
     try:
         from pynndescent import NNDescent
+        from pynndescent.distances import named_distances
+        from pynndescent.sparse import sparse_named_distances
     except ImportError:
-        warn(
-            f"The exact neighbours of {X.shape[0]} rows take minutes: pip install pynndescent to find almost all of "
-            "them sooner."
-        )
+        warn(f"{slow}: pip install pynndescent to find almost all of them sooner.")
+        return None
+    if metric not in (sparse_named_distances if sparse.issparse(X) else named_distances):
+        warn(f"{slow}, and pynndescent has no metric={getattr(metric, '__name__', repr(metric))}.")
         return None
     indices, distances = NNDescent(X, metric=metric, n_neighbors=k + 1, random_state=0, compressed=False).neighbor_graph
     is_other = indices != np.arange(len(indices))[:, None]
@@ -154,7 +157,7 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
         If the graph has another shape, a distance below 0 or NaN, or fewer than k neighbours in a row.
     """
     if not sparse.issparse(graph) or graph.shape != (n_samples, n_samples):
-        got = f"shape {graph.shape}" if hasattr(graph, "shape") else f"a {type(graph).__name__}"
+        got = f"shape {graph.shape}" if sparse.issparse(graph) else f"a {type(graph).__name__}"
         raise ValueError(
             f"neighbors must be a sparse matrix of shape ({n_samples}, {n_samples}), a row for each row of X, as "
             f"KNeighborsTransformer().fit_transform(X) returns it; got {got}."

@@ -49,7 +49,7 @@ N_NEIGHBORS = 15
 """Number of neighbours with n_neighbors="auto"."""
 N_CANDIDATES = 6
 """Number of rows of which PaCMAP takes the second nearest as a mid-near row."""
-DENSITY_WEIGHT = 0.1
+DENSITY_WEIGHT = 0.3
 """Weight of the correlation of the densities on the map and in X."""
 CPU = torch.device("cpu")
 OF_AXES = "_corrupt", "_bottleneck", "_loss", "_step"
