@@ -135,7 +135,7 @@ class NeighborAutoencoder(Autoencoder):
         Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
         others, so small batches make worse maps.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps.
+        Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ class NeighborAutoencoder(Autoencoder):
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
-    _most_epochs = 400
+    _most_epochs = 500
     _peak = 6e-3
     _decay = 0.0
 
@@ -328,7 +328,7 @@ class NeighborAutoencoder(Autoencoder):
         return min(n_samples, 200)
 
     def _n_steps(self, n_samples: int) -> int:
-        return max(200, round(20 * n_samples**0.5))
+        return max(300, round(25 * n_samples**0.5))
 
     def _before_epoch(self, train: Source, progress: float) -> None:
         if progress:  # a chunk of partial_fit has one epoch, which is of the last stage
