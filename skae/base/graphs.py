@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import VALID_METRICS, NearestNeighbors
 
 from ..engine.data import Array
+from ..engine.moments import moments
 from ..engine.notices import warn
 from ..engine.suggestions import suggest
 
@@ -23,6 +24,12 @@ EXACT = 2**39
 That is half a minute, for example for 26 000 rows of 784 columns."""
 FEW_COLUMNS = 15
 """Up to so many columns a tree finds neighbours quickly among any number of rows."""
+ALIASES = {"cityblock": "manhattan", "infinity": "chebyshev", "p": "minkowski"}
+"""Metrics that have another name in pynndescent."""
+FAR_OFF = 1e3
+"""Largest mean of a column, in units of the scale of X, for which neighbours are sought without centring X first."""
+OF_DIFFERENCES = {"euclidean", "l2", "sqeuclidean", "minkowski", "p", "manhattan", "l1", "cityblock", "chebyshev"}
+"""Metrics that do not change if X is centred."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,9 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
         From 1 to n_samples - 1.
     metric : str or callable
     """
-    X = X.detach().cpu().numpy() if hasattr(X, "detach") else X
+    X = _centred(X.detach().cpu().numpy() if hasattr(X, "detach") else X, metric)
     n = X.shape[0]
-    if X.shape[1] > FEW_COLUMNS and n * X.size > EXACT:
+    if not _has_tree(X, metric) and n * X.size > EXACT:
         found = _approximate(X, k, metric)
         if found is not None:
             return found
@@ -120,8 +127,22 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
 
 
+def _centred(X: Array, metric: Any) -> Array:
+    """X around 0 if it is far off: else rounding hides distances, which are found by squares, and in float32."""
+    if sparse.issparse(X) or metric not in OF_DIFFERENCES:
+        return X
+    mean, scale = moments(X, None)
+    return X - mean if np.abs(mean).max() > FAR_OFF * scale else X
+
+
+def _has_tree(X: Array, metric: Any) -> bool:
+    """Whether scikit-learn searches a tree and does not compute all distances."""
+    of_trees = callable(metric) or metric in VALID_METRICS["ball_tree"]
+    return of_trees and not sparse.issparse(X) and X.shape[1] <= FEW_COLUMNS
+
+
 def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
-    """The graph by pynndescent, or None with a warning where it is not installed."""
+    """The graph by pynndescent, or None with a warning where it is not installed or does not know the metric."""
     try:
         from pynndescent import NNDescent
     except ImportError:
@@ -130,7 +151,18 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
             "them sooner."
         )
         return None
-    indices, distances = NNDescent(X, metric=metric, n_neighbors=k + 1, random_state=0, compressed=False).neighbor_graph
+    try:
+        if callable(metric):
+            raise ValueError("it compiles functions")
+        options = {"n_neighbors": k + 1, "random_state": 0, "compressed": False}
+        indices, distances = NNDescent(X, metric=ALIASES.get(metric, metric), **options).neighbor_graph
+    except ValueError:
+        name = getattr(metric, "__name__", repr(metric))
+        warn(
+            f"The exact neighbours of {X.shape[0]} rows take minutes, and pynndescent has no metric={name}: use "
+            "another, or pass a graph as neighbors, with metric='precomputed'."
+        )
+        return None
     is_other = indices != np.arange(len(indices))[:, None]
     is_other[is_other.all(axis=1), -1] = False  # equal rows: the row itself may be missing among its neighbours
     n = len(indices)

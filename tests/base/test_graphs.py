@@ -60,6 +60,12 @@ def test_copies_are_neighbours_of_each_other_and_no_row_is_its_own():
     assert graph.pieces().tolist() == [5, 5, 5, 5]
 
 
+def test_neighbours_of_rows_far_from_zero_do_not_drown_in_rounding(rows):
+    far = rows + 2.0**30
+    graph = nearest_rows(far, K, "euclidean")
+    np.testing.assert_array_equal(graph.indices, nearest_rows(far - 2.0**30, K, "euclidean").indices)
+
+
 # ---------------------------------------------------------------- graphs that are passed
 
 
@@ -185,6 +191,31 @@ def test_many_rows_of_many_columns_are_searched_approximately_if_that_is_install
         exact = nearest_rows(rows, K, "euclidean")
     np.testing.assert_array_equal(exact.indices, expected.indices)
     assert (nearest_rows(rows[:, :5], K, "euclidean").indices != graph.indices).any()  # few columns: without a warning
+
+
+class Refusing:
+    """pynndescent, with the metrics that it does not have."""
+
+    def __init__(self, X, metric, **options):
+        raise ValueError(f"Metric {metric} is neither callable, nor a recognised string")
+
+
+@pytest.mark.parametrize("metric", ["nan_euclidean", lambda x, y: np.abs(x - y).max()])
+def test_metrics_that_pynndescent_does_not_have_are_computed_exactly(metric, rows, monkeypatch):
+    expected = nearest_rows(rows, K, metric)
+    monkeypatch.setattr(graphs, "EXACT", 0)
+    monkeypatch.setitem(sys.modules, "pynndescent", types.SimpleNamespace(NNDescent=Refusing))
+    with pytest.warns(UserWarning, match="pynndescent has no metric="):
+        found = nearest_rows(rows, K, metric)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_few_columns_without_a_tree_are_searched_approximately_too(rows, monkeypatch):
+    monkeypatch.setattr(graphs, "EXACT", 0)
+    monkeypatch.setitem(sys.modules, "pynndescent", types.SimpleNamespace(NNDescent=Refusing))
+    for X, metric in ((rows[:, :5], "cosine"), (sparse.csr_array(rows[:, :5]), "euclidean")):
+        with pytest.warns(UserWarning, match="pynndescent has no metric="):
+            nearest_rows(X, K, metric)
 
 
 def test_an_unknown_metric_is_refused_with_what_was_meant():
