@@ -127,9 +127,10 @@ class NeighborAutoencoder(Autoencoder):
         it to the gradient. "auto" is 0.
     batch_size : int or "auto", default="auto"
         Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
-        others, so small batches make worse maps.
+        others, so small batches make worse maps. It is at least 2.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps.
+        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps, and at
+        most 400 epochs.
 
     Attributes
     ----------
@@ -191,7 +192,10 @@ class NeighborAutoencoder(Autoencoder):
     target_weight: Annotated[float, Interval(Real, 0, 1, closed="both")] = 0.0
     densities: bool = False
 
-    _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
+    _saved: ClassVar[dict[str, Saved]] = {
+        "noise_scale_": Saved(damage.number(0.0)),
+        "_difference": Saved(damage.number(0.0)),
+    }
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
     _most_epochs = 400
@@ -202,6 +206,8 @@ class NeighborAutoencoder(Autoencoder):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if self.batch_size == 1:
+            raise ValueError("batch_size=1 leaves no other rows to tell a neighbour from: use some hundred, or 'auto'.")
         if self.metric != "precomputed":
             check_metric(self.metric)
 
@@ -278,16 +284,17 @@ class NeighborAutoencoder(Autoencoder):
         largest = ", ".join(map(str, sizes[:3])) + (" ..." if len(sizes) > 3 else "")
         warn(
             f"The neighbour graph has {len(sizes)} pieces, of {largest} rows: how they lie to each other in the map "
-            "means nothing. Raise n_neighbors to join them.",
+            f"means nothing. Raise n_neighbors (now {np.diff(graph.indptr).max()}) to join them.",
             DisconnectedGraphWarning,
         )
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
-        self.noise_scale_ = float(self.noise_level) * data.mean_difference()
+        self._difference = data.mean_difference()
 
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
+        self.noise_scale_ = float(self.noise_level) * self._difference  # a warm start may continue with other noise
         train, held_out = super()._split(data, run)
         rng = spawn(self._rng, CPU)
         if held_out is None:

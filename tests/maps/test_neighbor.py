@@ -147,6 +147,8 @@ def test_the_noise_is_in_units_of_the_difference_of_neighbours(rows):
     graph = nearest_rows(rows, 5, "euclidean")
     every = rows[graph.sources] - rows[graph.indices]
     assert model.noise_scale_ == pytest.approx(0.5 * np.sqrt((every**2).mean()), rel=0.2)
+    again = clone(model).set_params(warm_start=True).fit(rows).set_params(noise_level=0.25).fit(rows)
+    assert again.noise_scale_ == model.noise_scale_ / 2
     batch = model._ready_source(np.repeat(rows, 50, axis=0))[:]
     noise = model._corrupt(model.module_, batch, torch.Generator().manual_seed(0)).shown - batch.x
     np.testing.assert_allclose(noise.std(0) * model.scale_, model.noise_scale_, rtol=0.05)
@@ -431,7 +433,7 @@ def blobs(*sizes):
     ],
 )
 def test_a_graph_in_pieces_is_told(sizes, told):
-    with pytest.warns(DisconnectedGraphWarning, match=f"{told}.*Raise n_neighbors"):
+    with pytest.warns(DisconnectedGraphWarning, match=rf"{told}.*Raise n_neighbors \(now 15\)"):
         NeighborAutoencoder(**QUICK).fit(blobs(*sizes))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DisconnectedGraphWarning)
@@ -447,6 +449,7 @@ GIVEN = {"metric": "precomputed"}
     [
         ({"n_neighbors": 30}, {}, "n_neighbors=30 needs more different rows than that; got n_samples = 30"),
         ({"n_neighbors": 0}, {}, "'n_neighbors' parameter"),
+        ({"batch_size": 1}, {}, "batch_size=1 leaves no other rows to tell a neighbour from"),
         ({"metric": "euclidian"}, {}, "metric='euclidian' is no metric of scikit-learn: use 'euclidean'."),
         ({"metric": "haversine"}, {}, "metric='haversine' finds no neighbours here"),
         (GIVEN, {}, "metric='precomputed' needs a graph: pass it as fit(X, neighbors=graph)."),
