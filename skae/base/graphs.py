@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.neighbors import VALID_METRICS, NearestNeighbors
 
 from ..engine.data import Array
@@ -68,6 +69,10 @@ class Graph:
         ends = kept.indptr[1:][rows]
         return Graph(np.append(0, ends), number[kept.indices], kept.distances)
 
+    def nearest(self, k: int) -> Graph:
+        """The graph of at most k neighbours of each row."""
+        return self.keep(np.arange(len(self.indices)) - self.indptr[:-1][self.sources] < k)
+
     def pieces(self) -> np.ndarray:
         """Sizes of the connected components, in descending order. The direction of edges does not matter."""
         ones = np.ones(len(self.indices), dtype=bool)
@@ -116,6 +121,8 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
     largest = float(max(X.max(), -X.min()))
     if largest > (sys.float_info.max / 4 / X.shape[1]) ** 0.5:
         raise ValueError(f"X has values so large, up to {largest:.0e}, that distances are infinite: rescale X.")
+    if metric in PAIRWISE_BOOLEAN_FUNCTIONS and not sparse.issparse(X) and np.isin(X, (0.0, 1.0)).all():
+        X = X.astype(bool)  # else scikit-learn warns that it does this
     try:
         distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
     except (TypeError, ValueError) as error:
@@ -169,7 +176,7 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
     return Graph(np.arange(0, n * k + 1, k), indices[is_other].astype(np.int64), distances[is_other].astype(float))
 
 
-def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
+def read_graph(graph: Any, n_samples: int, k: int = 1) -> Graph:
     """Read a sparse graph of distances, as ``KNeighborsTransformer`` and ``kneighbors_graph`` return it.
 
     Parameters
@@ -177,8 +184,8 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
     graph : sparse matrix of shape (n_samples, n_samples)
         Row i holds the distances to the neighbours of row i. Its own entry is left out.
     n_samples : int
-    k : int or None
-        How many of the nearest are kept. None keeps all.
+    k : int, default=1
+        How many neighbours a row must have. All are kept.
 
     Raises
     ------
@@ -199,12 +206,10 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
     order = order[edges.row[order] != edges.col[order]]
     counts = np.bincount(edges.row[order], minlength=n_samples)
     found = Graph(np.append(0, counts.cumsum()), edges.col[order].astype(np.int64), edges.data[order].astype(float))
-    least = k or 1
-    if counts.min() < least:
+    if counts.min() < k:
         row = int(counts.argmin())
         raise ValueError(
-            f"neighbors has {counts[row]} neighbours of row {row}, but {least} are needed: build the graph with more "
+            f"neighbors has {counts[row]} neighbours of row {row}, but {k} are needed: build the graph with more "
             "neighbours, or lower n_neighbors."
         )
-    rank = np.arange(len(found.indices)) - found.indptr[:-1][found.sources]
-    return found if k is None else found.keep(rank < k)
+    return found

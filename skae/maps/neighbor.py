@@ -261,7 +261,10 @@ class NeighborAutoencoder(Autoencoder):
                 else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1"
                 + (", and further rows of weight 0." if n > 1 else ".")
             )
-        graph = nearest_rows(rows.X, self._k(len(rows)), self.metric) if graph is None else graph.among(counting)
+        if graph is None:
+            graph = nearest_rows(rows.X, self._k(len(rows)), self.metric)
+        else:
+            graph = graph.among(counting).nearest(self._k(n))
         return self._linked(rows, graph, run)
 
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:

@@ -52,6 +52,13 @@ def test_the_nearest_rows_are_those_of_sorted_distances(metric, convert, rows):
     np.testing.assert_array_equal(graph.sources, np.repeat(np.arange(len(rows)), K))
 
 
+def test_metrics_of_truth_values_take_0_and_1_without_a_warning(rows):
+    X = (rows > 1.0).astype(float)
+    graph = nearest_rows(X, K, "jaccard")
+    _, distances = sorted_neighbors(X > 0, K, "jaccard")
+    np.testing.assert_allclose(graph.distances.reshape(-1, K), distances)
+
+
 def test_copies_are_neighbours_of_each_other_and_no_row_is_its_own():
     X = np.repeat(np.arange(4.0), 5)[:, None]
     graph = nearest_rows(X, 3, "euclidean")
@@ -87,7 +94,7 @@ def unsorted(X, k):
 @pytest.mark.parametrize("more", [0, 3])
 def test_a_passed_graph_is_the_graph_that_is_found_here(make, more, rows):
     """Of a graph with more neighbours than are asked for, the nearest count."""
-    expected, found = nearest_rows(rows, K, "euclidean"), read_graph(make(rows, K + more), len(rows), K)
+    expected, found = nearest_rows(rows, K, "euclidean"), read_graph(make(rows, K + more), len(rows), K).nearest(K)
     np.testing.assert_array_equal(found.indptr, expected.indptr)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_allclose(found.distances, expected.distances, rtol=1e-9, atol=1e-9)
@@ -95,7 +102,7 @@ def test_a_passed_graph_is_the_graph_that_is_found_here(make, more, rows):
 
 def test_a_graph_may_have_rows_of_different_length():
     matrix = sparse.csr_array(np.array([[0, 2.0, 1.0], [2.0, 0, 0], [1.0, 0, 0]]))
-    found = read_graph(matrix, 3, None)
+    found = read_graph(matrix, 3)
     assert found.indptr.tolist() == [0, 2, 3, 4]
     assert found.indices.tolist() == [2, 1, 0, 0]
     assert found.distances.tolist() == [1.0, 2.0, 2.0, 1.0]

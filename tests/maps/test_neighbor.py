@@ -295,6 +295,19 @@ def test_weights_repeat_rows_and_leave_rows_out(rows):
     assert not np.array_equal(one.transform(rows), equal.transform(rows))
 
 
+def test_rows_of_weight_0_are_no_neighbours_in_a_graph_that_is_passed(rows):
+    weight = (np.arange(90) % 3 > 0).astype(float)
+    model = NeighborAutoencoder(metric="precomputed", n_neighbors=5, **QUICK)
+    few, all_of_them = (KNeighborsTransformer(n_neighbors=k).fit_transform(rows) for k in (5, 89))
+    one = clone(model).fit(rows, sample_weight=weight, neighbors=all_of_them)
+    some = weight > 0
+    graph = KNeighborsTransformer(n_neighbors=5).fit_transform(rows[some])
+    require_same(clone(model).fit(rows[some], sample_weight=weight[some], neighbors=graph), one, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DisconnectedGraphWarning)
+        clone(model).fit(rows, sample_weight=weight, neighbors=few)  # fewer are left
+
+
 def test_copies_count_once_as_neighbours(rows):
     """More copies than neighbours would leave a row alone with itself."""
     copies = rows.repeat(10, axis=0)
