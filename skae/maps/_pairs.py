@@ -63,8 +63,10 @@ class Links:
         return self._at(rows, (u * self.count[rows]).long())
 
     def _at(self, rows: Tensor, place: Tensor) -> Tensor:
-        padded = torch.cat([self.indices, torch.zeros(1, dtype=torch.long)])
-        return torch.where(self.count[rows] > 0, padded[self.first[rows] + place], rows)
+        if not len(self.indices):
+            return rows
+        last = len(self.indices) - 1  # where the place of a row without links may lie beyond all
+        return torch.where(self.count[rows] > 0, self.indices[(self.first[rows] + place).clamp_max(last)], rows)
 
 
 class Pairs(Table):
