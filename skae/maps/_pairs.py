@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Source, Table
 from ..base.graphs import Graph
-from ..engine.data import Index, to_tensor
+from ..engine.data import Index, chunks, to_tensor
 
 __all__ = ["LinkedArrays", "Links", "Pairs"]
 
@@ -151,8 +151,11 @@ class LinkedArrays(Arrays):
         """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
-        x, y = (to_tensor(self.X[index.numpy()]).cpu().double() for index in (rows, mates))
-        return float((x - y).square().mean().sqrt())
+        total = 0.0
+        for part in chunks(len(rows), self.width):  # since rows of a wide sparse table are dense here
+            x, y = (to_tensor(self.X[index[part].numpy()]).cpu().double() for index in (rows, mates))
+            total += float((x - y).square_().sum())
+        return float((total / (len(rows) * self.width)) ** 0.5)
 
     def seen(
         self,
