@@ -136,7 +136,7 @@ def test_the_typical_difference_is_that_of_rows_and_their_neighbours():
 
 
 def test_rows_of_a_wide_sparse_table_are_not_dense_all_at_once(monkeypatch):
-    X = sparse.random_array((N, 50_000), density=1e-3, format="csr", rng=np.random.default_rng(0))
+    X = sparse.random(N, 50_000, density=1e-3, format="csr", random_state=0)
     graph, sizes = nearest_rows(X, K, "euclidean"), []
     monkeypatch.setattr(_pairs, "to_tensor", lambda x: sizes.append(np.prod(x.shape)) or to_tensor(x))
     found = LinkedArrays(Arrays(X), Links.of_graph(graph)).mean_difference()
