@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.metrics.pairwise import PAIRWISE_BOOLEAN_FUNCTIONS
 from sklearn.neighbors import VALID_METRICS, NearestNeighbors
 
 from ..engine.data import Array
+from ..engine.moments import moments
 from ..engine.notices import warn
 from ..engine.suggestions import suggest
 
@@ -23,6 +25,12 @@ EXACT = 2**39
 That is half a minute, for example for 26 000 rows of 784 columns."""
 FEW_COLUMNS = 15
 """Up to so many columns a tree finds neighbours quickly among any number of rows."""
+ALIASES = {"cityblock": "manhattan", "infinity": "chebyshev", "p": "minkowski"}
+"""Metrics that have another name in pynndescent."""
+FAR_OFF = 1e3
+"""Largest mean of a column, in units of the scale of X, for which neighbours are sought without centring X first."""
+OF_DIFFERENCES = {"euclidean", "l2", "sqeuclidean", "minkowski", "p", "manhattan", "l1", "cityblock", "chebyshev"}
+"""Metrics that do not change if X is centred."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,10 @@ class Graph:
         kept = self.keep((number[self.indices] >= 0) & (number[self.sources] >= 0))
         ends = kept.indptr[1:][rows]
         return Graph(np.append(0, ends), number[kept.indices], kept.distances)
+
+    def nearest(self, k: int) -> Graph:
+        """The graph of at most k neighbours of each row."""
+        return self.keep(np.arange(len(self.indices)) - self.indptr[:-1][self.sources] < k)
 
     def pieces(self) -> np.ndarray:
         """Sizes of the connected components, in descending order. The direction of edges does not matter."""
@@ -100,15 +112,17 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
         From 1 to n_samples - 1.
     metric : str or callable
     """
-    X = X.detach().cpu().numpy() if hasattr(X, "detach") else X
+    X = _centred(X.detach().cpu().numpy() if hasattr(X, "detach") else X, metric)
     n = X.shape[0]
-    if X.shape[1] > FEW_COLUMNS and n * X.size > EXACT:
+    if not _has_tree(X, metric) and n * X.size > EXACT:
         found = _approximate(X, k, metric)
         if found is not None:
             return found
     largest = float(max(X.max(), -X.min()))
     if largest > (sys.float_info.max / 4 / X.shape[1]) ** 0.5:
         raise ValueError(f"X has values so large, up to {largest:.0e}, that distances are infinite: rescale X.")
+    if metric in PAIRWISE_BOOLEAN_FUNCTIONS and not sparse.issparse(X) and np.isin(X, (0.0, 1.0)).all():
+        X = X.astype(bool)  # else scikit-learn warns that it does this
     try:
         distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
     except (TypeError, ValueError) as error:
@@ -118,6 +132,20 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
             "metric='precomputed'."
         ) from error
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
+
+
+def _centred(X: Array, metric: Any) -> Array:
+    """X around 0 if it is far off: else rounding hides distances, which are found by squares, and in float32."""
+    if sparse.issparse(X) or metric not in OF_DIFFERENCES:
+        return X
+    mean, scale = moments(X, None)
+    return X - mean if np.abs(mean).max() > FAR_OFF * scale else X
+
+
+def _has_tree(X: Array, metric: Any) -> bool:
+    """Whether scikit-learn searches a tree and does not compute all distances."""
+    of_trees = callable(metric) or metric in VALID_METRICS["ball_tree"]
+    return of_trees and not sparse.issparse(X) and X.shape[1] <= FEW_COLUMNS
 
 
 def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
@@ -130,17 +158,23 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
     except ImportError:
         warn(f"{slow}: pip install pynndescent to find almost all of them sooner.")
         return None
-    if metric not in (sparse_named_distances if sparse.issparse(X) else named_distances):
-        warn(f"{slow}, and pynndescent has no metric={getattr(metric, '__name__', repr(metric))}.")
+    known = ALIASES.get(metric, metric)
+    if known not in (sparse_named_distances if sparse.issparse(X) else named_distances):
+        name = getattr(metric, "__name__", repr(metric))
+        warn(
+            f"{slow}, and pynndescent has no metric={name}: use another, or pass a graph as neighbors, with "
+            "metric='precomputed'."
+        )
         return None
-    indices, distances = NNDescent(X, metric=metric, n_neighbors=k + 1, random_state=0, compressed=False).neighbor_graph
+    options = {"n_neighbors": k + 1, "random_state": 0, "compressed": False}
+    indices, distances = NNDescent(X, metric=known, **options).neighbor_graph
     is_other = indices != np.arange(len(indices))[:, None]
     is_other[is_other.all(axis=1), -1] = False  # equal rows: the row itself may be missing among its neighbours
     n = len(indices)
     return Graph(np.arange(0, n * k + 1, k), indices[is_other].astype(np.int64), distances[is_other].astype(float))
 
 
-def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
+def read_graph(graph: Any, n_samples: int, k: int = 1) -> Graph:
     """Read a sparse graph of distances, as ``KNeighborsTransformer`` and ``kneighbors_graph`` return it.
 
     Parameters
@@ -148,8 +182,8 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
     graph : sparse matrix of shape (n_samples, n_samples)
         Row i holds the distances to the neighbours of row i. Its own entry is left out.
     n_samples : int
-    k : int or None
-        How many of the nearest are kept. None keeps all.
+    k : int, default=1
+        How many neighbours a row must have. All are kept.
 
     Raises
     ------
@@ -170,12 +204,10 @@ def read_graph(graph: Any, n_samples: int, k: int | None) -> Graph:
     order = order[edges.row[order] != edges.col[order]]
     counts = np.bincount(edges.row[order], minlength=n_samples)
     found = Graph(np.append(0, counts.cumsum()), edges.col[order].astype(np.int64), edges.data[order].astype(float))
-    least = k or 1
-    if counts.min() < least:
+    if counts.min() < k:
         row = int(counts.argmin())
         raise ValueError(
-            f"neighbors has {counts[row]} neighbours of row {row}, but {least} are needed: build the graph with more "
+            f"neighbors has {counts[row]} neighbours of row {row}, but {k} are needed: build the graph with more "
             "neighbours, or lower n_neighbors."
         )
-    rank = np.arange(len(found.indices)) - found.indptr[:-1][found.sources]
-    return found if k is None else found.keep(rank < k)
+    return found

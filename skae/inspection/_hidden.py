@@ -10,7 +10,7 @@ from sklearn.utils import check_array, gen_batches
 
 from ..base.graphs import nearest_rows
 from ..metrics import neighbors_kept, training_mean
-from ._rows import as_array, take_rows
+from ._rows import as_array, take_rows, without_torch
 
 __all__ = ["row_errors", "scores_of_map", "spread_of_neighbors"]
 
@@ -66,7 +66,7 @@ def spread_of_neighbors(X: Any, codes: np.ndarray) -> tuple[np.ndarray, int]:
         raise ValueError('color_by="spread" needs at least 2 rows, the neighbours of each other; got 1 row.')
     k = max(1, _most_neighbors(len(codes)))
     try:
-        x = check_array(X, accept_sparse="csr", dtype=np.float64)
+        x = check_array(without_torch(X), accept_sparse="csr", dtype=np.float64)
     except (TypeError, ValueError) as complaint:
         raise ValueError(NO_NUMBERS.format("spread")) from complaint
     graph = nearest_rows(x, k, "euclidean")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_array", "first_rows", "take_rows"]
+__all__ = ["as_array", "first_rows", "take_rows", "without_torch"]
 
 
 def first_rows(X: Any, n: int) -> Any:
@@ -27,4 +27,9 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 
 def as_array(X: Any) -> np.ndarray:
     """X as a dense array of float64."""
-    return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
+    return np.asarray(X.toarray() if hasattr(X, "toarray") else without_torch(X), dtype=float)
+
+
+def without_torch(X: Any) -> Any:
+    """A tensor as an array, and anything else as it is."""
+    return X.detach().cpu().numpy() if hasattr(X, "detach") else X

@@ -36,14 +36,22 @@ class Target:
     Raises
     ------
     ValueError
-        If there are more than 20 classes that are not numbers.
+        If there are more than 20 classes that are not numbers, or labels of several kinds.
     """
 
     def __init__(self, y: Any) -> None:
         values, hidden = np.asarray(y), np.ma.getmaskarray(y)
         self.values = np.where(hidden, np.nan, values) if hidden.any() and values.dtype.kind in "iuf" else values
         self.missing = np.array([is_missing(value) for value in self.values], dtype=bool) | hidden
-        labels, index = np.unique(self.values[~self.missing], return_inverse=True)
+        known = self.values[~self.missing]
+        if any(isinstance(label, str) for label in known):  # among names, -1 is no label, as for ``fit``
+            self.missing[~self.missing] = [not isinstance(label, str) and label == -1 for label in known]
+        try:
+            labels, index = np.unique(self.values[~self.missing], return_inverse=True)
+        except TypeError:
+            raise ValueError(
+                "y mixes labels that cannot be compared, such as text and numbers: use one kind."
+            ) from None
         if len(labels) <= MAX_CLASSES:
             self.labels: list[str] | None = [_text(label) for label in labels]
             self.index = np.full(len(self.values), len(labels))

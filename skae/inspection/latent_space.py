@@ -13,6 +13,7 @@ from typing_extensions import Self
 from ._codes import columns_of_code, names_of_components, require_decoder
 from ._hidden import row_errors, scores_of_map, spread_of_neighbors
 from ._matplotlib import literal, new_axes, write_above
+from ._rows import without_torch
 from ._shading import MANY, shade
 from ._target import Quantity, Target
 
@@ -176,7 +177,7 @@ class LatentSpaceDisplay:
             raise TypeError(f"{type(estimator).__name__} has no transform: pass a transformer, such as PCA.")
         if color_by == "error":
             require_decoder(estimator)
-        codes = estimator.transform(X)
+        codes, y = without_torch(estimator.transform(X)), without_torch(y)
         if y is not None:
             check_consistent_length(codes, y)
         columns = _columns(components, codes.shape[1])

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Source, Table
 from ..base.graphs import Graph
-from ..engine.data import Index, to_tensor
+from ..engine.data import Index, chunks, to_tensor
 
-__all__ = ["LinkedArrays", "Links", "Pairs"]
+__all__ = ["Given", "LinkedArrays", "Links", "Pairs"]
 
 N_MEASURED = 1000
 """Largest number of rows whose distance to a neighbour is measured."""
@@ -63,8 +63,10 @@ class Links:
         return self._at(rows, (u * self.count[rows]).long())
 
     def _at(self, rows: Tensor, place: Tensor) -> Tensor:
-        padded = torch.cat([self.indices, torch.zeros(1, dtype=torch.long)])
-        return torch.where(self.count[rows] > 0, padded[self.first[rows] + place], rows)
+        if not len(self.indices):
+            return rows
+        last = len(self.indices) - 1  # where the place of a row without links may lie beyond all
+        return torch.where(self.count[rows] > 0, self.indices[(self.first[rows] + place).clamp_max(last)], rows)
 
 
 class Pairs(Table):
@@ -138,6 +140,14 @@ class Beside(Source):
         return batch._replace(corrupted=torch.cat([batch.x, self.mates[index].x]))
 
 
+class Given(Arrays):
+    """Checked rows, together with a graph that was passed, or None."""
+
+    def __init__(self, arrays: Arrays, graph: Graph | None) -> None:
+        super().__init__(arrays.X, arrays.weight, arrays.y)
+        self.graph = graph
+
+
 class LinkedArrays(Arrays):
     """Arrays with links between their rows. Seen by a module, they are ``Pairs``."""
 
@@ -149,9 +159,11 @@ class LinkedArrays(Arrays):
         """Root mean square difference of rows and their neighbours along an axis of the space that the rows span."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
-        x, y = (to_tensor(self.X[index.numpy()]).cpu().double() for index in (rows, mates))
-        n_axes = min(self.width, len(self) - 1)
-        return float((x - y).square().sum(1).mean().div(n_axes).sqrt())
+        total = 0.0
+        for part in chunks(len(rows), self.width):  # since rows of a wide sparse table are dense here
+            x, y = (to_tensor(self.X[index[part].numpy()]).cpu().double() for index in (rows, mates))
+            total += float((x - y).square_().sum())
+        return float((total / (len(rows) * min(self.width, len(self) - 1))) ** 0.5)
 
     def seen(
         self,

@@ -40,7 +40,7 @@ from ..engine.optim import Flat, Optimizer
 from ..exceptions import DisconnectedGraphWarning
 from ..functional import NEIGHBOR_LOSSES, density_correlation, pacmap, pull_back_distances, squared_distances
 from ..nn.dense import DenseAutoencoder
-from ._pairs import LinkedArrays, Links
+from ._pairs import Given, LinkedArrays, Links
 from ._span import Span, is_wide
 
 __all__ = ["NeighborAutoencoder"]
@@ -61,14 +61,6 @@ class Told(NamedTuple):
 
     y: Any
     neighbors: Any
-
-
-class Given(Arrays):
-    """Checked rows, together with a graph that was passed, or None."""
-
-    def __init__(self, arrays: Arrays, graph: Graph | None) -> None:
-        super().__init__(arrays.X, arrays.weight, arrays.y)
-        self.graph = graph
 
 
 class NeighborAutoencoder(Autoencoder):
@@ -133,7 +125,7 @@ class NeighborAutoencoder(Autoencoder):
         it to the gradient. "auto" is 0.
     batch_size : int or "auto", default="auto"
         Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
-        others, so small batches make worse maps.
+        others, so small batches make worse maps. It is at least 2.
     max_iter : int or "auto", default="auto"
         Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps.
 
@@ -197,7 +189,10 @@ class NeighborAutoencoder(Autoencoder):
     target_weight: Annotated[float, Interval(Real, 0, 1, closed="both")] = 0.0
     densities: bool = False
 
-    _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
+    _saved: ClassVar[dict[str, Saved]] = {
+        "noise_scale_": Saved(damage.number(0.0)),
+        "_difference": Saved(damage.number(0.0)),
+    }
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
     _most_epochs = 500
@@ -208,6 +203,8 @@ class NeighborAutoencoder(Autoencoder):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        if self.batch_size == 1:
+            raise ValueError("batch_size=1 leaves no other rows to tell a neighbour from: use some hundred, or 'auto'.")
         if self.metric != "precomputed":
             check_metric(self.metric)
 
@@ -261,7 +258,10 @@ class NeighborAutoencoder(Autoencoder):
                 else f"{type(self).__name__} needs at least 2 rows, the neighbours of each other; got n_samples = 1"
                 + (", and further rows of weight 0." if n > 1 else ".")
             )
-        graph = nearest_rows(rows.X, self._k(len(rows)), self.metric) if graph is None else graph.among(counting)
+        if graph is None:
+            graph = nearest_rows(rows.X, self._k(len(rows)), self.metric)
+        else:
+            graph = graph.among(counting).nearest(self._k(n))
         return self._linked(rows, graph, run)
 
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:
@@ -284,13 +284,13 @@ class NeighborAutoencoder(Autoencoder):
         largest = ", ".join(map(str, sizes[:3])) + (" ..." if len(sizes) > 3 else "")
         warn(
             f"The neighbour graph has {len(sizes)} pieces, of {largest} rows: how they lie to each other in the map "
-            "means nothing. Raise n_neighbors to join them.",
+            f"means nothing. Raise n_neighbors (now {np.diff(graph.indptr).max()}) to join them.",
             DisconnectedGraphWarning,
         )
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
-        self.noise_scale_ = float(self.noise_level) * data.mean_difference()
+        self._difference = data.mean_difference()
 
     def _train(self, data: Any, run: Run) -> None:
         """Train, in the coordinates of the span of the rows if these are fewer than the columns."""
@@ -315,6 +315,7 @@ class NeighborAutoencoder(Autoencoder):
 
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
+        self.noise_scale_ = float(self.noise_level) * self._difference  # a warm start may continue with other noise
         train, held_out = super()._split(data, run)
         rng = spawn(self._rng, CPU)
         if held_out is None:

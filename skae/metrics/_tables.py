@@ -18,7 +18,9 @@ def checked(X: Any, name: str = "X") -> np.ndarray:
 
 
 def dense(X: Any) -> Any:
-    """A sparse table as an array, and any other table as it is."""
+    """A sparse table or a tensor as an array, and any other table as it is."""
+    if hasattr(X, "detach"):
+        return X.detach().cpu().numpy()
     return X.toarray() if sparse.issparse(X) else X
 
 

@@ -22,7 +22,7 @@ from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._tables import checked, filled
+from ._tables import checked, dense, filled
 
 __all__ = ["continuity", "knn_accuracy", "neighborhood_preservation", "neighbors_kept", "trustworthiness"]
 
@@ -374,7 +374,7 @@ def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mask of the rows that have a label, and their labels."""
     if y is None:
         raise ValueError("knn_accuracy needs the class of each row: pass y, for example to fit of GridSearchCV.")
-    labels = column_or_1d(np.asarray(filled(y), dtype=object)).tolist()
+    labels = column_or_1d(np.asarray(filled(dense(y)), dtype=object)).tolist()
     known = [not _is_missing(label) for label in labels]
     if {label for label, is_known in zip(labels, known, strict=True) if is_known} != {-1, 1}:
         known = [is_known and label != -1 for label, is_known in zip(labels, known, strict=True)]

@@ -52,12 +52,25 @@ def test_the_nearest_rows_are_those_of_sorted_distances(metric, convert, rows):
     np.testing.assert_array_equal(graph.sources, np.repeat(np.arange(len(rows)), K))
 
 
+def test_metrics_of_truth_values_take_0_and_1_without_a_warning(rows):
+    X = (rows > 1.0).astype(float)
+    graph = nearest_rows(X, K, "jaccard")
+    _, distances = sorted_neighbors(X > 0, K, "jaccard")
+    np.testing.assert_allclose(graph.distances.reshape(-1, K), distances)
+
+
 def test_copies_are_neighbours_of_each_other_and_no_row_is_its_own():
     X = np.repeat(np.arange(4.0), 5)[:, None]
     graph = nearest_rows(X, 3, "euclidean")
     assert (graph.indices != graph.sources).all()
     assert not graph.distances.any()
     assert graph.pieces().tolist() == [5, 5, 5, 5]
+
+
+def test_neighbours_of_rows_far_from_zero_do_not_drown_in_rounding(rows):
+    far = rows + 2.0**30
+    graph = nearest_rows(far, K, "euclidean")
+    np.testing.assert_array_equal(graph.indices, nearest_rows(far - 2.0**30, K, "euclidean").indices)
 
 
 # ---------------------------------------------------------------- graphs that are passed
@@ -81,7 +94,7 @@ def unsorted(X, k):
 @pytest.mark.parametrize("more", [0, 3])
 def test_a_passed_graph_is_the_graph_that_is_found_here(make, more, rows):
     """Of a graph with more neighbours than are asked for, the nearest count."""
-    expected, found = nearest_rows(rows, K, "euclidean"), read_graph(make(rows, K + more), len(rows), K)
+    expected, found = nearest_rows(rows, K, "euclidean"), read_graph(make(rows, K + more), len(rows), K).nearest(K)
     np.testing.assert_array_equal(found.indptr, expected.indptr)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_allclose(found.distances, expected.distances, rtol=1e-9, atol=1e-9)
@@ -89,7 +102,7 @@ def test_a_passed_graph_is_the_graph_that_is_found_here(make, more, rows):
 
 def test_a_graph_may_have_rows_of_different_length():
     matrix = sparse.csr_array(np.array([[0, 2.0, 1.0], [2.0, 0, 0], [1.0, 0, 0]]))
-    found = read_graph(matrix, 3, None)
+    found = read_graph(matrix, 3)
     assert found.indptr.tolist() == [0, 2, 3, 4]
     assert found.indices.tolist() == [2, 1, 0, 0]
     assert found.distances.tolist() == [1.0, 2.0, 2.0, 1.0]
@@ -190,6 +203,42 @@ def test_many_rows_of_many_columns_are_searched_approximately_if_that_is_install
         exact = nearest_rows(rows, K, "euclidean")
     np.testing.assert_array_equal(exact.indices, expected.indices)
     assert (nearest_rows(rows[:, :5], K, "euclidean").indices != graph.indices).any()  # few columns: without a warning
+
+
+def know_no_metrics(monkeypatch):
+    """Put a pynndescent without any metric in the place of the installed one."""
+    modules = {
+        "pynndescent": {"NNDescent": Refusing},
+        "pynndescent.distances": {"named_distances": {}},
+        "pynndescent.sparse": {"sparse_named_distances": {}},
+    }
+    for name, members in modules.items():
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(**members))
+
+
+class Refusing:
+    """A search that is not to be asked."""
+
+    def __init__(self, X, metric, **options):
+        raise ValueError(f"Metric {metric} is neither callable, nor a recognised string")
+
+
+@pytest.mark.parametrize("metric", ["nan_euclidean", lambda x, y: np.abs(x - y).max()])
+def test_metrics_that_pynndescent_does_not_have_are_computed_exactly(metric, rows, monkeypatch):
+    expected = nearest_rows(rows, K, metric)
+    monkeypatch.setattr(graphs, "EXACT", 0)
+    know_no_metrics(monkeypatch)
+    with pytest.warns(UserWarning, match="pynndescent has no metric="):
+        found = nearest_rows(rows, K, metric)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_few_columns_without_a_tree_are_searched_approximately_too(rows, monkeypatch):
+    monkeypatch.setattr(graphs, "EXACT", 0)
+    know_no_metrics(monkeypatch)
+    for X, metric in ((rows[:, :5], "cosine"), (sparse.csr_array(rows[:, :5]), "euclidean")):
+        with pytest.warns(UserWarning, match="pynndescent has no metric="):
+            nearest_rows(X, K, metric)
 
 
 def test_an_unknown_metric_is_refused_with_what_was_meant():

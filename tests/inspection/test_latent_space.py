@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
+from sklearn import config_context
 from sklearn.cluster import DBSCAN
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
@@ -12,6 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
+from skae import Autoencoder
 from skae.inspection import LatentSpaceDisplay, _hidden
 from skae.metrics import neighborhood_preservation, neighbors_kept, reconstruction_r2
 
@@ -103,6 +106,28 @@ def test_rows_without_a_target_are_grey_and_lie_below(y):
 def test_missing_numbers_do_not_make_classes_into_fractions():
     display = LatentSpaceDisplay(codes=np.zeros((4, 2)), y=[1.0, np.nan, 3.0, 2.5]).plot()
     assert legend_texts(display) == ["1", "2.5", "3", "missing"]
+
+
+def test_among_names_of_classes_minus_one_is_no_label():
+    """As ``fit`` of semi-supervised estimators takes it."""
+    display = LatentSpaceDisplay(codes=np.zeros((4, 2)), y=np.array(["b", -1, "a", None], dtype=object)).plot()
+    assert legend_texts(display) == ["a", "b", "missing"]
+    with pytest.raises(ValueError, match="y mixes labels that cannot be compared"):
+        LatentSpaceDisplay(codes=np.zeros((2, 2)), y=np.array(["b", 7], dtype=object)).plot()
+
+
+@pytest.mark.parametrize("color_by", ["target", "spread", "error"])
+def test_tensors_are_drawn_like_arrays(color_by):
+    model = Autoencoder(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(R)
+    y = np.arange(len(R)) % 3
+    expected = LatentSpaceDisplay.from_estimator(model, R, y, color_by=color_by)
+    with config_context(array_api_dispatch=True):
+        given = torch.tensor(R, requires_grad=True), torch.tensor(y)
+        display = LatentSpaceDisplay.from_estimator(model, *given, color_by=color_by)
+    assert display.scores == pytest.approx(expected.scores)
+    np.testing.assert_array_equal(display.y, y)
+    if color_by != "target":
+        np.testing.assert_allclose(display.quantity, expected.quantity, rtol=1e-4)
 
 
 def test_one_component_alone_is_a_histogram():

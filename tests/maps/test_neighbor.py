@@ -159,6 +159,8 @@ def test_the_noise_is_in_units_of_the_difference_of_neighbours(rows):
     graph = nearest_rows(rows, 5, "euclidean")
     every = rows[graph.sources] - rows[graph.indices]
     assert model.noise_scale_ == pytest.approx(0.5 * np.sqrt((every**2).mean()), rel=0.2)
+    again = clone(model).set_params(warm_start=True).fit(rows).set_params(noise_level=0.25).fit(rows)
+    assert again.noise_scale_ == model.noise_scale_ / 2
     batch = model._ready_source(np.repeat(rows, 50, axis=0))[:]
     noise = model._corrupt(model.module_, batch, torch.Generator().manual_seed(0)).shown - batch.x
     np.testing.assert_allclose(noise.std(0) * model.scale_, model.noise_scale_, rtol=0.05)
@@ -305,6 +307,19 @@ def test_weights_repeat_rows_and_leave_rows_out(rows):
     assert not np.array_equal(one.transform(rows), equal.transform(rows))
 
 
+def test_rows_of_weight_0_are_no_neighbours_in_a_graph_that_is_passed(rows):
+    weight = (np.arange(90) % 3 > 0).astype(float)
+    model = NeighborAutoencoder(metric="precomputed", n_neighbors=5, **QUICK)
+    few, all_of_them = (KNeighborsTransformer(n_neighbors=k).fit_transform(rows) for k in (5, 89))
+    one = clone(model).fit(rows, sample_weight=weight, neighbors=all_of_them)
+    some = weight > 0
+    graph = KNeighborsTransformer(n_neighbors=5).fit_transform(rows[some])
+    require_same(clone(model).fit(rows[some], sample_weight=weight[some], neighbors=graph), one, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DisconnectedGraphWarning)
+        clone(model).fit(rows, sample_weight=weight, neighbors=few)  # fewer are left
+
+
 def test_copies_count_once_as_neighbours(rows):
     """More copies than neighbours would leave a row alone with itself."""
     copies = rows.repeat(10, axis=0)
@@ -443,7 +458,7 @@ def blobs(*sizes):
     ],
 )
 def test_a_graph_in_pieces_is_told(sizes, told):
-    with pytest.warns(DisconnectedGraphWarning, match=f"{told}.*Raise n_neighbors"):
+    with pytest.warns(DisconnectedGraphWarning, match=rf"{told}.*Raise n_neighbors \(now 15\)"):
         NeighborAutoencoder(**QUICK).fit(blobs(*sizes))
     with warnings.catch_warnings():
         warnings.simplefilter("error", DisconnectedGraphWarning)
@@ -459,6 +474,7 @@ GIVEN = {"metric": "precomputed"}
     [
         ({"n_neighbors": 30}, {}, "n_neighbors=30 needs more different rows than that; got n_samples = 30"),
         ({"n_neighbors": 0}, {}, "'n_neighbors' parameter"),
+        ({"batch_size": 1}, {}, "batch_size=1 leaves no other rows to tell a neighbour from"),
         ({"metric": "euclidian"}, {}, "metric='euclidian' is no metric of scikit-learn: use 'euclidean'."),
         ({"metric": "haversine"}, {}, "metric='haversine' finds no neighbours here"),
         (GIVEN, {}, "metric='precomputed' needs a graph: pass it as fit(X, neighbors=graph)."),

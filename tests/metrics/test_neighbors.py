@@ -7,9 +7,10 @@ from math import factorial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn import manifold
+from sklearn import config_context, manifold
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
@@ -19,7 +20,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae import Autoencoder
-from skae.metrics import continuity, knn_accuracy, neighborhood_preservation, neighbors, neighbors_kept, trustworthiness
+from skae.metrics import (
+    continuity,
+    knn_accuracy,
+    neighborhood_preservation,
+    neighbors,
+    neighbors_kept,
+    reconstruction_r2,
+    trustworthiness,
+)
 
 OF_X = [trustworthiness, continuity, neighborhood_preservation]
 
@@ -255,6 +264,17 @@ def test_all_containers_score_alike(container, digits):
     other = Autoencoder(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(wrapped())
     for score in (*OF_X, knn_accuracy):
         assert score(other, wrapped(), y) == pytest.approx(score(model, X, y), abs=1e-3)
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+def test_tensors_score_like_arrays(dispatch, digits):
+    X, y = digits[:60], np.arange(60) % 3
+    model = Autoencoder(2, hidden_layer_sizes=(), max_iter=1, random_state=0).fit(X)
+    expected = [score(model, X, y) for score in (*OF_X, knn_accuracy, reconstruction_r2)]
+    given = torch.tensor(X, requires_grad=True), torch.tensor(y)
+    with config_context(array_api_dispatch=dispatch):
+        found = [score(model, *given) for score in (*OF_X, knn_accuracy, reconstruction_r2)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
