@@ -131,6 +131,9 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
             f"metric={name} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, with "
             "metric='precomputed'."
         ) from error
+    if not np.isfinite(distances).all():
+        name = getattr(metric, "__name__", repr(metric))
+        raise ValueError(f"metric={name} gives distances that are NaN or infinite: use another, or drop constant rows.")
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
 
 

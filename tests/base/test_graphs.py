@@ -200,6 +200,15 @@ def test_many_rows_of_many_columns_are_searched_approximately_if_that_is_install
     assert (nearest_rows(rows[:, :5], K, "euclidean").indices != graph.indices).any()  # few columns: without a warning
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_distances_that_are_no_numbers_are_refused(rows):
+    """A row of equal numbers has no correlation."""
+    X = rows.copy()
+    X[7] = 3.0
+    with pytest.raises(ValueError, match="metric='correlation' gives distances that are NaN or infinite: use another"):
+        nearest_rows(X, K, "correlation")
+
+
 class Refusing:
     """pynndescent, with the metrics that it does not have."""
 
