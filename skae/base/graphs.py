@@ -126,15 +126,21 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
     try:
         distances, indices = NearestNeighbors(n_neighbors=k, metric=metric, n_jobs=-1).fit(X).kneighbors()
     except (TypeError, ValueError) as error:
-        name, why = getattr(metric, "__name__", repr(metric)), str(error).rstrip(".")
+        why = str(error).rstrip(".")
         raise ValueError(
-            f"metric={name} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, with "
+            f"metric={_named(metric)} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, with "
             "metric='precomputed'."
         ) from error
     if not np.isfinite(distances).all():
-        name = getattr(metric, "__name__", repr(metric))
-        raise ValueError(f"metric={name} gives distances that are NaN or infinite: use another, or drop constant rows.")
+        raise ValueError(
+            f"metric={_named(metric)} gives distances that are NaN or infinite: use another, or drop constant rows."
+        )
     return Graph(np.arange(0, n * k + 1, k), indices.ravel().astype(np.int64), distances.ravel().astype(float))
+
+
+def _named(metric: Any) -> str:
+    name: str = getattr(metric, "__name__", repr(metric))
+    return name
 
 
 def _centred(X: Array, metric: Any) -> Array:
@@ -167,10 +173,9 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
         options = {"n_neighbors": k + 1, "random_state": 0, "compressed": False}
         indices, distances = NNDescent(X, metric=ALIASES.get(metric, metric), **options).neighbor_graph
     except ValueError:
-        name = getattr(metric, "__name__", repr(metric))
         warn(
-            f"The exact neighbours of {X.shape[0]} rows take minutes, and pynndescent has no metric={name}: use "
-            "another, or pass a graph as neighbors, with metric='precomputed'."
+            f"The exact neighbours of {X.shape[0]} rows take minutes, and pynndescent has no metric={_named(metric)}: "
+            "use another, or pass a graph as neighbors, with metric='precomputed'."
         )
         return None
     is_other = indices != np.arange(len(indices))[:, None]
