@@ -139,6 +139,7 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
 
 
 def _named(metric: Any) -> str:
+    """The metric as a message tells it."""
     name: str = getattr(metric, "__name__", repr(metric))
     return name
 
