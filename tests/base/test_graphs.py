@@ -1,6 +1,7 @@
 """Neighbour graphs: against sorted distances, scikit-learn's graphs and scipy's components."""
 
 import sys
+import tracemalloc
 import types
 
 import numpy as np
@@ -224,6 +225,18 @@ def test_metrics_that_pynndescent_does_not_have_are_computed_exactly(metric, row
     with pytest.warns(UserWarning, match="pynndescent has no metric="):
         found = nearest_rows(rows, K, metric)
     np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_distances_are_computed_in_small_blocks(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(1500, 3))
+    expected = nearest_rows(X, K, "cosine")
+    monkeypatch.setattr(graphs, "BLOCK_MIB", 1)
+    tracemalloc.start()
+    found = nearest_rows(X, K, "cosine")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    assert peak < 8 * 1500**2 / 2  # all distances have 18 MB
 
 
 def test_few_columns_without_a_tree_are_searched_approximately_too(rows, monkeypatch):
