@@ -279,7 +279,7 @@ def main() -> None:
         for who in named:
             try:
                 rows = [figures(REDUCERS[who](table.metric), table, *fold) for fold in table.folds]
-            except ImportError as error:
+            except (ImportError, ValueError) as error:  # PaCMAP takes no sparse rows
                 print(f"{who:<40} is left out: {error}")
                 continue
             means = {column: float(np.mean([row[column] for row in rows])) for column in COLUMNS if column in rows[0]}

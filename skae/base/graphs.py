@@ -132,8 +132,8 @@ def nearest_rows(X: Array, k: int, metric: Any) -> Graph:
     except (TypeError, ValueError) as error:
         why = str(error).rstrip(".")
         raise ValueError(
-            f"metric={_named(metric)} finds no neighbours here ({why}): use another metric, or pass a graph as neighbors, "
-            "with metric='precomputed'."
+            f"metric={_named(metric)} finds no neighbours here ({why}): use another metric, or pass a graph as "
+            "neighbors, with metric='precomputed'."
         ) from error
     if not np.isfinite(distances).all():
         raise ValueError(
@@ -163,26 +163,24 @@ def _has_tree(X: Array, metric: Any) -> bool:
 
 
 def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
-    """The graph by pynndescent, or None with a warning where it is not installed or does not know the metric."""
+    """The graph by pynndescent, or None with a warning where it is not installed, or has no such metric."""
+    slow = f"The exact neighbours of {X.shape[0]} rows take minutes"
     try:
         from pynndescent import NNDescent
+        from pynndescent.distances import named_distances
+        from pynndescent.sparse import sparse_named_distances
     except ImportError:
+        warn(f"{slow}: pip install pynndescent to find almost all of them sooner.")
+        return None
+    known = ALIASES.get(metric, metric)
+    if known not in (sparse_named_distances if sparse.issparse(X) else named_distances):
         warn(
-            f"The exact neighbours of {X.shape[0]} rows take minutes: pip install pynndescent to find almost all of "
-            "them sooner."
+            f"{slow}, and pynndescent has no metric={_named(metric)}: use another, or pass a graph as neighbors, with "
+            "metric='precomputed'."
         )
         return None
-    try:
-        if callable(metric):
-            raise ValueError("it compiles functions")
-        options = {"n_neighbors": k + 1, "random_state": 0, "compressed": False}
-        indices, distances = NNDescent(X, metric=ALIASES.get(metric, metric), **options).neighbor_graph
-    except ValueError:
-        warn(
-            f"The exact neighbours of {X.shape[0]} rows take minutes, and pynndescent has no metric={_named(metric)}: "
-            "use another, or pass a graph as neighbors, with metric='precomputed'."
-        )
-        return None
+    options = {"n_neighbors": k + 1, "random_state": 0, "compressed": False}
+    indices, distances = NNDescent(X, metric=known, **options).neighbor_graph
     is_other = indices != np.arange(len(indices))[:, None]
     is_other[is_other.all(axis=1), -1] = False  # equal rows: the row itself may be missing among its neighbours
     n = len(indices)
@@ -206,7 +204,7 @@ def read_graph(graph: Any, n_samples: int, k: int = 1) -> Graph:
         If the graph has another shape, a distance below 0 or NaN, or fewer than k neighbours in a row.
     """
     if not sparse.issparse(graph) or graph.shape != (n_samples, n_samples):
-        got = f"shape {graph.shape}" if hasattr(graph, "shape") else f"a {type(graph).__name__}"
+        got = f"shape {graph.shape}" if sparse.issparse(graph) else f"a {type(graph).__name__}"
         raise ValueError(
             f"neighbors must be a sparse matrix of shape ({n_samples}, {n_samples}), a row for each row of X, as "
             f"KNeighborsTransformer().fit_transform(X) returns it; got {got}."

@@ -12,7 +12,7 @@ from ..base import Arrays, Batch, Frame, Source, Table
 from ..base.graphs import Graph
 from ..engine.data import Index, chunks, to_tensor
 
-__all__ = ["LinkedArrays", "Links", "Pairs"]
+__all__ = ["Given", "LinkedArrays", "Links", "Pairs"]
 
 N_MEASURED = 1000
 """Largest number of rows whose distance to a neighbour is measured."""
@@ -140,6 +140,14 @@ class Beside(Source):
         return batch._replace(corrupted=torch.cat([batch.x, self.mates[index].x]))
 
 
+class Given(Arrays):
+    """Checked rows, together with a graph that was passed, or None."""
+
+    def __init__(self, arrays: Arrays, graph: Graph | None) -> None:
+        super().__init__(arrays.X, arrays.weight, arrays.y)
+        self.graph = graph
+
+
 class LinkedArrays(Arrays):
     """Arrays with links between their rows. Seen by a module, they are ``Pairs``."""
 
@@ -148,14 +156,14 @@ class LinkedArrays(Arrays):
         self.links = neighbors, peers, share
 
     def mean_difference(self) -> float:
-        """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
+        """Root mean square difference of rows and their neighbours along an axis of the space that the rows span."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
         total = 0.0
         for part in chunks(len(rows), self.width):  # since rows of a wide sparse table are dense here
             x, y = (to_tensor(self.X[index[part].numpy()]).cpu().double() for index in (rows, mates))
             total += float((x - y).square_().sum())
-        return float((total / (len(rows) * self.width)) ** 0.5)
+        return float((total / (len(rows) * min(self.width, len(self) - 1))) ** 0.5)
 
     def seen(
         self,

@@ -36,9 +36,12 @@ from ..base.labels import read_labels
 from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.notices import warn
+from ..engine.optim import Flat, Optimizer
 from ..exceptions import DisconnectedGraphWarning
 from ..functional import NEIGHBOR_LOSSES, density_correlation, pacmap, pull_back_distances, squared_distances
-from ._pairs import LinkedArrays, Links
+from ..nn.dense import DenseAutoencoder
+from ._pairs import Given, LinkedArrays, Links
+from ._span import Span, is_wide
 
 __all__ = ["NeighborAutoencoder"]
 
@@ -46,9 +49,11 @@ N_NEIGHBORS = 15
 """Number of neighbours with n_neighbors="auto"."""
 N_CANDIDATES = 6
 """Number of rows of which PaCMAP takes the second nearest as a mid-near row."""
-DENSITY_WEIGHT = 0.1
+DENSITY_WEIGHT = 0.3
 """Weight of the correlation of the densities on the map and in X."""
 CPU = torch.device("cpu")
+OF_AXES = "_corrupt", "_bottleneck", "_loss", "_step"
+"""Hooks with which a variant may look at single columns."""
 
 
 class Told(NamedTuple):
@@ -56,14 +61,6 @@ class Told(NamedTuple):
 
     y: Any
     neighbors: Any
-
-
-class Given(Arrays):
-    """Checked rows, together with a graph that was passed, or None."""
-
-    def __init__(self, arrays: Arrays, graph: Graph | None) -> None:
-        super().__init__(arrays.X, arrays.weight, arrays.y)
-        self.graph = graph
 
 
 class NeighborAutoencoder(Autoencoder):
@@ -109,8 +106,9 @@ class NeighborAutoencoder(Autoencoder):
         Weight r of the reconstruction error in what the encoder learns. The decoder learns to reconstruct in any case:
         with 0 the map is one of neighbours alone, and can still be decoded.
     noise_level : float, default=0.8
-        Standard deviation of the noise on the encoder's input, in units of the root mean square difference between an
-        entry of a row and that of its neighbour.
+        Standard deviation of the noise on the encoder's input, in units of the root mean square difference between
+        entries of a row and of its neighbour. If rows are fewer than columns, it is the difference along an axis of the
+        space that the rows span.
     target_weight : float, default=0.0
         Probability that a row is paired with another row of its class, and not with a neighbour. 0 ignores y. Above 0,
         ``fit`` needs labels for some rows, and rows with different labels are no neighbours.
@@ -129,8 +127,7 @@ class NeighborAutoencoder(Autoencoder):
         Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
         others, so small batches make worse maps. It is at least 2.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is as many as 20 sqrt(n_samples) steps take, but at least 200 steps, and at
-        most 400 epochs.
+        Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps.
 
     Attributes
     ----------
@@ -198,7 +195,7 @@ class NeighborAutoencoder(Autoencoder):
     }
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
-    _most_epochs = 400
+    _most_epochs = 500
     _peak = 6e-3
     _decay = 0.0
 
@@ -295,6 +292,27 @@ class NeighborAutoencoder(Autoencoder):
         super()._measure(data)
         self._difference = data.mean_difference()
 
+    def _train(self, data: Any, run: Run) -> None:
+        """Train, in the coordinates of the span of the rows if these are fewer than the columns."""
+        if run.resume or not (self._is_blind_outside_the_span() and is_wide(data)):
+            super()._train(data, run)
+            return
+        wide, span = (self.module_, self._flat, self._optimizer), Span(data.x.X)
+        self.module_ = span.narrow(self.module_, self._spec)
+        self._flat, self._optimizer = Flat(self.module_), Optimizer()
+        try:
+            super()._train(span.coordinates(data), run)
+        finally:
+            narrow = self.module_
+            self.module_, self._flat, self._optimizer = wide
+            span.widen(narrow, self.module_)
+
+    def _is_blind_outside_the_span(self) -> bool:
+        """Whether neither noise nor loss depend on the axes in which rows are given."""
+        as_here = all(getattr(type(self), name) is getattr(NeighborAutoencoder, name) for name in OF_AXES)
+        is_dense = type(self.module_) is DenseAutoencoder
+        return as_here and is_dense and self.likelihood == "gaussian" and not self.input_dropout
+
     def _split(self, data: Any, run: Run) -> tuple[Source, Subset | None]:
         self.module_.progress = 1.0 if run.partial else 0.0
         self.noise_scale_ = float(self.noise_level) * self._difference  # a warm start may continue with other noise
@@ -311,7 +329,7 @@ class NeighborAutoencoder(Autoencoder):
         return min(n_samples, 200)
 
     def _n_steps(self, n_samples: int) -> int:
-        return max(200, round(20 * n_samples**0.5))
+        return max(300, round(25 * n_samples**0.5))
 
     def _before_epoch(self, train: Source, progress: float) -> None:
         if progress:  # a chunk of partial_fit has one epoch, which is of the last stage
@@ -381,11 +399,11 @@ class NeighborAutoencoder(Autoencoder):
         return some.gather(1, second)[:, 0]
 
     def _reconstruction(self, module: Any, eta: Tensor, batch: Batch) -> Tensor:
-        return super()._reconstruction(module, eta, batch) / module.n_outputs
+        return super()._reconstruction(module, eta, batch) / len(self._output_frame)
 
     def _reconstruction_and_slope(self, module: Any, eta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
-        return error / module.n_outputs, slope / module.n_outputs
+        return error / len(self._output_frame), slope / len(self._output_frame)
 
     def _cure_of_reconstruction(self) -> str:
         return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"

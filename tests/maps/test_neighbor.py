@@ -117,6 +117,18 @@ def test_the_gradient_of_a_step_is_that_of_the_objective(options, weighted, rows
         torch.testing.assert_close(gradient, model._flat.grad, rtol=1e-7, atol=1e-10)
 
 
+def test_a_mid_near_row_is_the_second_nearest_of_six(rows):
+    """Six rows that are drawn, as the same generator draws them."""
+    model = NeighborAutoencoder(objective="pacmap", **QUICK).fit(rows)
+    batch = model._ready_source(rows)[:]
+    found = model._mid_near(batch, torch.Generator().manual_seed(0))
+    drawn = torch.randint(90, (90, 6), generator=torch.Generator().manual_seed(0))
+    distances = torch.cdist(batch.x.double(), batch.x.double())
+    for i in range(90):
+        assert distances[i, found[i]] == pytest.approx(sorted(distances[i, drawn[i]].tolist())[1])
+    assert model._mid_near(batch, None) is None
+
+
 def test_training_starts_at_whitened_pca(rows):
     model = NeighborAutoencoder(**AT_THE_START).fit(rows)
     assert model.score(rows) == pytest.approx(PCA(2).fit(rows).explained_variance_ratio_.sum())
