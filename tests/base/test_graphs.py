@@ -1,6 +1,7 @@
 """Neighbour graphs: against sorted distances, scikit-learn's graphs and scipy's components."""
 
 import sys
+import tracemalloc
 import types
 
 import numpy as np
@@ -205,6 +206,15 @@ def test_many_rows_of_many_columns_are_searched_approximately_if_that_is_install
     assert (nearest_rows(rows[:, :5], K, "euclidean").indices != graph.indices).any()  # few columns: without a warning
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_distances_that_are_no_numbers_are_refused(rows):
+    """A row of equal numbers has no correlation."""
+    X = rows.copy()
+    X[7] = 3.0
+    with pytest.raises(ValueError, match="metric='correlation' gives distances that are NaN or infinite: use another"):
+        nearest_rows(X, K, "correlation")
+
+
 def know_no_metrics(monkeypatch):
     """Put a pynndescent without any metric in the place of the installed one."""
     modules = {
@@ -231,6 +241,18 @@ def test_metrics_that_pynndescent_does_not_have_are_computed_exactly(metric, row
     with pytest.warns(UserWarning, match="pynndescent has no metric="):
         found = nearest_rows(rows, K, metric)
     np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_distances_are_computed_in_small_blocks(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(1500, 3))
+    expected = nearest_rows(X, K, "cosine")
+    monkeypatch.setattr(graphs, "BLOCK_MIB", 1)
+    tracemalloc.start()
+    found = nearest_rows(X, K, "cosine")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    assert peak < 8 * 1500**2 / 2  # all distances have 18 MB
 
 
 def test_few_columns_without_a_tree_are_searched_approximately_too(rows, monkeypatch):
