@@ -183,8 +183,9 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
     indices, distances = NNDescent(X, metric=known, **options).neighbor_graph
     is_other = indices != np.arange(len(indices))[:, None]
     is_other[is_other.all(axis=1), -1] = False  # equal rows: the row itself may be missing among its neighbours
-    n = len(indices)
-    return Graph(np.arange(0, n * k + 1, k), indices[is_other].astype(np.int64), distances[is_other].astype(float))
+    is_other &= indices >= 0  # it has -1 where it has found no more
+    bounds = np.append(0, is_other.sum(axis=1).cumsum())
+    return Graph(bounds, indices[is_other].astype(np.int64), distances[is_other].astype(float))
 
 
 def read_graph(graph: Any, n_samples: int, k: int = 1) -> Graph:

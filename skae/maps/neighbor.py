@@ -127,7 +127,8 @@ class NeighborAutoencoder(Autoencoder):
         Number of pairs per step. "auto" is 200, or n_samples if that is less. Each row of a batch is compared with all
         others, so small batches make worse maps. It is at least 2.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps.
+        Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps, and
+        at most 500 epochs.
 
     Attributes
     ----------
