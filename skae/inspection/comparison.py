@@ -208,8 +208,9 @@ class ComparisonDisplay:
                 legend.remove()
             if codes.shape[1] == 2:  # of a map only the distances mean something
                 ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-            ax.set_title(_named(reducer), fontweight="bold", pad=18)
-            self._write_scores(ax, reducer)
+            n_lines = 1 if axes.shape[1] < BESIDE else 2
+            ax.set_title(_named(reducer), fontweight="bold", pad=4 + 14 * n_lines)
+            self._write_scores(ax, reducer, n_lines)
             self.axes_[f"codes {reducer}"] = display.ax_
         for ax in axes.ravel()[len(self.codes) :]:
             ax.remove()
@@ -222,10 +223,11 @@ class ComparisonDisplay:
             parts.append(f"held-out rows on {some}{_counted(self.n_components)}")
         return ": ".join(parts)
 
-    def _write_scores(self, ax: Axes, reducer: str) -> None:
-        """Write the scores of a map between its title and its frame."""
+    def _write_scores(self, ax: Axes, reducer: str, n_lines: int) -> None:
+        """Write the scores of a map between its title and its frame. If the map is narrow, the last has a line."""
         known = {name: dict(self.scores.get(name, {}).get(reducer, [])).get(self.n_components) for name in ABOVE}
-        text = ", ".join(f"{CURVES[name][1]} {score:.2f}" for name, score in known.items() if score is not None)
+        parts = [f"{CURVES[name][1]} {score:.2f}" for name, score in known.items() if score is not None]
+        text = ", ".join(parts) if n_lines == 1 else "\n".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
         ax.annotate(text, (0.5, 1.0), (0, 4), "axes fraction", "offset points", ha="center", annotation_clip=False)
 
 

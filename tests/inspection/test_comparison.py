@@ -1,6 +1,7 @@
 """ComparisonDisplay: what it takes from a comparison, and what it draws."""
 
 import importlib
+import itertools
 
 import numpy as np
 import pytest
@@ -107,6 +108,19 @@ def test_a_map_has_its_scores_above_it(comparison):
         r2 = f"R2 {row['r2']:.2f}, " if reducer == "tiny" else ""
         expected = f"{r2}kNN {row['knn']:.2f}, neighbours kept {row['neighbors']:.2f}"
         assert expected in [text.get_text() for text in display.axes_[f"codes {reducer}"].texts]
+
+
+@pytest.mark.parametrize("n_maps", [3, 4])
+def test_the_scores_above_maps_beside_each_other_have_room(n_maps):
+    comparison = compare(X, Y, {str(i): PCA() for i in range(n_maps)}, [2], cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    display.figure_.canvas.draw()
+    maps = [ax for name, ax in display.axes_.items() if name.startswith("codes")]
+    texts = [text.get_window_extent() for ax in maps for text in ax.texts if "kept" in text.get_text()]
+    assert len(texts) == n_maps
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(texts))
+    assert texts[0].x0 > 0
+    assert all(text.y1 < ax.title.get_window_extent().y0 for text, ax in zip(texts, maps, strict=True))
 
 
 def test_what_cannot_encode_held_out_rows_is_not_drawn():
