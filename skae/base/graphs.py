@@ -17,8 +17,9 @@ from ..engine.data import Array
 from ..engine.moments import moments
 from ..engine.notices import warn
 from ..engine.suggestions import suggest
+from ..exceptions import DisconnectedGraphWarning
 
-__all__ = ["Graph", "check_metric", "nearest_rows", "read_graph"]
+__all__ = ["Graph", "check_metric", "nearest_rows", "read_graph", "tell_of_pieces"]
 
 EXACT = 2**39
 """Largest product of rows and numbers, n * n * n_features, for which all distances are computed without a warning.
@@ -186,6 +187,19 @@ def _approximate(X: Array, k: int, metric: Any) -> Graph | None:
     is_other &= indices >= 0  # it has -1 where it has found no more
     bounds = np.append(0, is_other.sum(axis=1).cumsum())
     return Graph(bounds, indices[is_other].astype(np.int64), distances[is_other].astype(float))
+
+
+def tell_of_pieces(graph: Graph) -> None:
+    """Warn of a graph with several pieces, whose places on a map no neighbours relate."""
+    sizes = graph.pieces()
+    if len(sizes) == 1:
+        return
+    largest = ", ".join(map(str, sizes[:3])) + (" ..." if len(sizes) > 3 else "")
+    warn(
+        f"The neighbour graph has {len(sizes)} pieces, of {largest} rows: how they lie to each other in the map means "
+        f"nothing. Raise n_neighbors (now {np.diff(graph.indptr).max()}) to join them.",
+        DisconnectedGraphWarning,
+    )
 
 
 def read_graph(graph: Any, n_samples: int, k: int = 1) -> Graph:

@@ -19,6 +19,7 @@ __all__ = [
     "collapsed_posterior",
     "constant_code",
     "constant_prediction",
+    "lone_row",
     "one_class",
     "poor_reconstruction",
     "relative_spread",
@@ -45,6 +46,8 @@ ROUNDING = 1e-6
 """Rows whose spread is smaller are all equal."""
 LARGEST_MAJORITY = 0.9
 """Share of the most frequent class up to which a classifier that predicts no other class has learnt nothing."""
+LEAST_ROWS, LARGEST_SHARE = 20, 0.5
+"""From so many rows on, a single one should not have more than this share of the variance."""
 LEAST_DEVIATION = 0.01
 """Smallest standard deviation of the predictions, in those of y, that counts as variation."""
 
@@ -206,6 +209,18 @@ def one_class(predicted: Tensor, label: Tensor, count: Tensor, classes: Any, cur
         return None
     return (
         f"All rows are predicted to be of class {classes.tolist()[int(first)]!r}, but {1 - share:.0%} are not: {cure}."
+    )
+
+
+def lone_row(x: Tensor) -> str | None:
+    """What to tell of a row that has most of the variance of centred rows, or None."""
+    squares = x.square().sum(1)
+    share, row = float(squares.max() / squares.sum()), int(squares.argmax())
+    if len(x) < LEAST_ROWS or not share > LARGEST_SHARE:
+        return None
+    return (
+        f"One row has {share:.0%} of the variance of X, mostly in column {int(x[row].abs().argmax())}, so that all "
+        "others look alike to the model: drop that row, or rescale that column."
     )
 
 

@@ -156,14 +156,14 @@ class LinkedArrays(Arrays):
         self.links = neighbors, peers, share
 
     def mean_difference(self) -> float:
-        """Root mean square difference of rows and their neighbours along an axis of the space that the rows span."""
+        """Root mean square of x_ic - x_jc over columns c, rows i and their neighbours j, of some rows."""
         rows = torch.arange(0, len(self), -(-len(self) // N_MEASURED))
         mates = self.links[0].drawn(rows, torch.Generator().manual_seed(0))
         total = 0.0
         for part in chunks(len(rows), self.width):  # since rows of a wide sparse table are dense here
             x, y = (to_tensor(self.X[index[part].numpy()]).cpu().double() for index in (rows, mates))
             total += float((x - y).square_().sum())
-        return float((total / (len(rows) * min(self.width, len(self) - 1))) ** 0.5)
+        return float((total / (len(rows) * self.width)) ** 0.5)
 
     def seen(
         self,

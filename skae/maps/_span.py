@@ -15,13 +15,15 @@ __all__ = ["Span", "is_wide"]
 
 MOST_ROWS = 2000
 """Largest number of rows whose span is computed, which takes seconds."""
+LEAST_COLUMNS = 4
+"""Columns for each row from which on the time is worth it."""
 LEAST_VARIANCE = 1e-10
 """Smallest squared length of the rows along an axis that counts, in the largest."""
 
 
 def is_wide(data: Any) -> bool:
-    """Whether rows are fewer than columns, and few enough."""
-    return len(data) < min(data.width, MOST_ROWS) and isinstance(data.x.X, Tensor)
+    """Whether rows are so many fewer than columns that a fit in coordinates of their span saves time."""
+    return len(data) <= min(data.width // LEAST_COLUMNS, MOST_ROWS) and isinstance(data.x.X, Tensor)
 
 
 class Span:

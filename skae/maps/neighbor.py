@@ -31,13 +31,12 @@ from ..base import (
 )
 from ..base.budget import SMALL_TABLE
 from ..base.compat import Interval, fit_context
-from ..base.graphs import Graph, check_metric, nearest_rows, read_graph
+from ..base.graphs import Graph, check_metric, nearest_rows, read_graph, tell_of_pieces
 from ..base.labels import read_labels
 from ..base.transformer import is_stochastic
+from ..base.verdict import lone_row
 from ..engine.data import rows_of
-from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
-from ..exceptions import DisconnectedGraphWarning
 from ..functional import NEIGHBOR_LOSSES, density_correlation, pacmap, pull_back_distances, squared_distances
 from ..nn.dense import DenseAutoencoder
 from ._pairs import Given, LinkedArrays, Links
@@ -107,8 +106,7 @@ class NeighborAutoencoder(Autoencoder):
         with 0 the map is one of neighbours alone, and can still be decoded.
     noise_level : float, default=0.8
         Standard deviation of the noise on the encoder's input, in units of the root mean square difference between
-        entries of a row and of its neighbour. If rows are fewer than columns, it is the difference along an axis of the
-        space that the rows span.
+        entries of a row and of its neighbour.
     target_weight : float, default=0.0
         Probability that a row is paired with another row of its class, and not with a neighbour. 0 ignores y. Above 0,
         ``fit`` needs labels for some rows, and rows with different labels are no neighbours.
@@ -267,7 +265,7 @@ class NeighborAutoencoder(Autoencoder):
 
     def _linked(self, rows: Arrays, graph: Graph, run: Run) -> LinkedArrays:
         if not run.partial:
-            self._tell_of_pieces(graph)
+            tell_of_pieces(graph)
         peers, told = None, graph.log_radii()[:, None] if self.densities else None
         if rows.y is not None and not self.target_weight:
             raise ValueError(f"{type(self).__name__} has no place for a target y: y can only be labels of neighbours.")
@@ -278,23 +276,12 @@ class NeighborAutoencoder(Autoencoder):
             graph = graph.keep((ends[0] == ends[1]) | (np.minimum(*ends) < 0))
         return LinkedArrays(rows.with_y(told), Links.of_graph(graph), peers, float(self.target_weight))
 
-    def _tell_of_pieces(self, graph: Graph) -> None:
-        sizes = graph.pieces()
-        if len(sizes) == 1:
-            return
-        largest = ", ".join(map(str, sizes[:3])) + (" ..." if len(sizes) > 3 else "")
-        warn(
-            f"The neighbour graph has {len(sizes)} pieces, of {largest} rows: how they lie to each other in the map "
-            f"means nothing. Raise n_neighbors (now {np.diff(graph.indptr).max()}) to join them.",
-            DisconnectedGraphWarning,
-        )
-
     def _measure(self, data: Any) -> None:
         super()._measure(data)
         self._difference = data.mean_difference()
 
     def _train(self, data: Any, run: Run) -> None:
-        """Train, in the coordinates of the span of the rows if these are fewer than the columns."""
+        """Train, in the coordinates of the span of the rows if these are far fewer than the columns."""
         if run.resume or not (self._is_blind_outside_the_span() and is_wide(data)):
             super()._train(data, run)
             return
@@ -357,7 +344,8 @@ class NeighborAutoencoder(Autoencoder):
         if rng is None or not self.noise_level:
             return batch
         noise = torch.empty_like(batch.shown).normal_(generator=rng)
-        return batch._replace(corrupted=noise.mul_(self.noise_scale_ / self.scale_).add_(batch.shown))
+        as_long = (len(self.mean_) / noise.shape[1]) ** 0.5  # of coordinates there are fewer than columns
+        return batch._replace(corrupted=noise.mul_(self.noise_scale_ / self.scale_ * as_long).add_(batch.shown))
 
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
         """Add the neighbour term to the codes of all rows, and decode those of the first half.
@@ -405,6 +393,10 @@ class NeighborAutoencoder(Autoencoder):
     def _reconstruction_and_slope(self, module: Any, eta: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         error, slope = super()._reconstruction_and_slope(module, eta, batch)
         return error / len(self._output_frame), slope / len(self._output_frame)
+
+    def _failure(self, data: Any) -> str | None:
+        alone = lone_row(data.x.X) if isinstance(data.x.X, Tensor) else None
+        return alone or super()._failure(data)
 
     def _cure_of_reconstruction(self) -> str:
         return f"raise reconstruction (now {self.reconstruction:g}), or {super()._cure_of_reconstruction()}"

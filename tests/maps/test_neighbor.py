@@ -24,7 +24,7 @@ from skae import (
 )
 from skae.base import backward
 from skae.base.graphs import nearest_rows
-from skae.exceptions import DisconnectedGraphWarning
+from skae.exceptions import DisconnectedGraphWarning, NothingLearntWarning
 from skae.maps import neighbor
 
 QUICK = {"hidden_layer_sizes": (8,), "batch_size": 30, "max_iter": 3, "random_state": 0}
@@ -517,3 +517,10 @@ def test_two_rows_are_a_map():
     model = NeighborAutoencoder(**{**QUICK, "max_iter": 20}).fit(X)
     assert np.isfinite(model.transform(X)).all()
     np.testing.assert_allclose(model.inverse_transform(model.transform(X))[:, 1:], X[:, 1:], atol=0.3)  # constant ones
+
+
+def test_a_row_that_has_nearly_all_of_the_variance_is_told():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    X[7, 2] = 1e4
+    with pytest.warns(NothingLearntWarning, match=r"^One row has 98% of the variance of X, mostly in column 2"):
+        NeighborAutoencoder(max_iter=60, random_state=0).fit(X)
