@@ -423,8 +423,8 @@ def test_one_tree_and_trees_of_one_leaf(structure, options):
         assert [tree.value for tree in model.inverse_transform(H, structure=few)] == ["a", "b", "a"]
 
 
-def test_a_depth_of_10_000():
-    n = 10_000
+def test_a_depth_of_3000():
+    n = 3000
     deep = Tree.from_arity(np.array([0, *([0, 2] * n)]), tuple(np.resize(WORDS, n + 1)))
     assert deep.height == n
     model = RecursiveAutoencoder(2, unfolding=False, max_iter=1, random_state=0).fit([deep, Tree.of(("a", "b"))])

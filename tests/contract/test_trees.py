@@ -48,7 +48,7 @@ CHECKED = [
     RecursiveAutoencoderOfRows(2, structure="left", **SHORT),
     RecursiveAutoencoderOfRows(2, structure="greedy", composition="tensor", n_layers=2, **SHORT),
     RecursiveAutoencoderOfRows(2, structure="balanced", composition="gated", unfolding=True, **SHORT),
-    RecursiveAutoencoderClassifierOfRows(8, structure="balanced", composition="plain"),
+    RecursiveAutoencoderClassifierOfRows(8, structure="balanced", composition="plain", max_iter=25),
 ]
 NOT_APPLICABLE = {"check_array_api_input": "inverse_transform needs the shapes of the trees"}
 """Only of estimators that learn a decoder."""
