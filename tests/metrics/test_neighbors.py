@@ -13,7 +13,6 @@ from scipy.spatial.distance import cdist
 from sklearn import config_context, manifold
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -367,7 +366,7 @@ def test_complaints(score, change, told, rows):
 def test_what_makes_no_map_is_told_so(score, rows):
     with pytest.raises(TypeError, match=r"^TSNE has no transform, so it maps no rows: pass a fitted transformer\.$"):
         score(manifold.TSNE(), rows, np.arange(81) % 3)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(AttributeError):  # NotFittedError is one, and PCA of scikit-learn 1.6 has no other
         score(PCA(2), rows, np.arange(81) % 3)
 
 
