@@ -4,7 +4,7 @@ from .activations import ACTIVATIONS, EPS, SLOPE_FROM_OUTPUT, SLOPES, batch_norm
 from .divergences import bernoulli_divergence, gaussian_divergence
 from .embeddings import normal_embedding, squared_mmd_to_normal
 from .groups import group_log_softmax, group_max, group_sum
-from .kernels import KERNELS, SCALES, effective_number, median_squared_distance, squared_mmd
+from .kernels import KERNELS, SCALES, effective_number, median_squared_distance, squared_distances, squared_mmd
 from .losses import (
     average,
     bernoulli_nll,
@@ -21,7 +21,6 @@ from .neighbors import (
     info_nce,
     pacmap,
     pull_back_distances,
-    squared_distances,
     umap_cross_entropy,
 )
 from .noise import aside, common_normal, dropout_mask, latin_hypercube, spawn, standard_normal

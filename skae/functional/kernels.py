@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["KERNELS", "SCALES", "effective_number", "median_squared_distance", "squared_mmd"]
+__all__ = ["KERNELS", "SCALES", "effective_number", "median_squared_distance", "squared_distances", "squared_mmd"]
 
 KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "imq": lambda squares, scale: (squares / scale).add_(1).reciprocal_(),
@@ -83,10 +83,14 @@ def _kernel(x: Tensor, y: Tensor, scales: Sequence[float], kernel: str) -> Tenso
     return total
 
 
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """||x_i - y_j||^2, of shape (n, m). Its gradient is finite where rows are equal, unlike that of ``torch.cdist``."""
+def squared_distances(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """||x_i - y_j||^2, of shape (n, m), at least 0. Without y, the rows are those of x.
+
+    Its gradient is finite where rows are equal, unlike that of ``torch.cdist``.
+    """
+    y = x if y is None else y
     squares = x.square().sum(1)[:, None] + y.square().sum(1)
-    return torch.addmm(squares, x, y.t(), alpha=-2).clamp_min(0)
+    return torch.addmm(squares, x, y.t(), alpha=-2).clamp_min_(0)
 
 
 def _mean_of_pairs(k: Tensor, share: Tensor) -> Tensor:
@@ -108,7 +112,7 @@ def median_squared_distance(x: Tensor) -> float:
     n = len(some)
     if n < 2:
         return 1.0
-    found = squared_distances(some, some)
+    found = squared_distances(some)
     # The n distances of rows to themselves are the smallest, and each pair is there twice.
     median = float(found.fill_diagonal_(-1.0).flatten().kthvalue(n + (n * (n - 1) + 1) // 2).values)
     return median if median > 0.0 else 1.0

@@ -18,7 +18,6 @@ __all__ = [
     "info_nce",
     "pacmap",
     "pull_back_distances",
-    "squared_distances",
     "umap_cross_entropy",
 ]
 
@@ -36,14 +35,8 @@ STAGES = 100 / 450, 200 / 450
 """Share of the training at which PaCMAP's second and third stage start."""
 
 
-def squared_distances(h: Tensor) -> Tensor:
-    """Squared distances of n codes of shape (n, n_components), of shape (n, n). They are at least 0."""
-    lengths = h.square().sum(1)
-    return torch.addmm(lengths[:, None] + lengths, h, h.t(), alpha=-2).clamp_min_(0)
-
-
 def pull_back_distances(h: Tensor, slopes: Tensor) -> Tensor:
-    """Gradient in the codes h of a loss with these slopes in their ``squared_distances``."""
+    """Gradient in the codes h of a loss with these slopes in their squared distances."""
     both = slopes + slopes.t()
     return (both.sum(1, keepdim=True) * h).addmm_(both, h, alpha=-1).mul_(2)
 

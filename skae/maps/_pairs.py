@@ -109,8 +109,8 @@ class Pairs(Table):
     def __getitem__(self, index: Index) -> Batch:
         rows = torch.arange(len(self))[index] if isinstance(index, slice) else index.cpu()
         batch = super().__getitem__(index)
-        mates = super().__getitem__(self.neighbors.nearest(rows))
-        return batch._replace(corrupted=torch.cat([batch.x, mates.x]))
+        mates = self.x[self.neighbors.nearest(rows).to(self.device)]
+        return batch._replace(corrupted=torch.cat([batch.x, mates]))
 
     def in_order(self, order: Tensor) -> Source:
         """The rows of an epoch in another order, each with a neighbour that is drawn."""

@@ -55,7 +55,7 @@ OF_AXES = "_corrupt", "_bottleneck", "_loss", "_step"
 """Hooks with which a variant may look at single columns."""
 
 
-class Told(NamedTuple):
+class WithGraph(NamedTuple):
     """y, together with a neighbour graph that was passed."""
 
     y: Any
@@ -208,7 +208,7 @@ class NeighborAutoencoder(Autoencoder):
             check_metric(self.metric)
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
-        y, neighbors = y if isinstance(y, Told) else (y, None)
+        y, neighbors = y if isinstance(y, WithGraph) else (y, None)
         data: Any = super()._source(X, y, weight, reset)
         if reset is None:
             return data
@@ -353,13 +353,14 @@ class NeighborAutoencoder(Autoencoder):
         ``reconstruction`` weighs only what the encoder learns. So the decoder learns as much with any weight.
         """
         neck = super()._bottleneck(module, batch, e, rng)
-        squares = squared_distances(neck.h.detach())
+        h = neck.h.detach()
+        squares = squared_distances(h)
         for name, (term, slopes) in self._neighbor_terms(module, batch, squares, rng).items():
-            neck = neck.plus(name, term, pull_back_distances(neck.h.detach(), slopes))
+            neck = neck.plus(name, term, pull_back_distances(h, slopes))
         n, r = len(batch.x), float(self.reconstruction)
-        h = neck.h[:n]
-        h = h.detach() + r * (h - h.detach()) if h.requires_grad else h
-        return Bottleneck(h, neck.terms, lambda g: neck.backward(F.pad(r * g, (0, 0, 0, len(e) - n))))
+        first = neck.h[:n]
+        first = first.detach() + r * (first - first.detach()) if first.requires_grad else first
+        return Bottleneck(first, neck.terms, lambda g: neck.backward(F.pad(r * g, (0, 0, 0, len(e) - n))))
 
     def _neighbor_terms(
         self, module: Any, batch: Batch, squares: Tensor, rng: torch.Generator | None
@@ -439,7 +440,7 @@ class NeighborAutoencoder(Autoencoder):
         skae.exceptions.DisconnectedGraphWarning
             If the neighbour graph has several pieces.
         """
-        return super().fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+        return super().fit(X, y if neighbors is None else WithGraph(y, neighbors), sample_weight)
 
     @available_if(is_stochastic)
     @fit_context(prefer_skip_nested_validation=True)
@@ -470,7 +471,7 @@ class NeighborAutoencoder(Autoencoder):
         ValueError
             As for ``fit``, and if ``early_stopping=True``, which needs all rows.
         """
-        return super().partial_fit(X, y if neighbors is None else Told(y, neighbors), sample_weight)
+        return super().partial_fit(X, y if neighbors is None else WithGraph(y, neighbors), sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
