@@ -28,11 +28,13 @@ UNDEFINED = (AttributeError, NotImplementedError, TypeError, ValueError)
 """What estimators raise where a score is not defined, for example for rows that are no numbers."""
 
 
-def scores_of_map(estimator: Any, X: Any, codes: Any, columns: list[int]) -> dict[str, float]:
+def scores_of_map(
+    estimator: Any, X: Any, codes: Any, columns: list[int], errors: np.ndarray | None = None
+) -> dict[str, float]:
     """Share of the neighbours that the drawn columns of the code keep, and R2 of the rows decoded from the whole code.
 
     A score that is not defined is left out. Many rows are represented by some of them, and the name of a score tells
-    how many.
+    how many. If the ``row_errors`` of all rows are known, nothing is decoded.
     """
     n, width = codes.shape
     rows = _some_rows(n)
@@ -45,7 +47,8 @@ def scores_of_map(estimator: Any, X: Any, codes: Any, columns: list[int]) -> dic
         scores[f"{k} neighbours kept{among}"] = float(kept.mean())
     whole = "" if len(columns) == width else f" of all {width} components"
     with suppress(*UNDEFINED):
-        scores[f"reconstruction R2{whole}"] = 1.0 - float(row_errors(estimator, x, h).mean())
+        of_rows = row_errors(estimator, x, h) if errors is None else errors[rows]
+        scores[f"reconstruction R2{whole}"] = 1.0 - float(of_rows.mean())
     return scores
 
 

@@ -183,12 +183,13 @@ class LatentSpaceDisplay:
         columns = _columns(components, codes.shape[1])
         names = names_of_components(estimator, codes)
         values = (codes.toarray() if hasattr(codes, "toarray") else np.asarray(codes))[:, columns]
-        quantity, quantity_name = None, None
+        quantity, quantity_name, errors = None, None, None
         if color_by == "spread":
             quantity, k = spread_of_neighbors(X, values)
             quantity_name = f"Distance to the {k} neighbours in X (1 is usual)"
         elif color_by == "error":
-            quantity, quantity_name = row_errors(estimator, X, codes), "Squared error of the row (mean 1 - R2)"
+            quantity = errors = row_errors(estimator, X, codes)
+            quantity_name = "Squared error of the row (mean 1 - R2)"
         return cls(
             codes=values,
             y=None if y is None else column_or_1d(y),
@@ -196,7 +197,7 @@ class LatentSpaceDisplay:
             target_name=getattr(y, "name", None),
             quantity=quantity,
             quantity_name=quantity_name,
-            scores=scores_of_map(estimator, X, codes, columns) if scores else None,
+            scores=scores_of_map(estimator, X, codes, columns, errors) if scores else None,
         ).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, cmap: str | None = None) -> Self:

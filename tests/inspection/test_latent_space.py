@@ -235,6 +235,21 @@ def test_the_mean_error_is_what_r2_leaves():
     np.testing.assert_allclose(display.quantity / display.quantity[0], errors / errors[0])
 
 
+def test_rows_are_decoded_once_for_their_errors_and_r2():
+    class Counting(PCA):
+        n_decoded = 0
+
+        def inverse_transform(self, X):
+            self.n_decoded += len(X)
+            return super().inverse_transform(X)
+
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    pca = Counting(2).fit(X)
+    by_error = LatentSpaceDisplay.from_estimator(pca, X, color_by="error")
+    assert pca.n_decoded == 60
+    assert by_error.scores == pytest.approx(LatentSpaceDisplay.from_estimator(pca, X).scores)
+
+
 def test_errors_of_rows_without_variance_are_zero_or_one():
     rows = np.ones((4, 2))
     for shift in (0.0, 1.0):
