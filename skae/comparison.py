@@ -230,13 +230,7 @@ def compare(
         named = _named(reducers, random_state)
         splits = _splits(X, y, cv, random_state)
         sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
-        jobs = [
-            (k, name, fold)
-            for k in sizes
-            for name, reducer in named.items()
-            for fold in range(len(splits))
-            if n_components is not None or k <= MAP_SIZE or not is_map(reducer)
-        ]
+        jobs = _jobs(named, sizes, len(splits), most_of_maps=MAP_SIZE if n_components is None else max(sizes))
         folds, estimators, guesses = [], {}, []
         total = len(jobs) + len(splits) * (y is not None)
         with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
@@ -253,6 +247,12 @@ def compare(
                 bar.update()
     first = _fold(X, y, *splits[0], standardize)
     return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
+
+
+def _jobs(named: dict[str, Any], sizes: list[int], n_folds: int, most_of_maps: int) -> list[tuple[int, str, int]]:
+    """Number of components, reducer and fold of each fit. Maps take part up to a number of components."""
+    fits = [(k, name) for k in sizes for name, reducer in named.items() if k <= most_of_maps or not is_map(reducer)]
+    return [(*fit, fold) for fit in fits for fold in range(n_folds)]
 
 
 @contextmanager
