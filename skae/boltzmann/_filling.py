@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..energy.deep import Deep
-from ..energy.harmonium import Known
+from ..energy.harmonium import Harmonium, Known
 
 __all__ = ["ascending", "course_of_chains", "mean_of_chains", "mean_of_field", "rows_and_no_number"]
 
@@ -19,7 +19,7 @@ BURN_IN = 0.2
 """Fraction of a chain that does not count in a mean over its states."""
 
 
-def mean_of_field(module: Deep, known: Known) -> Tensor:
+def mean_of_field(module: Harmonium, known: Known) -> Tensor:
     """Rows by mean field."""
     return module.unembed(module.settled(known))
 

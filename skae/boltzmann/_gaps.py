@@ -18,13 +18,23 @@ from ..functional import Support, support_of
 from ._modalities import Modality
 
 __all__ = [
+    "WITH_GAPS",
     "Arranged",
     "SupportOfEach",
     "arranged_fault",
     "by_gaps",
+    "frame_of_known",
     "frame_of_modalities",
     "look_for_gaps",
 ]
+
+WITH_GAPS = dict.fromkeys(
+    ("fit", "partial_fit", "transform", "score_samples", "score", "free_energy", "gibbs"),
+    """X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+    Numbers, and NaN where an entry is unknown. At least one entry of each row must be known. A group of one-hot columns
+    is unknown if one of them is. Counts must all be known.""",
+)
+"""Entry of "X" in the docstring of a method, by the name of the method."""
 
 
 class Arranged(Frame):
@@ -125,17 +135,27 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     n_features = X.shape[1]
     mean, scale, shifted = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, dtype=bool)
     for modality in modalities:
-        part = X[:, modality.place]
-        found = _known_moments(part, weight, modality) if _has_gaps(part) else moments(part, weight)
-        mean[list(modality.columns)], spread = found
-        if not (np.isfinite(found[0]).all() and math.isfinite(spread)):
-            raise ValueError("X has values so large that their variance is infinite: rescale X.")
-        if not spread:
-            raise ValueError("X has values so close together that their variance is rounded to 0: rescale X.")
+        mean[list(modality.columns)], spread = _moments_of(X[:, modality.place], weight, modality)
         if modality.kind == "gaussian":
             scale[list(modality.columns)], shifted[list(modality.columns)] = spread, True
     order = np.array([column for modality in modalities for column in modality.columns], dtype=np.int64)
     return Arranged(mean, scale, shifted, order)
+
+
+def frame_of_known(X: Array, weight: np.ndarray | None, modality: Modality) -> Frame:
+    """Measure a table of one modality: as ``frame_of_modalities``, but the columns stay in their order."""
+    mean, scale = _moments_of(X, weight, modality)
+    return Frame(mean, scale) if modality.kind == "gaussian" else Frame(mean, 1.0, centred=False)
+
+
+def _moments_of(X: Array, weight: np.ndarray | None, modality: Modality) -> tuple[np.ndarray, float]:
+    """Means of the columns of a modality, and their scale."""
+    mean, scale = _known_moments(X, weight, modality) if _has_gaps(X) else moments(X, weight)
+    if not (np.isfinite(mean).all() and math.isfinite(scale)):
+        raise ValueError("X has values so large that their variance is infinite: rescale X.")
+    if not scale:
+        raise ValueError("X has values so close together that their variance is rounded to 0: rescale X.")
+    return mean, scale
 
 
 def _has_gaps(X: Array) -> bool:
@@ -209,8 +229,13 @@ def look_for_gaps(X: Array, modalities: Sequence[Modality]) -> bool:
         parts = [_whole(gaps[:, modality.place], modality) for modality in modalities]
         if bool((empty := torch.cat(parts, 1).all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
-            raise ValueError(f"Every modality is missing (NaN) in row {row} of X: give it an entry, or drop the row.")
+            lacking = "all of its counts, as they are only known as a whole" if _are_counts(modalities) else "an entry"
+            raise ValueError(f"Nothing is known of row {row} of X (NaN): give it {lacking}, or drop the row.")
     return has_gaps
+
+
+def _are_counts(modalities: Sequence[Modality]) -> bool:
+    return all(modality.is_counts for modality in modalities)
 
 
 def _whole(gaps: Tensor, modality: Modality) -> Tensor:

@@ -173,7 +173,11 @@ class LabelledMachine(ClassPrediction):
     def _output(self, module: Any, batch: Batch) -> Tensor:
         if not module.n_labels:
             raise ValueError(SWITCHED_ON + "fit again, with y.")
-        scores: Tensor = module.label_scores(batch.x)
+        return self._label_scores(module, batch.x)
+
+    def _label_scores(self, module: Any, x: Tensor) -> Tensor:
+        """Log p(x, y) + log Z for each label y, or a bound of it."""
+        scores: Tensor = module.label_scores(x)
         return scores
 
     _failure_to_predict = judge_labels

@@ -25,6 +25,7 @@ from ..engine.optim import Terms
 from ..functional import Support, average, support_of
 from ._deep import Layers, path_layers
 from ._files import spec_and_classes
+from ._gaps import WITH_GAPS, by_gaps
 from ._labels import LabelledMachine
 from ._pretraining import pretrain
 from ._tuned import MeanFieldTuning
@@ -152,6 +153,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         "_spec": Saved(spec_and_classes),
         "classes_": Saved(damage.classes, required=False),
     }
+    _x_doc: ClassVar[dict[str, str]] = WITH_GAPS
 
     # ---------------------------------------------------------------- the machine
 
@@ -211,14 +213,19 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         with torch.no_grad():
             if self._is_centred():
                 batch = self._some_rows(data, 1000)
-                s = self._known(module, batch).s
+                same = torch.Generator(module.weight.device).manual_seed(0)
+                s = self._known(module, batch, same).s
                 share = torch.ones_like(s[:, 0]) if batch.weight is None else batch.weight
                 module.follow(s, module.hidden_mean(s), share, 1.0)
             if self._algorithm() != "pt":
                 self._start_at_data(module, data)
 
-    def _known(self, module: Deep, batch: Batch) -> Known:
-        return module.filled(module.known(batch.x, batch.y), int(self.n_mean_field))
+    def _known(self, module: Deep, batch: Batch, rng: torch.Generator) -> Known:
+        x = self._drawn_in_gaps(module, batch, rng)
+        return module.filled(module.known(x, batch.y), int(self.n_mean_field))
+
+    def _in_part(self, module: Deep, x: Tensor, y: Tensor | None = None) -> Known:
+        return module.known_in_part(x, self._mean_totals(x), y)
 
     def _pulled_to_target(self, module: Deep, statistics: Statistics, h: Tensor) -> tuple[Tensor, Statistics]:
         """As for one layer. The slope of layers on the visible side is taken off s: rows of data have negative shares.
@@ -248,10 +255,12 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     # ---------------------------------------------------------------- progress
 
     def _loss(self, module: Deep, batch: Batch, rng: torch.Generator | None) -> Terms:
-        known = module.known(batch.x)
+        has_gaps = bool(batch.x.isnan().any())
+        known = self._in_part(module, batch.x) if has_gaps else module.known(batch.x)
         s = module.mean_field(known, int(self.n_mean_field))
         back = module.rows_given(module.hidden_given(s, known), known.total)
-        return {"reconstruction": average((batch.x - back).square().sum(1), batch.weight)}
+        error = torch.where(known.mask[..., : module.width], batch.x - back, 0.0)
+        return {"reconstruction": average(error.square().sum(1), batch.weight)}
 
     @torch.no_grad()
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
@@ -313,7 +322,10 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         return support_of("visible", VISIBLE[type(units)], getattr(units, "sizes", ()))
 
     def _log_density(self, module: Deep, x: Tensor) -> Tensor:
-        return module.log_density(x)
+        return self._label_scores(module, x).logsumexp(1) if module.n_labels else super()._log_density(module, x)
+
+    def _label_scores(self, module: Deep, x: Tensor) -> Tensor:
+        return by_gaps(x, module.label_scores, lambda x: module.label_scores_in_part(x, self._mean_totals(x)))
 
     def _holding(self, labels: Tensor) -> Known:
         module: Deep = self.module_
@@ -323,7 +335,11 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         return module.sample_above(module.settled(module.known(x)), rng)
 
     def _encode(self, module: Deep, batch: Batch) -> Tensor:
-        return self._code_of(module, module.known(batch.x))
+        return by_gaps(
+            batch.x,
+            lambda x: self._code_of(module, module.known(x)),
+            lambda x: self._code_of(module, self._in_part(module, x)),
+        )
 
     def _code_of(self, module: Deep, known: Known) -> Tensor:
         """Means of the hidden layers given what is known of the rows."""

@@ -18,14 +18,13 @@ from ..base.damage import Saved
 from ..base.params import Sizes
 from ..base.support import warn_of_rows
 from ..energy.harmonium import Known
-from ..engine.data import Batch, Source, to_tensor
+from ..engine.data import Batch, to_tensor
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.optim import Terms
-from ..functional import average
 from ._deep import Layers, deep_layers, receptive_fields
 from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field, rows_and_no_number
-from ._gaps import Arranged, SupportOfEach, arranged_fault, by_gaps, frame_of_modalities, look_for_gaps
+from ._gaps import Arranged, SupportOfEach, arranged_fault, frame_of_modalities
 from ._labels import labels_to_hold
 from ._learning import allow_for_spread, step_in_parts
 from ._modalities import Modality, Setting, modalities_of, settings_of
@@ -175,13 +174,6 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     # ---------------------------------------------------------------- rows
 
-    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
-        data: Any = super()._source(X, y, weight, reset)
-        has_gaps = look_for_gaps(data.X, self._modalities_of(data.width) if reset else self._fitted_modalities())
-        if reset is not None:
-            self._has_gaps = has_gaps
-        return data
-
     def _asked_support(self, n_features: int) -> Any:
         return SupportOfEach.of(self._modalities_of(n_features), arranged=False)
 
@@ -197,11 +189,6 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     def _mean_length(self) -> float:
         counts = [c for modality in self._fitted_modalities() if modality.is_counts for c in modality.columns]
         return float(round(self.mean_[counts].clip(0).sum()))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     # ---------------------------------------------------------------- the machine
 
@@ -238,12 +225,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             rates.append(COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, self._mean_length()) ** 2)
         return min(rates)
 
-    def _in_part(self, module: Any, x: Tensor, y: Tensor | None = None) -> Known:
-        return module.known_in_part(x, self._mean_totals(x), y)
-
-    def _known(self, module: Any, batch: Batch) -> Known:
+    def _known(self, module: Any, batch: Batch, rng: torch.Generator) -> Known:
         if not self._has_gaps:
-            return super()._known(module, batch)
+            return super()._known(module, batch, rng)
         return module.filled(self._in_part(module, batch.x, batch.y), int(self.n_mean_field))
 
     @torch.no_grad()
@@ -260,13 +244,6 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             allow_for_spread(module, batch.x, batch.weight)
         return terms
 
-    def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
-        known = self._in_part(module, batch.x)
-        s = module.mean_field(known, int(self.n_mean_field))
-        back = module.rows_given(module.hidden_given(s, known), known.total)
-        error = torch.where(known.mask[:, : module.width], batch.x - back, 0.0)
-        return {"reconstruction": average(error.square().sum(1), batch.weight)}
-
     # ---------------------------------------------------------------- density
 
     def _support(self) -> None:
@@ -280,34 +257,12 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         warn_of_rows(self, here, lambda: self._source(X), np.flatnonzero(told == -np.inf))
         return told
 
-    def _log_density(self, module: Any, x: Tensor) -> Tensor:
-        def in_part(x: Tensor) -> Tensor:
-            if module.n_labels:
-                return module.label_scores_in_part(x, self._mean_totals(x)).logsumexp(1)
-            return module.log_density_in_part(self._in_part(module, x))
-
-        return by_gaps(x, module.log_density, in_part)
-
-    def _output(self, module: Any, batch: Batch) -> Tensor:
-        return by_gaps(
-            batch.x,
-            lambda x: super(MultimodalDeepBoltzmannMachine, self)._output(module, Batch(x)),
-            lambda x: module.label_scores_in_part(x, self._mean_totals(x)),
-        )
-
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         x = batch.x
         log_z = self._partition.of_rows(module, self._in_part(module, x).total, self._noise)
         return in_double(self._log_density(module, x)) - log_z - self._arranged.log_volumes(~x.isnan())
 
     # ---------------------------------------------------------------- codes
-
-    def _encode(self, module: Any, batch: Batch) -> Tensor:
-        return by_gaps(
-            batch.x,
-            lambda x: self._code_of(module, module.known(x)),
-            lambda x: self._code_of(module, self._in_part(module, x)),
-        )
 
     def transform(self, X: Any) -> Any:
         """Encode rows, of which modalities and single entries may be missing, or fill them in.
@@ -492,10 +447,6 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         rows = self._collect(unknown, self._seen(data, theta.dtype, theta.device), undo=self._frame).numpy()
         given = to_tensor(data.X).cpu().double().numpy()
         return np.where(np.isnan(rows), given if rows.ndim == 2 else given[:, None], rows)
-
-    def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
-        x = by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._in_part(module, x)))
-        return super()._walked(module, x, n_steps, rng)
 
     # ---------------------------------------------------------------- weights
 

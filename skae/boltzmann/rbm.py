@@ -21,6 +21,9 @@ from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseud
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
+from ._filling import mean_of_field
+from ._gaps import WITH_GAPS, by_gaps, frame_of_known, look_for_gaps
+from ._modalities import ALL, Modality
 from ._rows import counting, root_mean_squares
 from ._unroll import Level
 from .machine import BoltzmannMachine, visible_parts
@@ -49,6 +52,8 @@ LEAST_DEVIATION = 0.1
 """Least standard deviation of a gaussian visible unit, over the root mean variance of all columns."""
 OFFSET_RATE = 0.01
 """Rate at which the offsets of a centred machine follow the means of the batches."""
+STEPS_IN_GAPS = 5
+"""Gibbs steps in which unknown entries are drawn in each step of training. They start at the means of the columns."""
 EXAMINED = 2**19
 """How much is spent on the pseudo-likelihood after an epoch, in normalisers of one hidden unit."""
 
@@ -131,7 +136,42 @@ class RBM(BoltzmannMachine):
 
     _n_labels = 0
     """Columns of a label behind those of X, which a deep belief network joins to its uppermost layer."""
-    _saved: ClassVar[dict[str, Saved]] = {"_n_labels": Saved(damage.whole(), required=False)}
+    _has_gaps = False
+    """Whether an entry of the rows of the last fit is unknown."""
+    _saved: ClassVar[dict[str, Saved]] = {
+        "_n_labels": Saved(damage.whole(), required=False),
+        "_has_gaps": Saved(damage.truth, required=False),
+    }
+    _x_doc: ClassVar[dict[str, str]] = WITH_GAPS
+
+    # ---------------------------------------------------------------- rows
+
+    def _modalities_of(self, n_features: int) -> list[Modality]:
+        """Which columns are known together, by the parameters."""
+        return [Modality(ALL, tuple(range(n_features)), self.visible, self._groups(n_features), ())]
+
+    def _fitted_modalities(self) -> list[Modality]:
+        spec = self._spec
+        return [Modality(ALL, tuple(range(spec["n_features"])), spec["visible"], spec["categories"], ())]
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        data: Any = super()._source(X, y, weight, reset)
+        has_gaps = look_for_gaps(data.X, self._modalities_of(data.width) if reset else self._fitted_modalities())
+        if reset is not None:
+            self._has_gaps = has_gaps
+        return data
+
+    def _measure(self, data: Any) -> None:
+        if not self._has_gaps:
+            super()._measure(data)
+            return
+        (modality,) = self._modalities_of(data.width)
+        self._frame = frame_of_known(data.X, data.weight, modality)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     # ---------------------------------------------------------------- the machine
 
@@ -201,7 +241,7 @@ class RBM(BoltzmannMachine):
         """Write the gradient of a batch, with the chains of an algorithm."""
         module.restrain(LEAST_DEVIATION / 2)
         n, weight = len(batch.x), batch.weight
-        known = self._known(module, batch)
+        known = self._known(module, batch, rng)
         s, h = CHAINS[algorithm](module, known.s, weight, int(self.n_gibbs), rng)
         if known.h is not None:
             h[:n] = known.hidden(h[:n])
@@ -234,22 +274,21 @@ class RBM(BoltzmannMachine):
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         """What ``early_stopping`` watches: minus the pseudo-likelihood, or for counts the reconstruction error."""
-        s = module.embed(batch.x)
         if has_pseudo_likelihood(module):
-            return {"pseudo_likelihood": average(_surprise(module, s), batch.weight)}
-        return {"reconstruction": average(_squared_error(module, batch.x, s), batch.weight)}
+            return {"pseudo_likelihood": average(_surprise(module, batch.x), batch.weight)}
+        return {"reconstruction": average(_squared_error(module, batch.x), batch.weight)}
 
     @torch.no_grad()
     def _examine(self, train: Source, held_out: Source | None) -> dict[str, float]:
         module = self.module_
         x = self._some_rows(train, len(train) // 2000).x
-        s = module.embed(x)
-        found = {"reconstruction": float(_squared_error(module, x, s).mean())}
+        found = {"reconstruction": float(_squared_error(module, x).mean())}
         if has_pseudo_likelihood(module):
-            found["pseudo_likelihood"] = -float(_surprise(module, s).mean())
+            found["pseudo_likelihood"] = -float(_surprise(module, x).mean())
         if held_out is not None:
             found["validation_loss"] = float(total(self._loss(module, self._some_rows(held_out, 50), None)))
-            ours, theirs = (module.log_density(self._some_rows(rows, 1000).x).mean() for rows in (train, held_out))
+            some = (self._some_rows(rows, 1000).x for rows in (train, held_out))
+            ours, theirs = (self._log_density(module, rows).mean() for rows in some)
             found["free_energy_gap"] = float(ours - theirs)
         return found
 
@@ -272,8 +311,8 @@ class RBM(BoltzmannMachine):
         """Let the chains, which "cd" has not moved, start at rows of the data."""
         rows = counting(data)
         some = rows[torch.randint(len(rows), (len(machine.chain),), generator=self._rng).to(rows.device)]
-        s = self._known(machine, data[some]).s
-        machine.chain.copy_(machine.sample_hidden(s, self._noise()))
+        noise = self._noise()
+        machine.chain.copy_(machine.sample_hidden(self._known(machine, data[some], noise).s, noise))
 
     def sample_given(self, X: Any, n_steps: int = 1000, random_state: Any = None) -> np.ndarray:
         """Draw the unknown entries of rows, given the known ones, by Gibbs sampling.
@@ -304,7 +343,7 @@ class RBM(BoltzmannMachine):
 
         def drawn(module: Any, batch: Batch) -> Tensor:
             x = batch.x
-            known = module.known_in_part(x, self._mean_totals(x))
+            known = self._in_part(module, x)
             s = module.gibbs(self._starts(self._machine(module), len(x), rng), n_steps, rng, known)
             return self._drawn_down(module, s, rng, known.total)
 
@@ -312,7 +351,7 @@ class RBM(BoltzmannMachine):
 
     def _filled(self, X: Any, draw: Callable[[Any, Batch], Tensor]) -> np.ndarray:
         """Rows X with what ``draw(module, batch)`` returns in place of what is unknown."""
-        data: Any = self._source(X)
+        data: Any = super()._source(X)  # nothing need be known of a row
         module: Any = self._ready_module()
         theta = self._flat.theta
         rows = self._collect(draw, data.seen(self._frame, None, theta.dtype, theta.device), undo=self._frame).numpy()
@@ -323,9 +362,22 @@ class RBM(BoltzmannMachine):
         known = module.are_known(torch.from_numpy(given).to(theta.device)).cpu().numpy()
         return np.where(known, given, rows)
 
-    def _known(self, module: Any, batch: Batch) -> Known:
+    def _known(self, module: Any, batch: Batch, rng: torch.Generator) -> Known:
         """States that stand for rows in the gradient: those that are known, and expectations of the others in s."""
-        return Known(module.embed(batch.x))
+        return Known(module.embed(self._drawn_in_gaps(module, batch, rng)))
+
+    def _drawn_in_gaps(self, module: Any, batch: Batch, rng: torch.Generator) -> Tensor:
+        """The rows of a batch, with what is unknown drawn given what is known."""
+        if not self._has_gaps:
+            return batch.x
+        known = self._in_part(module, batch.x, batch.y)
+        rows = module.unembed(module.gibbs(known.s, STEPS_IN_GAPS, rng, known))
+        return torch.where(known.mask[:, : rows.shape[1]], batch.x, rows)
+
+    def _in_part(self, module: Any, x: Tensor, y: Tensor | None = None) -> Known:
+        """What is known of rows with gaps."""
+        known: Known = module.known_in_part(x, self._mean_totals(x))
+        return known
 
     def _machine(self, module: Harmonium) -> Harmonium:
         return module
@@ -334,7 +386,11 @@ class RBM(BoltzmannMachine):
         return [Level(module, module)]
 
     def _log_density(self, module: Any, x: Tensor) -> Tensor:
-        return module.log_density(x)
+        return by_gaps(x, module.log_density, lambda x: module.log_density_in_part(self._in_part(module, x)))
+
+    def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
+        n_unknown = batch.x.isnan().sum(1)
+        return super()._log_likelihood(module, batch) + n_unknown * (self._frame.log_volume / len(self._frame))
 
     def _drawn_up(self, module: Any, x: Tensor, rng: torch.Generator) -> Tensor:
         return module.embed(x)
@@ -342,19 +398,35 @@ class RBM(BoltzmannMachine):
     def _drawn_down(self, module: Any, s: Tensor, rng: torch.Generator, total: Tensor | None) -> Tensor:
         return module.unembed(s)
 
+    def _walked(self, module: Any, x: Tensor, n_steps: int, rng: torch.Generator) -> Tensor:
+        x = by_gaps(x, lambda x: x, lambda x: mean_of_field(module, self._in_part(module, x)))
+        return super()._walked(module, x, n_steps, rng)
+
     def _encode(self, module: Any, batch: Batch) -> Tensor:
-        return module.hidden.steady_mean(module.hidden_field(module.embed(batch.x)))
+        def in_part(x: Tensor) -> Tensor:
+            known = self._in_part(module, x)
+            return module.hidden_given(module.settled(known), known)
+
+        return by_gaps(batch.x, lambda x: module.hidden.steady_mean(module.hidden_field(module.embed(x))), in_part)
 
     def _decode(self, module: Any, h: Tensor, batch: Batch) -> Tensor:
         return module.unembed(module.visible_mean(h, self._mean_totals(h)))
 
 
-def _surprise(machine: Harmonium, s: Tensor) -> Tensor:
-    """Minus the pseudo-likelihood of each row, on the scale of x."""
-    return machine.log_scale.sum() - pseudo_log_likelihood(machine, s)
+def _at_means(machine: Harmonium, x: Tensor) -> Known:
+    """What is known of rows x, with unknown units at their means."""
+    return machine.known_in_part(x) if bool(x.isnan().any()) else Known(machine.embed(x))
 
 
-def _squared_error(machine: Harmonium, x: Tensor, s: Tensor) -> Tensor:
-    """Squared distance of each row to E[x | E[h | x]]."""
-    back = machine.visible_mean(machine.hidden_mean(s), machine.total(s))
-    return (x - machine.unembed(back)).square().sum(1)
+def _surprise(machine: Harmonium, x: Tensor) -> Tensor:
+    """Minus the pseudo-likelihood of what is known of each row, on the scale of x, where unknown units are at means."""
+    known = _at_means(machine, x)
+    log_volume = (known.mask * machine.log_scale).sum(-1) if machine.scaled else 0.0
+    return log_volume - pseudo_log_likelihood(machine, known.s, known.s_mask)
+
+
+def _squared_error(machine: Harmonium, x: Tensor) -> Tensor:
+    """Squared distance of what is known of each row to E[x | E[h | x]], where unknown units are at their means."""
+    known = _at_means(machine, x)
+    back = machine.visible_mean(machine.hidden_mean(known.s), machine.total(known.s))
+    return torch.where(known.mask, x - machine.unembed(back), 0.0).square().sum(1)

@@ -12,20 +12,16 @@ bound of log p(x).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .harmonium import Harmonium, Known
 from .layers import Part, columns_of, layer_of
 from .units import Units
 
 __all__ = ["Deep"]
-
-MOST_SWEEPS = 500
-"""Sweeps after which mean field ends, even if some rows have not settled."""
 
 
 class Deep(Harmonium):
@@ -177,79 +173,16 @@ class Deep(Harmonium):
         h[:, columns], mask[:, columns] = y, told
         return known._replace(h=h, h_mask=mask)
 
-    # ---------------------------------------------------------------- mean field
+    # ---------------------------------------------------------------- expectations
 
-    def mean_field(self, known: Known, n_sweeps: int) -> Tensor:
-        """Expectations of the visible side after so many sweeps.
-
-        A sweep updates the unknown units of the hidden side, given the visible side, and then those of the visible
-        side. Each of the two steps raises the bound.
-        """
-        s, sweep = known.s[:, known.n_leading :], self._sweep(known, "mean")
-        for _ in range(n_sweeps if s.shape[1] else 0):
-            s = sweep(s)
-        return torch.cat([known.s[:, : known.n_leading], s], 1)
-
-    def settled(self, known: Known) -> Tensor:
-        """Expectations of the visible side where mean field has settled.
-
-        A row that has settled stays as it is. So its result does not depend on the other rows.
-        """
-        s, sweep = known.s[:, known.n_leading :], self._sweep(known, "steady_mean")
-        least = torch.finfo(s.dtype).eps ** 0.7
-        moving = torch.ones_like(known.s[:, :1], dtype=torch.bool)
-        for _ in range(MOST_SWEEPS if s.shape[1] else 0):
-            new = sweep(s)
-            s, change = torch.where(moving, new, s), (new - s).abs().amax(1, keepdim=True)
-            moving = moving & (change > least)
-            if not moving.any():
-                break
-        return torch.cat([known.s[:, : known.n_leading], s], 1)
-
-    def _sweep(self, known: Known, mean: str) -> Callable[[Tensor], Tensor]:
-        """A sweep over the visible units that do not lead. What the leading ones send is computed once."""
-        n = known.n_leading
-        weight, bias, units = self.weight[:, n:], self.visible_bias[n:], self.upper if n else self.visible
-        times = self._times(known.total)
-        biases = self.hidden_bias if times is None else times[:, None] * self.hidden_bias
-        fixed = F.linear(known.s[:, :n], self.weight[:, :n], biases) if n else biases
-        values, mask = known.s[:, n:], known.mask[:, n:] if known.mask.ndim == 2 else None
-
-        def sweep(s: Tensor) -> Tensor:
-            h = known.hidden(getattr(self.hidden, mean)(torch.addmm(fixed, s, weight.t())))
-            s = getattr(units, mean)(torch.addmm(bias, h, weight), known.total)
-            return s if mask is None else torch.where(mask, values, s)
-
-        return sweep
-
-    def hidden_given(self, s: Tensor, known: Known) -> Tensor:
-        """Expectations of the hidden side given those of the visible side, with the known ones in their place."""
-        return known.hidden(self.hidden.steady_mean(self.hidden_field(s)))
-
-    def filled(self, known: Known, n_sweeps: int) -> Known:
-        """What is known, with expectations after so many sweeps in place of the unknown visible units."""
-        return known._replace(s=self.mean_field(known, n_sweeps))
+    def _units_behind(self, n: int) -> Units:
+        return self.upper if n else self.visible
 
     def rows_given(self, h: Tensor, total: Tensor | None = None) -> Tensor:
         """E[x | h] for states of the hidden side."""
         return self.unembed(self.visible_mean(h, total))
 
     # ---------------------------------------------------------------- bounds
-
-    def bound(self, known: Known, s: Tensor) -> Tensor:
-        """Lower bound of the logarithm of the sum of exp(-E) over all states of the unknown units: of shape (n,).
-
-        It is E_q[-E] plus the entropy of q, which has independent units with the means s, and on the hidden side the
-        best ones given s. It is exact if all visible units are known, and no hidden ones.
-        """
-        known_s = torch.where(known.mask, s, 0)
-        spread = torch.where(known.mask, 0, self.visible.entropy(s, known.total)).sum(-1)
-        below = s @ self.visible_bias + self.visible.log_base(known_s) + spread
-        field = self.hidden_field(s)
-        if known.h_mask is None:
-            return below + self.hidden.log_normaliser(field)
-        h = self.hidden_given(s, known)
-        return below + (h * field).sum(-1) + torch.where(known.h_mask, 0, self.hidden.entropy(h)).sum(-1)
 
     def log_density(self, x: Tensor) -> Tensor:
         """Lower bound of log p(x) + log Z of each row x, of shape (n,). A label is summed out."""
@@ -259,11 +192,6 @@ class Deep(Harmonium):
             return super().log_density(x)
         known = self.known(x)
         return self.bound(known, self.settled(known)) - self.log_scale.sum()
-
-    def log_density_in_part(self, known: Known) -> Tensor:
-        """Lower bound of log p + log Z of what is known of each row, of shape (n,)."""
-        bound = self.bound(known, self.settled(known))
-        return bound - (known.mask * self.log_scale).sum(-1) if self.scaled else bound
 
     def label_scores(self, x: Tensor) -> Tensor:
         """Lower bound of log p(x, y) + log Z for each label y, of shape (n, n_labels)."""

@@ -13,7 +13,7 @@ h_1, h_3, ... those of h, with weights only between neighbours (Salakhutdinov an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,6 +28,8 @@ __all__ = ["Harmonium", "Known", "Statistics"]
 
 MOST_NORM = 0.98
 """Largest singular value of weights to hidden units without an upper end, see ``Harmonium.restrain``."""
+MOST_SWEEPS = 500
+"""Sweeps after which mean field ends, even if some rows have not settled."""
 
 
 class Statistics(NamedTuple):
@@ -230,6 +232,63 @@ class Harmonium(nn.Module):
             draws = torch.where(self.visible.draws_known(seen), draws, total)
         return Known(s, seen, total=draws)
 
+    # ---------------------------------------------------------------- mean field
+
+    def mean_field(self, known: Known, n_sweeps: int) -> Tensor:
+        """Expectations of the visible side after so many sweeps.
+
+        A sweep updates the unknown units of the hidden side, given the visible side, and then those of the visible
+        side. Each of the two steps raises the bound.
+        """
+        s, sweep = known.s[:, known.n_leading :], self._sweep(known, "mean")
+        for _ in range(n_sweeps if s.shape[1] else 0):
+            s = sweep(s)
+        return torch.cat([known.s[:, : known.n_leading], s], 1)
+
+    def settled(self, known: Known) -> Tensor:
+        """Expectations of the visible side where mean field has settled.
+
+        A row that has settled stays as it is. So its result does not depend on the other rows.
+        """
+        s, sweep = known.s[:, known.n_leading :], self._sweep(known, "steady_mean")
+        least = torch.finfo(s.dtype).eps ** 0.7
+        moving = torch.ones_like(known.s[:, :1], dtype=torch.bool)
+        for _ in range(MOST_SWEEPS if s.shape[1] else 0):
+            new = sweep(s)
+            s, change = torch.where(moving, new, s), (new - s).abs().amax(1, keepdim=True)
+            moving = moving & (change > least)
+            if not moving.any():
+                break
+        return torch.cat([known.s[:, : known.n_leading], s], 1)
+
+    def _sweep(self, known: Known, mean: str) -> Callable[[Tensor], Tensor]:
+        """A sweep over the visible units that do not lead. What the leading ones send is computed once."""
+        n = known.n_leading
+        weight, bias, units = self.weight[:, n:], self.visible_bias[n:], self._units_behind(n)
+        times = self._times(known.total)
+        biases = self.hidden_bias if times is None else times[:, None] * self.hidden_bias
+        fixed = F.linear(known.s[:, :n], self.weight[:, :n], biases) if n else biases
+        values, mask = known.s[:, n:], known.mask[:, n:] if known.mask.ndim == 2 else None
+
+        def sweep(s: Tensor) -> Tensor:
+            h = known.hidden(getattr(self.hidden, mean)(torch.addmm(fixed, s, weight.t())))
+            s = getattr(units, mean)(torch.addmm(bias, h, weight), known.total)
+            return s if mask is None else torch.where(mask, values, s)
+
+        return sweep
+
+    def hidden_given(self, s: Tensor, known: Known) -> Tensor:
+        """Expectations of the hidden side given those of the visible side, with the known ones in their place."""
+        return known.hidden(self.hidden.steady_mean(self.hidden_field(s)))
+
+    def filled(self, known: Known, n_sweeps: int) -> Known:
+        """What is known, with expectations after so many sweeps in place of the unknown visible units."""
+        return known._replace(s=self.mean_field(known, n_sweeps))
+
+    def _units_behind(self, n: int) -> Units:
+        """The visible units behind so many leading ones, which are all or none of the rows of a deep machine."""
+        return self.visible
+
     # ---------------------------------------------------------------- energies
 
     def energy(self, s: Tensor, h: Tensor) -> Tensor:
@@ -250,6 +309,26 @@ class Harmonium(nn.Module):
     def log_density(self, x: Tensor) -> Tensor:
         """Log p(x) + log Z of each row x, of shape (n,)."""
         return -self.free_energy(self.embed(x)) - self.log_scale.sum()
+
+    def bound(self, known: Known, s: Tensor) -> Tensor:
+        """Lower bound of the logarithm of the sum of exp(-E) over all states of the unknown units: of shape (n,).
+
+        It is E_q[-E] plus the entropy of q, which has independent units with the means s, and on the hidden side the
+        best ones given s. It is exact if all visible units are known, and no hidden ones.
+        """
+        known_s = torch.where(known.mask, s, 0)
+        spread = torch.where(known.mask, 0, self.visible.entropy(s, known.total)).sum(-1)
+        below = s @ self.visible_bias + self.visible.log_base(known_s) + spread
+        field = self.hidden_field(s)
+        if known.h_mask is None:
+            return below + self.hidden.log_normaliser(field)
+        h = self.hidden_given(s, known)
+        return below + (h * field).sum(-1) + torch.where(known.h_mask, 0, self.hidden.entropy(h)).sum(-1)
+
+    def log_density_in_part(self, known: Known) -> Tensor:
+        """Lower bound of log p + log Z of what is known of each row, of shape (n,)."""
+        bound = self.bound(known, self.settled(known))
+        return bound - (known.mask * self.log_scale).sum(-1) if self.scaled else bound
 
     def _visible_part(self, s: Tensor) -> Tensor:
         return s @ self.visible_bias + self.visible.log_base(s)

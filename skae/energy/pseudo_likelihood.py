@@ -34,8 +34,8 @@ def cost_of_row(machine: Harmonium) -> int:
     return states * machine.weight.numel() * cost
 
 
-def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:
-    """Sum of log p(s_i | all others) over all columns i, or groups of columns: of shape (n,), in nats.
+def pseudo_log_likelihood(machine: Harmonium, s: Tensor, known: Tensor | None = None) -> Tensor:
+    """Sum of log p(s_i | all others) over all known columns i, or groups of columns: of shape (n,), in nats.
 
     Binary and softmax units are summed over their states, and gaussian ones are integrated by quadrature.
 
@@ -43,12 +43,15 @@ def pseudo_log_likelihood(machine: Harmonium, s: Tensor) -> Tensor:
     ----------
     machine : Harmonium
     s : Tensor of shape (n, n_features)
-        States of the visible units.
+        States of the visible units. Those that are not known take part as they are in what the others are given.
+    known : Tensor of bool of shape (n, n_features) or None
+        Which of them are known, where groups are known as a whole. None: all are.
     """
     field = machine.hidden_field(s)
     found = torch.zeros_like(s[:, 0])
     for units, columns in machine.visible.kinds():
-        found = found + CONDITIONALS[type(units)](_Scores(machine, s, field, columns), units)
+        terms = CONDITIONALS[type(units)](_Scores(machine, s, field, columns), units)
+        found = found + (terms if known is None else terms * known[:, columns]).sum(1)
     return found
 
 
@@ -81,7 +84,7 @@ class _Scores:
 
 def _of_bernoulli(score: _Scores, units: Bernoulli) -> Tensor:
     on, off = score.replaced(1.0), score.replaced(0.0)
-    return (score.s * on + (1 - score.s) * off - torch.logaddexp(on, off)).sum(1)
+    return score.s * on + (1 - score.s) * off - torch.logaddexp(on, off)
 
 
 def _of_gaussian(score: _Scores, units: Gaussian) -> Tensor:
@@ -93,12 +96,12 @@ def _of_gaussian(score: _Scores, units: Gaussian) -> Tensor:
         for z, w in zip(node, weight, strict=True)
     ]
     log_integral = torch.logsumexp(torch.stack(terms), 0) + 0.5 * math.log(2 * math.pi)
-    return (score.replaced(score.s) - score.s.square() / 2 - log_integral).sum(1)
+    return score.replaced(score.s) - score.s.square() / 2 - log_integral
 
 
 def _of_softmax(score: _Scores, units: Softmax) -> Tensor:
     n_groups = len(units.sizes)
-    return (score.s * group_log_softmax(score.chosen(units.member, n_groups), units.member, n_groups)).sum(1)
+    return score.s * group_log_softmax(score.chosen(units.member, n_groups), units.member, n_groups)
 
 
 CONDITIONALS: dict[type, Callable[[_Scores, Any], Tensor]] = {
@@ -106,3 +109,4 @@ CONDITIONALS: dict[type, Callable[[_Scores, Any], Tensor]] = {
     Gaussian: _of_gaussian,
     Softmax: _of_softmax,
 }
+"""Terms of the columns of each kind, of shape (n, width)."""

@@ -602,16 +602,16 @@ def test_what_is_not_fitted_says_so(use):
 
 
 @pytest.mark.parametrize("method", ["gibbs", "free_energy", "score_samples", "transform"])
-def test_rows_of_another_width_or_with_nan_are_refused(method):
+def test_rows_of_another_width_or_with_infinity_are_refused(method):
     model = fitted("bernoulli")
     with pytest.raises(ValueError, match="X has 3 features, but RBM is expecting 4 features"):
         getattr(model, method)(np.ones((2, 3)))
-    with pytest.raises(ValueError, match="NaN in row 1, column 2"):
-        getattr(model, method)(np.array([[0, 0, 0, 0], [0, 0, np.nan, 1]]))
+    with pytest.raises(ValueError, match="infinity in row 1, column 2"):
+        getattr(model, method)(np.array([[0, 0, 0, 0], [0, 0, np.inf, 1]]))
 
 
-def test_x_with_nan_is_refused_and_nothing_is_left():
-    refuses(RBM(2, **QUICK), "fit", np.array([[0.0, np.nan], [1.0, 1.0]]))
+def test_x_with_infinity_is_refused_and_nothing_is_left():
+    refuses(RBM(2, **QUICK), "fit", np.array([[0.0, np.inf], [1.0, 1.0]]))
 
 
 OUTSIDE = {
