@@ -28,12 +28,14 @@ __all__ = [
     "look_for_gaps",
 ]
 
-WITH_GAPS = dict.fromkeys(
-    ("fit", "partial_fit", "transform", "score_samples", "score", "free_energy", "gibbs"),
-    """X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-    Numbers, and NaN where an entry is unknown. At least one entry of each row must be known. A group of one-hot columns
-    is unknown if one of them is. Counts must all be known.""",
-)
+GAPPY = """X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
+    Numbers, and NaN where an entry is unknown. At least one entry of each row must be known. A group of one-hot
+    columns is unknown if one of them is. Counts must all be known."""
+LARGE = " A memory map of dtype float32 or float64 may be\n    larger than memory."
+WITH_GAPS = {
+    "fit": GAPPY + LARGE,
+    **dict.fromkeys(("partial_fit", "transform", "score_samples", "score", "free_energy", "gibbs"), GAPPY),
+}
 """Entry of "X" in the docstring of a method, by the name of the method."""
 
 

@@ -57,6 +57,9 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     ``score_samples`` is the variational lower bound of log p(x). Without hidden layers the machine is an ``RBM``,
     and the bound is log p(x) itself.
 
+    Unknown entries are NaN, in training and later, as in ``RBM``. Each step of training draws them given the known
+    ones. In codes and bounds mean field stands for them, as it does for the hidden units.
+
     Parameters
     ----------
     n_components : int, default=64
@@ -101,8 +104,8 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted, if ``labels``.
     history_ : dict of str to list of float
-        Values after each epoch. "reconstruction": the squared error of E[x | h_1], on some of the rows. With
-        ``early_stopping`` "bound": the bound of log p(x) of held-out rows, in nats, on the scale of X;
+        Values after each epoch. "reconstruction": the squared error of E[x | h_1], over the known entries of some of
+        the rows. With ``early_stopping`` "bound": the bound of log p(x) of held-out rows, in nats, on the scale of X;
         "validation_loss", which is minus the bound on the scale of the machine (of counts, whose Z depends on their
         length, it is the reconstruction error, and there is no "bound"); and "free_energy_gap", as in ``RBM``.
         With ``sparsity`` there is "sparsity", the value of that penalty.

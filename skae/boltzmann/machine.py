@@ -255,8 +255,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.
 
-        With one layer it is exact. With several layers it is the variational free energy, an upper bound of
-        -log p(x) - log Z. Log Z is not computed.
+        With one layer it is exact. With several layers, or where entries are unknown, it is the variational free
+        energy, an upper bound of -log p(x) - log Z for what is known of x. Log Z is not computed.
 
         Parameters
         ----------
@@ -386,7 +386,8 @@ class BoltzmannMachine(Generative, TorchTransformer):
         """Run Gibbs chains from the rows of X: draw the hidden units given the visible ones, and then these.
 
         In a deep machine states are drawn from the rows up to the harmonium, the chain runs there, and states
-        are drawn down to the rows.
+        are drawn down to the rows. If a machine takes unknown entries, they begin at their expectations by mean field,
+        and all entries are drawn afterwards. ``sample_given`` keeps the known ones.
 
         Parameters
         ----------

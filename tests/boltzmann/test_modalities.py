@@ -210,9 +210,7 @@ def test_a_row_without_any_known_entry_is_named(row):
     X[:, 4] = 1.0
     assert look_for_gaps(X, whole)
     X[row] = np.nan
-    with pytest.raises(
-        ValueError, match=rf"Nothing is known of row {row} of X \(NaN\): give it an entry, or drop"
-    ):
+    with pytest.raises(ValueError, match=rf"Nothing is known of row {row} of X \(NaN\): give it an entry, or drop"):
         look_for_gaps(X, whole)
     assert not look_for_gaps(table(), whole)
 
