@@ -325,7 +325,11 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
         return support_of("visible", VISIBLE[type(units)], getattr(units, "sizes", ()))
 
     def _log_density(self, module: Deep, x: Tensor) -> Tensor:
-        return self._label_scores(module, x).logsumexp(1) if module.n_labels else super()._log_density(module, x)
+        if module.n_labels:
+            return self._label_scores(module, x).logsumexp(1)
+        if not module.upper.width:
+            return super()._log_density(module, x)
+        return by_gaps(x, module.log_density, lambda x: module.log_density_in_part(self._in_part(module, x)))
 
     def _label_scores(self, module: Deep, x: Tensor) -> Tensor:
         return by_gaps(x, module.label_scores, lambda x: module.label_scores_in_part(x, self._mean_totals(x)))

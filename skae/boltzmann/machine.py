@@ -255,8 +255,9 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def free_energy(self, X: Any) -> np.ndarray:
         """Free energy F(x) of each row, in nats: log p(x) = -F(x) - log Z.
 
-        With one layer it is exact. With several layers, or where entries are unknown, it is the variational free
-        energy, an upper bound of -log p(x) - log Z for what is known of x. Log Z is not computed.
+        With one layer it is exact, and where entries are unknown it is estimated for the others, as ``score_samples``
+        is. With several layers it is the variational free energy, an upper bound of -log p(x) - log Z. Log Z is not
+        computed.
 
         Parameters
         ----------
