@@ -23,9 +23,8 @@ __all__ = [
     "SupportOfEach",
     "arranged_fault",
     "by_gaps",
-    "frame_of_known",
     "frame_of_modalities",
-    "look_for_gaps",
+    "require_known_groups",
 ]
 
 GAPPY = """X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
@@ -146,15 +145,15 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
     return Arranged(mean, scale, shifted, order)
 
 
-def frame_of_known(X: Array, weight: np.ndarray | None, modality: Modality) -> Frame:
-    """Measure a table of one modality: as ``frame_of_modalities``, but the columns stay in their order."""
-    mean, scale = _moments_of(X, weight, modality)
-    return Frame(mean, scale) if modality.kind == "gaussian" else Frame(mean, 1.0, centred=False)
-
-
 def _moments_of(X: Array, weight: np.ndarray | None, modality: Modality) -> tuple[np.ndarray, float]:
-    """Means of the columns of a modality, and their scale."""
-    mean, scale = _known_moments(X, weight, modality) if _has_gaps(X) else moments(X, weight)
+    """Means of the known entries of the columns of a modality, and their scale."""
+    x = to_tensor(X) if modality.groups else None
+    if x is not None and bool((gaps := x.isnan()).any()):
+        X = x.masked_fill(_whole(gaps, modality), torch.nan)
+    mean, scale = moments(X, weight)
+    if np.isnan(mean).any():
+        column = modality.columns[int(np.isnan(mean).argmax())]
+        raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")
     if not (np.isfinite(mean).all() and math.isfinite(scale)):
         raise ValueError("X has values so large that their variance is infinite: rescale X.")
     if not scale:
@@ -162,84 +161,24 @@ def _moments_of(X: Array, weight: np.ndarray | None, modality: Modality) -> tupl
     return mean, scale
 
 
-def _has_gaps(X: Array) -> bool:
-    with np.errstate(all="ignore"):
-        return any(math.isnan(float(to_tensor(X[rows]).sum())) for rows in chunks(*X.shape))
-
-
-def _known_moments(X: Array, weight: np.ndarray | None, modality: Modality) -> tuple[np.ndarray, float]:
-    """Mean of the known entries of each column, and the root of the mean of the variances of the columns."""
-    if modality.groups:
-        x = to_tensor(X)
-        X = x.masked_fill(_whole(x.isnan(), modality), torch.nan)
-    first, count = _first_and_count(X, weight)
-    if not bool(count.all()):
-        column = modality.columns[int((count == 0).nonzero()[0])]
-        raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")
-    shift = first + _sums(X, weight, first, torch.zeros_like(first), 1) / count
-    variance = _sums(X, weight, first, shift - first, 2) / count
-    if not bool(variance.any()) and not _is_constant(X, weight, first):
-        return shift.numpy(), 0.0
-    variance[variance.sqrt() <= 1e-15 * shift.abs()] = 0.0  # rounding noise of a constant column
-    scale = math.sqrt(float(variance.mean()))
-    return shift.numpy(), 1.0 if scale == 0.0 else scale
-
-
-def _first_and_count(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
-    """The first known entry of each column that counts, and the weight of all."""
-    first, count = torch.full((2, X.shape[1]), torch.nan, dtype=torch.float64)
-    count.zero_()
-    for rows in chunks(*X.shape):
-        x, w = _double(X, weight, rows)
-        known = ~x.isnan() & (w > 0)[:, None]
-        top = x.gather(0, known.byte().argmax(0)[None])[0]
-        first = torch.where(first.isnan() & known.any(0), top, first)
-        count += w @ known.double()
-    return first, count
-
-
-def _is_constant(X: Array, weight: np.ndarray | None, first: Tensor) -> bool:
-    """Whether the known entries of each column that count are all equal to the first."""
-    parts = (_double(X, weight, rows) for rows in chunks(*X.shape))
-    return all(bool(((x == first) | x.isnan())[w > 0].all()) for x, w in parts)
-
-
-def _sums(X: Array, weight: np.ndarray | None, first: Tensor, shift: Tensor, power: int) -> Tensor:
-    """Sums of powers of the known entries of each column, after what comes first and a shift are subtracted."""
-    sums = torch.zeros_like(first)
-    for rows in chunks(*X.shape):
-        x, w = _double(X, weight, rows)
-        sums += w @ x.sub_(first).sub_(shift).pow_(power).nan_to_num_(0.0, torch.inf, -torch.inf)
-    return sums
-
-
-def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, Tensor]:
-    """A copy of some rows, and their weights, in float64 on the CPU."""
-    x = to_tensor(X[rows]).cpu().to(torch.float64, copy=True)
-    return x, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.from_numpy(weight[rows]).double()
-
-
-def look_for_gaps(X: Array, modalities: Sequence[Modality]) -> bool:
-    """Whether an entry is NaN. Raise an error if a row has no known entry.
+def require_known_groups(X: Array, modalities: Sequence[Modality]) -> None:
+    """Raise an error for a row of which nothing is known because units are unknown that are only known together.
 
     A group of softmax units, or all counts of a modality, are unknown if one of them is.
     """
-    has_gaps = False
+    if not any(modality.groups for modality in modalities):
+        return
     for rows in chunks(*X.shape):
         gaps = to_tensor(X[rows]).isnan()
         if not bool(gaps.any()):
             continue
-        has_gaps = True
         parts = [_whole(gaps[:, modality.place], modality) for modality in modalities]
         if bool((empty := torch.cat(parts, 1).all(1)).any()):
             row = rows.start + int(empty.nonzero()[0])
-            lacking = "all of its counts, as they are only known as a whole" if _are_counts(modalities) else "an entry"
-            raise ValueError(f"Nothing is known of row {row} of X (NaN): give it {lacking}, or drop the row.")
-    return has_gaps
-
-
-def _are_counts(modalities: Sequence[Modality]) -> bool:
-    return all(modality.is_counts for modality in modalities)
+            raise ValueError(
+                f"Row {row} of X has no known entry, as groups of one-hot columns and counts are unknown if one of "
+                "them is NaN: drop the row."
+            )
 
 
 def _whole(gaps: Tensor, modality: Modality) -> Tensor:

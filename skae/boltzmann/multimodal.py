@@ -142,6 +142,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     pretrain_iter = 50
     output: Literal["code", "imputed"] = "code"
 
+    _takes_gaps: ClassVar[bool] = True  # type: ignore[assignment]
     _saved: ClassVar[dict[str, Saved]] = {"_frame": Saved(arranged_fault, cls=Arranged)}
     _x_doc: ClassVar[dict[str, str]] = dict.fromkeys(
         ("fit", "partial_fit", "score_samples", "score", "free_energy", "gibbs", "sample_given"), WITH_GAPS

@@ -24,7 +24,7 @@ from ..engine.frame import in_double
 from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
 from ._filling import mean_of_field
-from ._gaps import WITH_GAPS, by_gaps, frame_of_known, look_for_gaps
+from ._gaps import WITH_GAPS, by_gaps, require_known_groups
 from ._modalities import ALL, Modality
 from ._rows import counting, root_mean_squares
 from ._unroll import Level
@@ -158,6 +158,11 @@ class RBM(BoltzmannMachine):
 
     # ---------------------------------------------------------------- rows
 
+    @property
+    def _takes_gaps(self) -> bool:  # type: ignore[override]
+        """Whether entries of X may be unknown. Not among counts, which are only known as a whole."""
+        return not self._sees_counts()
+
     def _modalities_of(self, n_features: int) -> list[Modality]:
         """Which columns are known together, by the parameters."""
         return [Modality(ALL, tuple(range(n_features)), self.visible, self._groups(n_features), ())]
@@ -168,22 +173,10 @@ class RBM(BoltzmannMachine):
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data: Any = super()._source(X, y, weight, reset)
-        has_gaps = look_for_gaps(data.X, self._modalities_of(data.width) if reset else self._fitted_modalities())
+        require_known_groups(data.X, self._modalities_of(data.width) if reset else self._fitted_modalities())
         if reset is not None:
-            self._has_gaps = has_gaps
+            self._has_gaps = data.has_gaps
         return data
-
-    def _measure(self, data: Any) -> None:
-        if not self._has_gaps:
-            super()._measure(data)
-            return
-        (modality,) = self._modalities_of(data.width)
-        self._frame = frame_of_known(data.X, data.weight, modality)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     # ---------------------------------------------------------------- the machine
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae.boltzmann._gaps import Arranged, SupportOfEach, frame_of_modalities, look_for_gaps
+from skae.boltzmann._gaps import Arranged, SupportOfEach, frame_of_modalities, require_known_groups
 from skae.boltzmann._modalities import ALL, Modality, modalities_of
 from skae.engine.moments import moments
 
@@ -204,15 +204,15 @@ def test_tables_that_cannot_be_measured(spoil, sentence):
 
 
 @pytest.mark.parametrize("row", [0, 13])
-def test_a_row_without_any_known_entry_is_named(row):
-    X = with_gaps(table())
-    X[:, 0], whole = np.nan, [Modality(ALL, (0, 1, 2, 3, 4), "gaussian", (), ())]
-    X[:, 4] = 1.0
-    assert look_for_gaps(X, whole)
-    X[row] = np.nan
-    with pytest.raises(ValueError, match=rf"Nothing is known of row {row} of X \(NaN\): give it an entry, or drop"):
-        look_for_gaps(X, whole)
-    assert not look_for_gaps(table(), whole)
+def test_a_row_without_any_known_group_is_named(row):
+    X = np.tile([1.0, 0.0, 0.0, 1.0, 0.0], (60, 1))
+    X[::2, 0], X[1::2, 3] = np.nan, np.nan
+    groups = [Modality(ALL, (0, 1, 2, 3, 4), "softmax", (2, 3), ())]
+    require_known_groups(X, groups)
+    X[row, [1, 4]] = np.nan
+    with pytest.raises(ValueError, match=rf"Row {row} of X has no known entry, as groups of one-hot columns"):
+        require_known_groups(X, groups)
+    require_known_groups(X, [Modality(ALL, (0, 1, 2, 3, 4), "bernoulli", (), ())])
 
 
 # ------------------------------------------------------------------ support

@@ -455,7 +455,7 @@ def test_parameters_that_cannot_be(options, sentence):
 def test_a_row_that_lacks_every_modality_is_named(method):
     model, X = machine_of().fit(table(20)), table(20)
     X[7] = np.nan
-    assert "Nothing is known of row 7 of X (NaN): give it an entry" in refuses(model, method, X)
+    assert "Row 7 of X has no known entry" in refuses(model, method, X)
     X = table(20)
     X[3, 4] = np.inf
     assert refuses(model, method, X) == "Input X contains infinity in row 3, column 4: replace it or drop the row."
@@ -560,7 +560,7 @@ def test_one_gap_in_units_that_are_known_together_is_a_gap_in_all_of_them(kind):
     assert_array_equal(fitted[0].transform(one), fitted[1].transform(all_of_them))
     nothing = np.array([[np.nan, np.nan, 1.0, np.nan, 0.0]])
     for use in (fitted[0].transform, fitted[0].impute, fitted[0].fit):
-        with pytest.raises(ValueError, match=r"Nothing is known of row 0"):
+        with pytest.raises(ValueError, match=r"Row 0 of X has no known entry"):
             use(nothing)
 
 
