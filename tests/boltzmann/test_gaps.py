@@ -271,12 +271,14 @@ def test_without_hidden_layers_a_deep_machine_is_an_rbm_to_the_last_bit(options)
         assert_array_equal(getattr(ours, use)(X), getattr(theirs, use)(X))
 
 
-def test_a_machine_of_complete_rows_takes_gaps_like_one_of_modalities():
-    X, y = table("bernoulli"), np.arange(120) % 3
-    options = {"visible": "bernoulli", "labels": True, "hidden_layer_sizes": (3,), **QUICK, "pretrain_iter": 0}
-    plain, model = (cls(2, **options).fit(X, y) for cls in (DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine))
-    for use in (lambda m: m.transform, lambda m: m.score_samples, lambda m: m.predict_proba, lambda m: m.free_energy):
-        assert_allclose(use(plain)(gappy(X)), use(model)(gappy(X)), rtol=1e-9)
+@pytest.mark.parametrize("kind", ["gaussian", "softmax"])
+def test_one_modality_is_a_deep_machine_to_the_last_bit(kind):
+    X, y = of_groups(gappy(table(kind)), kind), np.arange(120) % 3
+    options = {**KINDS[kind], **QUICK, "labels": True, "hidden_layer_sizes": (3,), "pretrain_iter": 1}
+    ours, theirs = (cls(2, **options).fit(X, y) for cls in (MultimodalDeepBoltzmannMachine, DeepBoltzmannMachine))
+    for use in ("transform", "predict_proba", "gibbs", "free_energy"):
+        assert_array_equal(getattr(ours, use)(X), getattr(theirs, use)(X))
+    assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=1e-12)
 
 
 # ------------------------------------------------------------------ what is refused

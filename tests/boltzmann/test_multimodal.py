@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from skae.boltzmann import _filling
-from skae.boltzmann._learning import allow_for_spread, step_in_parts
+from skae.boltzmann._learning import step_in_parts
 from skae.energy import partition
 from skae.engine.data import Batch
 
@@ -328,28 +328,6 @@ def test_one_modality_tells_the_other_although_many_rows_lack_one(share):
     half[:, :4], half[:, 4:] = np.nan, test[:, 4:]
     known = [0, 1, 0, 1]
     assert np.mean((model.impute(half)[:, :4] > 0.5) == (y[:, None] ^ known)) > 0.95
-
-
-def test_the_gradient_of_variances_allows_for_the_spread_of_unknown_entries(rng):
-    X = rng.normal(size=(50, 3))
-    model = MultimodalDeepBoltzmannMachine(2, hidden_layer_sizes=(), learn_variances=True, dtype="float64", **QUICK)
-    module = model.fit(X).module_
-    x = torch.from_numpy(X)
-    x[::2, 1] = torch.nan
-    known = module.known_in_part(x)
-    s = module.settled(known)
-    share = torch.full((50,), 0.02, dtype=torch.float64)
-    with torch.no_grad():
-        module.log_scale.grad = torch.zeros_like(module.log_scale)
-        module.accumulate_scale(s, module.hidden_mean(s), share)
-        allow_for_spread(module, x, None)
-        found = module.log_scale.grad.clone()
-        module.log_scale.grad.zero_()
-        noise = torch.Generator().manual_seed(0)
-        for _ in range(2000):
-            drawn = known.visible(s + torch.empty_like(s).normal_(generator=noise))
-            module.accumulate_scale(drawn, module.hidden_mean(s), share)
-    assert_allclose(found, module.log_scale.grad / 2000, atol=0.02)
 
 
 @pytest.mark.parametrize("lacking", [[], [1, 3], [0, 1, 2, 3]], ids=str)
