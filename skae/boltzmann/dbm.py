@@ -20,6 +20,7 @@ from ..base.params import NonNegativeInt, PositiveInt, Sizes, sizes_of
 from ..energy.annealing import Anneal, annealed_importance
 from ..energy.deep import Deep
 from ..energy.harmonium import Known, Statistics
+from ..energy.marginal import can_sum_out
 from ..engine.data import Batch, Source
 from ..engine.optim import Terms
 from ..functional import Support, average, support_of
@@ -57,8 +58,8 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     ``score_samples`` is the variational lower bound of log p(x). Without hidden layers the machine is an ``RBM``,
     and the bound is log p(x) itself.
 
-    Unknown entries are NaN, in training and later, as in ``RBM``. Each step of training draws them given the known
-    ones. In codes and bounds mean field stands for them, as it does for the hidden units.
+    Unknown entries are NaN, in training and later. Each step of training draws them given the known ones. In codes and
+    bounds mean field stands for them, as it does for the hidden units. Without hidden layers all is as in ``RBM``.
 
     Parameters
     ----------
@@ -327,7 +328,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
     def _log_density(self, module: Deep, x: Tensor) -> Tensor:
         if module.n_labels:
             return self._label_scores(module, x).logsumexp(1)
-        if not module.upper.width:
+        if not module.upper.width and can_sum_out(module):
             return super()._log_density(module, x)
         return by_gaps(x, module.log_density, lambda x: module.log_density_in_part(self._in_part(module, x)))
 

@@ -17,7 +17,6 @@ from ..base.checks import require_positive
 from ..base.damage import Saved
 from ..base.params import Sizes
 from ..base.support import warn_of_rows
-from ..energy.harmonium import Known
 from ..engine.data import Batch, to_tensor
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -55,7 +54,8 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     the machine makes texts from images and images from texts. Codes of rows with different modalities are comparable,
     so a nearest-neighbour index of codes finds texts for an image, or the reverse.
 
-    ``score_samples`` is a lower bound of the log-probability of the known entries.
+    ``score_samples`` is a lower bound of the log-probability of the known entries. Without counts and without layers
+    between, it is an estimate of that by 32 draws, as in ``RBM``.
 
     Parameters
     ----------

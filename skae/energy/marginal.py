@@ -14,10 +14,15 @@ from ..functional import latin_hypercube
 from .harmonium import Harmonium, Known
 from .units import Bernoulli, Gaussian, Softmax
 
-__all__ = ["N_DRAWS", "log_marginal"]
+__all__ = ["can_sum_out", "log_marginal"]
 
 N_DRAWS = 32
 """Draws of the unknown units of each row."""
+
+
+def can_sum_out(machine: Harmonium) -> bool:
+    """Whether ``log_marginal`` draws all kinds of visible units. It does not draw counts."""
+    return all(type(units) in AT_QUANTILE for units, _ in machine.visible.kinds())
 
 
 def log_marginal(machine: Harmonium, known: Known, n_draws: int = N_DRAWS) -> Tensor:
@@ -34,7 +39,7 @@ def log_marginal(machine: Harmonium, known: Known, n_draws: int = N_DRAWS) -> Te
     Parameters
     ----------
     machine : Harmonium
-        One whose visible units are not counts.
+        See ``can_sum_out``.
     known : Known
     n_draws : int
 
