@@ -11,16 +11,17 @@ from ..energy.deep import Deep
 from ..energy.layers import columns_of
 from ..engine.data import Batch
 from ..engine.optim import Terms
+from ..functional import gradient_of
 
-__all__ = ["step_in_parts"]
+__all__ = ["allow_for_spread", "lacks_a_modality", "step_in_parts"]
 
 
 def step_in_parts(step: Callable[[str, Batch], Terms], module: Deep, batch: Batch, algorithm: str) -> Terms:
     """Write the gradient of a batch in which some rows lack a modality.
 
-    Such rows are learnt by contrastive divergence. What they lack is drawn by short chains, which make it clearer than
-    the model does if mean field stands for hidden units. If the machine learnt from that as from data, it would trust
-    itself more and more. The chains of contrastive divergence start at the same states, so that most of this cancels.
+    Such rows are learnt by contrastive divergence, and mean field stands for what they lack. It makes that clearer than
+    the model does, and if the machine learnt from it as from data, it would trust itself more and more. The chains of
+    contrastive divergence start at the same states, so that most of this cancels.
 
     The gradient is the mean over the other rows, plus the mean over those times their share. So they do not dilute what
     the others say about how modalities go together.
@@ -49,3 +50,11 @@ def lacks_a_modality(module: Deep, x: Tensor) -> Tensor:
     """Whether a layer of the rows is unknown as a whole, of shape (n,)."""
     gaps, widths = ~module.are_known(x), [len(module.bias(k)) for k in range(module.n_seen)]
     return torch.stack([gaps[:, columns].all(1) for columns in columns_of(widths)], 1).any(1)
+
+
+def allow_for_spread(module: Deep, x: Tensor, weight: Tensor | None) -> None:
+    """Correct the gradient in log sigma: the variance of an unknown entry, which is 1, is not in its mean."""
+    weight = torch.ones_like(x[:, 0]) if weight is None else weight
+    unknown = weight @ x.isnan().to(weight) / len(x)
+    for columns in module.scaled:
+        gradient_of(module.log_scale)[columns] -= unknown[columns]

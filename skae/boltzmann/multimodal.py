@@ -17,6 +17,7 @@ from ..base.checks import require_positive
 from ..base.damage import Saved
 from ..base.params import Sizes
 from ..base.support import warn_of_rows
+from ..energy.harmonium import Known
 from ..engine.data import Batch, to_tensor
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -25,7 +26,7 @@ from ._deep import Layers, deep_layers, receptive_fields
 from ._filling import ascending, course_of_chains, mean_of_chains, mean_of_field, rows_and_no_number
 from ._gaps import Arranged, SupportOfEach, arranged_fault, frame_of_modalities
 from ._labels import labels_to_hold
-from ._learning import step_in_parts
+from ._learning import allow_for_spread, lacks_a_modality, step_in_parts
 from ._modalities import Modality, Setting, modalities_of, settings_of
 from .dbm import DeepBoltzmannMachine
 from .rbm import COUNTS_RATES, LEAST_LENGTH, rate_of
@@ -48,9 +49,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         E = -sum over m of (energy of pathway m) - sum over m of h' V_m h_m - b'h,    p = exp(-E) / Z.
 
     What is unknown is NaN: a modality that is missing, or a single entry. ``fit`` learns from such rows too, and
-    ``transform`` encodes them. Each step of training draws the unknown entries given the known ones, and in codes mean
-    field stands for them, as it does for the hidden units. Rows that lack a modality are learnt by contrastive
-    divergence, whatever ``algorithm`` is. ``impute`` fills them in, and so
+    ``transform`` encodes them. In each step of training, single unknown entries are drawn given the known ones. Rows
+    that lack a modality are learnt by contrastive divergence, whatever ``algorithm`` is, and mean field stands for what
+    they lack. In codes it stands for all that is unknown, and for the hidden units. ``impute`` fills gaps in, and so
     the machine makes texts from images and images from texts. Codes of rows with different modalities are comparable,
     so a nearest-neighbour index of codes finds texts for an image, or the reverse.
 
@@ -227,6 +228,14 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
             rates.append(COUNTS_RATES[self.hidden] / max(LEAST_LENGTH, self._mean_length()) ** 2)
         return min(rates)
 
+    def _known(self, module: Any, batch: Batch, rng: torch.Generator) -> Known:
+        if not self._all_lack_a_modality(module, batch.x):
+            return super()._known(module, batch, rng)
+        return module.filled(self._in_part(module, batch.x, batch.y), int(self.n_mean_field))
+
+    def _all_lack_a_modality(self, module: Any, x: Tensor) -> bool:
+        return self._has_gaps and bool(lacks_a_modality(module, x).all())
+
     @torch.no_grad()
     def _step(self, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
         if not self._has_gaps:
@@ -234,6 +243,12 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
         return step_in_parts(
             lambda algorithm, part: self._step_by(algorithm, module, part, rng), module, batch, self._algorithm()
         )
+
+    def _step_by(self, algorithm: str, module: Any, batch: Batch, rng: torch.Generator) -> Terms:
+        terms = super()._step_by(algorithm, module, batch, rng)
+        if isinstance(module.log_scale, torch.nn.Parameter) and self._all_lack_a_modality(module, batch.x):
+            allow_for_spread(module, batch.x, batch.weight)
+        return terms
 
     # ---------------------------------------------------------------- density
 

@@ -373,7 +373,7 @@ class RBM(BoltzmannMachine):
 
     def _drawn_in_gaps(self, module: Any, batch: Batch, rng: torch.Generator) -> Tensor:
         """The rows of a batch, with what is unknown drawn given what is known."""
-        if not self._has_gaps:
+        if not (self._has_gaps and bool(batch.x.isnan().any())):
             return batch.x
         known = self._in_part(module, batch.x, batch.y)
         rows = module.unembed(module.gibbs(known.s, STEPS_IN_GAPS, rng, known))

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from skae.boltzmann import _filling
-from skae.boltzmann._learning import step_in_parts
+from skae.boltzmann._learning import allow_for_spread, step_in_parts
 from skae.energy import partition
 from skae.engine.data import Batch
 
@@ -331,6 +331,28 @@ def test_one_modality_tells_the_other_although_many_rows_lack_one(share):
     assert np.mean((model.impute(half)[:, :4] > 0.5) == (y[:, None] ^ known)) > 0.95
 
 
+def test_the_gradient_of_variances_allows_for_the_spread_of_unknown_entries(rng):
+    X = rng.normal(size=(50, 3))
+    model = MultimodalDeepBoltzmannMachine(2, hidden_layer_sizes=(), learn_variances=True, dtype="float64", **QUICK)
+    module = model.fit(X).module_
+    x = torch.from_numpy(X)
+    x[::2, 1] = torch.nan
+    known = module.known_in_part(x)
+    s = module.settled(known)
+    share = torch.full((50,), 0.02, dtype=torch.float64)
+    with torch.no_grad():
+        module.log_scale.grad = torch.zeros_like(module.log_scale)
+        module.accumulate_scale(s, module.hidden_mean(s), share)
+        allow_for_spread(module, x, None)
+        found = module.log_scale.grad.clone()
+        module.log_scale.grad.zero_()
+        noise = torch.Generator().manual_seed(0)
+        for _ in range(2000):
+            drawn = known.visible(s + torch.empty_like(s).normal_(generator=noise))
+            module.accumulate_scale(drawn, module.hidden_mean(s), share)
+    assert_allclose(found, module.log_scale.grad / 2000, atol=0.02)
+
+
 @pytest.mark.parametrize("lacking", [[], [1, 3], [0, 1, 2, 3]], ids=str)
 def test_rows_that_lack_a_modality_add_their_share_by_contrastive_divergence(lacking):
     module = strong().module_
@@ -352,6 +374,17 @@ def test_rows_that_lack_a_modality_add_their_share_by_contrastive_divergence(lac
     share = len(lacking) / 4
     expected = sum(f * float(x[rows, 0].mean()) for f, rows in ((1.0, rest), (share, lacking)) if rows)
     assert_allclose(module.weight.grad, 1 + expected)
+
+
+def test_what_a_row_lacks_stands_at_its_mean_field_and_single_entries_are_drawn(rng):
+    model = strong(hidden_layer_sizes=())
+    module, x = model.module_, torch.tensor([[1.0, np.nan, 1, 0, 0], [1.0, 0, np.nan, np.nan, np.nan]])
+    single, lacking = (x[[k]].double() for k in (0, 1))
+    model._has_gaps = True
+    drawn = model._known(module, Batch(single), torch.Generator().manual_seed(0)).s
+    assert set(drawn[0, :2].tolist()) <= {0.0, 1.0}
+    filled = module.filled(module.known_in_part(lacking), model.n_mean_field)
+    assert torch.equal(model._known(module, Batch(lacking), torch.Generator()).s, filled.s)
 
 
 @pytest.mark.parametrize(
