@@ -147,9 +147,9 @@ def frame_of_modalities(X: Array, weight: np.ndarray | None, modalities: Sequenc
 
 def _moments_of(X: Array, weight: np.ndarray | None, modality: Modality) -> tuple[np.ndarray, float]:
     """Means of the known entries of the columns of a modality, and their scale."""
-    x = to_tensor(X) if modality.groups else None
-    if x is not None and bool((gaps := x.isnan()).any()):
-        X = x.masked_fill(_whole(gaps, modality), torch.nan)
+    if modality.groups and _has_gaps(X):
+        x = to_tensor(X)
+        X = x.masked_fill(_whole(x.isnan(), modality), torch.nan)
     mean, scale = moments(X, weight)
     if np.isnan(mean).any():
         column = modality.columns[int(np.isnan(mean).argmax())]
@@ -159,6 +159,11 @@ def _moments_of(X: Array, weight: np.ndarray | None, modality: Modality) -> tupl
     if not scale:
         raise ValueError("X has values so close together that their variance is rounded to 0: rescale X.")
     return mean, scale
+
+
+def _has_gaps(X: Array) -> bool:
+    with np.errstate(all="ignore"):
+        return any(math.isnan(float(to_tensor(X[rows]).sum())) for rows in chunks(*X.shape))
 
 
 def require_known_groups(X: Array, modalities: Sequence[Modality]) -> None:

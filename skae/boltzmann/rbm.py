@@ -368,7 +368,7 @@ class RBM(BoltzmannMachine):
         return np.where(known, given, rows)
 
     def _known(self, module: Any, batch: Batch, rng: torch.Generator) -> Known:
-        """States that stand for rows in the gradient: those that are known, and expectations of the others in s."""
+        """States that stand for rows in the gradient: those that are known, and draws or expectations of the others."""
         return Known(module.embed(self._drawn_in_gaps(module, batch, rng)))
 
     def _drawn_in_gaps(self, module: Any, batch: Batch, rng: torch.Generator) -> Tensor:
