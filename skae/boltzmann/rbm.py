@@ -376,8 +376,8 @@ class RBM(BoltzmannMachine):
         if not (self._has_gaps and bool(batch.x.isnan().any())):
             return batch.x
         known = self._in_part(module, batch.x, batch.y)
-        rows = module.unembed(module.gibbs(known.s, STEPS_IN_GAPS, rng, known))
-        return torch.where(known.mask[:, : rows.shape[1]], batch.x, rows)
+        rows: Tensor = module.unembed(module.gibbs(known.s, STEPS_IN_GAPS, rng, known))
+        return rows
 
     def _in_part(self, module: Any, x: Tensor, y: Tensor | None = None) -> Known:
         """What is known of rows with gaps."""
