@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base.derivatives import dense_fields
+from ..base.mixed import columns_of, frame_of_columns
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
@@ -20,7 +21,7 @@ from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
-from ..functional import Support, dropout_mask, support_of
+from ..functional import Support, dropout_mask, support_of, support_of_columns
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
@@ -60,14 +61,22 @@ class Autoencoder(TorchTransformer):
         centred. The other entries are divided by 1 - ``input_dropout``.
     batch_norm : bool, default=False
         Whether to apply batch normalisation to the hidden layers, before the activation.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson", "mixed"}, default="gaussian"
         Distribution of X given the code, which sets the loss. "gaussian" is for real numbers and gives the squared
         error. "bernoulli" is for numbers in [0, 1] and gives the cross-entropy. "categorical" is for groups of
-        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts, or means of counts. Of a
-        row that the likelihood cannot describe, ``fit`` warns, and ``score_samples`` is -inf.
+        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts, or means of counts.
+        "mixed" is for columns of different kinds, see ``columns``. Of a row that the likelihood cannot describe,
+        ``fit`` warns, and ``score_samples`` is -inf.
     categories : tuple of int, or None, default=None
         Sizes of the groups of adjacent columns for the categorical likelihood. For the output of
         ``OneHotEncoder`` they are ``[len(c) for c in encoder.categories_]``.
+    columns : tuple of (str, int), or None, default=None
+        Kinds and numbers of adjacent columns for the mixed likelihood, in the order of X, such as ``(("gaussian", 3),
+        ("categorical", 4), ("poisson", 1), ("bernoulli", 2))``. Each ("categorical", k) is one group of k columns.
+        Gaussian columns are standardised one by one. The loss is a sum over the columns and groups in which each has
+        the value 1 where nothing but its mean is known: the squared error of a standardised number, or nats over their
+        mean in the training rows, at least 0.05. ``score`` is the mean of their R2, and ``score_samples`` the sum of
+        their squared errors over their variances. ``TableAutoencoder`` makes such columns of a data frame.
     init : {"auto", "pca", "random"}, default="auto"
         "pca" starts from PCA: the code is h = P x + f(x), the reconstruction is P' h + g(h), and f and g are zero at
         first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
@@ -137,8 +146,9 @@ class Autoencoder(TorchTransformer):
     dropout: Probability = 0.0
     input_dropout: Probability = 0.0
     batch_norm: bool = False
-    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson"] = "gaussian"
+    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson", "mixed"] = "gaussian"
     categories: Sizes | None = None
+    columns: Annotated[Sequence[tuple[str, int]], list, tuple] | None = None
     init: Literal["auto", "pca", "random"] = "auto"
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
@@ -154,6 +164,8 @@ class Autoencoder(TorchTransformer):
             raise ValueError(
                 "likelihood='categorical' needs the sizes of the groups of columns: pass them as categories."
             )
+        if self.likelihood == "mixed":
+            columns_of(self.columns)
         if self.init == "pca":
             _require_none(self._obstacles_to_pca())
 
@@ -167,6 +179,7 @@ class Autoencoder(TorchTransformer):
             "code_activation": self.code_activation,
             "likelihood": self.likelihood,
             "categories": self._groups(len(self._output_frame)),
+            "columns": columns_of(self.columns) if self.likelihood == "mixed" else None,
             "tied_weights": bool(self.tied_weights),
             "projected": self._starts_at_pca(n_features),
             "dropout": float(self.dropout),
@@ -207,7 +220,8 @@ class Autoencoder(TorchTransformer):
 
     @property
     def _norm(self) -> float | None:  # type: ignore[override]
-        return 1.0 if self.likelihood == "poisson" else None
+        has_counts = self.likelihood == "mixed" and any(kind == "poisson" for kind, _ in columns_of(self.columns))
+        return 1.0 if self.likelihood == "poisson" or has_counts else None
 
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0 or self.input_dropout > 0.0
@@ -218,8 +232,14 @@ class Autoencoder(TorchTransformer):
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(data, Arrays):
-            warn_outside(self, Arrays(data.X), support_of("likelihood", self.likelihood, self._sizes()))
+            columns = columns_of(self.columns) if self.likelihood == "mixed" else None
+            warn_outside(self, Arrays(data.X), _support_of(self.likelihood, self._sizes(), columns))
         return data
+
+    def _measure(self, data: Any) -> None:
+        super()._measure(data)
+        if self.likelihood == "mixed":
+            self._frame = frame_of_columns(data.X, data.weight, columns_of(self.columns))
 
     def _batch_size(self, n_samples: int) -> int:
         size = super()._batch_size(n_samples)
@@ -303,13 +323,17 @@ class Autoencoder(TorchTransformer):
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]
 
     def _support(self) -> Support | None:
-        return support_of("likelihood", self._spec["likelihood"], self._spec["categories"])
+        return _support_of(self._spec["likelihood"], self._spec["categories"], self._spec.get("columns"))
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
         return module.encode(batch.x)
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
         return module.likelihood.mean(module.decode(h))
+
+
+def _support_of(likelihood: str, sizes: Sequence[int], columns: Sequence[tuple[str, int]] | None) -> Any:
+    return support_of("likelihood", likelihood, sizes) if columns is None else support_of_columns(columns)
 
 
 def _require_none(obstacles: list[str]) -> None:

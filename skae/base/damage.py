@@ -110,7 +110,12 @@ def frame(estimator: Any, value: Frame) -> str | None:
     found = fault_of_numbers(value.scale, value.mean.shape) if each else number(0.0)(estimator, value.scale)
     if found or not np.all(value.scale > 0):
         return f"has a scale that {found or 'is not positive'}"
-    return truth(estimator, value.centred)
+    found = truth(estimator, value.centred)
+    if value.shifted is not None:
+        found = found or fault_of_array(value.shifted, value.mean.shape, np.bool_)
+    if value.column_unit is not None:
+        found = found or fault_of_numbers(value.column_unit, value.mean.shape)
+    return found
 
 
 # ------------------------------------------------------------------ numbers and text

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .data import Array, Rows, chunks
 
-__all__ = ["moments", "principal_axes"]
+__all__ = ["column_moments", "moments", "principal_axes"]
 
 
 def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
@@ -32,15 +32,34 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
     scale : float
         1.0 if all columns are constant. It is infinite or 0.0 if the variance is beyond the range of float64.
     """
-    mean, variance = _mean_and_variance(X, weight, _dtype(X))
-    spread = float(variance.sum())
-    if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
-        mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
+    mean, variance = _moments(X, weight)
     if not variance.any() and not _is_constant(X, weight):
         return mean.numpy(), 0.0
     variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
     scale = math.sqrt(float(variance.mean()))
     return mean.numpy(), 1.0 if scale == 0.0 else scale
+
+
+def column_moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each column. The parameters are those of ``moments``.
+
+    Returns
+    -------
+    mean, variance : ndarray of shape (n_features,), float64
+        The variance of a column is 0 if it is constant.
+    """
+    mean, variance = _moments(X, weight)
+    variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
+    return mean.numpy(), variance.numpy()
+
+
+def _moments(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each column, in the precision of X if that holds the squares."""
+    mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    spread = float(variance.sum())
+    if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
+        mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
+    return mean, variance
 
 
 def _is_constant(X: Array, weight: np.ndarray | None) -> bool:

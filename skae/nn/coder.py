@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..functional import ACTIVATIONS
 from .likelihoods import likelihood_of
+from .mixed import Mixed
 
 __all__ = ["Coder"]
 
@@ -37,7 +38,7 @@ class Coder(nn.Module):
         Widths of the encoder's hidden layers.
     activation, code_activation : str
         Keys of ``functional.ACTIVATIONS``: of the hidden layers, and of the encoder's last layer.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson", "mixed"}
     categories : sequence of int
         Group sizes of the categorical likelihood.
     tied_weights : bool
@@ -54,6 +55,8 @@ class Coder(nn.Module):
         Of the gaussian likelihood, see ``Gaussian``.
     n_conditions : int, default=0
         Width of c.
+    columns : sequence of (str, int) or None
+        Kinds and numbers of adjacent columns of the mixed likelihood, see ``Mixed``.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Coder(nn.Module):
     n_moments: int = 1
     variance: float | str = 1.0
     n_conditions: int = 0
+    columns: Sequence[tuple[str, int]] | None = None
     projection: Tensor | None = field(init=False)
     expansion: Tensor | None = field(init=False)
     encoder: Any = field(init=False)
@@ -96,9 +100,12 @@ class Coder(nn.Module):
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape) if self.projected else None)
-        self.likelihood = likelihood_of(
-            self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
-        )
+        if self.likelihood == "mixed":
+            self.likelihood = Mixed(self.columns or (), self.variance)
+        else:
+            self.likelihood = likelihood_of(
+                self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
+            )
         self._make_layers()
 
     def _require_possible(self) -> None:
@@ -107,6 +114,8 @@ class Coder(nn.Module):
             raise ValueError(f"{self.activation!r} or {self.code_activation!r} is no activation function.")
         if self.categories and sum(self.categories) != self.n_outputs:
             raise ValueError(f"Groups of {self.categories} columns do not fill {self.n_outputs} columns.")
+        if self.likelihood == "mixed" and sum(size for _, size in self.columns or ()) != self.n_outputs:
+            raise ValueError(f"{self.columns} do not fill {self.n_outputs} columns.")
         if self.n_conditions and self.tied_weights:
             raise ValueError("A decoder with the weights of its encoder has none for conditions.")
 
@@ -161,7 +170,8 @@ class Coder(nn.Module):
         Tensor of shape (n, n_moments * n_components)
             The first ``n_components`` columns are the mean, to which alone P x is added.
         """
-        return self._project(self.encoder(self._embed(x), rng), x)
+        seen = self._embed(x)
+        return self._project(self.encoder(seen, rng), seen)
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Parameter eta of p(x | h); with a generator, as in training.

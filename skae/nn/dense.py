@@ -276,8 +276,9 @@ class DenseAutoencoder(Coder):
 
     def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``encode`` in training, and the tape that ``encode_backward`` needs."""
-        f, tape = self.encoder.propagate(self._embed(x), rng)
-        return self._project(f, x), tape
+        seen = self._embed(x)
+        f, tape = self.encoder.propagate(seen, rng)
+        return self._project(f, seen), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``decode`` in training, and the tape that ``decode_backward`` needs."""

@@ -1,0 +1,94 @@
+"""Columns of different kinds: what a user passes, and the frame in which a module sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from ..engine.frame import Frame
+from ..engine.moments import column_moments
+from ..engine.suggestions import suggest
+
+__all__ = ["KINDS", "columns_of", "frame_of_columns"]
+
+KINDS = ("gaussian", "bernoulli", "poisson", "categorical")
+"""Kinds of columns."""
+
+
+def columns_of(columns: Any) -> tuple[tuple[str, int], ...]:
+    """Read the description of the columns of X.
+
+    Parameters
+    ----------
+    columns : sequence of (str, int)
+        Kind and number of adjacent columns, in the order of X.
+
+    Returns
+    -------
+    columns : tuple of (str, int)
+
+    Raises
+    ------
+    ValueError
+        If it is no such sequence.
+    """
+    found = []
+    for entry in () if columns is None or isinstance(columns, str) else columns:
+        if isinstance(entry, str) or not isinstance(entry, Sequence) or len(entry) != 2:
+            raise ValueError(f"columns has {entry!r} in it: pass pairs of a kind and a number, as ('gaussian', 3).")
+        kind, size = entry
+        if kind not in KINDS:
+            meant = suggest(kind, KINDS)
+            use = " or ".join(map(repr, KINDS)) if meant is None else repr(meant)
+            raise ValueError(f"columns has the kind {kind!r}: use {use}.")
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"columns has {size!r} columns of the kind {kind!r}: pass a whole number of at least 1.")
+        found.append((str(kind), int(size)))
+    if not found:
+        raise ValueError(
+            "likelihood='mixed' needs the kinds of the columns of X: pass them as columns, such as (('gaussian', 3), "
+            "('categorical', 4))."
+        )
+    return tuple(found)
+
+
+def frame_of_columns(X: Any, weight: np.ndarray | None, columns: Sequence[tuple[str, int]]) -> Frame:
+    """Measure a table whose columns are of different kinds.
+
+    Gaussian columns are centred, and divided by their standard deviation. The others stay as they are. One unit of
+    distance is, along each column or group of one-hot columns, the root of its variance: that of a group is the sum of
+    the variances of its columns.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights.
+    columns : sequence of (str, int)
+        What ``columns_of`` returned.
+
+    Raises
+    ------
+    ValueError
+        If there are other numbers of columns, or a variance is beyond the range of float64.
+    """
+    total = sum(size for _, size in columns)
+    if total != X.shape[1]:
+        raise ValueError(f"columns={columns} has {total} columns, but X has {X.shape[1]}.")
+    mean, variance = column_moments(X, weight)
+    if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
+        raise ValueError("X has values so large that their variance is infinite: rescale X.")
+    kinds = np.repeat([kind for kind, _ in columns], [size for _, size in columns])
+    group = np.repeat(*zip(*_numbered(columns), strict=True))
+    sums = np.bincount(group, variance)[group]
+    unit = np.sqrt(np.where(kinds == "categorical", sums, variance))
+    unit[unit == 0.0] = 1.0
+    shifted = kinds == "gaussian"
+    return Frame(mean, np.where(shifted, unit, 1.0), False, shifted, unit)
+
+
+def _numbered(columns: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
+    return [(i, size) for i, (_, size) in enumerate(columns)]
