@@ -16,7 +16,7 @@ from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
-from ..engine.data import Batch, Source, Table, chunks
+from ..engine.data import Batch, Embedded, Source, Table, chunks
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
@@ -79,9 +79,10 @@ class Autoencoder(TorchTransformer):
         their squared errors over their variances. ``TableAutoencoder`` makes such columns of a data frame.
     init : {"auto", "pca", "random"}, default="auto"
         "pca" starts from PCA: the code is h = P x + f(x), the reconstruction is P' h + g(h), and f and g are zero at
-        first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
-        features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
-        "random" otherwise.
+        first. It needs a gaussian or mixed likelihood, an identity ``code_activation`` and at most as many components
+        as features. For the mixed likelihood it is PCA of standardised numbers and of (x - p) / sqrt(p) of one-hot
+        columns with the shares p, which is a factor analysis of mixed data. "random" starts from random weights,
+        without the PCA term. "auto" is "pca" where it is defined, and "random" otherwise.
 
     Attributes
     ----------
@@ -117,6 +118,12 @@ class Autoencoder(TorchTransformer):
     ----------
     Hinton and Salakhutdinov (2006), "Reducing the Dimensionality of Data with Neural Networks",
     https://doi.org/10.1126/science.1127647
+
+    Nazabal, Olmos, Ghahramani and Valera (2020), "Handling Incomplete Heterogeneous Data Using VAEs" (columns of
+    different kinds), https://doi.org/10.1016/j.patcog.2020.107501
+
+    Pages (2014), "Multiple Factor Analysis by Example Using R" (factor analysis of mixed data),
+    https://doi.org/10.1201/b17700
 
     Baldi and Hornik (1989), "Neural Networks and Principal Component Analysis: Learning from
     Examples Without Local Minima", https://doi.org/10.1016/0893-6080(89)90014-2
@@ -199,7 +206,7 @@ class Autoencoder(TorchTransformer):
     def _obstacles_to_pca(self) -> list[str]:
         """List the parameters for which a start at PCA is not defined."""
         obstacles = {
-            f"likelihood={self.likelihood!r}": self.likelihood != "gaussian",
+            f"likelihood={self.likelihood!r}": self.likelihood not in ("gaussian", "mixed"),
             f"code_activation={self.code_activation!r}": self.code_activation != "identity",
         }
         return [reason for reason, holds in obstacles.items() if holds]
@@ -254,7 +261,8 @@ class Autoencoder(TorchTransformer):
         module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
         module.initialise(center, rng)
         if module.projection is not None:
-            axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
+            rows = Embedded(data.x, module.likelihood.embed) if module.likelihood.embeds else data.x
+            axes, variances = principal_axes(rows, int(self.n_components), rng, data.weight)
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:

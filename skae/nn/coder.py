@@ -235,6 +235,8 @@ class Coder(nn.Module):
         others. Gains L^(-1/2) and L^(1/2) whiten the code. Gains (L - s^2)^(1/2) / L and
         (L - s^2)^(1/2) are probabilistic PCA (Tipping and Bishop, 1999): the code is the mean of p(h | x).
 
+        With the mixed likelihood, U is of what the encoder sees of x, and the output is ``Mixed.natural`` of it.
+
         With conditions, x - B' c stands for x, and B' c is added to the output. The slopes B are those of a linear
         regression of x on c, both centred, and the axes are those of its residuals.
 
@@ -259,8 +261,11 @@ class Coder(nn.Module):
         B = axes.new_zeros(self.n_conditions, self.n_outputs) if slopes is None else slopes
         self.projection.copy_(torch.cat([inward, -inward @ B.t()], 1))
         self.expansion.copy_(torch.cat([outward, B]))
+        level: Tensor | float = 0.0
+        if isinstance(self.likelihood, Mixed):
+            self.expansion[: self.n_components], level = self.likelihood.natural(outward, variances)
         self._silence(variances.sqrt().clamp_min(1e-3))
-        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0])
+        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0]).add_(level)
 
     def start_whitened(self, axes: Tensor, variances: Tensor) -> None:
         """Start at PCA with components of variance 1. Components without variance start at 0.

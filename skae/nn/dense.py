@@ -251,8 +251,9 @@ class DenseAutoencoder(Coder):
     def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
         of_code = v if self.n_moments == 1 else F.pad(v, (0, (self.n_moments - 1) * self.n_components))
         in_row, of_x = self.encoder.pull_back(self._embed(x), of_code), slice(self.n_features)
-        through = self.likelihood.embed_slope(x[:, of_x], in_row[..., of_x])
-        return through if self.projection is None else through + v @ self.projection[:, of_x]
+        through = in_row[..., of_x] if self.projection is None else in_row[..., of_x] + v @ self.projection[:, of_x]
+        in_x: Tensor = self.likelihood.embed_slope(x[:, of_x], through)
+        return in_x
 
     @property
     def is_deep(self) -> bool:

@@ -127,6 +127,10 @@ class Likelihood(nn.Module):
         """Gradients in x, of shape (n, m, n_features), given those in ``embed(x)``."""
         return g
 
+    def rank(self, n_features: int) -> int:
+        """Number of directions in which what the encoder sees of so many columns varies."""
+        return n_features
+
 
 class Gaussian(Likelihood):
     """A normal distribution around eta: x_j ~ N(eta_j, sigma_j^2).

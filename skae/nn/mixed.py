@@ -136,6 +136,49 @@ class Mixed(Likelihood):
                 self.center[where], self.unit[where] = p, p.clamp_min(LEAST_SHARE).sqrt()
         self.worth.copy_(1 / divisor.clamp_min(LEAST_ENTROPY))
 
+    @torch.no_grad()
+    def natural(self, slopes: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+        """The parameter eta = b + B' h under which what the encoder sees of x is about S' h in mean.
+
+        Codes h are taken for normal variables around zero, with a diagonal covariance V. So cov(seen_j, h) = V s_j.
+        Then the code of the rows of category k has the mean m_k = V s_k u_k / p_k, where u is ``unit``. Let W be its
+        covariance within the categories, V less sum_k p_k m_k m_k'. Bayes' rule gives the logits of a linear
+        discriminant analysis: log p_k - m_k' W^-1 m_k / 2 + m_k' W^-1 h. A tenth of V is added to W, because a code
+        may tell a category exactly. Numbers have eta = s_j' h. Log rates of counts are taken for what log(1 + x) is.
+
+        Parameters
+        ----------
+        slopes : Tensor of shape (n_components, n_features)
+            S.
+        variances : Tensor of shape (n_components,)
+            The diagonal of V.
+
+        Returns
+        -------
+        B : Tensor of shape (n_components, n_features)
+        b : Tensor of shape (n_features,)
+        """
+        B, b = slopes.clone(), torch.zeros_like(self.center)
+        for part, where in self.parts:
+            shift, p = (slopes * variances[:, None] * self.unit)[:, where], self.center[where].clamp(1e-6, 1 - 1e-6)
+            if isinstance(part, _Counts):
+                b[where] = -0.5 * part.spread * (slopes[:, where].square() * variances[:, None]).sum(0)
+            elif isinstance(part, Bernoulli):
+                ones, zeros = shift / p.clamp_min(LEAST_SHARE), -shift / (1 - p).clamp_min(LEAST_SHARE)
+                pairs = [
+                    _logits(torch.stack(pair, 1), torch.stack([1 - q, q]), variances)
+                    for *pair, q in zip(zeros.t(), ones.t(), p, strict=True)
+                ]
+                B[:, where] = torch.stack([of_h[:, 1] - of_h[:, 0] for of_h, _ in pairs], 1)
+                b[where] = torch.stack([level[1] - level[0] for _, level in pairs])
+            elif isinstance(part, Categorical):
+                sizes = part.member.bincount().tolist()
+                means = shift / p.clamp_min(LEAST_SHARE)
+                groups = [_logits(m, q, variances) for m, q in zip(means.split(sizes, 1), p.split(sizes), strict=True)]
+                B[:, where] = torch.cat([of_h for of_h, _ in groups], 1)
+                b[where] = torch.cat([level for _, level in groups])
+        return B, b
+
     # ---------------------------------------------------------------- the loss of an autoencoder
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
@@ -187,6 +230,10 @@ class Mixed(Likelihood):
             g[..., where] = self.of["poisson"].embed_slope(x[:, where], g[..., where])  # type: ignore[operator]
         return g
 
+    def rank(self, n_features: int) -> int:
+        groups: Any = self.of["categorical"] if "categorical" in self._where else None
+        return n_features if groups is None else n_features - groups.n_groups
+
     def _each(self, function: Callable[[Any, Any], Tensor], like: Tensor) -> Tensor:
         """Put together what a function returns for the columns of each kind."""
         found = torch.empty_like(like)
@@ -202,3 +249,12 @@ def _excess(part: Likelihood, eta: Tensor, x: Tensor) -> Tensor:
     count = x.clamp_min(0)
     least = count - torch.xlogy(count, count) + torch.lgamma(count + 1)
     return part.entries(eta, x) - least
+
+
+def _logits(means: Tensor, p: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
+    """Slopes and levels of the logits of the categories of one group, given the means of their codes as columns."""
+    within = 1.1 * variances.diag() - (means * p) @ means.t()
+    floor = 0.1 * variances.min().clamp_min(1e-6)
+    values, axes = torch.linalg.eigh(within.double())  # shares that are cut off may make it indefinite
+    slopes = (axes / values.clamp_min(float(floor))) @ axes.t() @ means.double()
+    return slopes.to(means), (p.log() - 0.5 * (means * slopes).sum(0)).to(means)

@@ -167,6 +167,9 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
 
     # ---------------------------------------------------------------- start
 
+    def _obstacles_to_pca(self) -> list[str]:
+        return [*super()._obstacles_to_pca(), *(["likelihood='mixed'"] if self.likelihood == "mixed" else [])]
+
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Start at logistic regression, and at probabilistic PCA around the mean of each class that it predicts."""
         super()._initialise(module, data, rng)
