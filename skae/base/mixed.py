@@ -82,13 +82,10 @@ def frame_of_columns(X: Any, weight: np.ndarray | None, columns: Sequence[tuple[
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         raise ValueError("X has values so large that their variance is infinite: rescale X.")
     kinds = np.repeat([kind for kind, _ in columns], [size for _, size in columns])
-    group = np.repeat(*zip(*_numbered(columns), strict=True))
+    group = np.repeat(np.arange(len(columns)), [size for _, size in columns])
     sums = np.bincount(group, variance)[group]
     unit = np.sqrt(np.where(kinds == "categorical", sums, variance))
     unit[unit == 0.0] = 1.0
     shifted = kinds == "gaussian"
     return Frame(mean, np.where(shifted, unit, 1.0), False, shifted, unit)
 
-
-def _numbered(columns: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
-    return [(i, size) for i, (_, size) in enumerate(columns)]
