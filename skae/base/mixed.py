@@ -12,8 +12,10 @@ from ..engine.frame import Frame
 from ..engine.moments import column_moments
 from ..engine.suggestions import suggest
 
-__all__ = ["KINDS", "columns_of", "frame_of_columns"]
+__all__ = ["KINDS", "columns_of", "frame_of_columns", "groups_of_columns", "units_of_columns"]
 
+LEAST_SHARE = 1e-3
+"""Least share of a category in what its column is divided by."""
 KINDS = ("gaussian", "bernoulli", "poisson", "categorical")
 """Kinds of columns."""
 
@@ -82,10 +84,28 @@ def frame_of_columns(X: Any, weight: np.ndarray | None, columns: Sequence[tuple[
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         raise ValueError("X has values so large that their variance is infinite: rescale X.")
     kinds = np.repeat([kind for kind, _ in columns], [size for _, size in columns])
-    group = np.repeat(np.arange(len(columns)), [size for _, size in columns])
+    group = groups_of_columns(columns)
     sums = np.bincount(group, variance)[group]
     unit = np.sqrt(np.where(kinds == "categorical", sums, variance))
     unit[unit == 0.0] = 1.0
     shifted = kinds == "gaussian"
     return Frame(mean, np.where(shifted, unit, 1.0), False, shifted, unit)
 
+
+def groups_of_columns(columns: Sequence[tuple[str, int]]) -> np.ndarray:
+    """The variable that each column belongs to: those of one categorical group have the same number."""
+    own = [1 if kind == "categorical" else size for kind, size in columns]
+    each = [size if kind == "categorical" else 1 for kind, size in columns]
+    return np.repeat(np.arange(sum(own)), np.repeat(each, own))
+
+
+def units_of_columns(frame: Frame, columns: Sequence[tuple[str, int]]) -> np.ndarray:
+    """By what each column is divided, on the scale of the module, so that all variables vary as much.
+
+    It is 1 for a number, the standard deviation of a count or a bit, and the root of the share of a category, as in
+    multiple correspondence analysis.
+    """
+    kinds = np.repeat([kind for kind, _ in columns], [size for _, size in columns])
+    shares = np.sqrt(np.clip(frame.mean, LEAST_SHARE, None))
+    unit = frame.column_unit / np.asarray(frame.scale)
+    return np.where(kinds == "categorical", shares, unit)

@@ -124,7 +124,9 @@ def _as_pandas(values: np.ndarray, like: Any) -> Any:
         return Series(values.astype(object), dtype=dtype)
     kind = getattr(dtype, "kind", "O")
     if kind in "mM":
-        moments = Series(np.rint(values).astype(np.int64).astype("datetime64[us]" if kind == "M" else "timedelta64[us]"))
+        moments = Series(
+            np.rint(values).astype(np.int64).astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
+        )
         if getattr(dtype, "tz", None) is not None:
             moments = moments.dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
         return moments.astype(dtype)

@@ -184,7 +184,9 @@ def schema_of(
             raise ValueError(f"columns has {name!r}, but X has no such column{f': use {meant!r}' if meant else ''}.")
         if kind not in KINDS:
             meant = suggest(kind, KINDS)
-            raise ValueError(f"columns[{name!r}]={kind!r} is no kind: use {repr(meant) if meant else ' or '.join(KINDS)}.")
+            raise ValueError(
+                f"columns[{name!r}]={kind!r} is no kind: use {repr(meant) if meant else ' or '.join(KINDS)}."
+            )
     found = []
     for name, cells in zip(names, columns, strict=True):
         counts = ~cells.missing if weight is None else ~cells.missing & (weight > 0)
