@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -22,8 +22,8 @@ EPOCH = datetime.datetime(1970, 1, 1)
 class Cells(NamedTuple):
     """One column.
 
-    ``values`` are float64 with NaN where an entry is missing, for the sorts "bool", "int", "float" and "date". Dates
-    and durations are whole numbers in a unit of the frame. For the sort "word" they are objects, and None is missing.
+    ``values`` are float64 with NaN where an entry is missing, for the sorts "bool", "int", "float" and "date". Dates,
+    times and durations are in microseconds, those of dates since 1970. For the sort "word" they are objects, and None is missing.
     """
 
     sort: str
@@ -32,7 +32,9 @@ class Cells(NamedTuple):
     @property
     def missing(self) -> np.ndarray:
         """Mask of the missing entries."""
-        return np.equal(self.values, None) if self.sort == "word" else np.isnan(self.values)
+        if self.sort == "word":
+            return np.array([value is None for value in self.values.tolist()], dtype=bool)
+        return np.isnan(self.values)
 
 
 class Sheet(NamedTuple):
@@ -144,7 +146,7 @@ def _of_polars(series: Any) -> tuple[Cells, str]:
     if str(dtype) == "Object":
         return _of_objects(np.array([*series.to_list(), None], dtype=object)[:-1])
     if dtype.is_temporal():
-        return Cells("date", _numbers(series.to_physical().to_list())), ""
+        return Cells("date", np.rint(_numbers(series.to_physical().to_list()) * _microseconds(dtype))), ""
     if dtype.is_numeric() or str(dtype) == "Boolean":
         sort = "bool" if str(dtype) == "Boolean" else "int" if dtype.is_integer() else "float"
         return Cells(sort, _numbers(series.to_list())), ""
@@ -161,8 +163,17 @@ def _as_polars(values: np.ndarray, like: Any) -> Any:
         return Series(like.name, values.tolist()).cast(dtype)
     if str(dtype) == "Boolean":
         return Series(like.name, np.rint(values).astype(bool))
+    if dtype.is_temporal():
+        values = values / _microseconds(dtype)
     whole = dtype.is_temporal() or dtype.is_integer()
     return Series(like.name, np.rint(values).astype(np.int64) if whole else values).cast(dtype)
+
+
+def _microseconds(dtype: Any) -> float:
+    """The unit of dates and times of a polars dtype."""
+    if str(dtype) in ("Date", "Time"):
+        return 86_400e6 if str(dtype) == "Date" else 1e-3
+    return {"ms": 1e3, "us": 1.0, "ns": 1e-3}[dtype.time_unit]
 
 
 def _numbers(entries: list[Any]) -> np.ndarray:
@@ -197,7 +208,7 @@ def _of_objects(values: np.ndarray) -> tuple[Cells, str]:
 
 def _as_number(value: Any, told: str) -> float:
     if told == "day":
-        return float(value.toordinal())
+        return (value - EPOCH.date()) / datetime.timedelta(microseconds=1)
     return (value - EPOCH) / datetime.timedelta(microseconds=1) if told == "moment" else float(value)
 
 
@@ -205,11 +216,11 @@ def _objects_of(values: np.ndarray, told: str) -> np.ndarray:
     """The objects of a column whose dtype does not tell what they are. Other columns stay as they are."""
     if not told:
         return values
-    made = {
+    made: dict[str, Callable[[float], Any]] = {
         "bool": lambda value: bool(round(value)),
         "int": round,
         "float": float,
-        "day": lambda value: datetime.date.fromordinal(round(value)),
+        "day": lambda value: EPOCH.date() + datetime.timedelta(days=round(value / 86_400e6)),
         "moment": lambda value: EPOCH + datetime.timedelta(microseconds=round(value)),
     }
     found = np.empty(len(values), dtype=object)

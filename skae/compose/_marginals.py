@@ -36,8 +36,7 @@ class NormalScores(NamedTuple):
         """Measure a column without missing entries."""
         weight = np.ones(len(x)) if weight is None else weight
         values, place = np.unique(x[weight > 0], return_inverse=True)
-        mass = np.bincount(place, weight[weight > 0])
-        mass /= mass.sum()
+        mass = np.bincount(place, weight[weight > 0]) / weight.sum()
         top = np.minimum(mass.cumsum(), 1.0)
         middle = top - mass / 2
         is_atom = mass >= ATOM

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,16 @@ from ._marginals import NormalScores
 
 __all__ = ["Schema", "Variable", "schema_of"]
 
+MOST_STEPS = 2**53
+"""Largest whole number that is told from its neighbours."""
+STEPS = {
+    "bool": (1.0,),
+    "int": (1.0,),
+    "float": (1.0, 0.1, 0.01, 0.001),
+    "date": (86_400e6, 3_600e6, 60e6, 1e6, 1.0),
+    "word": (),
+}
+"""What the numbers of each sort may be multiples of. Dates are in microseconds."""
 FEW_COUNTS = 20
 """Largest number of distinct values of whole numbers that are taken for counts."""
 
@@ -34,8 +45,10 @@ class Variable(NamedTuple):
     rare_shares: np.ndarray | None = None
     scores: NormalScores | None = None
     """Map of numbers. None leaves them as they are."""
+    step: float = 0.0
+    """What all numbers are multiples of, and are rounded to. 0 if they are real numbers."""
     limits: tuple[float, float] = (-np.inf, np.inf)
-    """Smallest and largest whole number of the training rows."""
+    """Smallest and largest number of the training rows, if they are rounded."""
 
     @property
     def size(self) -> int:
@@ -48,12 +61,15 @@ class Variable(NamedTuple):
         """The columns that encode some entries. They are NaN where an entry is missing, or of an unknown category."""
         if self.kind == "categorical":
             return self._one_hot(cells, on_unknown)
-        if cells.sort == "word":
-            row = int(np.argmin(cells.missing))
-            if cells.missing.all():
-                return np.full((len(cells.values), 1), np.nan)
-            raise ValueError(f"X has {cells.values[row]!r} in row {row}, column {self.name!r}, which is not a number.")
         x = cells.values
+        if cells.missing.all():
+            return np.full((len(x), 1), np.nan)
+        if cells.sort == "word" or (cells.sort == "date") != (self.sort == "date"):
+            row = next((i for i, known in enumerate(~cells.missing) if known and not isinstance(x[i], Real)), 0)
+            what = "date" if self.sort == "date" else "number"
+            if cells.sort != "word":
+                what = f"{what}, unlike those that were fitted"
+            raise ValueError(f"X has {x[row]!r} in row {row}, column {self.name!r}, which is no {what}: replace it.")
         wrong = np.isinf(x)
         if self.kind == "bernoulli":
             wrong |= ~np.isnan(x) & (x != 0) & (x != 1)
@@ -98,7 +114,7 @@ class Variable(NamedTuple):
             return (values > 0.5).astype(np.float64)
         if self.scores is not None:
             values = self.scores.backward(values)
-        return np.rint(values).clip(*self.limits) if self.sort in ("int", "date") else values
+        return (np.rint(values / self.step) * self.step).clip(*self.limits) if self.step else values
 
     def _entries(self, codes: np.ndarray, rng: np.random.RandomState | None) -> np.ndarray:
         entries = np.empty(len(codes), dtype=object)
@@ -193,8 +209,12 @@ def schema_of(
         if not counts.any():
             raise ValueError(f"Column {name!r} of X has no known entry to learn from: leave it out of X.")
         known, shares = cells._replace(values=cells.values[counts]), None if weight is None else weight[counts]
-        kind = given.get(name) or _kind_of(known)
-        found.append(_variable(Variable(name, cells.sort, kind), known, shares, max_categories, normal))
+        variable = Variable(name, cells.sort, given.get(name) or _kind_of(known))
+        if variable.kind == "categorical":
+            found.append(_with_levels(variable, known, shares, max_categories))
+        else:
+            variable.encoded(cells, "error")  # refuses what the kind does not describe
+            found.append(_with_numbers(variable, known.values, shares, normal))
     return Schema(tuple(found))
 
 
@@ -211,24 +231,25 @@ def _kind_of(cells: Cells) -> str:
     return "poisson" if is_count else "gaussian"
 
 
-def _variable(
-    variable: Variable, cells: Cells, weight: np.ndarray | None, max_categories: int, normal: bool
-) -> Variable:
-    if variable.kind == "categorical":
-        return _with_levels(variable, cells, weight, max_categories)
-    variable.encoded(cells, "error")  # refuses what the kind does not describe
-    if variable.sort in ("int", "date"):
-        variable = variable._replace(limits=(float(cells.values.min()), float(cells.values.max())))
-    is_scored = normal and variable.kind == "gaussian"
-    return variable._replace(scores=NormalScores.of(cells.values, weight)) if is_scored else variable
+def _with_numbers(variable: Variable, x: np.ndarray, weight: np.ndarray | None, normal: bool) -> Variable:
+    scores = NormalScores.of(x, weight) if normal and variable.kind == "gaussian" else None
+    step = next((step for step in STEPS[variable.sort] if _are_multiples(x, step)), 0.0)
+    limits = (float(x.min()), float(x.max())) if step else (-np.inf, np.inf)
+    return variable._replace(scores=scores, step=step, limits=limits)
+
+
+def _are_multiples(x: np.ndarray, step: float) -> bool:
+    """Whether numbers are multiples of a step, up to rounding, and the step is not lost in rounding."""
+    ratio = x / step
+    return bool((np.abs(ratio) < MOST_STEPS).all() and (np.abs(ratio - np.rint(ratio)) < 1e-6).all())
 
 
 def _with_levels(variable: Variable, cells: Cells, weight: np.ndarray | None, max_categories: int) -> Variable:
-    counts: Counter[Any] = Counter()
+    counts: dict[Any, float] = defaultdict(float)
     entries = cells.values.tolist()
     try:
         for entry, share in zip(entries, [1.0] * len(entries) if weight is None else weight.tolist(), strict=True):
-            counts[entry] += share  # type: ignore[assignment]
+            counts[entry] += share
     except TypeError:
         raise ValueError(
             f"Column {variable.name!r} of X holds objects of the type {type(entries[0]).__name__}, which are neither "
@@ -238,7 +259,7 @@ def _with_levels(variable: Variable, cells: Cells, weight: np.ndarray | None, ma
     n_own = len(ranked) if len(ranked) <= max_categories else max_categories - 1
     own, rare = ranked[:n_own], ranked[n_own:]
     shares = np.array([counts[level] for level in rare], dtype=np.float64)
-    if shares.sum() > counts.total() / 2:
+    if shares.sum() > sum(counts.values()) / 2:
         warn(
             f"Column {variable.name!r} of X has {len(ranked)} different values, and most rows have one of the "
             f"{len(rare)} rare ones that share a column of the code: leave it out of X, or raise max_categories."

@@ -215,7 +215,7 @@ class Coder(nn.Module):
         return torch.cat([self.likelihood.embed(x[:, : self.n_features]), x[:, self.n_features :]], 1)
 
     def _project(self, f: Tensor, told: Tensor) -> Tensor:
-        """f plus P x, where the encoder sees of x and its marks what is told."""
+        """The sum f + P x, where the encoder sees of x and its marks what is told."""
         if self.projection is None:
             return f
         x = told[:, : self.projection.shape[1]] if self.marked else told
