@@ -24,7 +24,7 @@ from ._schema import Schema, schema_of
 
 __all__ = ["TableAutoencoder"]
 
-MOST_COMPONENTS = 16
+MOST_COMPONENTS = 32
 """Largest width of the code that is chosen."""
 
 
@@ -56,7 +56,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Parameters
     ----------
     n_components : int or None, default=None
-        Width of the code. None is that of ``estimator``, or half the number of columns, from 2 to 16, without one.
+        Width of the code. None is that of ``estimator``, or, without one, as many as there are columns, from 2 to 32: the
+        prior of a variational autoencoder leaves out what it does not need, and samples look best so.
     estimator : estimator or None, default=None
         An autoencoder that has ``likelihood="mixed"``, such as ``Autoencoder`` or ``VariationalAutoencoder``. It is
         cloned, and gets ``likelihood``, ``columns`` and ``n_components``. None is
@@ -186,7 +187,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             made.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
         n_components = self.n_components
         if n_components is None and self.estimator is None:
-            n_components = max(2, min(MOST_COMPONENTS, len(schema.variables) // 2))
+            n_components = max(2, min(MOST_COMPONENTS, len(schema.variables)))
         if n_components is not None:
             made.set_params(n_components=int(n_components))
         return made.set_params(likelihood="mixed", columns=schema.columns)
