@@ -56,8 +56,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Parameters
     ----------
     n_components : int or None, default=None
-        Width of the code. None is that of ``estimator``, or, without one, as many as there are columns, from 2 to 32: the
-        prior of a variational autoencoder leaves out what it does not need, and samples look best so.
+        Width of the code. None is that of ``estimator``, or, without one, as many as there are columns, from 2 to 32. A
+        variational autoencoder leaves out components that it does not need, and its samples look best so.
     estimator : estimator or None, default=None
         An autoencoder that has ``likelihood="mixed"``, such as ``Autoencoder`` or ``VariationalAutoencoder``. It is
         cloned, and gets ``likelihood``, ``columns`` and ``n_components``. None is
