@@ -118,7 +118,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     >>> model.columns_
     {'length': 'gaussian', 'class': 'categorical', 'n_seeds': 'poisson'}
     >>> restored = model.inverse_transform(model.transform(frame))
-    >>> bool((restored["class"] == frame["class"]).mean() > 0.9), (restored.dtypes == frame.dtypes).all()
+    >>> bool((restored["class"] == frame["class"]).mean() > 0.9), bool((restored.dtypes == frame.dtypes).all())
     (True, True)
     >>> model.sample(3, random_state=0).shape
     (3, 3)
