@@ -14,12 +14,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from ..engine.completion import Completion
 from ..engine.frame import Frame
 
 __all__ = [
     "Fault",
     "Saved",
     "classes",
+    "completion",
     "fault_of_array",
     "fault_of_numbers",
     "frame",
@@ -116,6 +118,15 @@ def frame(estimator: Any, value: Frame) -> str | None:
     if value.column_unit is not None:
         found = found or fault_of_numbers(value.column_unit, value.mean.shape)
     return found
+
+
+def completion(estimator: Any, value: Completion) -> str | None:
+    """Check what missing entries are guessed by."""
+    n = len(estimator._frame)
+    found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
+    found = found or number(0.0)(estimator, value.variance)
+    found = found or (None if value.scale is None else fault_of_numbers(value.scale, (n,)))
+    return found or fault_of_array(value.has_gaps, (n,), np.bool_)
 
 
 # ------------------------------------------------------------------ numbers and text
