@@ -23,7 +23,8 @@ class Cells(NamedTuple):
     """One column.
 
     ``values`` are float64 with NaN where an entry is missing, for the sorts "bool", "int", "float" and "date". Dates,
-    times and durations are in microseconds, those of dates since 1970. For the sort "word" they are objects, and None is missing.
+    times and durations are in microseconds, those of dates since 1970. For the sort "word" they are objects, and None
+    is missing.
     """
 
     sort: str

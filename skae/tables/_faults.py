@@ -16,7 +16,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "missing": (
         "has missing values",
         "have missing values",
-        "--impute fills them, and --drop COLUMN leaves a column out",
+        "--reducers pca table learns around them, --impute fills them, and --drop COLUMN leaves a column out",
     ),
     "target": ("has missing values in the target", "", "delete these rows, for a target cannot be imputed"),
     "odd": (
@@ -28,7 +28,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "date": (
         "has dates",
         "have dates",
-        "--dates numbers reads them as days since 1970, and --drop COLUMN leaves a column out",
+        "--reducers pca table and --dates numbers read them as days since 1970, and --drop COLUMN leaves a column out",
     ),
     "order": (
         "has unclear dates",
