@@ -165,9 +165,9 @@ def compare(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them. NaN is a
-        missing entry. Reducers that take NaN are given it. The others, and the models on all columns, are given the
-        mean of the training rows in its place. R2 is that of the observed entries.
+        Numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them. An
+        entry that is NaN is missing. Reducers that take NaN are given it. The others, and the models on all columns,
+        are given the mean of the training rows in its place. R2 is that of the observed entries.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows

@@ -16,7 +16,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "missing": (
         "has missing values",
         "have missing values",
-        "--reducers pca table learns around them, --impute fills them, and --drop COLUMN leaves a column out",
+        "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them",
     ),
     "target": ("has missing values in the target", "", "delete these rows, for a target cannot be imputed"),
     "odd": (
@@ -28,7 +28,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "date": (
         "has dates",
         "have dates",
-        "--reducers pca table and --dates numbers read them as days since 1970, and --drop COLUMN leaves a column out",
+        "--dates numbers reads them as days since 1970, and --drop COLUMN leaves a column out",
     ),
     "order": (
         "has unclear dates",
