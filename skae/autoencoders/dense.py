@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base.derivatives import dense_fields
-from ..base.mixed import columns_of, frame_of_columns, groups_of_columns, units_of_columns
+from ..base.mixed import columns_of, frame_of_columns, groups_of_columns, require_width, units_of_columns
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
@@ -257,6 +257,8 @@ class Autoencoder(TorchTransformer):
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(data, Arrays):
             columns = columns_of(self.columns) if self.likelihood == "mixed" else None
+            if columns is not None:
+                require_width(columns, data.width)
             warn_outside(self, Arrays(data.X), _support_of(self.likelihood, self._sizes(), columns))
         return data
 

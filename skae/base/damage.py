@@ -117,7 +117,8 @@ def frame(estimator: Any, value: Frame) -> str | None:
         found = found or fault_of_array(value.shifted, value.mean.shape, np.bool_)
     if value.column_unit is not None:
         found = found or fault_of_numbers(value.column_unit, value.mean.shape)
-    return found
+    has_half = type(value) is Frame and (value.shifted is None) != (value.column_unit is None)
+    return found or ("has columns of different kinds and does not say which" if has_half else None)
 
 
 def completion(estimator: Any, value: Completion) -> str | None:
@@ -125,7 +126,8 @@ def completion(estimator: Any, value: Completion) -> str | None:
     n = len(estimator._frame)
     found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
     found = found or number(0.0)(estimator, value.variance)
-    found = found or (None if value.scale is None else fault_of_numbers(value.scale, (n,)))
+    if estimator._frame.column_unit is not None:
+        found = found or fault_of_numbers(value.scale, (n,))
     return found or fault_of_array(value.has_gaps, (n,), np.bool_)
 
 

@@ -12,7 +12,7 @@ from ..engine.frame import Frame
 from ..engine.moments import column_moments
 from ..engine.suggestions import suggest
 
-__all__ = ["KINDS", "columns_of", "frame_of_columns", "groups_of_columns", "units_of_columns"]
+__all__ = ["KINDS", "columns_of", "frame_of_columns", "groups_of_columns", "require_width", "units_of_columns"]
 
 LEAST_SHARE = 1e-3
 """Least share of a category in what its column is divided by."""
@@ -57,6 +57,13 @@ def columns_of(columns: Any) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
+def require_width(columns: Sequence[tuple[str, int]], n_features: int) -> None:
+    """Raise an error if X has another number of columns than those that are described."""
+    total = sum(size for _, size in columns)
+    if total != n_features:
+        raise ValueError(f"columns={tuple(columns)} has {total} columns, but X has {n_features}.")
+
+
 def frame_of_columns(X: Any, weight: np.ndarray | None, columns: Sequence[tuple[str, int]]) -> Frame:
     """Measure a table whose columns are of different kinds.
 
@@ -75,11 +82,8 @@ def frame_of_columns(X: Any, weight: np.ndarray | None, columns: Sequence[tuple[
     Raises
     ------
     ValueError
-        If there are other numbers of columns, or a variance is beyond the range of float64.
+        If a variance is beyond the range of float64.
     """
-    total = sum(size for _, size in columns)
-    if total != X.shape[1]:
-        raise ValueError(f"columns={columns} has {total} columns, but X has {X.shape[1]}.")
     mean, variance = column_moments(X, weight)
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
         raise ValueError("X has values so large that their variance is infinite: rescale X.")

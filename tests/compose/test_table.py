@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 
 from skae import RBM, Autoencoder, TableAutoencoder, VariationalAutoencoder
 from skae.compose._marginals import NormalScores
@@ -197,6 +198,23 @@ def test_a_code_is_learnt_around_gaps():
 
 
 # ---------------------------------------------------------------- as an estimator
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_dataframe_column_names_consistency",
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_param_validation",
+        "check_set_output_transform",
+        "check_set_output_transform_pandas",
+    ],
+)
+def test_checks_of_scikit_learn_that_are_not_yielded(check):
+    model = TableAutoencoder(estimator=clone(QUICK).set_params(max_iter=1))
+    getattr(estimator_checks, check)("TableAutoencoder", model)
 
 
 def test_it_stands_alone_in_a_pipeline_and_a_search(frame):
