@@ -36,9 +36,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
-from skae import Autoencoder, TableAutoencoder, VariationalAutoencoder
+from skae import Autoencoder, TableAutoencoder
 
 Figures = dict[str, dict[str, list[float]]]
 """Values over tables and seeds, by model and figure."""
@@ -129,15 +129,18 @@ def encoded(frame: pd.DataFrame) -> np.ndarray:
 
 
 def numbers_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns of numbers, counts after log(1 + x)."""
     return pd.DataFrame({c: np.log1p(x) if c.startswith("count") else x for c, x in frame.items() if is_number(x)})
 
 
 def indicators_of(frame: pd.DataFrame) -> np.ndarray:
+    """A column for each level of the other columns."""
     parts = [pd.get_dummies(x).to_numpy(dtype=float) for _, x in frame.items() if not is_number(x)]
     return np.hstack(parts)
 
 
 def is_number(x: pd.Series) -> bool:
+    """Whether a column is of numbers and not of truth values."""
     return pd.api.types.is_numeric_dtype(x) and x.dtype != bool
 
 
@@ -215,6 +218,7 @@ class Copula:
     """A Gaussian copula with the marginals of the training rows."""
 
     def fit(self, frame: pd.DataFrame, seed: int) -> Copula:
+        """Correlate the normal scores of the rows."""
         rng = np.random.RandomState(seed)
         self.frame = frame
         scores = []
@@ -233,6 +237,7 @@ class Copula:
         return pd.factorize(x, sort=True)[0]
 
     def sample(self, n: int, seed: int) -> pd.DataFrame:
+        """Draw rows."""
         drawn = np.random.RandomState(seed).multivariate_normal(np.zeros(len(self.correlation)), self.correlation, n)
         place = stats.norm.cdf(drawn)
         columns = {}
@@ -342,6 +347,7 @@ def table_of(found: dict[str, Figures]) -> str:
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     options = argparse.ArgumentParser()
     options.add_argument("--only", nargs="+", default=["codes", "samples"])
     options.add_argument("--seeds", nargs="+", type=int, default=[100, 101, 102])
