@@ -15,8 +15,12 @@ from ..engine.notices import warn
 from ..engine.suggestions import suggest
 from ._cells import Cells
 from ._marginals import NormalScores
+from ._texts import Texts
 
 __all__ = ["Schema", "Variable", "schema_of"]
+
+CHOICE = (*KINDS, "text")
+"""Kinds of the columns of a table."""
 
 MOST_STEPS = 2**53
 """Largest whole number that is told from its neighbours."""
@@ -45,6 +49,8 @@ class Variable(NamedTuple):
     rare_shares: np.ndarray | None = None
     scores: NormalScores | None = None
     """Map of numbers. None leaves them as they are."""
+    texts: Texts | None = None
+    """Map of texts to numbers."""
     step: float = 0.0
     """What all numbers are multiples of, and are rounded to. 0 if they are real numbers."""
     limits: tuple[float, float] = (-np.inf, np.inf)
@@ -53,7 +59,14 @@ class Variable(NamedTuple):
     @property
     def size(self) -> int:
         """Columns that encode it."""
+        if self.texts is not None:
+            return self.texts.size
         return len(self.levels) + bool(self.rare) if self.kind == "categorical" else 1
+
+    @property
+    def encoded_kind(self) -> str:
+        """Kind of the columns that encode it."""
+        return "gaussian" if self.kind == "text" else self.kind
 
     # ---------------------------------------------------------------- into numbers
 
@@ -61,6 +74,11 @@ class Variable(NamedTuple):
         """The columns that encode some entries. They are NaN where an entry is missing, or of an unknown category."""
         if self.kind == "categorical":
             return self._one_hot(cells, on_unknown)
+        if self.texts is not None:
+            found = np.full((len(cells.values), self.size), np.nan)
+            if not cells.missing.all():
+                found[~cells.missing] = self.texts.numbers([str(x) for x in cells.values[~cells.missing]])
+            return found
         x = cells.values
         if cells.missing.all():
             return np.full((len(x), 1), np.nan)
@@ -109,6 +127,8 @@ class Variable(NamedTuple):
         """Entries for the columns that encode them: the likeliest one, or with ``rng`` for columns that were drawn."""
         if self.kind == "categorical":
             return self._entries(x.argmax(1), rng)
+        if self.texts is not None:
+            return np.array([*self.texts.nearest(x), None], dtype=object)[:-1]
         values = x[:, 0]
         if self.kind == "bernoulli":
             return (values > 0.5).astype(np.float64)
@@ -134,12 +154,12 @@ class Schema(NamedTuple):
     @property
     def order(self) -> list[int]:
         """The variables in the order in which they are encoded: those of one kind are adjacent."""
-        return sorted(range(len(self.variables)), key=lambda i: KINDS.index(self.variables[i].kind))
+        return sorted(range(len(self.variables)), key=lambda i: KINDS.index(self.variables[i].encoded_kind))
 
     @property
     def columns(self) -> tuple[tuple[str, int], ...]:
         """Kinds and sizes of the encoded columns, as the mixed likelihood takes them."""
-        return tuple((self.variables[i].kind, self.variables[i].size) for i in self.order)
+        return tuple((self.variables[i].encoded_kind, self.variables[i].size) for i in self.order)
 
     def encoded(self, columns: Sequence[Cells], on_unknown: str = "warn") -> np.ndarray:
         """The table of numbers, with NaN for what is missing.
@@ -198,10 +218,10 @@ def schema_of(
         if name not in names:
             meant = suggest(name, [str(other) for other in names])
             raise ValueError(f"columns has {name!r}, but X has no such column{f': use {meant!r}' if meant else ''}.")
-        if kind not in KINDS:
-            meant = suggest(kind, KINDS)
+        if kind not in CHOICE:
+            meant = suggest(kind, CHOICE)
             raise ValueError(
-                f"columns[{name!r}]={kind!r} is no kind: use {repr(meant) if meant else ' or '.join(KINDS)}."
+                f"columns[{name!r}]={kind!r} is no kind: use {repr(meant) if meant else ' or '.join(CHOICE)}."
             )
     found = []
     for name, cells in zip(names, columns, strict=True):
@@ -212,6 +232,8 @@ def schema_of(
         variable = Variable(name, cells.sort, given.get(name) or _kind_of(known))
         if variable.kind == "categorical":
             found.append(_with_levels(variable, known, shares, max_categories))
+        elif variable.kind == "text":
+            found.append(_with_texts(variable, known))
         else:
             variable.encoded(cells, "error")  # refuses what the kind does not describe
             found.append(_with_numbers(variable, known.values, shares, normal))
@@ -244,6 +266,15 @@ def _are_multiples(x: np.ndarray, step: float) -> bool:
     return bool((np.abs(ratio) < MOST_STEPS).all() and (np.abs(ratio - np.rint(ratio)) < 1e-6).all())
 
 
+def _with_texts(variable: Variable, cells: Cells) -> Variable:
+    if not all(isinstance(text, str) for text in cells.values.tolist()):
+        raise ValueError(f"Column {variable.name!r} of X has entries that are no strings: leave 'text' out of columns.")
+    texts = Texts.of(cells.values.tolist())
+    if texts is None:
+        raise ValueError(f"Column {variable.name!r} of X has no texts to tell apart: leave 'text' out of columns.")
+    return variable._replace(texts=texts)
+
+
 def _with_levels(variable: Variable, cells: Cells, weight: np.ndarray | None, max_categories: int) -> Variable:
     counts: dict[Any, float] = defaultdict(float)
     entries = cells.values.tolist()
@@ -262,7 +293,8 @@ def _with_levels(variable: Variable, cells: Cells, weight: np.ndarray | None, ma
     if shares.sum() > sum(counts.values()) / 2:
         warn(
             f"Column {variable.name!r} of X has {len(ranked)} different values, and most rows have one of the "
-            f"{len(rare)} rare ones that share a column of the code: leave it out of X, or raise max_categories."
+            f"{len(rare)} rare ones that share a column of the code: leave it out of X, raise max_categories, or pass "
+            f"columns={{{variable.name!r}: 'text'}}."
         )
     levels = tuple(sorted(own, key=str))
     return variable._replace(levels=levels, rare=tuple(rare), rare_shares=shares / shares.sum() if rare else None)

@@ -51,7 +51,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     - other numbers, dates, times and durations: "gaussian", one column.
     - strings, categories and other objects: "categorical", one column for each category.
 
-    ``columns`` may say otherwise. An array of numbers is a table of "gaussian" columns.
+    ``columns`` may say otherwise. Only there is a column "text": five numbers, by which strings are near that share
+    groups of letters. ``inverse_transform`` then gives the most similar text of the training rows. An array of numbers is a table of "gaussian" columns.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``VariationalAutoencoder(variance="column")``, whose score is a bound of the log-likelihood, and which draws
         samples.
     columns : dict or None, default=None
-        Kinds of columns by name, or by number for an array: "gaussian", "bernoulli", "poisson" or "categorical".
-        Those that are not named follow from their dtypes.
+        Kinds of columns by name, or by number for an array: "gaussian", "bernoulli", "poisson", "categorical" or
+        "text". Those that are not named follow from their dtypes.
     numbers : {"normal", "standard"}, default="normal"
         What is done to "gaussian" columns first. "normal" maps them to a normal distribution by their ranks. Samples
         then have the distribution of the training rows in each column, and an outlier has no weight of its own.

@@ -318,3 +318,23 @@ def test_a_column_of_names_is_told():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(N)], "x": np.arange(N) / 7})
     with pytest.warns(UserWarning, match="Column 'name' of X has 200 different values"):
         TableAutoencoder(1, estimator=QUICK).fit(frame)
+
+
+def test_texts_become_numbers_by_their_letters_and_come_back_as_texts_that_are_known():
+    rng = np.random.RandomState(0)
+    z = rng.normal(size=N)
+    titles = [f"{'senior engineer' if v > 0 else 'nurse of ward'} {i % 70}" for i, v in enumerate(z)]
+    frame = pd.DataFrame({"title": titles, "x": z})
+    frame.loc[5, "title"] = None
+    model = TableAutoencoder(2, estimator=QUICK, columns={"title": "text"}).fit(frame)
+    assert model.columns_ == {"title": "text", "x": "gaussian"}
+    assert model.encode(frame).shape == (N, 6)
+    assert np.isnan(model.encode(frame)[5, :5]).all()
+    restored = model.inverse_transform(model.transform(frame))["title"]
+    assert set(restored) <= set(titles)
+    assert np.mean([a[:5] == b[:5] for a, b in zip(restored, titles, strict=True)]) > 0.9
+    new = frame.assign(title="junior engineer")
+    assert (model.inverse_transform(model.transform(new))["title"].str[:6] == "senior").mean() > 0.8
+    for bad, told in ((frame.assign(title=1), "no strings"), (frame.assign(title="same"), "no texts to tell apart")):
+        with pytest.raises(ValueError, match=told):
+            clone(model).fit(bad)
