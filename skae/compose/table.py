@@ -51,8 +51,9 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     - other numbers, dates, times and durations: "gaussian", one column.
     - strings, categories and other objects: "categorical", one column for each category.
 
-    ``columns`` may say otherwise. Only there is a column "text": five numbers, by which strings are near that share
-    groups of letters. ``inverse_transform`` then gives the most similar text of the training rows. An array of numbers is a table of "gaussian" columns.
+    ``columns`` may say otherwise. Only there is a kind "text": five numbers, by which strings are near that share
+    groups of letters. ``inverse_transform`` then gives the most similar text of the training rows. An array of numbers
+    is a table of "gaussian" columns.
 
     Parameters
     ----------
