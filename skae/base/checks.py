@@ -16,11 +16,13 @@ from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, Source, find_nonfinite, name_of
 from ..engine.frame import Frame
+from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
 
 __all__ = [
     "check_codes",
+    "check_columns",
     "check_weight",
     "check_x",
     "frame_of",
@@ -43,7 +45,10 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
     )
-    if isinstance(X, Tensor):
+    if (table := outside(X)) is not None:
+        check_columns(estimator, table, reset=reset)
+        X = table.in_memory()
+    elif isinstance(X, Tensor):
         X = _real(X)
         as_numbers(_stand_in(X), check)
     else:
@@ -51,6 +56,12 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
+
+
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Check the number and the names of the columns of X, and nothing else."""
+    table = outside(X)
+    validate_data(estimator, X if table is None else table.header, reset=reset, skip_check_array=True)
 
 
 def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:

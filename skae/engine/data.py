@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor
 
 from .frame import Frame
+from .outside import InOrder, Outside
 from .suggestions import suggest
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Table",
     "chunks",
     "find_nonfinite",
+    "held_rows",
     "in_order",
     "is_on",
     "name_of",
@@ -239,7 +241,8 @@ class Rows:
         self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
         self.width = int(X.shape[1])
         self._map = _memory_map(X)
-        most = RESIDENT_BYTES if self._map is None else RESIDENT_BYTES // 16
+        is_outside = self._map is not None or isinstance(X, Outside)
+        most = RESIDENT_BYTES // 16 if is_outside else RESIDENT_BYTES
         if resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
             for rows in chunks(len(self), X.shape[1]):
@@ -311,6 +314,11 @@ class Table(Source):
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``. A small table is copied, because slices of a copy are found faster than rows."""
         x = self.x
+        if isinstance(x.X, Outside):
+            near = x.X.nearby(order.numpy(force=True))
+            order = torch.from_numpy(near)
+            weight, y = (None if column is None else column[order] for column in (self.weight, self.y))
+            return Table(Rows(InOrder(x.X, near), x.frame, dtype=x.dtype, device=x.out, look=x.look), weight, y)
         if not isinstance(x.X, Tensor) or x.X.nbytes > SMALL_BYTES:
             return super().in_order(order)
         rows = self[order]
@@ -356,6 +364,13 @@ class Subset(Source):
 def in_order(data: Any, order: Tensor) -> Source:
     """The rows of a source, or the items of a list, in another order."""
     return data.in_order(order) if isinstance(data, Source) else Subset(data, order)
+
+
+def held_rows(data: Any, rows: Tensor) -> Tensor:
+    """Rows to evaluate again and again, in an order in which they are read fast."""
+    whole = data.data if isinstance(data, Subset) else data
+    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
+    return rows.sort().values if is_outside else rows
 
 
 def rows_of(part: Any) -> Tensor:

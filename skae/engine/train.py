@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data import Source, Subset, in_order
+from .data import Source, Subset, held_rows, in_order
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
 
@@ -377,7 +377,7 @@ def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subse
     n = len(data)
     n_held = min(max(1, round(fraction * n)), n - 1)
     order = torch.randperm(n, generator=rng)
-    return Subset(data, order[n_held:]), Subset(data, order[:n_held])
+    return Subset(data, order[n_held:]), Subset(data, held_rows(data, order[:n_held]))
 
 
 def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:
