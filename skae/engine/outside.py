@@ -14,7 +14,9 @@ import numpy as np
 __all__ = ["HELD_BYTES", "InOrder", "Outside", "Part", "block_rows"]
 
 HELD_BYTES = 2**28
-"""Rows that are held at a time. A smaller table is read as a whole."""
+"""Size of the rows that may be asked for at once. A table that is not larger is read as a whole."""
+WINDOW_BYTES = 2**28
+"""Size of the rows that are shuffled together."""
 PASSES = 8
 """How often the parts of a table are read in an epoch of shuffled rows, if the table is large."""
 BLOCK = 2**20
@@ -72,7 +74,7 @@ class Outside:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         if isinstance(index, tuple):
-            some: np.ndarray = self._whole()[index]
+            some: np.ndarray = self[:][index]
             return some
         if isinstance(index, slice):
             rows = np.arange(*index.indices(len(self)))
@@ -81,25 +83,26 @@ class Outside:
         if len(rows) < 2 or bool((rows[1:] >= rows[:-1]).all()):
             return self.read(rows)
         by_place = np.argsort(rows, kind="stable")
-        out = np.empty((len(rows), self.shape[1]), self.dtype)
+        out = self.new_rows(len(rows))
         out[by_place] = self.read(rows[by_place])
         return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self._whole() if dtype is None else self._whole().astype(dtype, copy=False)
+        return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
     def in_memory(self) -> Any:
         """The rows as an array if they take at most ``HELD_BYTES``, and otherwise this table."""
-        return self if self.nbytes > HELD_BYTES else self._whole()
+        return self if self.nbytes > HELD_BYTES else self[:]
 
-    def _whole(self) -> np.ndarray:
-        if self.nbytes > HELD_BYTES:
+    def new_rows(self, n_rows: int) -> np.ndarray:
+        """Room for rows, if they may be in memory together."""
+        if n_rows * self.shape[1] * self.dtype.itemsize > HELD_BYTES:
             n, d = self.shape
             raise ValueError(
-                f"X is outside memory, with {n} rows of {d} columns, but this needs all of them at once: pass some of "
-                "the rows, or an array if they fit into memory."
+                f"X is outside memory, with {n} rows of {d} columns, but {n_rows} of them are needed at once: pass an "
+                "array if they fit into memory, or use a model that takes them in batches."
             )
-        return self.read(np.arange(len(self)))
+        return np.empty((n_rows, self.shape[1]), self.dtype)
 
     def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Read rows in the order of the file.
@@ -117,7 +120,7 @@ class Outside:
         """
         if len(rows) and not 0 <= rows[0] <= rows[-1] < len(self):
             raise IndexError(f"Rows {rows[0]} to {rows[-1]} are not among the rows 0 to {len(self) - 1} of X.")
-        out = np.empty((len(rows), self.shape[1]), self.dtype) if out is None else out
+        out = self.new_rows(len(rows)) if out is None else out
         done = 0
         while done < len(rows):
             start, stop, columns = self._block_of(int(rows[done]))
@@ -145,7 +148,7 @@ class Outside:
     def nearby(self, order: np.ndarray) -> np.ndarray:
         """Rearrange shuffled rows, so that rows that are far from each other in the file are not needed together.
 
-        Rows are taken in windows of ``HELD_BYTES``, see ``InOrder``, and every window is one pass over the parts that
+        Rows are taken in windows of ``WINDOW_BYTES``, see ``InOrder``, and every window is one pass over the parts that
         its rows are in. If that makes at most ``PASSES`` passes, the order stays as it is. Otherwise as many parts as
         fit into ``PASSES`` windows are shuffled together, and then the next ones. The parts are in the order in which
         ``order`` comes to them, which is random if it is shuffled, and that of the file if it is not.
@@ -176,8 +179,8 @@ class Outside:
 
     @property
     def window(self) -> int:
-        """Number of rows that are held at a time."""
-        return int(max(1, HELD_BYTES // (self.shape[1] * self.dtype.itemsize)))
+        """Number of rows that are shuffled together."""
+        return int(max(1, WINDOW_BYTES // (self.shape[1] * self.dtype.itemsize)))
 
 
 class _Place:
@@ -217,7 +220,7 @@ class InOrder:
         start, stop, step = index.indices(len(self))
         if step != 1:
             return self.X[self.order[index]]
-        out = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+        out = self.X.new_rows(max(0, stop - start))
         done = start
         while done < stop:
             window = done // self._size
