@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.outside import Columns, Outside, Part, block_rows
+from .complaints import NO_DATES
 
 __all__ = ["outside"]
 
@@ -132,10 +133,7 @@ def _dtype(fields: list[Any]) -> np.dtype:
     for field in fields:
         kind = field.type
         if of.is_temporal(kind):
-            raise ValueError(
-                f"Input X contains dates or times in column {field.name!r}, of type {kind}: turn dates into numbers, "
-                "such as days since the first one, drop them, or use TableAutoencoder."
-            )
+            raise ValueError(f"Input X contains dates or times in column {field.name!r}, of type {kind}: {NO_DATES}.")
         if of.is_decimal(kind):
             found.add(np.dtype(np.float64))
         elif of.is_integer(kind) or of.is_floating(kind) or of.is_boolean(kind):

@@ -272,10 +272,7 @@ class TorchEstimator(Encoding):
             epoch. Otherwise it stays as it was before the call.
         """
         with plain_torch(), unchanged_on_error(self):
-            if is_stream(X):
-                fit_stream(self, X, y, sample_weight)
-            else:
-                self._fit(X, y, sample_weight)
+            (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool = False, train: bool = True) -> None:

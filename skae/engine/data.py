@@ -33,6 +33,7 @@ __all__ = [
     "name_of",
     "resolve_device",
     "rows_of",
+    "shuffled",
     "to_tensor",
 ]
 
@@ -112,6 +113,16 @@ class Source:
             Row numbers.
         """
         return Subset(self, order)
+
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """In which sequence to take shuffled rows, as an index of them. None takes them as they are.
+
+        Parameters
+        ----------
+        rows : LongTensor of shape (n_rows,)
+            Row numbers.
+        """
+        return None
 
     def learnt(self, merge: bool) -> Source:
         """Return the rows to learn from.
@@ -311,14 +322,18 @@ class Table(Source):
         y = None if self.y is None else self.y[index].to(self.x.out)
         return Batch(self.x[index], weight, y)
 
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """See ``Source``. Rows of a table outside memory are taken in windows of a file."""
+        found = self.x.X.sequence(rows.numpy(force=True)) if isinstance(self.x.X, Outside) else None
+        return None if found is None else torch.from_numpy(found).to(rows.device)
+
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``. A small table is copied, because slices of a copy are found faster than rows."""
         x = self.x
         if isinstance(x.X, Outside):
-            near = x.X.nearby(order.numpy(force=True))
-            order = torch.from_numpy(near)
-            weight, y = (None if column is None else column[order] for column in (self.weight, self.y))
-            return Table(Rows(InOrder(x.X, near), x.frame, dtype=x.dtype, device=x.out, look=x.look), weight, y)
+            weight, y = (None if column is None else column[order.cpu()] for column in (self.weight, self.y))
+            ordered = InOrder(x.X, order.numpy(force=True))
+            return Table(Rows(ordered, x.frame, dtype=x.dtype, device=x.out, look=x.look), weight, y)
         if not isinstance(x.X, Tensor) or x.X.nbytes > SMALL_BYTES:
             return super().in_order(order)
         rows = self[order]
@@ -355,6 +370,10 @@ class Subset(Source):
             index = index.to(self.device)
         return self.data[self.rows[index]]
 
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """See ``Source``."""
+        return self.data.sequence(self.rows[rows.to(self.device)]) if isinstance(self.data, Source) else None
+
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``."""
         rows = self.rows[order.to(self.device)]
@@ -364,6 +383,12 @@ class Subset(Source):
 def in_order(data: Any, order: Tensor) -> Source:
     """The rows of a source, or the items of a list, in another order."""
     return data.in_order(order) if isinstance(data, Source) else Subset(data, order)
+
+
+def shuffled(data: Any, order: Tensor) -> Source:
+    """The rows of a source, or the items of a list, in a random order, or in one like it that is read faster."""
+    sequence = data.sequence(order) if isinstance(data, Source) else None
+    return in_order(data, order if sequence is None else order[sequence])
 
 
 def held_rows(data: Any, rows: Tensor) -> Tensor:

@@ -145,37 +145,36 @@ class Outside:
             place.columns = columns() if row < place.stop else ()
         return place.start, place.stop, place.columns
 
-    def nearby(self, order: np.ndarray) -> np.ndarray:
-        """Rearrange shuffled rows, so that rows that are far from each other in the file are not needed together.
+    def sequence(self, rows: np.ndarray) -> np.ndarray | None:
+        """In which sequence to take shuffled rows, so that rows far from each other in the file are not read together.
 
-        Rows are taken in windows of ``WINDOW_BYTES``, see ``InOrder``, and every window is one pass over the parts that
-        its rows are in. If that makes at most ``PASSES`` passes, the order stays as it is. Otherwise as many parts as
-        fit into ``PASSES`` windows are shuffled together, and then the next ones. The parts are in the order in which
-        ``order`` comes to them, which is random if it is shuffled, and that of the file if it is not.
+        Rows are read in windows of ``WINDOW_BYTES``, see ``InOrder``, and each window is one pass over the parts that
+        its rows are in. If all rows need at most ``PASSES`` windows, they are taken as they are. Otherwise as many
+        parts as fill ``PASSES`` windows are shuffled together, and then the next ones. Parts come in the order in which
+        ``rows`` come to them. That is random if they are shuffled, and that of the file if they are not.
 
         Parameters
         ----------
-        order : ndarray of int
+        rows : ndarray of int
             Row numbers.
 
         Returns
         -------
-        order : ndarray of int
-            The same numbers.
+        sequence : ndarray of int or None
+            An index of ``rows``. None takes them as they are.
         """
         most = PASSES * self.window
-        if len(order) <= most:
-            return order
-        part = np.searchsorted(self._starts, order, side="right") - 1
+        if len(rows) <= most:
+            return None
+        part = np.searchsorted(self._starts, rows, side="right") - 1
         met, first, count = np.unique(part, return_index=True, return_counts=True)
-        together, size = np.zeros(len(self._parts), dtype=np.int32), 0
-        turn = 0
+        turns, turn, size = np.zeros(len(self._parts), dtype=np.int32), 0, 0
         for k in np.argsort(first):
             if size and size + count[k] > most:
                 turn, size = turn + 1, 0
-            together[met[k]] = turn
+            turns[met[k]] = turn
             size += count[k]
-        return order[np.argsort(together[part], kind="stable")]
+        return np.argsort(turns[part], kind="stable")
 
     @property
     def window(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data import Source, Subset, held_rows, in_order
+from .data import Source, Subset, held_rows, shuffled
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
 
@@ -238,7 +238,7 @@ def _epoch(
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
     n = len(data)
     order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
-    ordered = in_order(data, order.to(flat.theta.device))
+    ordered = shuffled(data, order.to(flat.theta.device))
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
     seen: dict[str, int] = {}
