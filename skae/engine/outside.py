@@ -149,32 +149,37 @@ class Outside:
         """In which sequence to take shuffled rows, so that rows far from each other in the file are not read together.
 
         Rows are read in windows of ``WINDOW_BYTES``, see ``InOrder``, and each window is one pass over the parts that
-        its rows are in. If all rows need at most ``PASSES`` windows, they are taken as they are. Otherwise as many
-        parts as fill ``PASSES`` windows are shuffled together, and then the next ones. Parts come in the order in which
-        ``rows`` come to them. That is random if they are shuffled, and that of the file if they are not.
+        its rows are in. If at most ``PASSES`` windows hold all rows, they are taken as they are. Otherwise the rows of
+        each part are dealt into ``PASSES`` hands. The first hands of all parts are played in a random sequence, then
+        the second ones, and so on. So each of ``PASSES`` stretches of an epoch comes to all parts of the file, and each
+        window to few of them. In a window rows are shuffled.
 
         Parameters
         ----------
         rows : ndarray of int
-            Row numbers.
+            Row numbers, from whose order the random sequences are made.
 
         Returns
         -------
         sequence : ndarray of int or None
             An index of ``rows``. None takes them as they are.
         """
-        most = PASSES * self.window
-        if len(rows) <= most:
+        if len(rows) <= PASSES * self.window:
             return None
-        part = np.searchsorted(self._starts, rows, side="right") - 1
-        met, first, count = np.unique(part, return_index=True, return_counts=True)
-        turns, turn, size = np.zeros(len(self._parts), dtype=np.int32), 0, 0
-        for k in np.argsort(first):
-            if size and size + count[k] > most:
-                turn, size = turn + 1, 0
-            turns[met[k]] = turn
-            size += count[k]
-        return np.argsort(turns[part], kind="stable")
+        part = (np.searchsorted(self._starts, rows, side="right") - 1).astype(np.int32)
+        if bool((part[1:] >= part[:-1]).all()):
+            return None  # they are in the order of the file
+        by_part = np.argsort(part, kind="stable")
+        count = np.bincount(part, minlength=len(self._parts))
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+        hand = part[by_part] * PASSES + place * PASSES // np.repeat(count, count)
+        hands, start, of_row = np.unique(hand, return_index=True, return_inverse=True)
+        turn = np.empty(len(hands), dtype=np.int32)
+        turn[np.lexsort((by_part[start], hands % PASSES))] = np.arange(len(hands))
+        sequence: np.ndarray = by_part[np.argsort(turn[of_row], kind="stable")]
+        for first in range(0, len(rows), self.window):
+            sequence[first : first + self.window].sort()
+        return sequence
 
     @property
     def window(self) -> int:
