@@ -24,6 +24,9 @@ ALL_COLUMNS_BYTES = 2**26
 """Size of these pieces of all columns together, if there are very many."""
 LEAST_BYTES = 2**12
 
+Blocks = Callable[[], Iterator[Any]]
+"""Starts to read a part, and yields record batches."""
+
 
 def outside(X: Any) -> Outside | None:
     """X as a table outside memory. None if it is neither a Parquet file, nor an Arrow data set, nor an Arrow table.
@@ -82,24 +85,22 @@ def _open(path: Path) -> Any:
     try:
         if path.is_dir():
             return dataset.dataset(path, format="parquet", partitioning="hive")
-        n_columns = len(parquet.read_schema(path))
-        size = max(LEAST_BYTES, min(READ_BYTES, ALL_COLUMNS_BYTES // max(1, n_columns)))
-        return parquet.ParquetFile(path, buffer_size=size, pre_buffer=False)
+        return _read_by_pieces(path, len(parquet.read_schema(path)))
     except (pa.ArrowException, OSError) as error:
         why = str(error).partition("\n")[0].rstrip(".")
         raise ValueError(f"X is the path {str(path)!r}, which cannot be read as Parquet: {why}.") from None
 
 
-def _table(X: Any, schema: Any, parts: Callable[[Any, list[str]], list[Part]]) -> Outside:
+def _table(X: Any, schema: Any, parts: Callable[[Any, list[str]], list[Any]]) -> Outside:
+    """X with the rows of its parts: the number of rows of each, what reads it, and constants that come with it."""
     names, header = _header(schema)
     dtype = _dtype([schema.field(name) for name in names])
     as_columns = partial(_columns, names=names, dtype=dtype)
-    found = Outside(
-        [Part(part.n_rows, partial(_converted, part.blocks, as_columns)) for part in parts(X, names)],
-        len(names),
-        dtype,
-        header,
-    )
+    cut = [
+        Part(count, partial(_converted, blocks, partial(as_columns, constants=told[0] if told else {})))
+        for count, blocks, *told in parts(X, names)
+    ]
+    found = Outside(cut, len(names), dtype, header)
     if not all(found.shape):
         kind = "0 sample(s)" if names else "0 feature(s)"
         raise ValueError(f"Found array with {kind} (shape={found.shape}) while a minimum of 1 is required.")
@@ -147,51 +148,82 @@ def _dtype(fields: list[Any]) -> np.dtype:
     return np.dtype(np.float32 if common == np.float32 else np.float64)
 
 
-def _converted(
-    blocks: Callable[[], Iterator[Any]], as_columns: Callable[[Any], Columns]
-) -> Iterator[tuple[int, Callable[[], Columns]]]:
+def _converted(blocks: Blocks, as_columns: Callable[[Any], Columns]) -> Iterator[tuple[int, Callable[[], Columns]]]:
     for batch in blocks():
         yield batch.num_rows, partial(as_columns, batch)
 
 
-def _columns(batch: Any, names: list[str], dtype: np.dtype) -> Columns:
-    """The columns of a record batch as arrays, with NaN for missing entries."""
+def _columns(batch: Any, names: list[str], dtype: np.dtype, constants: dict[str, Any]) -> Columns:
+    """The columns of a record batch as arrays, with NaN for missing entries.
+
+    A column that a file lacks has the same value in all its rows: that in the name of its folder, or NaN.
+    """
     import pyarrow as pa
 
-    kind = pa.from_numpy_dtype(dtype)
-    columns = (batch.column(batch.schema.get_field_index(name)) for name in names)
-    same = (column if column.type == kind else column.cast(kind, safe=False) for column in columns)
-    return [column.to_numpy(zero_copy_only=False) for column in same]
+    kind, places = pa.from_numpy_dtype(dtype), {name: k for k, name in enumerate(batch.schema.names)}
+
+    def read(name: str) -> np.ndarray:
+        if name not in places:
+            return np.full(batch.num_rows, constants.get(name, np.nan), dtype)
+        column = batch.column(places[name])
+        column = column if column.type == kind else column.cast(kind, safe=False)
+        values: np.ndarray = column.to_numpy(zero_copy_only=False)
+        return values
+
+    return [read(name) for name in names]
 
 
-def _parts_of_file(file: Any, names: list[str]) -> list[Part]:
-    size = block_rows(len(names))
-    read = partial(file.iter_batches, batch_size=size, columns=names, use_threads=False)
+# ---------------------------------------------------------------- parts
+
+
+def _parts_of_file(file: Any, names: list[str]) -> list[tuple[int, Blocks]]:
     counts = (file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups))
-    return [Part(count, partial(read, row_groups=[group])) for group, count in enumerate(counts)]
+    return [(count, partial(_row_group, lambda: file, group, names)) for group, count in enumerate(counts)]
 
 
-def _parts_of_dataset(dataset: Any, names: list[str]) -> list[Part]:
-    """The row groups of all files, or the files if their format has no such groups."""
+def _row_group(opened: Callable[[], Any], group: int, names: list[str]) -> Iterator[Any]:
+    file = opened()
+    present = [name for name in names if name in file.schema_arrow.names]
+    batches: Iterator[Any] = file.iter_batches(block_rows(len(names)), [group], columns=present, use_threads=False)
+    return batches
+
+
+def _parts_of_dataset(dataset: Any, names: list[str]) -> list[Any]:
+    """The row groups of all files, or whole files if their format has no such groups."""
+    from pyarrow.dataset import ParquetFileFragment, get_partition_keys
+
+    parts: list[Any] = []
+    for piece in _fragments(dataset):
+        if isinstance(piece, ParquetFileFragment):  # Arrow itself would hold a row group as a whole
+            told = get_partition_keys(piece.partition_expression)
+            opened = partial(_opened, piece, len(names))
+            parts += [(g.num_rows, partial(_row_group, opened, g.id, names), told) for g in piece.row_groups]
+        else:
+            read = partial(piece.to_batches, columns=names, batch_size=block_rows(len(names)), use_threads=False)
+            parts.append((piece.count_rows(), partial(read, batch_readahead=1)))
+    return parts
+
+
+def _fragments(dataset: Any) -> list[Any]:
     try:
-        pieces = [piece for file in dataset.get_fragments() for piece in _pieces(file)]
-        options: dict[str, Any] = {"schema": dataset.schema}
+        return list(dataset.get_fragments())
     except ValueError:  # a data set of only some rows of its files does not tell which
-        pieces, options = [(dataset, dataset.count_rows())], {}
-    options |= {"columns": names, "batch_size": block_rows(len(names)), "use_threads": False, "batch_readahead": 1}
-    return [Part(count, partial(piece.to_batches, **options)) for piece, count in pieces]
+        return [dataset]
 
 
-def _pieces(file: Any) -> list[tuple[Any, int]]:
-    """The row groups of a file with their numbers of rows. A file of another format is one piece."""
-    if not hasattr(file, "split_by_row_group"):
-        return [(file, file.count_rows())]
-    pieces = file.split_by_row_group()
-    return [(piece, sum(group.num_rows for group in piece.row_groups)) for piece in pieces]
+def _opened(piece: Any, n_columns: int) -> Any:
+    return _read_by_pieces(piece.open(), n_columns)
 
 
-def _parts_of_table(table: Any, names: list[str]) -> list[Part]:
+def _read_by_pieces(source: Any, n_columns: int) -> Any:
+    """A Parquet file of which a column is read piece by piece."""
+    from pyarrow.parquet import ParquetFile
+
+    size = max(LEAST_BYTES, min(READ_BYTES, ALL_COLUMNS_BYTES // max(1, n_columns)))
+    return ParquetFile(source, buffer_size=size, pre_buffer=False)
+
+
+def _parts_of_table(table: Any, names: list[str]) -> list[tuple[int, Blocks]]:
     size = block_rows(len(names))
-    starts = range(0, table.num_rows, size)
-    cuts = (table.slice(start, size) for start in starts)
-    return [Part(cut.num_rows, partial(cut.to_batches, max_chunksize=size)) for cut in cuts]
+    cuts = (table.slice(start, size) for start in range(0, table.num_rows, size))
+    return [(cut.num_rows, partial(cut.to_batches, max_chunksize=size)) for cut in cuts]
