@@ -125,6 +125,7 @@ CONTESTANTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "the file is decoded once": read,
     "Autoencoder, path": parquet,
     "Autoencoder, Arrow data set": dataset,
+    "Autoencoder, Arrow data set": dataset,
     "IncrementalPCA, batch by batch": pca,
     "Autoencoder, one array": whole,
 }
