@@ -248,10 +248,10 @@ class TorchEstimator(Encoding):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers. A memory map of dtype float32 or float64 may be larger than memory, and so may a Parquet
-            file (its path, or a ``pyarrow.parquet.ParquetFile``), an Arrow data set or an Arrow table, whose missing
-            entries are NaN. An iterable of chunks, such as a generator of arrays or of pairs (X, y), is gone through
-            once, with one call of ``partial_fit`` for each chunk.
+            Finite numbers, or NaN where an entry is missing if the estimator's tag ``allow_nan`` is True. X may be
+            larger than memory if it is a memory map of dtype float32 or float64, an Arrow table or data set, or a
+            Parquet file: its path, or a ``pyarrow.parquet.ParquetFile``. An iterable of chunks, such as a generator of
+            arrays or of pairs (X, y), is gone through once, with one call of ``partial_fit`` for each chunk.
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -433,5 +433,6 @@ class TorchEstimator(Encoding):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_gaps
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags
