@@ -125,7 +125,6 @@ CONTESTANTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "the file is decoded once": read,
     "Autoencoder, path": parquet,
     "Autoencoder, Arrow data set": dataset,
-    "Autoencoder, Arrow data set": dataset,
     "IncrementalPCA, batch by batch": pca,
     "Autoencoder, one array": whole,
 }
@@ -165,9 +164,10 @@ def table_of_memory(n_rows: int, names: list[str]) -> str:
             cells = ["" if seconds is None else f"{seconds:.1f}" for seconds in told]
             r2 = f"{found['R2']:.4f}" if "R2" in found else ""
             lines.append(f"| {name} | {found['MB']:.0f} | {' | '.join(cells)} | {r2} |")
+    settings = " ".join(repr(Autoencoder(N_COMPONENTS, **SETTINGS)).split())
     return (
         f"\n{n_rows} x {WIDTH} float32, {n_rows * WIDTH * 4 / 1e6:.0f} MB of numbers, sorted by class, in a file of "
-        f"{size:.0f} MB with {groups} row groups. {Autoencoder(N_COMPONENTS, **SETTINGS)}, which takes one epoch. "
+        f"{size:.0f} MB with {groups} row groups. `{settings}`, which takes one epoch. "
         "Time is processor time with one thread.\n\n" + "\n".join(lines) + "\n"
     )
 
