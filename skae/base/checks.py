@@ -19,6 +19,7 @@ from ..engine.frame import Frame
 from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
+from .streams import is_stream
 
 __all__ = [
     "check_codes",
@@ -46,6 +47,10 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
     )
+    if is_stream(X):
+        raise ValueError(
+            f"X is of type {type(X).__name__} and gives chunks, which only fit takes: pass each by itself."
+        )
     if (table := outside(X)) is not None:
         check_columns(estimator, table, reset=reset)
         X = table.in_memory()

@@ -375,7 +375,8 @@ def test_chunks_that_are_refused(frame):
     assert "sample_weight cannot be cut" in refuses(MODEL, "fit", iter([frame]), sample_weight=np.ones(150))
     assert "Chunk 0 of X has 3 parts" in refuses(MODEL, "fit", iter([(frame, None, None)]))
     assert "FineTunedClassifier needs all rows at once" in refuses(FineTunedClassifier(MODEL), "fit", iter([frame]))
-    assert "X is of type list_iterator" in refuses(clone(MODEL).fit(array(frame)), "transform", iter([frame]))
+    for method in ("transform", "partial_fit"):
+        assert "list_iterator and gives chunks, which only fit takes" in refuses(fitted, method, iter([frame]))
     assert "X is of type set" in refuses(MODEL, "fit", {1.0, 2.0})
 
 
