@@ -119,7 +119,7 @@ def _header(schema: Any) -> tuple[list[str], Any]:
     if twice is not None:
         raise ValueError(f"X has several columns named {twice!r}: rename or drop them.")
     kinds = {of.get("pandas_type") for of in told.get("column_indexes", ())}
-    if kinds - {"unicode", "empty"}:
+    if kinds - {"unicode", "string", "empty"}:
         return names, np.empty((0, len(names)))
     import pyarrow as pa
 
