@@ -168,16 +168,15 @@ class Outside:
         part = (np.searchsorted(self._starts, rows, side="right") - 1).astype(np.int32)
         if bool((part[1:] >= part[:-1]).all()):
             return None  # they are in the order of the file
-        by_part = np.argsort(part, kind="stable")
-        count = np.bincount(part, minlength=len(self._parts))
-        place = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
-        hand = part[by_part] * PASSES + place * PASSES // np.repeat(count, count)
-        hands, start, of_row = np.unique(hand, return_index=True, return_inverse=True)
-        turn = np.empty(len(hands), dtype=np.int32)
-        turn[np.lexsort((by_part[start], hands % PASSES))] = np.arange(len(hands))
-        sequence: np.ndarray = by_part[np.argsort(turn[of_row], kind="stable")]
-        for first in range(0, len(rows), self.window):
-            sequence[first : first + self.window].sort()
+        by_part, count = np.argsort(part, kind="stable"), np.bincount(part, minlength=len(self._parts))
+        first = np.cumsum(count) - count
+        cuts = first + count * np.arange(PASSES + 1)[:, None] // PASSES
+        start, stop = cuts[:-1].ravel(), cuts[1:].ravel()
+        hands = np.flatnonzero(start < stop)
+        played = hands[np.lexsort((by_part[start[hands]], hands // len(count)))]
+        sequence = np.concatenate([by_part[start[hand] : stop[hand]] for hand in played])
+        for begin in range(0, len(rows), self.window):
+            sequence[begin : begin + self.window].sort()
         return sequence
 
     @property

@@ -250,18 +250,18 @@ def test_what_needs_all_rows_at_once_refuses_many(file, frame, never_whole, monk
 
 @pytest.fixture
 def large(rng, tmp_path):
-    """A file of 800 rows in 50 row groups, and its rows."""
-    rows = rng.random((800, 2), dtype=np.float32)
-    pq.write_table(pa.table(list(rows.T.copy()), ["a", "b"]), tmp_path / "large.parquet", row_group_size=16)
+    """A file of 1600 rows in 50 row groups, and its rows."""
+    rows = rng.random((1600, 2), dtype=np.float32)
+    pq.write_table(pa.table(list(rows.T.copy()), ["a", "b"]), tmp_path / "large.parquet", row_group_size=32)
     return outside(tmp_path / "large.parquet"), rows
 
 
 INDICES = [
     slice(None),
     slice(15, 45),
-    slice(790, 5, -7),
-    np.array([799, 3, 3, 500, 0]),
-    np.arange(800) % 3 == 0,
+    slice(1590, 5, -7),
+    np.array([1599, 3, 3, 500, 0]),
+    np.arange(1600) % 3 == 0,
     np.array([], dtype=int),
 ]
 
@@ -272,15 +272,15 @@ def test_a_table_is_indexed_like_an_array(large):
         np.testing.assert_array_equal(X[index], rows[index])
     np.testing.assert_array_equal(X[:, [1]], rows[:, [1]])
     np.testing.assert_array_equal(np.asarray(X, dtype=float), rows.astype(float))
-    for wrong in ([800], [-1]):
-        with pytest.raises(IndexError, match="are not among the rows 0 to 799"):
+    for wrong in ([1600], [-1]):
+        with pytest.raises(IndexError, match="are not among the rows 0 to 1599"):
             X[wrong]
 
 
 def test_slices_of_rows_in_another_order(large, rng, monkeypatch):
     monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 300 * 8)
     X, rows = large
-    order = rng.integers(0, 800, 700)
+    order = rng.integers(0, 1600, 700)
     ordered = InOrder(X, order)
     for index in (slice(0, 250), slice(250, 650), slice(650, 700), slice(0, 10), slice(0, 700, 9), np.array([5, 1])):
         np.testing.assert_array_equal(ordered[index], rows[order[index]])
@@ -289,32 +289,33 @@ def test_slices_of_rows_in_another_order(large, rng, monkeypatch):
 @pytest.mark.parametrize("share", [1.0, 0.6])
 def test_an_epoch_reads_each_part_eight_times_and_mixes_all_of_them(large, monkeypatch, openings, share):
     """Forty windows hold the file. One pass over all parts for each of them would open 2000 parts."""
-    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 20 * 8)
+    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 40 * 8)
     X, rows = large
+    rng = torch.Generator().manual_seed(0)
     source = Table(Rows(X, dtype=torch.float32, device=torch.device("cpu")))
-    source = source if share == 1.0 else Subset(source, torch.randperm(800)[:480])
+    source = source if share == 1.0 else Subset(source, torch.randperm(1600, generator=rng)[:960])
     n = len(source)
-    order = torch.randperm(n)
+    order = torch.randperm(n, generator=rng)
     epoch = shuffled(source, order)
     seen = torch.cat([epoch[start : start + 10].x for start in range(0, n, 10)]).numpy()
     assert sorted(seen[:, 0]) == sorted(source[:].x[:, 0].numpy())
     assert len(openings) - 50 <= 1.5 * 8 * 50
-    part = {value: row // 16 for row, value in enumerate(rows[:, 0].tolist())}
+    part = {value: row // 32 for row, value in enumerate(rows[:, 0].tolist())}
     parts = np.array([part[value] for value in seen[:, 0].tolist()])
     eighths = np.array_split(parts, 8)
-    assert all(len(np.unique(some)) >= 0.6 * 50 for some in eighths)
-    window = parts[:20]
-    assert len(np.unique(window)) < 15
+    assert all(len(np.unique(some)) >= 0.8 * 50 for some in eighths)
+    window = parts[:40]
+    assert len(np.unique(window)) < 22
     assert not (np.diff(window) >= 0).all()
 
 
 def test_few_windows_and_rows_that_are_not_shuffled_stay_as_they_are(large, monkeypatch):
     X, _ = large
-    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 100 * 8)
-    assert X.sequence(np.random.default_rng(0).permutation(800)) is None
-    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 99 * 8)
-    assert X.sequence(np.random.default_rng(0).permutation(800)) is not None
-    assert X.sequence(np.arange(800)) is None
+    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 200 * 8)
+    assert X.sequence(np.random.default_rng(0).permutation(1600)) is None
+    monkeypatch.setattr("skae.engine.outside.WINDOW_BYTES", 199 * 8)
+    assert X.sequence(np.random.default_rng(0).permutation(1600)) is not None
+    assert X.sequence(np.arange(1600)) is None
 
 
 # ------------------------------------------------------------------ chunks
