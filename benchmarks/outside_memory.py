@@ -189,8 +189,8 @@ def table_of_shuffling(n_rows: int = 200_000, width: int = 20, n_seeds: int = 3)
             write(path, n_rows, width, n_rows // n_groups)
             cases = {
                 "all rows shuffled": (1.0, outside.PASSES, True),
-                f"{outside.PASSES} windows of a fortieth of the file": (1 / 40, outside.PASSES, True),
-                "1 window of a fortieth of the file": (1 / 40, 1, True),
+                f"windows of a fortieth of the file, {outside.PASSES} passes an epoch": (1 / 40, outside.PASSES, True),
+                "windows of a fortieth of the file, 1 pass an epoch": (1 / 40, 1, True),
                 "not shuffled": (1.0, outside.PASSES, False),
             }
             for name, (share, passes, shuffle) in cases.items():
