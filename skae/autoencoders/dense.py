@@ -168,6 +168,8 @@ class Autoencoder(TorchTransformer):
     missing_indicator: bool = True
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
+    _takes_kinds: ClassVar[bool] = True
+    """Whether columns of X may be of different kinds."""
     _may_idle: ClassVar[bool] = False
     """Whether a start at PCA may leave components without an axis, if they are more than the columns."""
     _takes_gaps = True
@@ -183,10 +185,17 @@ class Autoencoder(TorchTransformer):
             )
         if self.likelihood == "mixed":
             columns_of(self.columns)
+            if not self._takes_kinds:
+                raise ValueError(
+                    f"{type(self).__name__} has one unit of noise for all columns, so that likelihood='mixed' is not "
+                    "defined: use Autoencoder or VariationalAutoencoder."
+                )
         if self.init == "pca":
             _require_none(self._obstacles_to_pca())
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
+        if self.likelihood == "mixed" and self._target_frame is not None:
+            raise ValueError("likelihood='mixed' reconstructs X itself: leave another target out.")
         return {
             "n_features": n_features,
             "n_components": int(self.n_components),

@@ -137,6 +137,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
     missing_indicator: Literal[False] = False
 
     _takes_gaps = False
+    _takes_kinds = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _y_doc: ClassVar[dict[str, str]] = {
@@ -171,9 +172,6 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         self.noise_scale_ = float(self.noise_level) * (frame.scale if frame.centred else data.moments()[1])
 
     # ---------------------------------------------------------------- start
-
-    def _obstacles_to_pca(self) -> list[str]:
-        return [*super()._obstacles_to_pca(), *(["likelihood='mixed'"] if self.likelihood == "mixed" else [])]
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Start at logistic regression, and at probabilistic PCA around the mean of each class that it predicts."""

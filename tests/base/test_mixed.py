@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skae import Autoencoder, VariationalAutoencoder
+from skae import (
+    Autoencoder,
+    DenoisingAutoencoder,
+    NeighborAutoencoder,
+    SemiSupervisedAutoencoder,
+    SemiSupervisedVariationalAutoencoder,
+    VariationalAutoencoder,
+)
 from skae.base.mixed import columns_of, frame_of_columns, groups_of_columns
 
 COLUMNS = (("gaussian", 2), ("categorical", 3), ("poisson", 1), ("bernoulli", 1))
@@ -136,3 +143,18 @@ def test_rows_that_no_kind_describes_are_named(X, model, column, value, message)
 
 def test_columns_of_reads_lists():
     assert columns_of([["gaussian", np.int64(2)], ("poisson", 1)]) == (("gaussian", 2), ("poisson", 1))
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [NeighborAutoencoder, SemiSupervisedAutoencoder, SemiSupervisedVariationalAutoencoder],
+    ids=lambda c: c.__name__,
+)
+def test_where_noise_has_one_unit_for_all_columns_kinds_are_refused(X, cls):
+    with pytest.raises(ValueError, match=f"{cls.__name__} has one unit of noise for all columns"):
+        cls(2, **QUICK).fit(X, X[:, -1].astype(int))
+
+
+def test_another_target_has_no_kinds(X):
+    with pytest.raises(ValueError, match="reconstructs X itself"):
+        DenoisingAutoencoder(2, target="y", **QUICK).fit(X, X)
