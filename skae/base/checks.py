@@ -70,7 +70,7 @@ def _with_nan(X: Any) -> Any:
     if isinstance(X, np.ndarray) and X.dtype == object:
         return np.array([_nan_for_na(value) for value in X.flat], dtype=object).reshape(X.shape)
     kinds = list(getattr(X, "dtypes", ())) if hasattr(X, "isetitem") else []
-    objects = [place for place, kind in enumerate(kinds) if kind == object]
+    objects = [place for place, kind in enumerate(kinds) if str(kind) == "object"]
     if objects:
         X = X.copy()
     for place in objects:
