@@ -2,5 +2,6 @@
 
 from .fine_tuned import FineTunedClassifier, FineTunedRegressor
 from .stacked import StackedAutoencoder
+from .table import TableAutoencoder
 
-__all__ = ["FineTunedClassifier", "FineTunedRegressor", "StackedAutoencoder"]
+__all__ = ["FineTunedClassifier", "FineTunedRegressor", "StackedAutoencoder", "TableAutoencoder"]

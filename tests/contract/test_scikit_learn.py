@@ -35,6 +35,7 @@ from skae import (
     SemiSupervisedVariationalAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
+    TableAutoencoder,
     TopKAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
@@ -72,6 +73,7 @@ CHECKED = [
     SemiSupervisedVariationalAutoencoder(**SHORT),
     SparseAutoencoder(**SHORT),
     StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], **SHORT),
+    TableAutoencoder(estimator=VariationalAutoencoder(**SHORT)),
     TopKAutoencoder(**SHORT),
     VariationalAutoencoder(**SHORT),
     VectorQuantizedAutoencoder(**SHORT),
@@ -81,6 +83,9 @@ CHECKED = [
 
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
+
+WITHOUT_CODES = {"TableAutoencoder"}
+"""Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
 
 BY_HAND = [
     "check_dataframe_column_names_consistency",
@@ -103,7 +108,8 @@ OUTPUT = [
 
 def test_every_public_class_is_here():
     public = {name for name in skae.__all__ if isinstance(getattr(skae, name), type)} - OF_TREES
-    assert public == set(CLASSES) == {type(estimator).__name__ for estimator in CHECKED}
+    assert public == {type(estimator).__name__ for estimator in CHECKED}
+    assert public - WITHOUT_CODES == set(CLASSES)
     assert all(type(estimator).__name__ == name for name, estimator in CLASSES.items())
 
 
