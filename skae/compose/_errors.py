@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ..base.estimator import Run, TorchEstimator
 from ..base.params import PositiveInt
 from ..base.transformer import row_by_row
-from ..engine.arrays import Arrays
 from ..engine.completion import fit_completion
 from ..engine.data import Batch, Source, chunks
 from ..engine.optim import Terms
@@ -23,13 +22,14 @@ __all__ = ["ShortAutoencoders"]
 BATCH = 64
 """Rows a step."""
 TINY = 1e-12
-"""Mean square below which errors are equal."""
+"""Mean square below which deviations are equal."""
 LEAST = 1e-4
-"""Least variance of an error, in variances of the column, so that a constant column does not drown the others."""
+"""Least variance of an error, in variances of the column, so that a constant column does not drown the others. Also the
+least variance of a code, in mean variances of its coordinates."""
 
 
 class Autoencoders(nn.Module):
-    """Autoencoders d-width-code-width-d with SiLU units, and the mean squared error of each in each column.
+    """Autoencoders d-width-code-width-d with SiLU units, and the moments of their errors and of their codes.
 
     Parameters
     ----------
@@ -37,18 +37,33 @@ class Autoencoders(nn.Module):
     """
 
     variance: Tensor
+    center: Tensor
+    precision: Tensor
 
     def __init__(self, n_features: int, n_components: int, width: int, n_networks: int) -> None:
         super().__init__()
-        sizes = [n_features, width, n_components, width, n_features]
-        self.layers = StackedDense(n_networks, sizes, ["silu", "identity", "silu", "identity"])
-        self.n_copies, self.widest, self.multiplications = n_networks, self.layers.widest, self.layers.multiplications
+        self.encoder = StackedDense(n_networks, [n_features, width, n_components], ["silu", "identity"])
+        self.decoder = StackedDense(n_networks, [n_components, width, n_features], ["silu", "identity"])
+        self.n_copies, self.widest = n_networks, max(self.encoder.widest, self.decoder.widest)
+        self.multiplications = self.encoder.multiplications + self.decoder.multiplications
         self.register_buffer("variance", torch.ones(n_networks, 1, n_features))
+        self.register_buffer("center", torch.zeros(n_networks, 1, n_components))
+        self.register_buffer("precision", torch.eye(n_components).repeat(n_networks, 1, 1))
 
-    def errors(self, batch: Batch) -> Tensor:
-        """Squared errors of the observed entries, of shape (n_networks, n, n_features). They are 0 at the others."""
-        error = (self.layers(batch.x) - batch.x).square()
-        return error if batch.known is None else error * batch.known
+    def codes_and_errors(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Codes, and squared errors of shape (n_networks, n, n_features). These are 0 where an entry is missing."""
+        h = self.encoder(batch.x)
+        error = (self.decoder(h) - batch.x).square()
+        return h, error if batch.known is None else error * batch.known
+
+    def log_deviation(self, batch: Batch) -> Tensor:
+        """See ``ShortAutoencoders.log_deviation``."""
+        h, error = self.codes_and_errors(batch)
+        codes = ((h - self.center) @ self.precision * (h - self.center)).double().sum(2)
+        errors = (error / self.variance).double().sum(2)
+        n_observed = batch.x.shape[1] if batch.known is None else batch.known.sum(1)
+        mean = (errors + codes) / (n_observed + h.shape[2])
+        return 0.5 * (mean + TINY).log().mean(0)
 
 
 class ShortAutoencoders(TorchEstimator):
@@ -85,7 +100,7 @@ class ShortAutoencoders(TorchEstimator):
             data = data.take(torch.randperm(len(data), generator=self._rng)[:most].sort().values.numpy())
         return data.learnt(merge=False)
 
-    def _measure(self, data: Arrays) -> None:
+    def _measure(self, data: Any) -> None:
         self._frame = frame_of_columns(data.X)
         self._completion = fit_completion(data, self._frame, int(self.n_components)) if data.has_gaps else None
 
@@ -110,44 +125,52 @@ class ShortAutoencoders(TorchEstimator):
         }
 
     def _initialise(self, module: Autoencoders, data: Any, rng: torch.Generator) -> None:
-        module.layers.initialise(rng)
+        module.encoder.initialise(rng)
+        module.decoder.initialise(rng)
 
     def _loss(self, module: Autoencoders, batch: Batch, rng: torch.Generator | None) -> Terms:
-        return {"reconstruction": average(module.errors(batch).sum((0, 2)), batch.weight)}
+        return {"reconstruction": average(module.codes_and_errors(batch)[1].sum((0, 2)), batch.weight)}
 
     @torch.no_grad()
     def _conclude(self, data: Source) -> None:
-        """Measure the variance of the errors in each column, with each row as far as it was learnt from."""
+        """Measure the moments of errors and of codes, with each row as far as it was learnt from."""
         module = self.module_
-        sums, counts = torch.zeros_like(module.variance), torch.zeros_like(module.variance[0])
+        errors, counts = torch.zeros_like(module.variance), torch.zeros_like(module.variance[0])
+        weights, codes = [], []
         for rows in chunks(len(data), module.widest):
             batch = data[rows]
             weight = torch.ones_like(batch.x[:, :1]) if batch.weight is None else batch.weight[:, None]
-            sums += (module.errors(batch) * weight).sum(1, keepdim=True)
+            h, error = module.codes_and_errors(batch)
+            errors += (error * weight).sum(1, keepdim=True)
             counts += (weight * (torch.ones_like(batch.x) if batch.known is None else batch.known)).sum(0)
-        module.variance.copy_(sums / counts.clamp_min(LEAST) + LEAST)
+            weights.append(weight)
+            codes.append(h)
+        module.variance.copy_(errors / counts.clamp_min(LEAST) + LEAST)
+        w, h = torch.cat(weights), torch.cat(codes, 1).double()
+        w = (w / w.sum()).double()
+        center = (w * h).sum(1, keepdim=True)
+        covariance = (w * (h - center)).mT @ (h - center)
+        spread = covariance.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
+        unit = torch.eye(h.shape[2], dtype=h.dtype, device=h.device)
+        module.center.copy_(center)
+        module.precision.copy_(torch.linalg.inv(covariance + (LEAST * spread + TINY) * unit))
 
     def _failure(self, data: Source) -> None:
         """Nothing: a code that is constant is one that has found nothing in common."""
 
     # ---------------------------------------------------------------- using
 
-    def log_error(self, X: Any) -> Any:
-        """The logarithm of the root mean square error of each row, in deviations of that column's error.
+    def log_deviation(self, X: Any) -> Any:
+        """The logarithm of the root mean square deviation of each row, averaged over the networks.
 
-        The mean square is one over the observed entries, and its logarithm is averaged over the networks.
+        The deviations are the errors of the observed entries, each divided by the root mean square error of its column,
+        and the coordinates of the code on axes on which codes have the covariance I.
         """
-        return self._map(lambda module, batch: row_by_row(lambda rows: _log_error(module, rows), batch), X)
+        return self._map(lambda module, batch: row_by_row(module.log_deviation, batch), X)
 
     def _encode(self, module: Autoencoders, batch: Batch) -> Tensor:
-        return module.layers(batch.x).mean(0)
+        return module.encoder(batch.x).mean(0)
 
     @property
     def _n_features_out(self) -> int:
-        return int(self._spec["n_features"])
-
-
-def _log_error(module: Autoencoders, batch: Batch) -> Tensor:
-    relative = (module.errors(batch) / module.variance).double()
-    mean = relative.mean(2) if batch.known is None else relative.sum(2) / batch.known.sum(1).clamp_min(1)
-    return 0.5 * (mean + TINY).log().mean(0)
+        return int(self._spec["n_components"])

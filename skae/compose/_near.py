@@ -15,8 +15,8 @@ __all__ = ["Near", "frame_of_columns", "weight_of"]
 
 N_SAMPLES = 20
 """Number of samples. The scatter of the mean over them is small beside the differences of rows."""
-N_ROWS = 64
-"""Rows in a sample. So few that rarely two outliers are among them, and that a region of few rows is left out."""
+N_ROWS = 16
+"""Rows in a sample. So few that outliers are rarely among them, also if a tenth of the rows are outliers."""
 POWER = 4.0
 """How fast the weight of a row falls with its distance. In many columns all distances are alike."""
 SAME = 1e-9

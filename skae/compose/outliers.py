@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -11,8 +12,10 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from typing_extensions import Self
 
+from ..base.advice import validate
 from ..base.checks import check_x, look_for_gaps
-from ..base.compat import Interval, StrOptions, fit_context
+from ..base.compat import Interval, fit_context
+from ..base.params import RandomState, constraints, sign_plainly
 from ..base.state import unchanged_on_error
 from ..engine.data import Array, to_tensor
 from ..engine.notices import warn
@@ -25,11 +28,13 @@ __all__ = ["OutlierDetector"]
 
 FENCE = 1.5
 """Interquartile ranges below the lower quartile at which outliers begin (Tukey, 1977)."""
+Share: TypeAlias = Annotated[float, Interval(Real, 0, 0.5, closed="right")]
 MOST_SEED = 2**31 - 1
 MOST_ROWS = 10_000
 """Rows of which medians are taken."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class OutlierDetector(OutlierMixin, BaseEstimator):
     """Detector of rows that are unlike the others, with scikit-learn's outlier interface.
 
@@ -37,11 +42,12 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
 
         score(x) = -(log e(x) + log r(x)) / 2.
 
-    e(x) is the root mean square error with which five small autoencoders reconstruct the row, in deviations of this
-    error in each column. It is large if the columns do not go together as they usually do. r(x) is the distance of the
-    row from the nearest of 64 random training rows, as a root mean square difference in standard deviations of the
-    columns. It is large where few rows are. log e is averaged over the autoencoders, and log r over 20 samples of 64
-    rows. A row whose score is lower by log 2 has errors and distances that are twice as long.
+    e(x) says how unusual the row is for five small autoencoders: the root mean square of its errors, each in deviations
+    of this error in its column, and of the coordinates of its code, scaled to covariance I. It is large if the columns
+    do not go together as they usually do. r(x) is the distance of the row from the nearest of 16 random training rows,
+    as a root mean square difference in standard deviations of the columns. It is large where few rows are. log e is
+    averaged over the autoencoders, and log r over 20 samples of 16 rows. A row whose score is lower by log 2 has
+    deviations and distances that are twice as long.
 
     Training rows far from all samples have small weights: a row at t times the median distance counts as t^-4. So they
     are hardly learnt. An ``estimator`` is fitted with the same weights.
@@ -114,16 +120,14 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     18
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [None, BaseEstimator],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "random_state": ["random_state"],
-    }
+    estimator: BaseEstimator | None = field(default=None, kw_only=False)
+    contamination: Share | Literal["auto"] = "auto"
+    random_state: RandomState = None
 
-    def __init__(self, estimator: Any = None, *, contamination: Any = "auto", random_state: Any = None) -> None:
-        self.estimator = estimator
-        self.contamination = contamination
-        self.random_state = random_state
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
+
+    def _validate_params(self) -> None:
+        validate(self)
 
     # ---------------------------------------------------------------- fitting
 
@@ -262,7 +266,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     def _scores(self, X: Array) -> np.ndarray:
         scores: np.ndarray
         if isinstance(self.estimator_, ShortAutoencoders):
-            scores = -(self.estimator_.log_error(X) + self._near.log_distance(X)) / 2
+            scores = -(self.estimator_.log_deviation(X) + self._near.log_distance(X)) / 2
         else:
             scores = np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
         return scores
@@ -272,6 +276,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         of_model = get_tags(ShortAutoencoders() if self.estimator is None else self.estimator).input_tags
         tags.input_tags.sparse, tags.input_tags.allow_nan = of_model.sparse, of_model.allow_nan
         return tags
+
+
+OutlierDetector._parameter_constraints = constraints(OutlierDetector)
+sign_plainly(OutlierDetector)
 
 
 def _medians(X: Array) -> np.ndarray:
@@ -284,7 +292,7 @@ def _medians(X: Array) -> np.ndarray:
 def _offset(scores: np.ndarray, contamination: Any) -> float:
     """The score below which a row is an outlier, given those of the training rows."""
     if scores.min() == scores.max():
-        warn("All training rows have the same score, so none is an outlier: look whether they differ.", NothingLearntWarning)
+        warn("All training rows have the same score: look whether they differ in any column.", NothingLearntWarning)
     if contamination != "auto":
         return float(np.percentile(scores, 100.0 * contamination))
     lower, upper = np.percentile(scores, [25, 75])

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["OutlierDisplay"]
 
-WIDTH, LINE = 3.4, 0.26
+WIDTH, LINE = 4.0, 0.26
 """Width of a panel with its names, and height of a bar, in inches."""
-ROOM = 0.5
+ROOM = 0.52
 """Share of the width of a panel that its names take."""
 MOST_COLUMNS = 3
 """Panels side by side in a new figure."""
-LONGEST = 28
+LONGEST = 20
 """Largest number of characters of the name of a column."""
 
 

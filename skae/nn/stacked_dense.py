@@ -35,7 +35,7 @@ class StackedDense(nn.Module):
         self.weights = nn.ParameterList([nn.Parameter(torch.empty(n_networks, *pair)) for pair in pairwise(sizes)])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(n_networks, 1, size)) for size in sizes[1:]])
         for bias in self.biases:
-            bias.decay = False  # type: ignore[attr-defined]
+            bias.decay = False
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:

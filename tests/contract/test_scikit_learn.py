@@ -29,6 +29,7 @@ from skae import (
     MixtureVariationalAutoencoder,
     MultimodalDeepBoltzmannMachine,
     NeighborAutoencoder,
+    OutlierDetector,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -65,6 +66,7 @@ CHECKED = [
     MixtureVariationalAutoencoder(2, n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
     MultimodalDeepBoltzmannMachine(4, hidden_layer_sizes=(6,), pretrain_iter=1, **SHORT),
     NeighborAutoencoder(**SHORT),
+    OutlierDetector(),
     RBM(8, **SHORT),
     ReceptiveFieldAutoencoder(**SHORT),
     SemiSupervisedAutoencoder(**SHORT),
@@ -81,6 +83,9 @@ CHECKED = [
 
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
+
+WITHOUT_CODES = {"OutlierDetector"}
+"""Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
 
 BY_HAND = [
     "check_dataframe_column_names_consistency",
@@ -103,7 +108,8 @@ OUTPUT = [
 
 def test_every_public_class_is_here():
     public = {name for name in skae.__all__ if isinstance(getattr(skae, name), type)} - OF_TREES
-    assert public == set(CLASSES) == {type(estimator).__name__ for estimator in CHECKED}
+    assert public == {type(estimator).__name__ for estimator in CHECKED}
+    assert public - WITHOUT_CODES == set(CLASSES)
     assert all(type(estimator).__name__ == name for name, estimator in CLASSES.items())
 
 
