@@ -16,11 +16,14 @@ from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
 from ..engine.frame import Frame
+from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
+from .streams import is_stream
 
 __all__ = [
     "check_codes",
+    "check_columns",
     "check_weight",
     "check_x",
     "frame_of",
@@ -44,7 +47,14 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
     )
-    if isinstance(X, Tensor):
+    if is_stream(X):
+        raise ValueError(
+            f"X is of type {type(X).__name__} and gives chunks, which only fit takes: pass each by itself."
+        )
+    if (table := outside(X)) is not None:
+        check_columns(estimator, table, reset=reset)
+        X = table.in_memory()
+    elif isinstance(X, Tensor):
         X = _real(X)
         as_numbers(_stand_in(X), check)
     else:
@@ -52,6 +62,12 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
+
+
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Check the number and the names of the columns of X, and nothing else."""
+    table = outside(X)
+    validate_data(estimator, X if table is None else table.header, reset=reset, skip_check_array=True)
 
 
 def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
