@@ -32,6 +32,11 @@ def frame_of_columns(X: Array) -> Frame:
     ----------
     X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
         NaN where an entry is missing.
+
+    Raises
+    ------
+    ValueError
+        If a variance is infinite.
     """
     d = X.shape[1]
     count, mean, squares = (torch.zeros(d, dtype=torch.float64) for _ in range(3))
@@ -44,6 +49,8 @@ def frame_of_columns(X: Array) -> Frame:
         squares += (x - center).square().nansum(0) + shift.square() * count * n / total
         mean, count = mean + shift * n / total, count + n
     scale = (squares / count.clamp_min(1)).sqrt()
+    if not bool(scale.isfinite().all()):
+        raise ValueError("X has values so large that their variance is infinite: rescale X.")
     scale[scale <= 1e-12 * mean.abs()] = 0.0
     scale[scale == 0.0] = 1.0
     return Frame(mean.numpy(), scale.numpy())

@@ -281,6 +281,7 @@ def test_equal_rows_have_no_outliers():
 def test_what_is_wrong_is_told(detector, rows):
     assert "n_samples = 1" in refuses(OutlierDetector(), "fit", rows[:1])
     assert "score_samples" in refuses(OutlierDetector(StandardScaler()), "fit", rows)
+    assert "rescale X" in refuses(OutlierDetector(), "fit", rows * 1e200)
     for wrong in (0.0, 0.6, -1.0, "much"):
         assert "contamination" in refuses(OutlierDetector(contamination=wrong), "fit", rows)
     for method in ("predict", "explain"):
