@@ -102,7 +102,7 @@ class ShortAutoencoders(TorchEstimator):
 
     def _measure(self, data: Any) -> None:
         self._frame = frame_of_columns(data.X)
-        self._completion = fit_completion(data, self._frame, int(self.n_components)) if data.has_gaps else None
+        self._completion = fit_completion(data, self._frame, int(self.n_components))  # later rows may have gaps too
 
     def _batch_size(self, n_samples: int) -> int:
         return min(n_samples, BATCH)

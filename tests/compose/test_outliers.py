@@ -210,6 +210,14 @@ def test_missing_entries_are_neither_strange_nor_explained(rows):
     assert abs(np.median(whole) - np.median(broken)) < whole.std()
 
 
+def test_rows_with_gaps_may_come_later(detector, rows):
+    X = rows[:2].copy()
+    X[:, 0], X[1, 2] = np.nan, 40.0
+    scores = detector.score_samples(X)
+    assert np.isfinite(scores).all()
+    assert scores[1] < detector.offset_ < scores[0]
+
+
 def test_an_estimator_says_whether_it_takes_gaps(rows):
     X = rows.copy()
     X[3, 1] = np.nan
