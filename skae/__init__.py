@@ -22,7 +22,7 @@ from .autoencoders import (
 )
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
-from .compose import FineTunedClassifier, FineTunedRegressor, OutlierDetector, StackedAutoencoder
+from .compose import FineTunedClassifier, FineTunedRegressor, OutlierDetector, StackedAutoencoder, TableAutoencoder
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -58,6 +58,7 @@ __all__ = [
     "SemiSupervisedVariationalAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "TableAutoencoder",
     "TopKAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",

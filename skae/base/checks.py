@@ -58,10 +58,28 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         X = _real(X)
         as_numbers(_stand_in(X), check)
     else:
-        X = as_numbers(unmasked(X), check)
+        takes_gaps = get_tags(estimator).input_tags.allow_nan
+        X = as_numbers(_with_nan(unmasked(X)) if takes_gaps else unmasked(X), check)
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
+
+
+def _with_nan(X: Any) -> Any:
+    """Return X with NaN in place of pandas.NA among objects, where numpy cannot read it. Other X is returned as is."""
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return np.array([_nan_for_na(value) for value in X.flat], dtype=object).reshape(X.shape)
+    kinds = list(getattr(X, "dtypes", ())) if hasattr(X, "isetitem") else []
+    objects = [place for place, kind in enumerate(kinds) if str(kind) == "object"]
+    if objects:
+        X = X.copy()
+    for place in objects:
+        X.isetitem(place, [_nan_for_na(value) for value in X.iloc[:, place]])
+    return X
+
+
+def _nan_for_na(value: Any) -> Any:
+    return np.nan if type(value).__name__ == "NAType" else value
 
 
 def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:

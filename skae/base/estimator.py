@@ -421,7 +421,7 @@ class TorchEstimator(Encoding):
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
-        changed = sorted(name for name in spec if spec[name] != self._spec[name])
+        changed = sorted(name for name in spec if spec[name] != self._spec.get(name))
         if name_of(self._flat.theta.dtype) != self.dtype:
             changed.append("dtype")
         if changed:

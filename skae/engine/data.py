@@ -22,6 +22,7 @@ from .outside import InOrder, Outside
 
 __all__ = [
     "Batch",
+    "Embedded",
     "Rows",
     "Source",
     "Subset",
@@ -279,6 +280,24 @@ class Rows:
         if self._map is not None:
             self._map.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
         return x
+
+
+class Embedded(Rows):
+    """Rows as an encoder sees them.
+
+    Parameters
+    ----------
+    rows : Rows
+    embed : callable
+        What the encoder sees of some of them.
+    """
+
+    def __init__(self, rows: Rows, embed: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(rows.X, rows.frame, dtype=rows.dtype, device=rows.out)
+        self._embed = embed
+
+    def __getitem__(self, index: Index) -> Tensor:
+        return self._embed(super().__getitem__(index))
 
 
 def _memory_map(X: Array) -> mmap.mmap | None:
