@@ -22,7 +22,7 @@ from .autoencoders import (
 )
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
-from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder, TableAutoencoder
+from .compose import FineTunedClassifier, FineTunedRegressor, OutlierDetector, StackedAutoencoder, TableAutoencoder
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -49,6 +49,7 @@ __all__ = [
     "MixtureVariationalAutoencoder",
     "MultimodalDeepBoltzmannMachine",
     "NeighborAutoencoder",
+    "OutlierDetector",
     "ReceptiveFieldAutoencoder",
     "RecursiveAutoencoder",
     "RecursiveAutoencoderClassifier",

@@ -13,6 +13,7 @@ from .jacobian import JacobianDisplay
 from .latent_space import LatentSpaceDisplay
 from .learning_curve import LearningCurveDisplay
 from .manifold import ManifoldDisplay
+from .outliers import OutlierDisplay
 from .phrases import PhraseDisplay
 from .posterior import PosteriorDisplay
 from .reconstruction import ReconstructionDisplay
@@ -31,6 +32,7 @@ __all__ = [
     "LatentTraversalDisplay",
     "LearningCurveDisplay",
     "ManifoldDisplay",
+    "OutlierDisplay",
     "PhraseDisplay",
     "PosteriorDisplay",
     "ReconstructionDisplay",

@@ -16,6 +16,7 @@ import skae.inspection
 from skae import (
     RBM,
     Autoencoder,
+    OutlierDetector,
     RecursiveAutoencoder,
     RecursiveAutoencoderClassifier,
     VariationalAutoencoder,
@@ -31,6 +32,7 @@ from skae.inspection import (
     LatentTraversalDisplay,
     LearningCurveDisplay,
     ManifoldDisplay,
+    OutlierDisplay,
     PhraseDisplay,
     PosteriorDisplay,
     ReconstructionDisplay,
@@ -41,6 +43,7 @@ from skae.inspection import (
 AUTOENCODER = Autoencoder(5, hidden_layer_sizes=12, max_iter=3, early_stopping=True, random_state=0)
 VARIATIONAL = VariationalAutoencoder(5, hidden_layer_sizes=12, max_iter=3, random_state=0)
 MACHINE = RBM(5, visible="bernoulli", max_iter=3, early_stopping=True, random_state=0)
+DETECTOR = OutlierDetector(random_state=0)
 LABELS = np.arange(40) % 3
 RECURSIVE = RecursiveAutoencoder(4, max_iter=3, random_state=0)
 CLASSIFIER = RecursiveAutoencoderClassifier(4, alpha=0.5, max_iter=3, random_state=0)
@@ -92,6 +95,11 @@ DRAWINGS = {
         MACHINE,
         lambda model, X, **ax: SampleDisplay.from_estimator(model, X, n_samples=3, image_shape=None, **ax),
     ),
+    "outliers": (DETECTOR, lambda model, X, **ax: OutlierDisplay.from_estimator(model, X, n_samples=2, **ax)),
+    "outlier pictures": (
+        DETECTOR,
+        lambda model, X, **ax: OutlierDisplay.from_estimator(model, X, n_samples=2, image_shape=(8, 8), **ax),
+    ),
     "tree": (RECURSIVE, lambda model, X, **ax: TreeDisplay.from_estimator(model, TREES[0], **ax)),
     "tree with classes": (CLASSIFIER, lambda model, X, **ax: TreeDisplay.from_estimator(model, TREES[1], **ax)),
     "phrases": (RECURSIVE, lambda model, X, **ax: PhraseDisplay.from_estimator(model, TREES, ("a", "cat"), **ax)),
@@ -99,7 +107,8 @@ DRAWINGS = {
 """What is fitted, and how a display is made of it and of rows."""
 
 LAYOUTS = {
-    name: [None, "tight", "constrained"] for name in ("profiles", "traversal profiles", "samples profiles", "heat map")
+    name: [None, "tight", "constrained"]
+    for name in ("profiles", "traversal profiles", "samples profiles", "heat map", "outliers")
 }
 """More than one for drawings on axes within the given ones, or with a bar beside them."""
 
@@ -111,7 +120,7 @@ def X(digits):
 
 @pytest.fixture(scope="module")
 def fitted(X):
-    of_rows = {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, VARIATIONAL)}
+    of_rows = {id(model): clone(model).fit(X) for model in (AUTOENCODER, MACHINE, VARIATIONAL, DETECTOR)}
     return of_rows | {id(model): clone(model).fit(TREES, [0, 1, 0, 1]) for model in (RECURSIVE, CLASSIFIER)}
 
 

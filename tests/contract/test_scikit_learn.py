@@ -29,6 +29,7 @@ from skae import (
     MixtureVariationalAutoencoder,
     MultimodalDeepBoltzmannMachine,
     NeighborAutoencoder,
+    OutlierDetector,
     ReceptiveFieldAutoencoder,
     SemiSupervisedAutoencoder,
     SemiSupervisedAutoencoderRegressor,
@@ -66,6 +67,7 @@ CHECKED = [
     MixtureVariationalAutoencoder(2, n_clusters=4, max_iter=20),  # a check asks for four columns of predict_proba
     MultimodalDeepBoltzmannMachine(4, hidden_layer_sizes=(6,), pretrain_iter=1, **SHORT),
     NeighborAutoencoder(**SHORT),
+    OutlierDetector(),
     RBM(8, **SHORT),
     ReceptiveFieldAutoencoder(**SHORT),
     SemiSupervisedAutoencoder(**SHORT),
@@ -84,7 +86,7 @@ CHECKED = [
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
 
-WITHOUT_CODES = {"TableAutoencoder"}
+WITHOUT_CODES = {"OutlierDetector", "TableAutoencoder"}
 """Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
 
 BY_HAND = [
