@@ -1,0 +1,142 @@
+"""How missing entries are filled by default: a Gaussian, and networks that improve its guess as far as they can."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ._completion import Completion
+from ._factors import Factors, em_of_factors
+from ._gaussian import Gaussian, em
+
+__all__ = ["Recipe"]
+
+FACTORS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+"""How far the covariance may be shrunk to its diagonal."""
+USUAL_FACTOR = 0.1
+"""How far it is shrunk if too few entries are held out to tell."""
+HELD_OUT = 0.15
+"""Fraction of the observed entries on which the shrinkage and the trust in the networks are chosen."""
+FEWEST = 20
+"""Held-out entries from which on something can be chosen by them."""
+RATES = 0.1, 0.5
+"""Fraction of the entries of a row that are hidden from the networks in training: it is drawn between these."""
+MOST_COLUMNS = 150
+"""Number of columns above which the covariance has factors."""
+N_FACTORS = 32
+MOST_ROWS = 5000
+"""Rows to which a Gaussian is fitted, drawn from the others."""
+POOL = 12_800
+"""Least number of rows with hidden entries that are made for the networks."""
+MOST_ENTRIES = 2**23
+"""Largest number of entries of all these rows."""
+STEPS = 600, 2400
+"""Fewest and most steps of training."""
+ROWS_A_STEP = 16
+"""Rows of X that are worth a step."""
+BATCH = 128
+
+
+class Recipe:
+    """f + a (net - f): a Gaussian's guess f, what networks make of it, and how far a in [0, 1] they are trusted.
+
+    1. Some observed entries are held out. A Gaussian is fitted to the others by EM. Its covariance is shrunk to its
+       diagonal by the factor with the least squared error of the held-out entries.
+    2. Copies of the rows get more entries hidden. f is the conditional mean of the hidden and the missing entries. The
+       networks learn the entries that were hidden.
+    3. a minimises the squared error of the held-out entries. If a is 0, the Gaussian alone fills the gaps.
+
+    The Gaussian is then fitted to all observed entries.
+
+    Parameters
+    ----------
+    max_iter : int or "auto"
+        Number of epochs of the networks.
+    """
+
+    def __init__(self, max_iter: int | str) -> None:
+        self.max_iter = max_iter
+
+    def fit(self, x: np.ndarray, known: np.ndarray, rng: np.random.RandomState) -> Recipe:
+        """Fit to rows with columns of mean 0 and variance 1, whose missing entries hold zeros.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, d)
+        known : ndarray of shape (n, d), bool
+        rng : RandomState
+
+        Returns
+        -------
+        self : Recipe
+        """
+        held = known & (rng.random_sample(known.shape) < HELD_OUT)
+        held &= (known & ~held).any(1)[:, None]
+        seen = known & ~held
+        few = rng.permutation(len(x))[:MOST_ROWS]
+        first = _fitted(x[few], seen[few])
+        enough = int(held.sum()) >= FEWEST and x.shape[1] > 1
+        self.shrinkage = _best_factor(first, x[few], seen[few], held[few]) if enough else USUAL_FACTOR
+        self.trust, self.networks = 0.0, None
+        if enough:
+            self._learn(first.shrunk(self.shrinkage), x, seen, held, rng)
+        self.gaussian = _fitted(x[few], known[few], first).shrunk(self.shrinkage)
+        return self
+
+    def _learn(
+        self, guess: Gaussian | Factors, x: np.ndarray, seen: np.ndarray, held: np.ndarray, rng: np.random.RandomState
+    ) -> None:
+        """Train the networks on the entries that are seen, and measure on held-out ones how far to trust them."""
+        n, d = x.shape
+        most = max(1, MOST_ENTRIES // d)
+        size = min(most, max(POOL, n))
+        rows = np.concatenate([rng.permutation(n) for _ in range(math.ceil(size / n))])[:size]
+        there = seen[rows]
+        hidden = there & (rng.random_sample(there.shape) < rng.uniform(*RATES, size=(size, 1)))
+        f = guess.complete(x[rows], there & ~hidden)
+        networks = Completion(
+            batch_size=BATCH,
+            max_iter=_epochs(n, size) if self.max_iter == "auto" else int(self.max_iter),
+            random_state=int(rng.randint(2**31 - 1)),
+        )
+        networks.fit(np.hstack([f, there & ~hidden]), np.hstack([np.where(hidden, x[rows], 0.0), hidden]))
+        judged = rng.permutation(n)[:most]
+        f = guess.complete(x[judged], seen[judged])
+        step = (networks.transform(np.hstack([f, seen[judged]])) - f)[held[judged]]
+        gain = float(step @ (x[judged] - f)[held[judged]])
+        if gain > 0:
+            self.trust, self.networks = min(1.0, gain / float(step @ step)), networks
+
+    def complete(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """The rows with their missing entries filled. A row with nothing observed gets the mean of the Gaussian."""
+        f = self.gaussian.complete(x, known)
+        if self.networks is None:
+            return f
+        net = self.networks.transform(np.hstack([f, known]))
+        return np.where(known | ~known.any(1)[:, None], f, f + self.trust * (net - f))
+
+    def draw(self, x: np.ndarray, known: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """The same plus draws from N(0, Cov[x_m | x_o]) of the Gaussian."""
+        return self.complete(x, known) + self.gaussian.noise(known, rng)
+
+
+def _fitted(x: np.ndarray, known: np.ndarray, start: Gaussian | Factors | None = None) -> Gaussian | Factors:
+    """A Gaussian, with factors if there are many columns."""
+    if x.shape[1] <= MOST_COLUMNS:
+        assert start is None or isinstance(start, Gaussian)
+        return em(x, known, start)
+    assert start is None or isinstance(start, Factors)
+    return em_of_factors(x, known, start, n_factors=N_FACTORS)
+
+
+def _best_factor(first: Gaussian | Factors, x: np.ndarray, seen: np.ndarray, held: np.ndarray) -> float:
+    """The shrinkage with the least squared error of held-out entries."""
+    errors = [np.square((first.shrunk(s).complete(x, seen) - x)[held]).mean() for s in FACTORS]
+    return FACTORS[int(np.argmin(errors))]
+
+
+def _epochs(n: int, size: int) -> int:
+    """Epochs over the rows that are made for the networks, given that they are made of n rows."""
+    n_steps = min(max(STEPS[0], n // ROWS_A_STEP), STEPS[1])
+    return max(1, round(n_steps / math.ceil(size / BATCH)))

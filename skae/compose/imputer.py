@@ -1,0 +1,1 @@
+"""AutoencoderImputer: missing entries, filled from a Gaussian and networks, or from any model that takes gaps."""
