@@ -105,27 +105,29 @@ class ContractiveAutoencoder(Autoencoder):
         """Penalties on the derivative of the code, at the rows that the encoder sees."""
         terms = {}
         rng = torch.Generator(h.device).manual_seed(0) if rng is None else rng  # makes held-out losses comparable
-        x = batch.shown
+        x, known = batch.shown, batch.told_known
         if self.contraction > 0.0:
-            terms["contraction"] = self.contraction * average(self._squared_norm(module, x, h, rng), batch.weight)
+            terms["contraction"] = self.contraction * average(
+                self._squared_norm(module, x, h, rng, known), batch.weight
+            )
         if self.order == 2 and self.gamma > 0.0:
-            terms["curvature"] = self.gamma * average(self._squared_change(module, x, h, rng), batch.weight)
+            terms["curvature"] = self.gamma * average(self._squared_change(module, x, h, rng, known), batch.weight)
         return terms
 
-    def _squared_norm(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
+    def _squared_norm(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None) -> Tensor:
         """||J||_F^2 of each row, exact or as an unbiased estimate."""
         v = self._probes(module, h, rng)
         if v is None:
-            return module.squared_jacobian(x, h)
-        return module.pull_back(x, v).square().sum((1, 2)).div(v.shape[1])
+            return module.squared_jacobian(x, h, known)
+        return module.pull_back(x, v, known).square().sum((1, 2)).div(v.shape[1])
 
-    def _squared_change(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator) -> Tensor:
+    def _squared_change(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None) -> Tensor:
         """||J(x) - J(x + eps)||_F^2 of each row, for one draw of eps."""
         eps = torch.empty_like(x).normal_(0.0, self.sigma, generator=rng)
         v = self._probes(module, h, rng)
         n_probes = 1 if v is None else v.shape[1]
         v = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None] if v is None else v
-        change = module.pull_back(x, v) - module.pull_back(x + eps, v)
+        change = module.pull_back(x, v, known) - module.pull_back(x + eps, v, known)
         return change.square().sum((1, 2)).div(n_probes)
 
     def _probes(self, module: Any, h: Tensor, rng: torch.Generator) -> Tensor | None:

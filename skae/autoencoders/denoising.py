@@ -373,12 +373,17 @@ class DenoisingAutoencoder(Autoencoder):
         return super()._rows_are_independent() and not looks_elsewhere
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
+        if self._target_frame is not None:
+            batch = batch._replace(told=batch.known, known=None)  # gaps in X say nothing of the error of Y
         batch = super()._corrupt(module, batch, rng)
         return batch if rng is None or self._level() == 0.0 else self._with_noise(module, batch, rng)
 
     def _with_noise(self, module: Any, batch: Batch, rng: torch.Generator) -> Batch:
         shown, selected = self._corruption(module)(batch.shown, rng)
         batch = batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch))
+        if self.corruption == "masking" and self._spec["marked"]:
+            assert selected is not None
+            batch = batch._replace(told=~selected if batch.told_known is None else batch.told_known & ~selected)
         return batch if self.walkback == 1 else self._walked(module, batch, rng)
 
     def _entry_weights(self, selected: Tensor | None, batch: Batch) -> Tensor | None:
@@ -396,8 +401,8 @@ class DenoisingAutoencoder(Autoencoder):
             )
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
-            eta = module.decode(module.encode(steps[-1].shown))
-            x = self._draw(module, eta, root_of(batch.x - eta, batch.weight), rng)
+            eta = module.decode(module.encode(steps[-1].shown, known=steps[-1].told_known))
+            x = self._draw(module, eta, root_of(_errors(batch, eta), batch.weight), rng)
             shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
@@ -456,10 +461,18 @@ class DenoisingAutoencoder(Autoencoder):
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch._replace(corrupted=None), rng)
-        errors = batch.x - self._reconstruct(self.module_, Batch(batch.shown))
+        errors = _errors(batch, self._reconstruct(self.module_, batch._replace(x=batch.shown)))
         total = len(data) if data.weight is None else float(data.weight.sum())
         noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
         return Residuals.of(errors, batch.weight, float(total), noise)
+
+
+def _errors(batch: Batch, eta: Tensor) -> Tensor:
+    """Residuals x - eta. They are 0 where x is a guess, and the others of such a column are longer to make up for it."""
+    if batch.known is None:
+        return batch.x - eta
+    share = batch.known.to(eta).mean(0).clamp_min(1 / len(eta))
+    return (batch.x - eta) * batch.known / share.sqrt()
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

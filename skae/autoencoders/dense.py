@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
+from ..engine.completion import Completion, filled, fit_completion
 from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -23,6 +25,7 @@ from ..engine.optim import Move, Terms
 from ..functional import Support, dropout_mask, support_of
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
+from ._gaps import completion_fault
 
 __all__ = ["Autoencoder", "has_closed_gradient"]
 
@@ -39,6 +42,10 @@ class Autoencoder(TorchTransformer):
     By default the networks learn corrections to a PCA with projection P: h = P x + f(x) and x_hat = P' h + g(h).
     f and g are zero at first, so training starts at the error of PCA and improves on it. Internally X is centred
     and divided by one global scale. Reconstructions are returned on the scale of X.
+
+    Entries of X may be missing, which are NaN. Losses and scores are then sums over the observed entries, and the
+    encoder is given a guess of each missing one: its mean given the observed entries of its row, in a probabilistic
+    PCA of all observed entries. The axes of that PCA are also those of the start.
 
     Parameters
     ----------
@@ -73,6 +80,9 @@ class Autoencoder(TorchTransformer):
         first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
         features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
         "random" otherwise.
+    missing_indicator : bool, default=True
+        Whether a dense encoder also sees which entries are missing, in the columns that had gaps in the fit.
+        Convolutional encoders see the guesses alone.
 
     Attributes
     ----------
@@ -140,10 +150,15 @@ class Autoencoder(TorchTransformer):
     likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson"] = "gaussian"
     categories: Sizes | None = None
     init: Literal["auto", "pca", "random"] = "auto"
+    missing_indicator: bool = True
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
+    _completion: Completion | None = None
     _may_idle: ClassVar[bool] = False
     """Whether a start at PCA may leave components without an axis, if they are more than the columns."""
+    _takes_gaps: ClassVar[bool] = True
+    """Whether entries of X may be missing."""
+    _saved: ClassVar[dict[str, Saved]] = {"_completion": Saved(completion_fault, required=False, cls=Completion)}
 
     # ---------------------------------------------------------------- parameters and architecture
 
@@ -171,7 +186,14 @@ class Autoencoder(TorchTransformer):
             "projected": self._starts_at_pca(n_features),
             "dropout": float(self.dropout),
             "batch_norm": bool(self.batch_norm),
+            "marked": self._marked(),
         }
+
+    def _marked(self) -> tuple[int, ...]:
+        """Columns of which the encoder sees whether they are missing."""
+        if self._completion is None or not self.missing_indicator:
+            return ()
+        return tuple(np.flatnonzero(self._completion.has_gaps).tolist())
 
     def _starts_at_pca(self, n_features: int) -> bool:
         found = self._obstacles_to_pca()
@@ -234,12 +256,38 @@ class Autoencoder(TorchTransformer):
         module.likelihood.start(center, ((batch.x, self._target(batch), batch.weight) for batch in batches))
         module.initialise(center, rng)
         if module.projection is not None:
-            axes, variances = principal_axes(data.x, int(self.n_components), rng, data.weight)
+            n = int(self.n_components)
+            guesses = self._completion
+            found = guesses.axes(n) if guesses is not None and guesses.has_gaps.any() else None
+            axes, variances = principal_axes(data.x, n, rng, data.weight) if found is None else found
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
         """Start at a linear model with the principal axes of X, which have these variances. Spare ones are zero."""
         module.start_at_projection(axes, variances)
+
+    # ---------------------------------------------------------------- gaps
+
+    def _measure(self, data: Any) -> None:
+        super()._measure(data)
+        fits = self._takes_gaps and isinstance(data, Arrays)
+        self._completion = fit_completion(data, self._frame, int(self.n_components), self._member()) if fits else None
+
+    def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
+        seen = super()._seen(data, dtype, device, resident)
+        if self._completion is None or not isinstance(data, Arrays) or (resident and not data.has_gaps):
+            return seen
+        return filled(cast(Table, seen), self._completion.complete, self._member())
+
+    def _member(self) -> Tensor | None:
+        """Group of each column, if columns are one-hot."""
+        groups = self._sizes()
+        return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups)) if groups else None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_gaps
+        return tags
 
     # ---------------------------------------------------------------- objective
 
@@ -265,7 +313,7 @@ class Autoencoder(TorchTransformer):
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         batch = self._corrupt(module, batch, rng)
-        neck = self._bottleneck(module, batch, module.encode(batch.shown, rng), rng)
+        neck = self._bottleneck(module, batch, module.encode(batch.shown, rng, batch.told_known), rng)
         return {"reconstruction": self._reconstruction(module, module.decode(neck.h, rng), batch), **neck.terms}
 
     _closed_loss: ClassVar[Callable[..., Terms]] = _loss
@@ -280,7 +328,7 @@ class Autoencoder(TorchTransformer):
             return super()._step(module, batch, rng)
         with torch.no_grad():
             batch = self._corrupt(module, batch, rng)
-            e, encoder_tape = module.encode_forward(batch.shown, rng)
+            e, encoder_tape = module.encode_forward(batch.shown, rng, batch.told_known)
             neck = self._bottleneck(module, batch, e, rng)
             eta, decoder_tape = module.decode_forward(neck.h, rng)
             reconstruction, slope = self._reconstruction_and_slope(module, eta, batch)
@@ -306,7 +354,7 @@ class Autoencoder(TorchTransformer):
         return support_of("likelihood", self._spec["likelihood"], self._spec["categories"])
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
-        return module.encode(batch.x)
+        return module.encode(batch.x, known=batch.told_known)
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
         return module.likelihood.mean(module.decode(h))

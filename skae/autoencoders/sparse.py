@@ -58,6 +58,8 @@ class SparseAutoencoder(Autoencoder):
         unit is small. With hidden layers it is that of ``Autoencoder``. Not used by "lbfgs".
     weight_decay : float or "auto", default=0.0
         As in ``Autoencoder``. Decay and the penalty on the code would add up.
+    missing_indicator : bool, default=False
+        As in ``Autoencoder``. A single layer of many units has no use for it.
 
     Attributes
     ----------
@@ -104,6 +106,7 @@ class SparseAutoencoder(Autoencoder):
     code_activation: Activation | Literal["auto"] = "auto"  # type: ignore[assignment]
     tied_weights = True
     weight_decay = 0.0
+    missing_indicator = False
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -128,6 +128,7 @@ class TopKAutoencoder(Autoencoder):
     hidden_layer_sizes = ()
     code_activation: Activation = "relu"
     init: Literal["auto", "random"] = "auto"
+    missing_indicator = False
 
     _Module: ClassVar[type[nn.Module]] = DictionaryAutoencoder
     _monitor: ClassVar[str | None] = "reconstruction"
@@ -188,5 +189,5 @@ class TopKAutoencoder(Autoencoder):
         dead = module.encoder.dead(int(self.dead_after))
         if len(dead) == 0:
             return h.new_zeros(())
-        eta = module.decode_with_dead(batch.shown, h, dead)
+        eta = module.decode_with_dead(batch.shown, h, dead, batch.told_known)
         return module.likelihood.loss(eta, self._target(batch), batch.entry_weight)

@@ -14,7 +14,7 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, Source, find_nonfinite, name_of
+from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
 from ..engine.frame import Frame
 from .compat import check_sample_weight
 from .complaints import as_numbers
@@ -24,6 +24,7 @@ __all__ = [
     "check_weight",
     "check_x",
     "frame_of",
+    "look_for_gaps",
     "require_positive",
     "unmasked",
     "watcher",
@@ -64,9 +65,42 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
     def look(index: Any, x: Tensor) -> None:
         if not math.isfinite(x.sum()):
             _require_finite(estimator, X[index], index.start)
-            _require_in_range(x[~x.isnan()])
+            known = ~x.isnan()
+            _require_in_range(x[known])
+            _require_observed(known, index.start)
 
     return look
+
+
+def look_for_gaps(estimator: Any, X: Array, *, columns: bool) -> bool:
+    """Whether an entry of X is missing (NaN). Refuse a row without any observed entry, and with ``columns`` a column.
+
+    Of an estimator that admits no NaN, and if scikit-learn is set to assume that all numbers are finite, X has no gaps.
+    """
+    if get_config()["assume_finite"] or not get_tags(estimator).input_tags.allow_nan:
+        return False
+    has_gaps, observed = False, np.zeros(X.shape[1], dtype=bool)
+    for rows in chunks(*X.shape):
+        part = to_tensor(X[rows])
+        if not math.isnan(float(part.sum())):
+            observed[:] = True
+            continue
+        known = ~part.isnan()
+        has_gaps = has_gaps or not bool(known.all())
+        _require_observed(known, rows.start)
+        observed |= known.any(0).cpu().numpy()
+    if columns and not observed.all():
+        column = _column(estimator, int(np.argmin(observed)))
+        raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")
+    return has_gaps
+
+
+def _require_observed(known: Tensor, first_row: int) -> None:
+    """Raise an error for a row without any observed entry, given a mask of the observed ones."""
+    empty = ~known.any(1)
+    if bool(empty.any()):
+        row = first_row + int(empty.byte().argmax())
+        raise ValueError(f"Row {row} of X has no known entry, only NaN: drop the row.")
 
 
 def unmasked(array: Any) -> Any:

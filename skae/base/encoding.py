@@ -21,7 +21,7 @@ from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
 from . import damage
 from .advice import validate
-from .checks import check_weight, check_x, watcher
+from .checks import check_weight, check_x, look_for_gaps, watcher
 from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .saving import intact, portable, readable, restore
@@ -91,8 +91,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X = check_x(self, X, reset=bool(reset), look_through=reset is not None)
         n_samples = X.shape[0]
         weight = check_weight(weight, n_samples)
+        has_gaps = reset is not None and look_for_gaps(self, X, columns=reset)
         asked = y is not None or reset is not None
-        return Arrays(X, weight, self._targets(y, n_samples, weight, reset) if asked else None)
+        return Arrays(X, weight, self._targets(y, n_samples, weight, reset) if asked else None, has_gaps)
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         """Check y and return it as a table of numbers with one row per row of X, or None if batches need no y."""

@@ -58,7 +58,7 @@ def warn_of_rows(estimator: Any, support: Support | None, data: Callable[[], Any
         return
     source = data()
     for row in rows.tolist():  # the density of a row inside may be rounded to 0 too
-        x = source[slice(row, row + 1)].x
+        x = source[slice(row, row + 1)].observed
         if support.outside(x) is not None:
             complaint = _complaint(estimator, support, x[0], row)
             warn(f"{complaint} The probability of {len(rows)} of {len(source)} rows is 0.")
@@ -66,7 +66,7 @@ def warn_of_rows(estimator: Any, support: Support | None, data: Callable[[], Any
 
 
 def inside(support: Support | None, x: Tensor) -> Tensor:
-    """Mask of the rows that are in the support, of shape (n,)."""
+    """Mask of the rows that are in the support, of shape (n,). An entry that is NaN may be anything."""
     wrong = None if support is None else support.outside(x)
     return torch.ones(len(x), dtype=torch.bool, device=x.device) if wrong is None else ~wrong.any(1)
 
@@ -75,12 +75,12 @@ def log_density_inside(support: Support | None, function: Callable[[Batch], Tens
     """Apply a log-density to the rows of a batch that are in the support. The others get -inf."""
     if support is None:
         return function(batch)
-    is_inside = inside(support, batch.x)
+    is_inside = inside(support, batch.observed)
     if bool(is_inside.all()):
         return function(batch)
     if not bool(is_inside.any()):
         return torch.full((len(batch.x),), -torch.inf, dtype=batch.x.dtype, device=batch.x.device)
-    found = function(Batch(batch.x[is_inside]))
+    found = function(Batch(*(None if part is None else part[is_inside] for part in batch)))  # type: ignore[arg-type]
     return found.new_full((len(batch.x),), -torch.inf).masked_scatter_(is_inside, found)
 
 

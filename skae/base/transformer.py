@@ -77,6 +77,10 @@ class TorchTransformer(TorchEstimator):
         """What the decoder reconstructs: x, or a second array that y is."""
         return batch.x if self._target_frame is None or batch.y is None else batch.y
 
+    def _observed(self, batch: Any) -> Tensor | None:
+        """Mask of the entries of ``_target`` that were observed. None if all were."""
+        return batch.known if isinstance(batch, Batch) and self._target(batch) is batch.x else None
+
     @property
     def _output_frame(self) -> Frame:
         """The frame of what the decoder reconstructs."""
@@ -227,15 +231,19 @@ class TorchTransformer(TorchEstimator):
 
         def errors(module: Any, batch: Any) -> Tensor:
             distances = self._error_and_variation(module, batch)
-            return torch.cat([distances, inside(support, self._target(batch)).to(distances)[:, None]], 1)
+            target, known = self._target(batch), self._observed(batch)
+            is_inside = inside(support, target if known is None else batch.observed)
+            return torch.cat([distances, is_inside.to(distances)[:, None]], 1)
 
         found: np.ndarray = self._map(lambda module, batch: row_by_row(partial(errors, module), batch), X, y)
         return found.T
 
     def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
         """Squared distances of each row to its reconstruction and to the training mean, as columns."""
-        target, frame = self._target(batch), self._output_frame
-        others = self._restored(module, batch), torch.tensor(frame.center).to(target)
+        target, frame, known = self._target(batch), self._output_frame, self._observed(batch)
+        others = [self._restored(module, batch), torch.tensor(frame.center).to(target)]
+        if known is not None:
+            others = [torch.where(known, x, target) for x in others]
         return torch.stack([frame.squared_distance(target, x) for x in others], 1)
 
 

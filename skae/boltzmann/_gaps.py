@@ -70,8 +70,10 @@ class Arranged(Frame):
         """See ``Frame``."""
         return super().squared_distance(_arranged(x, self._back), _arranged(other, self._back))
 
-    def log_volumes(self, known: Tensor) -> Tensor:
+    def log_volumes(self, known: Tensor | None) -> Tensor | float:
         """``log_volume`` of the columns that are known in each row, for a mask in the order of the module."""
+        if known is None:
+            return self.log_volume
         scale = torch.from_numpy(np.log(self.scale)[self.order])
         return in_double(known) @ scale
 

@@ -26,10 +26,12 @@ class Arrays(Source):
         Sample weights.
     y : ndarray or CSR matrix of shape (n_samples, n_targets), or None, default=None
         The part of y that a batch holds, as numbers.
+    has_gaps : bool, default=False
+        Whether entries of X are missing, which are NaN.
     """
 
-    def __init__(self, X: Array, weight: np.ndarray | None = None, y: Any = None) -> None:
-        self.X, self.weight, self.y = X, weight, y
+    def __init__(self, X: Array, weight: np.ndarray | None = None, y: Any = None, has_gaps: bool = False) -> None:
+        self.X, self.weight, self.y, self.has_gaps = X, weight, y, has_gaps
         self.width = int(X.shape[1])
 
     def __len__(self) -> int:
@@ -45,19 +47,19 @@ class Arrays(Source):
 
     def with_y(self, y: Any) -> Arrays:
         """The same rows with another y."""
-        return Arrays(self.X, self.weight, y)
+        return Arrays(self.X, self.weight, y, self.has_gaps)
 
     def take(self, rows: np.ndarray) -> Arrays:
         """Return some of the rows, by their numbers."""
-        picked = (None if column is None else column[rows] for column in (self.weight, self.y))
-        return Arrays(self.X[rows], *picked)
+        weight, y = (None if column is None else column[rows] for column in (self.weight, self.y))
+        return Arrays(self.X[rows], weight, y, self.has_gaps)
 
     def learnt(self, merge: bool) -> Arrays:
         """Return the rows to learn from. Equal rows are merged if ``merge``, and the mean weight is 1."""
         data = self._merged() if merge else self
         if data.weight is None:
             return data
-        return Arrays(data.X, data.weight * (len(data.weight) / data.weight.sum()), data.y)
+        return Arrays(data.X, data.weight * (len(data.weight) / data.weight.sum()), data.y, data.has_gaps)
 
     def _merged(self) -> Arrays:
         """Distinct rows of X and y with positive weight, in lexical order, with the sums of their weights.
@@ -68,10 +70,14 @@ class Arrays(Source):
         X = _as_numpy(self.X)
         whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
         weight = np.ones(len(whole)) if self.weight is None else self.weight
-        rows, place = np.unique(whole[weight > 0], axis=0, return_inverse=True)
+        whole = whole[weight > 0]
+        # NaN equals nothing, so gaps are compared as zeros with a mark.
+        marked = np.hstack([np.nan_to_num(whole), np.isnan(whole)]) if self.has_gaps else whole
+        _, first, place = np.unique(marked, axis=0, return_index=True, return_inverse=True)
+        rows = whole[first]
         sums = np.bincount(place.ravel(), weight[weight > 0])
         y = None if self.y is None else rows[:, self.width :]
-        return Arrays(rows[:, : self.width], None if (sums == sums[0]).all() else sums, y)
+        return Arrays(rows[:, : self.width], None if (sums == sums[0]).all() else sums, y, self.has_gaps)
 
     def seen(
         self,

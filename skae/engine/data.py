@@ -57,6 +57,10 @@ class Batch(NamedTuple):
     """The rows that the encoder sees during training. None if they are x."""
     emphasis: Tensor | None = None
     """Weight of each entry in the reconstruction error, of the shape of x or (n, 1). None if all are equal."""
+    known: Tensor | None = None
+    """Mask of the entries of x that were observed. The others are guesses. None if all were observed."""
+    told: Tensor | None = None
+    """Mask of the entries that the encoder is told to be observed. None if it is ``known``."""
 
     @property
     def shown(self) -> Tensor:
@@ -65,10 +69,23 @@ class Batch(NamedTuple):
 
     @property
     def entry_weight(self) -> Tensor | None:
-        """Weights in the reconstruction error: one number per row, or one per entry."""
-        if self.emphasis is None or self.weight is None:
-            return self.weight if self.emphasis is None else self.emphasis
-        return self.emphasis * self.weight[:, None]
+        """Weights in the reconstruction error: one number per row, or one per entry. Guesses have the weight 0."""
+        weight = self.emphasis
+        if self.known is not None:
+            weight = self.known.to(self.x.dtype) if weight is None else self.known * weight
+        if weight is None or self.weight is None:
+            return self.weight if weight is None else weight
+        return weight * self.weight[:, None]
+
+    @property
+    def observed(self) -> Tensor:
+        """The rows x, with NaN in place of guesses."""
+        return self.x if self.known is None else self.x.masked_fill(~self.known, torch.nan)
+
+    @property
+    def told_known(self) -> Tensor | None:
+        """Mask of the entries that the encoder is told to be observed, or None if that is all of them."""
+        return self.known if self.told is None else self.told
 
 
 class Source:
@@ -240,7 +257,8 @@ class Rows:
         self.width = int(X.shape[1])
         self._map = _memory_map(X)
         most = RESIDENT_BYTES if self._map is None else RESIDENT_BYTES // 16
-        if resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most:
+        self.resident = resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most
+        if self.resident:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
             for rows in chunks(len(self), X.shape[1]):
                 whole[rows] = self[rows]
@@ -262,6 +280,14 @@ class Rows:
         if self.look is not None:
             self.look(index, x)
         return x
+
+    def with_mask(self, index: Index) -> tuple[Tensor, Tensor | None]:
+        """Rows, and a mask of the entries that were observed if others are guesses."""
+        return self[index], None
+
+    def holding(self, x: Tensor, known: Tensor | None) -> Rows:
+        """The same kind of rows with these tensors, which are what ``with_mask`` returns."""
+        return Rows(x, dtype=self.dtype, device=self.out)
 
     def _gather(self, index: Index) -> Tensor:
         if isinstance(self.X, Tensor):
@@ -306,15 +332,16 @@ class Table(Source):
 
         weight = None if self.weight is None else self.weight[index].to(self.x.out)
         y = None if self.y is None else self.y[index].to(self.x.out)
-        return Batch(self.x[index], weight, y)
+        x, known = self.x.with_mask(index)
+        return Batch(x, weight, y, known=known)
 
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``. A small table is copied, because slices of a copy are found faster than rows."""
         x = self.x
         if not isinstance(x.X, Tensor) or x.X.nbytes > SMALL_BYTES:
             return super().in_order(order)
-        rows = self[order]
-        return Table(Rows(rows.x, dtype=x.dtype, device=x.out), rows.weight, rows.y)
+        batch = self[order]
+        return Table(x.holding(batch.x, batch.known), batch.weight, batch.y)
 
 
 class Subset(Source):

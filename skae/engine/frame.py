@@ -154,6 +154,14 @@ class Frame:
             return float(np.log(self.scale).sum())
         return len(self) * math.log(self.scale)
 
+    def log_volumes(self, known: Tensor | None) -> Tensor | float:
+        """``log_volume`` of the columns that are observed in each row, for a mask, or None if all are."""
+        if known is None:
+            return self.log_volume
+        if not self.centred:
+            return 0.0
+        return in_double(known) @ torch.from_numpy(np.log(np.broadcast_to(self.scale, len(self))))
+
     def _like(self, x: Tensor) -> tuple[Tensor, Any]:
         """Mean and scale in the precision and on the device of x."""
         key = x.device, x.dtype

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .data import Array, Rows, chunks
+from .data import Array, Rows, chunks, to_tensor
 
-__all__ = ["moments", "principal_axes"]
+__all__ = ["known_moments", "moments", "principal_axes"]
 
 
 def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
     """Mean of each column, and the square root of the mean variance of the columns.
 
     Each chunk is summed in the precision of X, around its own mean. The chunks are merged in double precision (Chan,
-    Golub and LeVeque, 1983). So one pass over X is enough, and no digits cancel.
+    Golub and LeVeque, 1983). So one pass over X is enough, and no digits cancel. If entries are missing, the moments
+    are those of the observed ones, from ``known_moments``.
 
     Parameters
     ----------
@@ -33,14 +34,80 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
         1.0 if all columns are constant. It is infinite or 0.0 if the variance is beyond the range of float64.
     """
     mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    if bool(mean.isnan().any()):
+        return known_moments(X, weight)
     spread = float(variance.sum())
     if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
         mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
     if not variance.any() and not _is_constant(X, weight):
         return mean.numpy(), 0.0
+    return mean.numpy(), _scale(mean, variance)
+
+
+def _scale(mean: Tensor, variance: Tensor) -> float:
+    """The square root of the mean variance of the columns, or 1.0 if they are constant."""
     variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
     scale = math.sqrt(float(variance.mean()))
-    return mean.numpy(), 1.0 if scale == 0.0 else scale
+    return 1.0 if scale == 0.0 else scale
+
+
+def known_moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Mean of the observed entries of each column, and the square root of the mean of the columns' variances.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix or tensor of shape (n_samples, n_features)
+        NaN where an entry is missing.
+    weight : ndarray of shape (n_samples,) or None, default=None
+        Sample weights.
+
+    Returns
+    -------
+    mean : ndarray of shape (n_features,), float64
+        NaN for a column of which no entry that counts is observed.
+    scale : float
+        As that of ``moments``.
+    """
+    first, count = _first_and_count(X, weight)
+    mean = first + _sums(X, weight, first, torch.zeros_like(first), 1) / count
+    variance = _sums(X, weight, first, mean - first, 2) / count
+    if not bool(variance.any()) and not _known_are_constant(X, weight, first):
+        return mean.numpy(), 0.0
+    return mean.numpy(), _scale(mean, variance)
+
+
+def _first_and_count(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
+    """The first observed entry of each column that counts, and the weight of all."""
+    first, count = torch.full((2, X.shape[1]), torch.nan, dtype=torch.float64)
+    count.zero_()
+    for rows in chunks(*X.shape):
+        x, w = _double(X, weight, rows)
+        known = ~x.isnan() & (w > 0)[:, None]
+        top = x.gather(0, known.byte().argmax(0)[None])[0]
+        first = torch.where(first.isnan() & known.any(0), top, first)
+        count += w @ known.double()
+    return first, count
+
+
+def _known_are_constant(X: Array, weight: np.ndarray | None, first: Tensor) -> bool:
+    """Whether the observed entries of each column that count are all equal to the first."""
+    parts = (_double(X, weight, rows) for rows in chunks(*X.shape))
+    return all(bool(((x == first) | x.isnan())[w > 0].all()) for x, w in parts)
+
+
+def _sums(X: Array, weight: np.ndarray | None, first: Tensor, shift: Tensor, power: int) -> Tensor:
+    """Sums of powers of the observed entries of each column, after what comes first and a shift are subtracted."""
+    sums = torch.zeros_like(first)
+    for rows in chunks(*X.shape):
+        x, w = _double(X, weight, rows)
+        sums += w @ x.sub_(first).sub_(shift).pow_(power).nan_to_num_(0.0, torch.inf, -torch.inf)
+    return sums
+
+
+def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, Tensor]:
+    """A copy of some rows, and their weights, in float64 on the CPU."""
+    x = to_tensor(X[rows]).cpu().to(torch.float64, copy=True)
+    return x, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.from_numpy(weight[rows]).double()
 
 
 def _is_constant(X: Array, weight: np.ndarray | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..functional import ACTIVATIONS
 from .likelihoods import likelihood_of
@@ -54,6 +55,9 @@ class Coder(nn.Module):
         Of the gaussian likelihood, see ``Gaussian``.
     n_conditions : int, default=0
         Width of c.
+    marked : sequence of int, default=()
+        Columns of x of which the encoder is told whether they are missing: beside [x | c] it sees a one for each that
+        is, and a zero otherwise.
 
     Attributes
     ----------
@@ -82,6 +86,7 @@ class Coder(nn.Module):
     n_moments: int = 1
     variance: float | str = 1.0
     n_conditions: int = 0
+    marked: Sequence[int] = ()
     projection: Tensor | None = field(init=False)
     expansion: Tensor | None = field(init=False)
     encoder: Any = field(init=False)
@@ -109,6 +114,8 @@ class Coder(nn.Module):
             raise ValueError(f"Groups of {self.categories} columns do not fill {self.n_outputs} columns.")
         if self.n_conditions and self.tied_weights:
             raise ValueError("A decoder with the weights of its encoder has none for conditions.")
+        if not set(self.marked) <= set(range(self.n_features)):
+            raise ValueError(f"Columns {self.marked} are not among {self.n_features} columns.")
 
     # ---------------------------------------------------------------- hooks of a subclass
 
@@ -120,15 +127,17 @@ class Coder(nn.Module):
         """Make f and g zero, and scale the decoder's first layer to codes with these standard deviations."""
         raise NotImplementedError
 
-    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+    def pull_back(self, x: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
         """Products v'J of each row, where J = dh/dx is the derivative of the code, or of its mean.
 
-        Conditions are held fixed. Autograd can differentiate the products in the weights.
+        Conditions and marks are held fixed. Autograd can differentiate the products in the weights.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_features + n_conditions)
         v : Tensor of shape (n or 1, m, n_components)
+        known : Tensor of bool of shape (n, n_features) or None
+            See ``encode``.
 
         Returns
         -------
@@ -148,20 +157,22 @@ class Coder(nn.Module):
 
     # ---------------------------------------------------------------- forward
 
-    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    def encode(self, x: Tensor, rng: torch.Generator | None = None, known: Tensor | None = None) -> Tensor:
         """Code of each row; with a generator, as in training.
 
         Parameters
         ----------
         x : Tensor of shape (n, n_features + n_conditions)
         rng : torch.Generator or None
+        known : Tensor of bool of shape (n, n_features) or None
+            Mask of the entries of x that were observed. None if all were.
 
         Returns
         -------
         Tensor of shape (n, n_moments * n_components)
             The first ``n_components`` columns are the mean, to which alone P x is added.
         """
-        return self._project(self.encoder(self._embed(x), rng), x)
+        return self._project(self.encoder(self._told(x, known), rng), x)
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Parameter eta of p(x | h); with a generator, as in training.
@@ -176,6 +187,15 @@ class Coder(nn.Module):
         Tensor of shape (n, n_outputs)
         """
         return self._expand(self.decoder(h, rng), h)
+
+    def _told(self, x: Tensor, known: Tensor | None) -> Tensor:
+        """What the encoder sees: [x | c], where the likelihood embeds x, and the marks of missing entries."""
+        seen = self._embed(x)
+        if not self.marked:
+            return seen
+        if known is None:
+            return F.pad(seen, (0, len(self.marked)))
+        return torch.cat([seen, (~known[:, self.marked]).to(seen)], 1)
 
     def _embed(self, x: Tensor) -> Tensor:
         """What the encoder sees of [x | c]: the likelihood embeds x alone."""
@@ -195,10 +215,10 @@ class Coder(nn.Module):
     def _expand(self, g: Tensor, h: Tensor) -> Tensor:
         return g if self.expansion is None else torch.addmm(g, h, self.expansion)
 
-    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+    def squared_jacobian(self, x: Tensor, h: Tensor, known: Tensor | None = None) -> Tensor:
         """||J||_F^2 of each row, given its code h, or the mean of it. J is that of ``pull_back``."""
         every_unit = torch.eye(h.shape[1], dtype=h.dtype, device=h.device)[None]
-        return self.pull_back(x, every_unit).square().sum((1, 2))
+        return self.pull_back(x, every_unit, known).square().sum((1, 2))
 
     # ---------------------------------------------------------------- start
 

@@ -85,9 +85,9 @@ class _Located(Coder):
         super().initialise(mean, rng)
         self.location.initialise(rng)
 
-    def encode(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    def encode(self, x: Tensor, rng: torch.Generator | None = None, known: Tensor | None = None) -> Tensor:
         """See ``Coder``."""
-        return self._standardised(super().encode(x, rng), *self.location(x[:, self.n_features :]))
+        return self._standardised(super().encode(x, rng, known), *self.location(x[:, self.n_features :]))
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """See ``Coder``."""
@@ -114,12 +114,12 @@ class ConditionalDense(_Located, DenseAutoencoder):
         """None: how far a unit of the code moves the output depends on the conditions."""
         return None
 
-    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+    def pull_back(self, x: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
         _, log_s = self.location(x[:, self.n_features :])
-        return super().pull_back(x, v * (-log_s).exp()[:, None])
+        return super().pull_back(x, v * (-log_s).exp()[:, None], known)
 
-    def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Any]:
-        e, tape = super().encode_forward(x, rng)
+    def encode_forward(self, x: Tensor, rng: torch.Generator, known: Tensor | None = None) -> tuple[Tensor, Any]:
+        e, tape = super().encode_forward(x, rng, known)
         m, log_s, of_location = self.location.propagate(x[:, self.n_features :], rng)
         standardised = self._standardised(e, m, log_s)
         return standardised, (tape, of_location, log_s, standardised)

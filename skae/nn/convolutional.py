@@ -384,12 +384,12 @@ class ImageAutoencoder(Coder):
         of_levels = sum(level.width * math.prod(level.weight_shape[1:]) for level in self.encoder.levels)
         return max(of_levels, sum(p.numel() for p in self.parameters()))
 
-    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+    def pull_back(self, x: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
         """See ``Coder``. It takes a backward pass for each of the m vectors."""
         with torch.enable_grad():
             x, conditions = x.detach().tensor_split([self.n_features], 1)
             x.requires_grad_()
-            mean = self.encode(torch.cat([x, conditions], 1)).chunk(self.n_moments, 1)[0]
+            mean = self.encode(torch.cat([x, conditions], 1), known=known).chunk(self.n_moments, 1)[0]
             rows = [torch.autograd.grad(mean, x, u.expand_as(mean), create_graph=True)[0] for u in v.unbind(1)]
         return torch.stack(rows, 1)
 

@@ -199,13 +199,14 @@ class TransposedDense(Dense):
     """A decoder with the transposed weights of its encoder, W_d = W_e', and biases of its own.
 
     Where the encoder's last layer is wider than the code, only the first rows of its weight are shared:
-    those of the code's mean.
+    those of the code's mean. Where it sees more columns than are decoded, only the first columns are shared.
     """
 
     def __init__(self, encoder: Dense, sizes: Sequence[int], activation: str, **options: Any) -> None:
         super().__init__(sizes, activation, **options)
         self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
         self._first_rows = slice(sizes[0]) if sizes[0] < len(encoder.weights[-1]) else None
+        self._outputs = slice(sizes[-1]) if sizes[-1] < encoder.weights[0].shape[1] else None
 
     def _make_parameters(self, sizes: Sequence[int]) -> None:
         for i, n_out in enumerate(sizes[1:]):
@@ -222,7 +223,10 @@ class TransposedDense(Dense):
     def _transposed(self, weights: list[Tensor]) -> list[Tensor]:
         *lower, last = weights
         shared = last if self._first_rows is None else last[self._first_rows]
-        return [weight.t() for weight in (shared, *reversed(lower))]
+        transposed = [weight.t() for weight in (shared, *reversed(lower))]
+        if self._outputs is not None:
+            transposed[-1] = transposed[-1][self._outputs]
+        return transposed
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -240,7 +244,7 @@ class DenseAutoencoder(Coder):
     def _make_layers(self) -> None:
         hidden = list(self.hidden_layer_sizes)
         options: dict[str, Any] = {"dropout": self.dropout, "batch_norm": self.batch_norm}
-        inward = [self.n_features + self.n_conditions, *hidden, self.n_moments * self.n_components]
+        inward = [self.n_features + self.n_conditions + len(self.marked), *hidden, self.n_moments * self.n_components]
         outward = [self.n_components + self.n_conditions, *reversed(hidden), self.n_outputs]
         self.encoder = Dense(inward, self.activation, self.code_activation, **options)
         if self.tied_weights:
@@ -248,9 +252,15 @@ class DenseAutoencoder(Coder):
         else:
             self.decoder = Dense(outward, self.activation, **options)
 
-    def pull_back(self, x: Tensor, v: Tensor) -> Tensor:
+    @torch.no_grad()
+    def initialise(self, mean: Tensor, rng: torch.Generator) -> None:
+        """See ``Coder``. The weights of marks are zero, so that they say only what is learnt of them."""
+        super().initialise(mean, rng)
+        self.encoder.weights[0][:, self.n_features + self.n_conditions :].zero_()
+
+    def pull_back(self, x: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
         of_code = v if self.n_moments == 1 else F.pad(v, (0, (self.n_moments - 1) * self.n_components))
-        in_row, of_x = self.encoder.pull_back(self._embed(x), of_code), slice(self.n_features)
+        in_row, of_x = self.encoder.pull_back(self._told(x, known), of_code), slice(self.n_features)
         through = self.likelihood.embed_slope(x[:, of_x], in_row[..., of_x])
         return through if self.projection is None else through + v @ self.projection[:, of_x]
 
@@ -266,17 +276,17 @@ class DenseAutoencoder(Coder):
         own = self.decoder.weights[0].t()
         return (own if self.expansion is None else own + self.expansion)[: self.n_components]
 
-    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+    def squared_jacobian(self, x: Tensor, h: Tensor, known: Tensor | None = None) -> Tensor:
         activation = self.encoder.activations[-1]
         in_one_layer = not (self.is_deep or self.likelihood.embeds or self.projection is not None)
         if not in_one_layer or self.n_moments > 1 or activation not in functional.SLOPE_FROM_OUTPUT:
-            return super().squared_jacobian(x, h)
+            return super().squared_jacobian(x, h, known)
         of_x = self.encoder.weights[0][:, : self.n_features]
         return functional.slope(activation, h, h).square() @ of_x.square().sum(1)
 
-    def encode_forward(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
+    def encode_forward(self, x: Tensor, rng: torch.Generator, known: Tensor | None = None) -> tuple[Tensor, Tape]:
         """``encode`` in training, and the tape that ``encode_backward`` needs."""
-        f, tape = self.encoder.propagate(self._embed(x), rng)
+        f, tape = self.encoder.propagate(self._told(x, known), rng)
         return self._project(f, x), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:

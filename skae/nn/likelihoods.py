@@ -75,7 +75,7 @@ class Likelihood(nn.Module):
         """-log p(x_ij | eta_ij) of each entry, with all constants. More axes may come first, and are broadcast."""
         return self.entries(eta, x)
 
-    def log_likelihood(self, eta: Tensor, x: Tensor) -> Tensor:
+    def log_likelihood(self, eta: Tensor, x: Tensor, known: Tensor | None = None) -> Tensor:
         """Log p(x | eta) of each row in nats, with all constants.
 
         Parameters
@@ -84,12 +84,15 @@ class Likelihood(nn.Module):
             Leading axes may be draws of the code.
         x : Tensor of shape (n, n_features)
             Or any shape that broadcasts with that of eta.
+        known : Tensor of bool of shape (n, n_features) or None
+            Mask of the entries of x that were observed: the density is that of these. None if all were.
 
         Returns
         -------
         Tensor of shape (..., n)
         """
-        return -self.nats(eta, x).sum(-1)
+        nats = self.nats(eta, x)
+        return -(nats if known is None else nats * known).sum(-1)
 
     def nll(self, eta: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean over the rows of -log p(x | eta), nats, with weights as those of ``loss``."""

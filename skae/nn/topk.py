@@ -227,6 +227,7 @@ class Dictionary(Dense):
         super().__init__([n_components, n_outputs], "identity")
         self.unit_norm, self.gathered = unit_norm, gathered
         self._encoder = (encoder,)  # in a tuple, so that its parameters are not ours as well
+        self._outputs = slice(n_outputs)  # an encoder may see more columns than these
         if encoder is None:
             shape = (n_components, n_outputs) if gathered else (n_outputs, n_components)
             self.weight = nn.Parameter(torch.empty(shape))
@@ -238,7 +239,7 @@ class Dictionary(Dense):
     @property
     def _weight(self) -> Tensor:
         encoder = self._encoder[0]
-        return self.weight if encoder is None else encoder.weights[0]
+        return self.weight if encoder is None else encoder.weights[0][:, self._outputs]
 
     def _by_rows(self, weight: Tensor) -> Tensor:
         return weight if self.gathered or self._encoder[0] is not None else weight.t()
@@ -255,10 +256,10 @@ class Dictionary(Dense):
 
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
         """Gradients of W' and b, see ``Dense``."""
-        into_weight, into_bias = self._weight.grad, self.bias.grad
-        assert into_weight is not None
-        assert into_bias is not None
-        return [(self._by_rows(into_weight).t(), into_bias)]
+        encoder = self._encoder[0]
+        whole = functional.gradient_of(self.weight if encoder is None else encoder.weights[0])
+        into_weight = whole if encoder is None else whole[:, self._outputs]
+        return [(self._by_rows(into_weight).t(), functional.gradient_of(self.bias))]
 
     @torch.no_grad()
     def initialise(self, rng: torch.Generator) -> None:
@@ -346,7 +347,7 @@ class DictionaryAutoencoder(DenseAutoencoder):
         n_components, n_outputs = self.n_components, self.n_outputs
         gathered = n_components * n_outputs >= GATHERED_SIZE and n_components >= GATHERED_RATIO * self.k
         self.encoder = TopKEncoder(
-            [self.n_features, *self.hidden_layer_sizes, n_components],
+            [self.n_features + len(self.marked), *self.hidden_layer_sizes, n_components],
             self.activation,
             self.code_activation,
             k=self.k,
@@ -358,27 +359,27 @@ class DictionaryAutoencoder(DenseAutoencoder):
         tied = self.encoder if self.tied_weights else None
         self.decoder = Dictionary(n_components, n_outputs, unit_norm=self.unit_norm, gathered=gathered, encoder=tied)
 
-    def squared_jacobian(self, x: Tensor, h: Tensor) -> Tensor:
+    def squared_jacobian(self, x: Tensor, h: Tensor, known: Tensor | None = None) -> Tensor:
         """See ``Coder``; silent units add nothing."""
         zero_has_no_slope = self.encoder.activations[-1] == "relu"
-        return super().squared_jacobian(x, h) if zero_has_no_slope else Coder.squared_jacobian(self, x, h)
+        return super().squared_jacobian(x, h, known) if zero_has_no_slope else Coder.squared_jacobian(self, x, h, known)
 
     @torch.no_grad()
     def start_at_atoms(self, rng: torch.Generator) -> None:
         """Draw atoms of norm one. A one-layer encoder starts with the same weights as the decoder."""
         rows = self.decoder.rows
         rows.copy_(F.normalize(torch.randn(rows.shape, generator=rng, dtype=rows.dtype), dim=1))
-        first = self.encoder.weights[0]
+        first = self.encoder.weights[0][:, : self.n_features]
         if first.shape == rows.shape:
             first.copy_(rows)
 
-    def decode_with_dead(self, x: Tensor, h: Tensor, dead: Tensor) -> Tensor:
+    def decode_with_dead(self, x: Tensor, h: Tensor, dead: Tensor, known: Tensor | None = None) -> Tensor:
         """Eta if the strongest of the dead units were active too. Autograd sees the weights of dead units alone.
 
         They are half as many as outputs (Gao et al., 2024, appendix A.2).
         """
         with torch.no_grad():
             eta = self.decode(h)
-        a = self.encoder.activate(self.likelihood.embed(x), dead)
+        a = self.encoder.activate(self._told(x, known), dead)
         strongest = keep_largest(a, min(len(dead), max(1, eta.shape[1] // 2)))
         return eta + strongest @ self.decoder.atoms(dead)

@@ -243,7 +243,7 @@ class Variational(Generative, Coded):
         if rng is not None and self.n_importance_samples == 1:
             return super()._loss(module, batch, rng)
         batch = self._corrupt(module, batch, rng)
-        q = Posterior.of(module.encode(batch.shown, rng))
+        q = Posterior.of(module.encode(batch.shown, rng, batch.told_known))
         n_draws = N_HELD_OUT_DRAWS if self.n_importance_samples == 1 else int(self.n_importance_samples)
         h = q.drawn(standard_normal(q.mu.expand(n_draws, *q.mu.shape), rng))
         if self.n_importance_samples > 1:
@@ -258,7 +258,8 @@ class Variational(Generative, Coded):
         self, module: Any, batch: Batch, q: Posterior, h: Tensor, rng: torch.Generator | None
     ) -> Terms:
         """The importance-weighted bound, as terms of the objective."""
-        fit = module.likelihood.log_likelihood(self._decode_draws(module, h, batch, rng), self._target(batch))
+        eta, known = self._decode_draws(module, h, batch, rng), self._observed(batch)
+        fit = module.likelihood.log_likelihood(eta, self._target(batch), known)
         fixed = Posterior(q.mu.detach(), q.log_variance.detach())
         ratio = self._log_prior(module.prior.in_training, h, batch) - fixed.log_prob(h)
         reconstruction, rest = importance_weighted(fit, ratio, h)
@@ -271,7 +272,8 @@ class Variational(Generative, Coded):
 
     def _moments_of(self, module: Any, batch: Batch) -> Tensor:
         """Mu and log sigma^2 of q(h | x) of each row of a batch, without noise, side by side."""
-        return torch.cat(Posterior.of(module.encode(self._corrupt(module, batch, None).shown)), 1)
+        batch = self._corrupt(module, batch, None)
+        return torch.cat(Posterior.of(module.encode(batch.shown, known=batch.told_known)), 1)
 
     def _conclude(self, data: Any) -> None:
         super()._conclude(data)
@@ -360,11 +362,11 @@ class Variational(Generative, Coded):
         return self._log_densities(self._elbo, X)
 
     def _elbo(self, module: Any, batch: Batch) -> Tensor:
-        return in_double(self._log_weights(module, batch)).mean(0) - self._frame.log_volume
+        return in_double(self._log_weights(module, batch)).mean(0) - self._frame.log_volumes(batch.known)
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         log_w = in_double(self._log_weights(module, batch))
-        return log_w.logsumexp(0) - math.log(len(log_w)) - self._frame.log_volume
+        return log_w.logsumexp(0) - math.log(len(log_w)) - self._frame.log_volumes(batch.known)
 
     def _log_weights(self, module: Any, batch: Batch) -> Tensor:
         """Log p(x, h) - log q(h | x) for drawn codes of each row, of shape (n_draws, n)."""
@@ -374,5 +376,6 @@ class Variational(Generative, Coded):
         return torch.cat([self._log_weights_at(module, batch, q, q.drawn(eps)) for eps in drawn])
 
     def _log_weights_at(self, module: Any, batch: Batch, q: Posterior, h: Tensor) -> Tensor:
-        fit: Tensor = module.likelihood.log_likelihood(self._decode_draws(module, h, batch), self._target(batch))
+        eta, known = self._decode_draws(module, h, batch), self._observed(batch)
+        fit: Tensor = module.likelihood.log_likelihood(eta, self._target(batch), known)
         return fit + self._log_prior(module.prior, h, batch) - q.log_prob(h)
