@@ -22,7 +22,7 @@ from .autoencoders import (
 )
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
-from .compose import FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
+from .compose import AutoencoderImputer, FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -37,6 +37,7 @@ __all__ = [
     "AdversarialAutoencoder",
     "AdversariallyRegularizedAutoencoder",
     "Autoencoder",
+    "AutoencoderImputer",
     "BidirectionalGAN",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ._completion import Completion
+from ._refinement import Refinement
 from ._factors import Factors, em_of_factors
 from ._gaussian import Gaussian, em
 
@@ -78,7 +78,7 @@ class Recipe:
         first = _fitted(x[few], seen[few])
         enough = int(held.sum()) >= FEWEST and x.shape[1] > 1
         self.shrinkage = _best_factor(first, x[few], seen[few], held[few]) if enough else USUAL_FACTOR
-        self.trust, self.networks = 0.0, None
+        self.trust, self.networks, self.n_epochs = 0.0, None, 1
         if enough:
             self._learn(first.shrunk(self.shrinkage), x, seen, held, rng)
         self.gaussian = _fitted(x[few], known[few], first).shrunk(self.shrinkage)
@@ -95,7 +95,7 @@ class Recipe:
         there = seen[rows]
         hidden = there & (rng.random_sample(there.shape) < rng.uniform(*RATES, size=(size, 1)))
         f = guess.complete(x[rows], there & ~hidden)
-        networks = Completion(
+        networks = Refinement(
             batch_size=BATCH,
             max_iter=_epochs(n, size) if self.max_iter == "auto" else int(self.max_iter),
             random_state=int(rng.randint(2**31 - 1)),
@@ -103,6 +103,7 @@ class Recipe:
         networks.fit(np.hstack([f, there & ~hidden]), np.hstack([np.where(hidden, x[rows], 0.0), hidden]))
         judged = rng.permutation(n)[:most]
         f = guess.complete(x[judged], seen[judged])
+        self.n_epochs = networks.n_iter_
         step = (networks.transform(np.hstack([f, seen[judged]])) - f)[held[judged]]
         gain = float(step @ (x[judged] - f)[held[judged]])
         if gain > 0:

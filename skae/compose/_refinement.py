@@ -18,10 +18,10 @@ from ..engine.data import Batch, Source
 from ..engine.optim import Terms
 from ..functional import dropout_mask
 
-__all__ = ["Completion", "Completers"]
+__all__ = ["Refinement", "RefiningNetworks"]
 
 
-class Completers(nn.Module):
+class RefiningNetworks(nn.Module):
     """Several networks of equal shape, each of which maps [f, known] to f + net([f, known]).
 
     Parameters
@@ -57,7 +57,7 @@ class Completers(nn.Module):
         return x[:, : self.n_features] + torch.baddbmm(self.biases[-1], a, self.weights[-1])
 
 
-class Completion(TorchEstimator):
+class Refinement(TorchEstimator):
     """Networks that learn what is wrong with a first guess at missing entries.
 
     X is [f, known]: rows whose missing entries hold a guess, and which entries are observed. y is [x, counted]: the
@@ -79,7 +79,7 @@ class Completion(TorchEstimator):
     depth: PositiveInt = 3
     dropout: Probability = 0.1
 
-    _Module = Completers
+    _Module = RefiningNetworks
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         return y
@@ -95,19 +95,19 @@ class Completion(TorchEstimator):
         return {"n_features": n_features // 2, **shape, "dropout": float(self.dropout)}
 
     @torch.no_grad()
-    def _initialise(self, module: Completers, data: Any, rng: torch.Generator) -> None:
+    def _initialise(self, module: RefiningNetworks, data: Any, rng: torch.Generator) -> None:
         """Draw the weights. Those of the last layer are zero, so that training starts at the first guess."""
         for weight in module.weights[:-1]:
             weight.copy_(torch.randn(weight.shape, generator=rng) * math.sqrt(2 / weight.shape[1]))
         module.weights[-1].zero_()
 
-    def _loss(self, module: Completers, batch: Batch, rng: torch.Generator | None) -> Terms:
+    def _loss(self, module: RefiningNetworks, batch: Batch, rng: torch.Generator | None) -> Terms:
         assert batch.y is not None
         x, counted = batch.y.chunk(2, 1)
         wrong = (module(batch.x, rng) - x).square().mean(0)
-        return {"completion": (counted * wrong).sum() / counted.sum().clamp_min(1e-12)}
+        return {"error": (counted * wrong).sum() / counted.sum().clamp_min(1e-12)}
 
-    def _encode(self, module: Completers, batch: Batch) -> Tensor:
+    def _encode(self, module: RefiningNetworks, batch: Batch) -> Tensor:
         return row_by_row(lambda rows: module(rows.x).mean(0), batch)
 
     @property
