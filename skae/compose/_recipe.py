@@ -20,6 +20,8 @@ HELD_OUT = 0.15
 """Fraction of the observed entries on which the shrinkage and the trust in the networks are chosen."""
 FEWEST = 20
 """Held-out entries from which on something can be chosen by them."""
+DOUBT = 1.0
+"""Standard errors by which the gain of the networks must exceed zero."""
 RATES = 0.1, 0.5
 """Fraction of the entries of a row that are hidden from the networks in training: it is drawn between these."""
 MOST_COLUMNS = 150
@@ -45,7 +47,8 @@ class Recipe:
        diagonal by the factor with the least squared error of the held-out entries.
     2. Copies of the rows get more entries hidden. f is the conditional mean of the hidden and the missing entries. The
        networks learn the entries that were hidden.
-    3. a minimises the squared error of the held-out entries. If a is 0, the Gaussian alone fills the gaps.
+    3. a minimises the squared error of the held-out entries. It is made smaller if these are few, and 0 if they do not
+       tell that the networks help. Then the Gaussian alone fills the gaps.
 
     The Gaussian is then fitted to all observed entries.
 
@@ -105,9 +108,8 @@ class Recipe:
         f = guess.complete(x[judged], seen[judged])
         self.n_epochs = networks.n_iter_
         step = (networks.transform(np.hstack([f, seen[judged]])) - f)[held[judged]]
-        gain = float(step @ (x[judged] - f)[held[judged]])
-        if gain > 0:
-            self.trust, self.networks = min(1.0, gain / float(step @ step)), networks
+        self.trust = _trust(step, (x[judged] - f)[held[judged]])
+        self.networks = networks if self.trust else None
 
     def complete(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
         """The rows with their missing entries filled. A row with nothing observed gets the mean of the Gaussian."""
@@ -135,6 +137,16 @@ def _best_factor(first: Gaussian | Factors, x: np.ndarray, seen: np.ndarray, hel
     """The shrinkage with the least squared error of held-out entries."""
     errors = [np.square((first.shrunk(s).complete(x, seen) - x)[held]).mean() for s in FACTORS]
     return FACTORS[int(np.argmin(errors))]
+
+
+def _trust(step: np.ndarray, error: np.ndarray) -> float:
+    """The a in [0, 1] with the least squared error of f + a step, made smaller if few entries tell of it.
+
+    It is (sum of step error - DOUBT times its standard error) / sum of step^2, where error is what f lacks.
+    """
+    gain = step * error
+    certain = gain.sum() - DOUBT * gain.std() * math.sqrt(len(gain))
+    return float(np.clip(certain / max(float(step @ step), 1e-12), 0.0, 1.0))
 
 
 def _epochs(n: int, size: int) -> int:

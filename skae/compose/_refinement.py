@@ -16,7 +16,6 @@ from ..base.params import PositiveInt, Probability
 from ..base.transformer import row_by_row
 from ..engine.data import Batch, Source
 from ..engine.optim import Terms
-from ..functional import dropout_mask
 
 __all__ = ["Refinement", "RefiningNetworks"]
 
@@ -32,7 +31,7 @@ class RefiningNetworks(nn.Module):
     width, depth : int
         Number of units of a hidden layer, and of hidden layers.
     dropout : float
-        Probability with which a hidden unit is silenced in training.
+        Probability with which a hidden unit is silenced in training. It is rounded to a multiple of 1/256.
     """
 
     def __init__(self, n_features: int, n_networks: int, width: int, depth: int, dropout: float) -> None:
@@ -53,8 +52,16 @@ class RefiningNetworks(nn.Module):
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             a = F.silu(torch.baddbmm(bias, a, weight))
             if self.dropout and rng is not None:
-                a = a * dropout_mask(a, self.dropout, rng)
+                a = a * _silencing(a, self.dropout, rng)
         return x[:, : self.n_features] + torch.baddbmm(self.biases[-1], a, self.weights[-1])
+
+
+def _silencing(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
+    """Dropout in the shape of x. A random whole number of 64 bits decides about eight units, which saves time."""
+    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=rng)
+    silent = round(p * 256)
+    kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= silent
+    return kept.to(x.dtype).mul_(256 / (256 - silent))
 
 
 class Refinement(TorchEstimator):

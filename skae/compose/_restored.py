@@ -80,8 +80,7 @@ class Restored:
         return whole
 
     def _reconstructed(self, rows: np.ndarray) -> np.ndarray:
-        restored: np.ndarray = self.estimator.inverse_transform(self.estimator.transform(rows))
-        return restored
+        return np.asarray(self.estimator.inverse_transform(np.asarray(self.estimator.transform(rows))))
 
     def _weighed(self, rows: np.ndarray, rng: np.random.RandomState | None) -> np.ndarray:
         """Rows of the model: means by weights, or draws if there is a generator."""

@@ -196,9 +196,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         return self
 
     def _fit(self, X: np.ndarray) -> None:
-        self.initial_imputer_ = SimpleImputer(
-            add_indicator=self.add_indicator, keep_empty_features=self.keep_empty_features
-        ).fit(X)
+        plain = SimpleImputer(add_indicator=self.add_indicator, keep_empty_features=self.keep_empty_features)
+        self.initial_imputer_ = plain.set_output(transform="default").fit(X)
         self.indicator_ = self.initial_imputer_.indicator_
         known = ~np.isnan(X)
         self._kept = np.flatnonzero(known.any(0))
