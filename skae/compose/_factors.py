@@ -81,7 +81,7 @@ class Factors:
         return draws
 
     def log_likelihood(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """log p(x_o) of each row, in nats."""
+        """Log p(x_o) of each row, in nats."""
         found = []
         for rows in self.parts(len(x)):
             h, root = self.posterior(x[rows], known[rows])

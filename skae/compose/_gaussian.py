@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -113,7 +113,7 @@ class Gaussian:
         return draws
 
     def log_likelihood(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """log p(x_o) of each row, in nats. It is log p(x_o, x_m) - log p(x_m | x_o) at the mean of x_m."""
+        """Log p(x_o) of each row, in nats. It is log p(x_o, x_m) - log p(x_m | x_o) at the mean of x_m."""
         K = self._precision()
         z, _ = self.expectation(x, known)
         entropy = known.sum(1) * math.log(2 * math.pi) + np.linalg.slogdet(self.covariance)[1]
@@ -179,5 +179,3 @@ def em(
         if change < tol:
             break
     return gaussian
-
-

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ._refinement import Refinement
 from ._factors import Factors, em_of_factors
 from ._gaussian import Gaussian, em
+from ._refinement import Refinement
 
 __all__ = ["Recipe"]
 
@@ -58,6 +58,12 @@ class Recipe:
         Number of epochs of the networks.
     """
 
+    gaussian: Gaussian | Factors
+    shrinkage: float
+    networks: Refinement | None = None
+    trust: float = 0.0
+    n_epochs: int = 1
+
     def __init__(self, max_iter: int | str) -> None:
         self.max_iter = max_iter
 
@@ -74,14 +80,13 @@ class Recipe:
         -------
         self : Recipe
         """
-        held = known & (rng.random_sample(known.shape) < HELD_OUT)
-        held &= (known & ~held).any(1)[:, None]
-        seen = known & ~held
+        held = np.logical_and(known, rng.random_sample(known.shape) < HELD_OUT)
+        held = np.logical_and(held, np.any(known & ~held, axis=1, keepdims=True))
+        seen = np.logical_and(known, ~held)
         few = rng.permutation(len(x))[:MOST_ROWS]
         first = _fitted(x[few], seen[few])
         enough = int(held.sum()) >= FEWEST and x.shape[1] > 1
         self.shrinkage = _best_factor(first, x[few], seen[few], held[few]) if enough else USUAL_FACTOR
-        self.trust, self.networks, self.n_epochs = 0.0, None, 1
         if enough:
             self._learn(first.shrunk(self.shrinkage), x, seen, held, rng)
         self.gaussian = _fitted(x[few], known[few], first).shrunk(self.shrinkage)
@@ -117,7 +122,7 @@ class Recipe:
         if self.networks is None:
             return f
         net = self.networks.transform(np.hstack([f, known]))
-        return np.where(known | ~known.any(1)[:, None], f, f + self.trust * (net - f))
+        return np.where(known | ~known.any(1, keepdims=True), f, f + self.trust * (net - f))
 
     def draw(self, x: np.ndarray, known: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """The same plus draws from N(0, Cov[x_m | x_o]) of the Gaussian."""

@@ -43,7 +43,7 @@ class RefiningNetworks(nn.Module):
         self.weights = nn.ParameterList([nn.Parameter(torch.empty(n_networks, *pair)) for pair in pairs])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(n_networks, 1, m)) for _, m in pairs])
         for bias in self.biases:
-            bias.decay = False  # type: ignore[attr-defined]
+            bias.decay = False
         self.multiplications = sum(math.prod(pair) for pair in pairs)
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:

@@ -188,8 +188,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         TypeError
             If X is sparse.
         ValueError
-            If X or a parameter is not as described, or if ``estimator`` takes no missing entries. The imputer then stays
-            as it was before the call.
+            If X or a parameter is not as described, or if ``estimator`` takes no missing entries. The imputer then
+            stays as it was before the call.
         """
         with plain_torch(), unchanged_on_error(self):
             self._fit(self._read(X, reset=True))
@@ -288,11 +288,11 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             X = X.cpu().numpy()
         if not isinstance(X, np.ndarray):
             raise TypeError(
-                "X is sparse, but the entries that a sparse X does not store are zero and not missing: pass X.toarray()."
+                "X is sparse, but the entries that it does not store are zero and not missing: pass X.toarray()."
             )
         if self._allows_nan():
             return X
-        return np.where(X == self.missing_values, X.dtype.type(np.nan), X)
+        return np.where(self.missing_values == X, X.dtype.type(np.nan), X)
 
     def _allows_nan(self) -> bool:
         """Whether NaN stands for a missing entry."""
