@@ -30,7 +30,7 @@ N_FACTORS = 32
 MOST_ROWS = 5000
 """Rows to which a Gaussian is fitted, drawn from the others."""
 POOL = 12_800
-"""Least number of rows with hidden entries that are made for the networks."""
+"""Rows with hidden entries that are made for the networks, if X has fewer. They see them several times."""
 MOST_ENTRIES = 2**23
 """Largest number of entries of all these rows."""
 STEPS = 600, 2400
@@ -55,7 +55,7 @@ class Recipe:
     Parameters
     ----------
     max_iter : int or "auto"
-        Number of epochs of the networks.
+        Number of epochs: how often the networks see each row, with other entries hidden.
     """
 
     gaussian: Gaussian | Factors
@@ -97,21 +97,21 @@ class Recipe:
     ) -> None:
         """Train the networks on the entries that are seen, and measure on held-out ones how far to trust them."""
         n, d = x.shape
+        self.n_epochs = _epochs(n) if self.max_iter == "auto" else int(self.max_iter)
         most = max(1, MOST_ENTRIES // d)
-        size = min(most, max(POOL, n))
+        size = min(most, max(POOL, n), n * self.n_epochs)
         rows = np.concatenate([rng.permutation(n) for _ in range(math.ceil(size / n))])[:size]
         there = seen[rows]
         hidden = there & (rng.random_sample(there.shape) < rng.uniform(*RATES, size=(size, 1)))
         f = guess.complete(x[rows], there & ~hidden)
         networks = Refinement(
             batch_size=BATCH,
-            max_iter=_epochs(n, size) if self.max_iter == "auto" else int(self.max_iter),
+            max_iter=max(1, round(self.n_epochs * n / size)),
             random_state=int(rng.randint(2**31 - 1)),
-        )
+        ).set_output(transform="default")
         networks.fit(np.hstack([f, there & ~hidden]), np.hstack([np.where(hidden, x[rows], 0.0), hidden]))
         judged = rng.permutation(n)[:most]
         f = guess.complete(x[judged], seen[judged])
-        self.n_epochs = networks.n_iter_
         step = (networks.transform(np.hstack([f, seen[judged]])) - f)[held[judged]]
         self.trust = _trust(step, (x[judged] - f)[held[judged]])
         self.networks = networks if self.trust else None
@@ -154,7 +154,7 @@ def _trust(step: np.ndarray, error: np.ndarray) -> float:
     return float(np.clip(certain / max(float(step @ step), 1e-12), 0.0, 1.0))
 
 
-def _epochs(n: int, size: int) -> int:
-    """Epochs over the rows that are made for the networks, given that they are made of n rows."""
+def _epochs(n: int) -> int:
+    """How often the networks see each of n rows."""
     n_steps = min(max(STEPS[0], n // ROWS_A_STEP), STEPS[1])
-    return max(1, round(n_steps / math.ceil(size / BATCH)))
+    return math.ceil(n_steps * BATCH / n)

@@ -66,8 +66,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         imputations, transform with several values of ``random_state``: ``set_params(random_state=1).transform(X)``
         needs no new fit.
     max_iter : int or "auto", default="auto"
-        Number of epochs of the networks. "auto" is as many as 600 steps take, or as n_samples / 16 steps take if these
-        are more, but at most 2400 steps. Not used with an ``estimator``, which has its own.
+        Number of epochs, in each of which the networks see each row once, with other entries hidden. "auto" is as many
+        as 600 steps take, or n_samples / 16 steps if these are more, but at most 2400 steps. A step has 128 rows. Not
+        used with an ``estimator``, which has its own.
     add_indicator : bool, default=False
         Whether columns with the mask of missing entries are appended, as by ``MissingIndicator``: for each column that
         had missing entries in ``fit``.
@@ -126,7 +127,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     >>> from skae import AutoencoderImputer
     >>> X = load_iris().data
     >>> X_gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
-    >>> imputer = AutoencoderImputer(max_iter=2, random_state=0).fit(X_gaps)
+    >>> imputer = AutoencoderImputer(max_iter=50, random_state=0).fit(X_gaps)
     >>> X_filled = imputer.transform(X_gaps)
     >>> bool(np.abs(X_filled - X).max() < np.abs(np.nanmean(X_gaps, axis=0) - X).max())
     True
@@ -290,6 +291,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             raise TypeError(
                 "X is sparse, but the entries that it does not store are zero and not missing: pass X.toarray()."
             )
+        X = np.ascontiguousarray(X)
         if self._allows_nan():
             return X
         return np.where(self.missing_values == X, X.dtype.type(np.nan), X)
