@@ -1,7 +1,7 @@
 """Imputation: errors of missing entries, a classifier after it, and seconds, beside scikit-learn's imputers.
 
     python benchmarks/imputation.py [--data FOLDER] [--only SETS] [--imputers NAMES] [--masks 5] [--rows 400]
-                                    [--trees 30] [--rounds 4] [--json FILE]
+                                    [--first 0] [--trees 30] [--rounds 4] [--json FILE] [--show FILES]
 
 Default settings of all imputers, but for the forests: ``--trees`` and ``--rounds`` are theirs. ``--data`` adds sets
 from a folder that has ``banknote``, ``mfeat`` and ``anomaly`` in it. ``--only`` and ``--imputers`` take parts of names.
@@ -220,14 +220,15 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--imputers", default="")
     parser.add_argument("--masks", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mask")
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--trees", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--show", action="store_true", help="print the tables of --json, and measure nothing")
+    parser.add_argument("--show", type=Path, nargs="*", help="print the tables of these files, and measure nothing")
     options = parser.parse_args()
     if options.show:
-        print(summary(json.loads(options.json.read_text())))
+        print(summary([result for file in options.show for result in json.loads(file.read_text())]))
         return
     sets = bundled() | (found_in(options.data) if options.data else {})
     wanted = [part for part in options.only.split(",") if part]
@@ -236,7 +237,7 @@ def main() -> None:
     made = imputers(options.trees, options.rounds)
     made = {name: make for name, make in made.items() if not chosen or any(part in name for part in chosen)}
     results: list[dict[str, Any]] = []
-    for mask in range(options.masks):
+    for mask in range(options.first, options.first + options.masks):
         for name, load in sets.items():
             X, y = load()
             figures = cells(np.asarray(X), np.asarray(y).ravel(), mask, made, options.rows)
