@@ -304,14 +304,15 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         return neck.by_autograd(lambda e: (Posterior.of(e).drawn(eps), {}))
 
     def _encode(self, module: Any, batch: Batch) -> Tensor:
-        e: Tensor = module.encode(batch.x)
+        e: Tensor = module.encode(batch.x, known=batch.told_known)
         if self._spec["posterior"] != "universal":
             return e[:, : module.code_width]
         mean: Tensor = module.posterior.mean(e, N_DRAWS)
         return mean
 
     def _shown(self, module: Any, batch: Batch, rng: torch.Generator) -> Shown:
-        e = module.encode(self._corrupt(module, batch, rng).shown, rng)
+        batch = self._corrupt(module, batch, rng)
+        e = module.encode(batch.shown, rng, batch.told_known)
         made = self._judged(self._drawn(module, Bottleneck(e), rng).h, batch)
         weight = self._weight_for_critic(batch)
         real = module.prior.sample(len(made), rng)

@@ -62,6 +62,8 @@ class BidirectionalGAN(Adversarial):
     spectral_norm : bool, default=False
         Whether to divide the weight of each dense layer of the critic by its largest singular value. Convolutional
         layers are not divided.
+    missing_indicator : False, default=False
+        X has no missing entries here.
 
     Attributes
     ----------
@@ -126,6 +128,9 @@ class BidirectionalGAN(Adversarial):
     reconstruction_weight: NonNegative = 1.0
     gradient_penalty: NonNegative = 0.1
     spectral_norm: bool = False
+    missing_indicator: Literal[False] = False
+
+    _takes_gaps = False
 
     _without_weight: ClassVar[frozenset[str]] = Adversarial._without_weight | {"generator", "encoder"}
 

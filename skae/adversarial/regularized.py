@@ -107,6 +107,8 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         Largest parameter of the critic. Not used with "gradient_penalty".
     n_critic : int, default=5
         Moves of the critic in each step. The others move once.
+    missing_indicator : False, default=False
+        X has no missing entries here.
 
     Attributes
     ----------
@@ -178,6 +180,9 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
     gradient_penalty: NonNegative = 10.0
     clip: Positive = 0.01
     n_critic: PositiveInt = 5
+    missing_indicator: Literal[False] = False
+
+    _takes_gaps = False
 
     _without_weight: ClassVar[frozenset[str]] = Adversarial._without_weight | {"generator"}
     _saved: ClassVar[dict[str, Saved]] = {"_frame": Saved(_fault_of_frame, cls=Frame)}

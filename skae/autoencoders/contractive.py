@@ -114,14 +114,18 @@ class ContractiveAutoencoder(Autoencoder):
             terms["curvature"] = self.gamma * average(self._squared_change(module, x, h, rng, known), batch.weight)
         return terms
 
-    def _squared_norm(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None) -> Tensor:
+    def _squared_norm(
+        self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None = None
+    ) -> Tensor:
         """||J||_F^2 of each row, exact or as an unbiased estimate."""
         v = self._probes(module, h, rng)
         if v is None:
             return module.squared_jacobian(x, h, known)
         return module.pull_back(x, v, known).square().sum((1, 2)).div(v.shape[1])
 
-    def _squared_change(self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None) -> Tensor:
+    def _squared_change(
+        self, module: Any, x: Tensor, h: Tensor, rng: torch.Generator, known: Tensor | None = None
+    ) -> Tensor:
         """||J(x) - J(x + eps)||_F^2 of each row, for one draw of eps."""
         eps = torch.empty_like(x).normal_(0.0, self.sigma, generator=rng)
         v = self._probes(module, h, rng)

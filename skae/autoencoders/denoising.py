@@ -468,7 +468,7 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 def _errors(batch: Batch, eta: Tensor) -> Tensor:
-    """Residuals x - eta. They are 0 where x is a guess, and the others of such a column are longer to make up for it."""
+    """Residuals x - eta, which are 0 where x is a guess. The others of such a column are longer, to make up for it."""
     if batch.known is None:
         return batch.x - eta
     share = batch.known.to(eta).mean(0).clamp_min(1 / len(eta))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
-from ..engine.completion import Completion, filled, fit_completion
+from ..engine.completion import fit_completion
 from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
@@ -25,7 +24,6 @@ from ..engine.optim import Move, Terms
 from ..functional import Support, dropout_mask, support_of
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
-from ._gaps import completion_fault
 
 __all__ = ["Autoencoder", "has_closed_gradient"]
 
@@ -153,12 +151,9 @@ class Autoencoder(TorchTransformer):
     missing_indicator: bool = True
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
-    _completion: Completion | None = None
     _may_idle: ClassVar[bool] = False
     """Whether a start at PCA may leave components without an axis, if they are more than the columns."""
-    _takes_gaps: ClassVar[bool] = True
-    """Whether entries of X may be missing."""
-    _saved: ClassVar[dict[str, Saved]] = {"_completion": Saved(completion_fault, required=False, cls=Completion)}
+    _takes_gaps = True
 
     # ---------------------------------------------------------------- parameters and architecture
 
@@ -270,24 +265,16 @@ class Autoencoder(TorchTransformer):
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
-        fits = self._takes_gaps and isinstance(data, Arrays)
-        self._completion = fit_completion(data, self._frame, int(self.n_components), self._member()) if fits else None
-
-    def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
-        seen = super()._seen(data, dtype, device, resident)
-        if self._completion is None or not isinstance(data, Arrays) or (resident and not data.has_gaps):
-            return seen
-        return filled(cast(Table, seen), self._completion.complete, self._member())
+        self._completion = None
+        if self._takes_gaps and isinstance(data, Arrays):
+            self._completion = fit_completion(data, self._frame, int(self.n_components), self._member())
 
     def _member(self) -> Tensor | None:
-        """Group of each column, if columns are one-hot."""
+        """Group of each column of X, if its columns are one-hot. Those of another target are no columns of X."""
         groups = self._sizes()
-        return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups)) if groups else None
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._takes_gaps
-        return tags
+        if sum(groups) != len(self._frame):
+            return None
+        return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups))
 
     # ---------------------------------------------------------------- objective
 

@@ -89,7 +89,7 @@ class _Predicting(Prediction, Autoencoder):
             return terms
 
         def predict(x: Tensor) -> Tensor:
-            nearby: Tensor = module.predict(x, module.encode(x, rng))
+            nearby: Tensor = module.predict(x, module.encode(x, rng, batch.told_known))
             return nearby
 
         level = float(self.noise_scale_ / self.scale_)

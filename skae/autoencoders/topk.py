@@ -68,6 +68,8 @@ class TopKAutoencoder(Autoencoder):
         possible then.
     init : {"auto", "random"}, default="auto"
         "auto" draws random atoms of norm one, and sets W = D. "random" draws random weights as in ``Autoencoder``.
+    missing_indicator : bool, default=False
+        As in ``Autoencoder``. A single layer of many units has no use for it.
 
     Attributes
     ----------

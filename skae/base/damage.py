@@ -14,12 +14,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from ..engine.completion import Completion
 from ..engine.frame import Frame
 
 __all__ = [
     "Fault",
     "Saved",
     "classes",
+    "completion",
     "fault_of_array",
     "fault_of_numbers",
     "frame",
@@ -111,6 +113,14 @@ def frame(estimator: Any, value: Frame) -> str | None:
     if found or not np.all(value.scale > 0):
         return f"has a scale that {found or 'is not positive'}"
     return truth(estimator, value.centred)
+
+
+def completion(estimator: Any, value: Completion) -> str | None:
+    """Check what missing entries are guessed by."""
+    n = len(estimator._frame)
+    found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
+    found = found or number(0.0)(estimator, value.variance)
+    return found or fault_of_array(value.has_gaps, (n,), np.bool_)
 
 
 # ------------------------------------------------------------------ numbers and text

@@ -279,12 +279,12 @@ def _blocks(estimator: Any, module: Any, batch: Batch) -> Iterator[Tensor]:
     """Jacobians of a few rows at a time, on the scale of the module."""
     n, n_features = batch.x.shape
     for rows in chunks(n, estimator._n_features_out * n_features, BLOCK):
-        y = None if batch.y is None else batch.y[rows]
+        part = batch.take(rows)
 
-        def encode(x: Tensor, y: Tensor | None = y) -> Tensor:
-            return _differentiable(estimator, estimator._encode(module, Batch(x, y=y)))
+        def encode(x: Tensor, part: Batch = part) -> Tensor:
+            return _differentiable(estimator, estimator._encode(module, part._replace(x=x)))
 
-        yield _jacobian(encode, batch.x[rows])
+        yield _jacobian(encode, part.x)
 
 
 def _jacobian(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

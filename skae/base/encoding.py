@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..engine.arrays import Arrays
-from ..engine.data import Source, chunks, is_on, name_of, resolve_device
+from ..engine.completion import Completion, filled
+from ..engine.data import Source, Table, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from ..engine.notices import warn
@@ -66,6 +67,10 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """Offset and scale with which the module sees X."""
     _target_frame: Frame | None = None
     """Offset and scale with which the module sees y, if y is scaled too."""
+    _takes_gaps: ClassVar[bool] = False
+    """Whether entries of X may be missing, which are NaN."""
+    _completion: Completion | None = None
+    """What missing entries are guessed by."""
     _stopped_early: bool = False
     """Whether the last training ended because the watched value stopped falling."""
     _saved: ClassVar[dict[str, Saved]] = {
@@ -78,6 +83,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         "n_iter_": Saved(damage.whole()),
         "loss_": Saved(damage.number(finite=False)),
         "_stopped_early": Saved(damage.truth, required=False),
+        "_completion": Saved(damage.completion, required=False, cls=Completion),
     }
     """What the attributes of a fit are like in a file. A class adds its own ones."""
 
@@ -170,7 +176,8 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Singular values of the derivative J = dh/dx of the code at each row.
 
         The code follows directions with large singular values and ignores the others. The squares of the singular
-        values sum to ||J||_F^2, which a contractive autoencoder penalises.
+        values sum to ||J||_F^2, which a contractive autoencoder penalises. Of a row with missing entries J is the
+        derivative in its observed entries and in the guesses of the others.
 
         Parameters
         ----------
@@ -238,12 +245,19 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return chunks(len(data), width, CHUNK_BYTES // self._flat.theta.dtype.itemsize)
 
     def _seen(self, data: Source, dtype: torch.dtype, device: torch.device, resident: bool = False) -> Source:
-        """A source as the module sees it. Its batches are checked for NaN, unless ``resident``.
+        """A source as the module sees it: with guesses in its gaps. Its batches are checked, unless ``resident``.
 
         A resident source is converted as a whole, for a fit, and has been checked before.
         """
         look = watcher(self, data.X) if isinstance(data, Arrays) and not resident else None
-        return data.seen(self._frame, self._target_frame, dtype, device, resident, look)
+        seen = data.seen(self._frame, self._target_frame, dtype, device, resident, look)
+        if self._completion is None or not isinstance(data, Arrays) or (resident and not data.has_gaps):
+            return seen
+        return filled(cast(Table, seen), self._completion.complete, self._member())
+
+    def _member(self) -> Tensor | None:
+        """Group of each column of X, if columns are one-hot. A group is missing as a whole."""
+        return None
 
     # ---------------------------------------------------------------- module, devices and randomness
 

@@ -247,7 +247,8 @@ class TorchEstimator(Encoding):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers. A memory map of dtype float32 or float64 may be larger than memory.
+            Finite numbers, or NaN where an entry is missing if the estimator's tag ``allow_nan`` is True. A memory
+            map of dtype float32 or float64 may be larger than memory.
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -429,5 +430,6 @@ class TorchEstimator(Encoding):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_gaps
         tags.transformer_tags.preserves_dtype = [self.dtype]
         return tags

@@ -80,7 +80,7 @@ def log_density_inside(support: Support | None, function: Callable[[Batch], Tens
         return function(batch)
     if not bool(is_inside.any()):
         return torch.full((len(batch.x),), -torch.inf, dtype=batch.x.dtype, device=batch.x.device)
-    found = function(Batch(*(None if part is None else part[is_inside] for part in batch)))  # type: ignore[arg-type]
+    found = function(batch.take(is_inside))
     return found.new_full((len(batch.x),), -torch.inf).masked_scatter_(is_inside, found)
 
 

@@ -82,6 +82,10 @@ class Batch(NamedTuple):
         """The rows x, with NaN in place of guesses."""
         return self.x if self.known is None else self.x.masked_fill(~self.known, torch.nan)
 
+    def take(self, index: Any) -> Batch:
+        """Some of the rows."""
+        return Batch(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+
     @property
     def told_known(self) -> Tensor | None:
         """Mask of the entries that the encoder is told to be observed, or None if that is all of them."""

@@ -127,6 +127,8 @@ class NeighborAutoencoder(Autoencoder):
     max_iter : int or "auto", default="auto"
         Maximum number of epochs. "auto" is as many as 25 sqrt(n_samples) steps take, but at least 300 steps, and
         at most 500 epochs.
+    missing_indicator : False, default=False
+        X has no missing entries here.
 
     Attributes
     ----------
@@ -179,6 +181,7 @@ class NeighborAutoencoder(Autoencoder):
     """
 
     solver: Literal["adam", "adamw", "sgd"] = "adamw"
+    missing_indicator: Literal[False] = False
     hidden_layer_sizes: Sizes = (128,) * 6
     n_neighbors: PositiveInt | Literal["auto"] = "auto"
     metric: str | Callable[..., Any] = "euclidean"
@@ -194,6 +197,7 @@ class NeighborAutoencoder(Autoencoder):
     }
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
+    _takes_gaps = False
     _most_epochs = 500
     _peak = 6e-3
     _decay = 0.0

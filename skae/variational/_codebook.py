@@ -30,7 +30,7 @@ def some_codes(module: Any, data: Table) -> tuple[Tensor, Tensor]:
     n = max(module.quantizer.size, min(len(among), MOST_VECTORS // module.quantizer.n_codes))
     some = among[torch.linspace(0, len(among) - 1, n).long()]
     batches = [data[some[rows]] for rows in chunks(n, max(data.width, widest(module)))]
-    e = torch.cat([module.encode(batch.x) for batch in batches])
+    e = torch.cat([module.encode(batch.x, known=batch.told_known) for batch in batches])
     weights = [torch.ones_like(batch.x[:, 0]) if batch.weight is None else batch.weight for batch in batches]
     return e, torch.cat(weights).to(e)
 

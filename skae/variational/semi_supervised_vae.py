@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -78,6 +78,8 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         Weight lambda of E_cons. 0 is the model of the paper.
     noise_level : float, default=0.5
         Standard deviation of the noise in E_cons, in units of the square root of the mean variance of the columns.
+    missing_indicator : False, default=False
+        X has no missing entries here.
 
     Attributes
     ----------
@@ -132,6 +134,9 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
     alpha: NonNegative = 1.0
     consistency: NonNegative = 10.0
     noise_level: NonNegative = 0.5
+    missing_indicator: Literal[False] = False
+
+    _takes_gaps = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _y_doc: ClassVar[dict[str, str]] = {

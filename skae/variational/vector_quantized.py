@@ -280,21 +280,24 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         super()._conclude(data)
         module, quantizer = self.module_, self.module_.quantizer
         counted: Any = 0.0
-        error = n_rows = 0.0
+        error = n_rows = n_entries = 0.0
         for rows in chunks(len(data), max(data.width, widest(module))):
             batch = data[rows]
             indices = self._indices(module, batch)
             counted = counted + counts_of(quantizer, indices, batch.weight)
             eta, weight = module.decode(quantizer.codes(indices)), batch.weight
-            n_rows += float(len(indices) if weight is None else weight.sum())
-            error += float(module.likelihood.loss(eta, self._target(batch), weight)) * len(indices)
+            of_rows = float(len(indices) if weight is None else weight.sum())
+            n_rows += of_rows
+            of_entries = batch.entry_weight
+            n_entries += of_rows * data.width if of_entries is None or of_entries.ndim == 1 else float(of_entries.sum())
+            error += float(module.likelihood.loss(eta, self._target(batch), of_entries)) * len(indices)
         if n_rows == 0.0:
             return
         share = n_rows / min(float(quantizer.n_counted) + n_rows, MOST_CHUNKS * n_rows)
         quantizer.count(counted, n_rows, share)
         if self._spec["likelihood"] == "gaussian":
             before = float(module.likelihood.variance)
-            module.likelihood.start_at_variance(before + share * (error / n_rows / len(self._output_frame) - before))
+            module.likelihood.start_at_variance(before + share * (error / n_entries - before))
 
     def _failure(self, data: Any) -> str | None:
         batch, frequency = judged(self, data), self.module_.quantizer.frequency.cpu()
@@ -326,16 +329,17 @@ class VectorQuantizedAutoencoder(Generative, Coded):
         return perplexity(self.module_.quantizer.frequency.cpu().double().sum(0))
 
     def _indices(self, module: Any, batch: Batch) -> Tensor:
-        indices: Tensor = module.quantizer.indices(module.encode(batch.x))
+        indices: Tensor = module.quantizer.indices(module.encode(batch.x, known=batch.told_known))
         return indices
 
     def _encode(self, module: Any, batch: Batch) -> Tensor:
-        return self._bottleneck(module, batch, module.encode(batch.x), None).h
+        return self._bottleneck(module, batch, module.encode(batch.x, known=batch.told_known), None).h
 
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         indices = self._indices(module, batch)
-        fit = module.likelihood.log_likelihood(module.decode(module.quantizer.codes(indices)), batch.x)
-        return in_double(fit + module.quantizer.log_prior(indices)) - self._frame.log_volume
+        eta = module.decode(module.quantizer.codes(indices))
+        fit = module.likelihood.log_likelihood(eta, batch.x, batch.known)
+        return in_double(fit + module.quantizer.log_prior(indices)) - self._frame.log_volumes(batch.known)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """A lower bound of the log-likelihood of each row, in nats.

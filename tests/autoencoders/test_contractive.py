@@ -378,5 +378,5 @@ def test_singular_values_of_the_wrong_width_are_refused(iris):
     model = ContractiveAutoencoder(hidden_layer_sizes=(6,), **QUICK).fit(iris)
     with pytest.raises(ValueError, match="3 features, but ContractiveAutoencoder is expecting 4"):
         model.jacobian_singular_values(iris[:, :3])
-    with pytest.raises(ValueError, match="NaN in row 2, column 1"):
-        model.jacobian_singular_values(np.where(np.arange(600).reshape(150, 4) == 9, np.nan, iris))
+    with pytest.raises(ValueError, match="infinity in row 2, column 1"):
+        model.jacobian_singular_values(np.where(np.arange(600).reshape(150, 4) == 9, np.inf, iris))

@@ -345,8 +345,8 @@ def test_a_module_of_a_variant_is_trained_by_its_own_gradient(iris):
     from skae.nn.dense import DenseAutoencoder
 
     class Squashed(DenseAutoencoder):
-        def encode(self, x, rng=None):
-            return torch.tanh(super().encode(x, rng))
+        def encode(self, x, rng=None, known=None):
+            return torch.tanh(super().encode(x, rng, known))
 
     class Variant(Autoencoder):
         _Module = Squashed
