@@ -14,10 +14,26 @@ from ..engine.data import Batch
 from ..functional import common_normal
 from ..nn.latent import Posterior
 
-__all__ = ["Restored"]
+__all__ = ["Restored", "refuse_unsuitable", "weighs"]
 
 N_DECODED = 2**13
 """Codes that are decoded at a time."""
+
+
+def weighs(estimator: Any) -> bool:
+    """Whether a model has codes with importance weights."""
+    return hasattr(estimator, "_log_weights_at")
+
+
+def refuse_unsuitable(estimator: Any) -> None:
+    """Raise an error for a model that cannot fill in missing entries."""
+    if isinstance(estimator, type):
+        raise ValueError(f"estimator is the class {estimator.__name__}: pass an instance, {estimator.__name__}().")
+    name, tags = type(estimator).__name__, get_tags(estimator)
+    if not tags.input_tags.allow_nan:
+        raise ValueError(f"estimator={name}() takes no missing entries: use one that does, such as Autoencoder.")
+    if tags.target_tags.required:
+        raise ValueError(f"estimator={name}() needs y, which an imputer has not: use one that learns from X alone.")
 
 
 class Restored:
@@ -39,16 +55,6 @@ class Restored:
 
     def __init__(self, estimator: Any, n_draws: int) -> None:
         self.estimator, self.n_draws = clone(estimator), n_draws
-        name, tags = type(estimator).__name__, get_tags(estimator)
-        if not tags.input_tags.allow_nan:
-            raise ValueError(f"estimator={name} takes no missing entries: use one that does, such as Autoencoder.")
-        if tags.target_tags.required:
-            raise ValueError(f"estimator={name} needs y, which an imputer has not: use one that learns from X alone.")
-
-    @property
-    def weighs(self) -> bool:
-        """Whether the model has codes with importance weights."""
-        return hasattr(self.estimator, "_log_weights_at")
 
     @property
     def standardizes(self) -> bool:
@@ -75,7 +81,7 @@ class Restored:
         whole = np.array(x)
         if some.any():
             rows = _with_gaps(x, known)[some]
-            restored = self._weighed(rows, rng) if self.weighs else self._reconstructed(rows)
+            restored = self._weighed(rows, rng) if weighs(self.estimator) else self._reconstructed(rows)
             whole[some] = np.where(known[some], x[some], restored)
         return whole
 

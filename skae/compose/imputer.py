@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -16,11 +16,12 @@ from typing_extensions import Self
 
 from ..base.advice import validate
 from ..base.checks import check_x
-from ..base.compat import HasMethods, Interval, MissingValues, StrOptions, fit_context
+from ..base.compat import HasMethods, MissingValues, fit_context
+from ..base.params import PositiveInt, RandomState, constraints, sign_plainly
 from ..base.state import unchanged_on_error
 from ..engine.modes import plain_torch
 from ._recipe import Recipe
-from ._restored import Restored
+from ._restored import Restored, refuse_unsuitable, weighs
 
 __all__ = ["AutoencoderImputer"]
 
@@ -28,6 +29,7 @@ ROWS = 2**14
 """Rows that are filled at a time."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class AutoencoderImputer(TransformerMixin, BaseEstimator):
     """Imputer of missing entries from all other columns at once.
 
@@ -133,40 +135,32 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [None, HasMethods(["fit", "transform", "inverse_transform"])],
-        "missing_values": [MissingValues(numeric_only=True)],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
-        "sample_posterior": ["boolean"],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "add_indicator": ["boolean"],
-        "keep_empty_features": ["boolean"],
-        "random_state": ["random_state"],
-    }
+    estimator: Annotated[Any, None, HasMethods(["fit", "transform", "inverse_transform"])] = field(
+        default=None, kw_only=False
+    )
+    missing_values: Annotated[Any, MissingValues(numeric_only=True)] = np.nan
+    n_draws: PositiveInt = 64
+    sample_posterior: bool = False
+    max_iter: PositiveInt | Literal["auto"] = "auto"
+    add_indicator: bool = False
+    keep_empty_features: bool = False
+    random_state: RandomState = None
 
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        missing_values: Any = np.nan,
-        n_draws: int = 64,
-        sample_posterior: bool = False,
-        max_iter: Any = "auto",
-        add_indicator: bool = False,
-        keep_empty_features: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.estimator = estimator
-        self.missing_values = missing_values
-        self.n_draws = n_draws
-        self.sample_posterior = sample_posterior
-        self.max_iter = max_iter
-        self.add_indicator = add_indicator
-        self.keep_empty_features = keep_empty_features
-        self.random_state = random_state
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
 
     def _validate_params(self) -> None:
         validate(self)
+
+    def _check_parameters(self) -> None:
+        """Raise an error for parameters that do not go together."""
+        if self.estimator is None:
+            return
+        refuse_unsuitable(self.estimator)
+        if self.sample_posterior and not weighs(self.estimator):
+            raise ValueError(
+                f"sample_posterior=True needs a density, which {type(self.estimator).__name__} has not: use "
+                "VariationalAutoencoder, or estimator=None."
+            )
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -192,6 +186,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             If X or a parameter is not as described, or if ``estimator`` takes no missing entries. The imputer then
             stays as it was before the call.
         """
+        self._check_parameters()
         with plain_torch(), unchanged_on_error(self):
             self._fit(self._read(X, reset=True))
         return self
@@ -204,11 +199,6 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         self._kept = np.flatnonzero(known.any(0))
         rng = check_random_state(self.random_state)
         self._filler = Recipe(self.max_iter) if self.estimator is None else Restored(self.estimator, int(self.n_draws))
-        if self.sample_posterior and isinstance(self._filler, Restored) and not self._filler.weighs:
-            raise ValueError(
-                f"sample_posterior=True needs a density, which {type(self.estimator).__name__} has not: use "
-                "VariationalAutoencoder, or estimator=None."
-            )
         self._measure(X, known)
         if len(self._kept):
             self._filler.fit(self._standardised(X), known[:, self._kept], rng)
@@ -329,6 +319,10 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = bool(self._allows_nan())
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+AutoencoderImputer._parameter_constraints = constraints(AutoencoderImputer)
+sign_plainly(AutoencoderImputer)
 
 
 def _is_na(value: Any) -> bool:

@@ -283,6 +283,7 @@ def test_a_model_of_bits_sees_bits(rng):
         (Autoencoder(2), {"sample_posterior": True}, "VariationalAutoencoder"),
         (RBM(2, visible="softmax"), {}, "missing entries"),
         (3, {}, "estimator"),
+        (Autoencoder, {}, "an instance"),
         (None, {"max_iter": 0}, "max_iter"),
         (None, {"missing_values": "?"}, "missing_values"),
     ],

@@ -17,6 +17,7 @@ from skae import (
     AdversarialAutoencoder,
     AdversariallyRegularizedAutoencoder,
     Autoencoder,
+    AutoencoderImputer,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
@@ -46,6 +47,7 @@ ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
     AdversariallyRegularizedAutoencoder(**SHORT),
     Autoencoder(),
+    AutoencoderImputer(**SHORT),
     AdversarialAutoencoder(**SHORT),
     BidirectionalGAN(**SHORT),
     ConditionalVariationalAutoencoder(**SHORT),
@@ -82,6 +84,9 @@ CHECKED = [
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
 
+WITHOUT_CODES = {"AutoencoderImputer"}
+"""Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
+
 BY_HAND = [
     "check_dataframe_column_names_consistency",
     "check_transformer_get_feature_names_out",
@@ -103,7 +108,8 @@ OUTPUT = [
 
 def test_every_public_class_is_here():
     public = {name for name in skae.__all__ if isinstance(getattr(skae, name), type)} - OF_TREES
-    assert public == set(CLASSES) == {type(estimator).__name__ for estimator in CHECKED}
+    assert public == {type(estimator).__name__ for estimator in CHECKED}
+    assert public - WITHOUT_CODES == set(CLASSES)
     assert all(type(estimator).__name__ == name for name, estimator in CLASSES.items())
 
 
