@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ def em_of_factors(
     prior: float = 1.0,
     tol: float = 1e-3,
     max_iter: int = 50,
-) -> Factors:
+) -> Iterator[Factors]:
     """Fit a Gaussian with factors to rows with missing entries by EM (Rubin and Thayer, 1982).
 
     In the M step each column is regressed on the factors in the rows that observe it. ``prior`` is the weight of a
@@ -120,9 +121,10 @@ def em_of_factors(
     n_factors : int
         Number of factors k.
 
-    Returns
-    -------
+    Yields
+    ------
     factors : Factors
+        After each iteration.
     """
     model = _at_principal_axes(x, known, n_factors) if start is None else start
     for _ in range(max_iter):
@@ -130,9 +132,9 @@ def em_of_factors(
         pairs = zip(vars(updated).values(), vars(model).values(), strict=True)
         change = max(np.abs(new - old).max() for new, old in pairs)
         model = updated
+        yield model
         if change < tol:
             break
-    return model
 
 
 def _at_principal_axes(x: np.ndarray, known: np.ndarray, n_factors: int) -> Factors:

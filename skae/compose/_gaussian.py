@@ -141,10 +141,10 @@ def em(
     prior: float = 1.0,
     tol: float = 1e-3,
     max_iter: int = 100,
-) -> Gaussian:
+) -> Iterator[Gaussian]:
     """Fit a Gaussian to rows with missing entries by EM (Dempster, Laird and Rubin, 1977).
 
-    The mean and the covariance are those at which the log-likelihood of the observed entries, minus
+    The mean and the covariance come to those at which the log-likelihood of the observed entries, minus
     ``prior`` / 2 (log det Sigma + tr Sigma^-1), is at a maximum. This is an inverse Wishart prior: ``prior`` rows with
     the covariance I are added to the data, so columns should have variances near 1.
 
@@ -163,9 +163,10 @@ def em(
     max_iter : int, default=100
         Largest number of iterations.
 
-    Returns
-    -------
+    Yields
+    ------
     gaussian : Gaussian
+        After each iteration.
     """
     n, d = x.shape
     gaussian = Gaussian(np.zeros(d), np.eye(d)) if start is None else start
@@ -176,6 +177,6 @@ def em(
         updated = Gaussian(gaussian.mean + shift, scatter / (n + prior))
         change = max(np.abs(shift).max(), np.abs(updated.covariance - gaussian.covariance).max())
         gaussian = updated
+        yield gaussian
         if change < tol:
             break
-    return gaussian

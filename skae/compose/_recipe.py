@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -22,6 +24,8 @@ FEWEST = 20
 """Held-out entries from which on something can be chosen by them."""
 DOUBT = 1.0
 """Standard errors by which the gain of the networks must exceed zero."""
+PATIENCE = 5
+"""Iterations of EM without a smaller error of the held-out entries after which it ends."""
 RATES = 0.1, 0.5
 """Fraction of the entries of a row that are hidden from the networks in training: it is drawn between these."""
 MOST_COLUMNS = 150
@@ -43,14 +47,15 @@ BATCH = 128
 class Recipe:
     """f + a (net - f): a Gaussian's guess f, what networks make of it, and how far a in [0, 1] they are trusted.
 
-    1. Some observed entries are held out. A Gaussian is fitted to the others by EM. Its covariance is shrunk to its
-       diagonal by the factor with the least squared error of the held-out entries.
+    1. Some observed entries are held out. A Gaussian is fitted to the others by EM, which ends where the squared error
+       of the held-out entries is least. Where rows are few and columns many, that is long before it settles. The
+       covariance is then shrunk to its diagonal by the factor with the least of these errors.
     2. Copies of the rows get more entries hidden. f is the conditional mean of the hidden and the missing entries. The
        networks learn the entries that were hidden.
     3. a minimises the squared error of the held-out entries. It is made smaller if these are few, and 0 if they do not
        tell that the networks help. Then the Gaussian alone fills the gaps.
 
-    The Gaussian is then fitted to all observed entries.
+    The Gaussian is then fitted to all observed entries, in as many iterations.
 
     Parameters
     ----------
@@ -84,12 +89,16 @@ class Recipe:
         held = np.logical_and(held, np.any(known & ~held, axis=1, keepdims=True))
         seen = np.logical_and(known, ~held)
         few = rng.permutation(len(x))[:MOST_ROWS]
-        first = _fitted(x[few], seen[few])
         enough = int(held.sum()) >= FEWEST and x.shape[1] > 1
-        self.shrinkage = _best_factor(first, x[few], seen[few], held[few]) if enough else USUAL_FACTOR
-        if enough:
-            self._learn(first.shrunk(self.shrinkage), x, seen, held, rng)
-        self.gaussian = _fitted(x[few], known[few], first).shrunk(self.shrinkage)
+        if not enough:
+            self.shrinkage = USUAL_FACTOR
+            self.gaussian = _last(_em(x[few], known[few])).shrunk(self.shrinkage)
+            return self
+        first, n_iter = _best(_em(x[few], seen[few]), x[few], seen[few], held[few])
+        errors = [_error(first.shrunk(s), x[few], seen[few], held[few]) for s in FACTORS]
+        self.shrinkage = FACTORS[int(np.argmin(errors))]
+        self._learn(first.shrunk(self.shrinkage), x, seen, held, rng)
+        self.gaussian = _last(islice(_em(x[few], known[few]), n_iter)).shrunk(self.shrinkage)
         return self
 
     def _learn(
@@ -129,19 +138,34 @@ class Recipe:
         return self.complete(x, known) + self.gaussian.noise(known, rng)
 
 
-def _fitted(x: np.ndarray, known: np.ndarray, start: Gaussian | Factors | None = None) -> Gaussian | Factors:
-    """A Gaussian, with factors if there are many columns."""
-    if x.shape[1] <= MOST_COLUMNS:
-        assert start is None or isinstance(start, Gaussian)
-        return em(x, known, start)
-    assert start is None or isinstance(start, Factors)
-    return em_of_factors(x, known, start, n_factors=N_FACTORS)
+def _em(x: np.ndarray, known: np.ndarray) -> Iterator[Gaussian | Factors]:
+    """A Gaussian after each iteration of EM, with factors if there are many columns."""
+    return em(x, known) if x.shape[1] <= MOST_COLUMNS else em_of_factors(x, known, n_factors=N_FACTORS)
 
 
-def _best_factor(first: Gaussian | Factors, x: np.ndarray, seen: np.ndarray, held: np.ndarray) -> float:
-    """The shrinkage with the least squared error of held-out entries."""
-    errors = [np.square((first.shrunk(s).complete(x, seen) - x)[held]).mean() for s in FACTORS]
-    return FACTORS[int(np.argmin(errors))]
+def _last(path: Iterator[Gaussian | Factors]) -> Gaussian | Factors:
+    *_, found = path
+    return found
+
+
+def _best(
+    path: Iterator[Gaussian | Factors], x: np.ndarray, seen: np.ndarray, held: np.ndarray
+) -> tuple[Gaussian | Factors, int]:
+    """The Gaussian with the least squared error of held-out entries, and after how many iterations that was."""
+    best, least, n_best = None, math.inf, 0
+    for n_iter, gaussian in enumerate(path, 1):
+        error = _error(gaussian, x, seen, held)
+        if error < least:
+            best, least, n_best = gaussian, error, n_iter
+        elif n_iter - n_best >= PATIENCE:
+            break
+    assert best is not None
+    return best, n_best
+
+
+def _error(gaussian: Gaussian | Factors, x: np.ndarray, seen: np.ndarray, held: np.ndarray) -> float:
+    """Mean squared error of held-out entries."""
+    return float(np.square((gaussian.complete(x, seen) - x)[held]).mean())
 
 
 def _trust(step: np.ndarray, error: np.ndarray) -> float:
