@@ -89,7 +89,7 @@ class Recipe:
         held = np.logical_and(held, np.any(known & ~held, axis=1, keepdims=True))
         seen = np.logical_and(known, ~held)
         few = rng.permutation(len(x))[:MOST_ROWS]
-        enough = int(held.sum()) >= FEWEST and x.shape[1] > 1
+        enough = int(held[few].sum()) >= FEWEST and x.shape[1] > 1
         if not enough:
             self.shrinkage = USUAL_FACTOR
             self.gaussian = _last(_em(x[few], known[few])).shrunk(self.shrinkage)

@@ -40,8 +40,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
         f + a (net - f), 0 <= a <= 1.
 
-    f is the conditional mean of a Gaussian that is fitted by EM to the observed entries. Its covariance is shrunk to
-    its diagonal by a factor that is chosen on held-out observed entries. net is the mean of four networks, f + g([f,
+    f is the conditional mean of a Gaussian that is fitted by EM to the observed entries. Held-out observed entries tell
+    when EM is to end, and by which factor the covariance is shrunk to its diagonal. net is the mean of four networks, f + g([f,
     mask]) each, that are trained to restore observed entries that were hidden from them: between a tenth and a half of
     those of a row. The trust a in the networks is fitted on held-out observed entries too. If they do not improve f
     there, a is 0 and the Gaussian alone is used.
