@@ -175,6 +175,7 @@ class ConvolutionalAutoencoder(Autoencoder):
             )
         spec = {
             **super()._architecture(n_features),
+            "marked": (),
             "image_shape": self._shape_of_image(n_features),
             "channels": sizes_of("channels", self.channels),
             "kernel_size": int(self.kernel_size),

@@ -243,7 +243,7 @@ def test_models_without_derivatives_are_refused(iris, function, make, error, mes
         (lambda X: X[:, :3], "X has 3 features, but Autoencoder is expecting 4 features"),
         (lambda X: X[0], "Expected 2D array"),
         (lambda X: X[:0], "0 sample"),
-        (lambda X: np.where(np.arange(len(X))[:, None] == 2, np.nan, X), "NaN in row 2, column 0"),
+        (lambda X: np.where(np.arange(len(X))[:, None] == 2, np.inf, X), "infinity in row 2, column 0"),
     ],
 )
 def test_bad_rows_are_refused(iris, function, break_it, message):

@@ -28,16 +28,14 @@ def spoilt(value):
 
 
 BAD_X = st.one_of(
-    spoilt(np.nan),
     spoilt(np.inf),
     spoilt(-np.inf),
     spoilt("a"),
-    spoilt(None),
     spoilt([1, 2]),
     spoilt(1j),
     spoilt(1e308),
-    spoilt(np.nan).map(sparse.csr_array),
-    spoilt(np.nan).map(torch.from_numpy),
+    spoilt(np.inf).map(sparse.csr_array),
+    spoilt(np.inf).map(torch.from_numpy),
     spoilt(np.inf).map(lambda X: pd.DataFrame(X, columns=["a", "b", "c"])),
     st.sampled_from([(0, 3), (3, 0), (0, 0), (4,), (), (2, 2, 2)]).map(np.ones),
     st.sampled_from(
@@ -95,26 +93,20 @@ def test_inverse_transform_refuses(H):
     refuses(FITTED, "inverse_transform", H)
 
 
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [
-        (np.nan, "Input X contains NaN in row 7, column 'b': impute it (sklearn.impute) or drop the row."),
-        (np.inf, "Input X contains infinity in row 7, column 'b': replace it or drop the row."),
-    ],
-)
 @pytest.mark.parametrize("method", ["fit", "transform", "score"])
-def test_the_row_and_the_column_are_named(method, value, sentence):
+def test_the_row_and_the_column_are_named(method):
     frame = pd.DataFrame(GOOD, columns=["a", "b", "c"])
     model = clone(QUICK).fit(frame)
-    frame.loc[7, "b"] = value
+    frame.loc[7, "b"] = np.inf
+    sentence = "Input X contains infinity in row 7, column 'b': replace it or drop the row."
     assert refuses(model, method, frame) == sentence
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_array, torch.from_numpy, np.asfortranarray])
 def test_the_row_is_named_for_other_arrays(convert):
     X = GOOD.copy()
-    X[7, 1] = np.nan
-    assert "NaN in row 7, column 1" in refuses(clone(QUICK), "fit", convert(X))
+    X[7, 1] = np.inf
+    assert "infinity in row 7, column 1" in refuses(clone(QUICK), "fit", convert(X))
 
 
 @pytest.mark.parametrize(
