@@ -41,10 +41,10 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         f + a (net - f), 0 <= a <= 1.
 
     f is the conditional mean of a Gaussian that is fitted by EM to the observed entries. Held-out observed entries tell
-    when EM is to end, and by which factor the covariance is shrunk to its diagonal. net is the mean of four networks, f + g([f,
-    mask]) each, that are trained to restore observed entries that were hidden from them: between a tenth and a half of
-    those of a row. The trust a in the networks is fitted on held-out observed entries too. If they do not improve f
-    there, a is 0 and the Gaussian alone is used.
+    when EM is to end, and by which factor the covariance is shrunk to its diagonal. net is the mean of four networks,
+    f + g([f, mask]) each, that are trained to restore observed entries that were hidden from them: between a tenth and
+    a half of those of a row. The trust a in the networks is fitted on held-out observed entries too. If they do not
+    improve f there, a is 0 and the Gaussian alone is used.
 
     With an ``estimator``, missing entries are filled in from its reconstruction. A variational autoencoder fills them
     in by importance weights: with codes h_k drawn from q(h | x_o), where x_o are the observed entries, they are
@@ -197,7 +197,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         self.indicator_ = self.initial_imputer_.indicator_
         known = ~np.isnan(X)
         self._kept = np.flatnonzero(known.any(0))
-        rng = check_random_state(self.random_state)
+        rng = self._generator()
         self._filler = Recipe(self.max_iter) if self.estimator is None else Restored(self.estimator, int(self.n_draws))
         self._measure(X, known)
         if len(self._kept):
@@ -244,7 +244,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _filled(self, X: np.ndarray, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row numbers, and these rows with their missing entries filled, some at a time and in units of X."""
-        rng = check_random_state(self.random_state) if self.sample_posterior else None
+        rng = self._generator() if self.sample_posterior else None
         rows = np.arange(len(X)) if rng is not None and len(rows) else rows  # the draws of a row depend on its place
         mean, scale = self._frame()
         for start in range(0, len(rows), ROWS):
@@ -285,6 +285,10 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         if self._allows_nan():
             return X
         return np.where(self.missing_values == X, X.dtype.type(np.nan), X)
+
+    def _generator(self) -> np.random.RandomState:
+        """A new generator. Its numbers are not those with which a user has made gaps with the same seed."""
+        return np.random.RandomState(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _allows_nan(self) -> bool:
         """Whether NaN stands for a missing entry."""

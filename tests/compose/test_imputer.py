@@ -122,6 +122,12 @@ def test_a_row_is_filled_by_itself_and_a_seed_repeats_it(fitted, X):
     assert not np.array_equal(clone(fitted).set_params(random_state=1).fit_transform(X), filled)
 
 
+def test_gaps_that_were_made_with_the_same_seed_do_no_harm(circle):
+    whole = circle[2]
+    X = np.where(np.random.RandomState(0).random_sample(whole.shape) < 0.3, np.nan, whole)
+    assert AutoencoderImputer(max_iter=30, random_state=0).fit(X).trust_ > 0
+
+
 def test_draws_lie_around_the_filled_values(fitted, X):
     drawing = pickle.loads(pickle.dumps(fitted)).set_params(sample_posterior=True)
     draws = np.array([drawing.set_params(random_state=seed).transform(X) for seed in range(200)])
