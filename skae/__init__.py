@@ -22,7 +22,13 @@ from .autoencoders import (
 )
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
-from .compose import AutoencoderImputer, FineTunedClassifier, FineTunedRegressor, StackedAutoencoder
+from .compose import (
+    AutoencoderImputer,
+    FineTunedClassifier,
+    FineTunedRegressor,
+    StackedAutoencoder,
+    TableAutoencoder,
+)
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -58,6 +64,7 @@ __all__ = [
     "SemiSupervisedVariationalAutoencoder",
     "SparseAutoencoder",
     "StackedAutoencoder",
+    "TableAutoencoder",
     "TopKAutoencoder",
     "VariationalAutoencoder",
     "VectorQuantizedAutoencoder",

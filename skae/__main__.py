@@ -16,7 +16,7 @@ from typing import Any
 
 from .comparison import compare
 from .exceptions import DisconnectedGraphWarning, NothingLearntWarning
-from .options import check, parser, reducers, table_options
+from .options import check, parser, reducers, standardized, table_options
 from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
 from .tables import load, printable
 
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     """Load a table, compare the reducers, and write the result to the terminal, compare.json and compare.png."""
     check(options)
     data = load(options.data, **table_options(options))
-    models = reducers(options)
+    models = reducers(options, data.columns)
     with output_folder(options.output):
         hint = None if options.standardize else scale_hint(data)
         print("\n".join(line for line in (describe(data), *data.notes, hint) if line), flush=True)
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
                 models,
                 options.n_components,
                 options.cv,
-                standardize=options.standardize,
+                standardize=standardized(options, data.columns),
                 random_state=options.seed,
                 verbose=1,
             )

@@ -154,7 +154,7 @@ def compare(
     n_components: Sequence[int] | None = None,
     cv: Any = 5,
     *,
-    standardize: bool = False,
+    standardize: Any = False,
     random_state: int | None = 0,
     verbose: int = 0,
 ) -> Comparison:
@@ -165,7 +165,9 @@ def compare(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        Finite numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them.
+        Numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them. An
+        entry that is NaN is missing. Reducers that take NaN are given it. The others, and the models on all columns,
+        are given the mean of the training rows in its place. R2 is that of the observed entries.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
@@ -182,9 +184,9 @@ def compare(
         are given hold for all reducers.
     cv : int, splitter or iterable, default=5
         Folds as in ``cross_validate``. An int is a number of shuffled folds, which are stratified for classes.
-    standardize : bool, default=False
+    standardize : bool, or array-like of bool of shape (n_features,), default=False
         Whether to centre each column and divide it by its standard deviation in the training rows, for all reducers. R2
-        is then measured on this scale. It suits tables whose columns have different units.
+        is then measured on this scale. It suits tables whose columns have different units. An array names the columns.
     random_state : int or None, default=0
         Seed of the folds, and of every reducer that has a ``random_state`` of None.
     verbose : int, default=0
@@ -284,7 +286,8 @@ def is_classes(y: np.ndarray | None) -> bool:
 
 
 def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    X = check_array(unmasked(X), dtype=[np.float64, np.float32], ensure_min_samples=4, input_name="X")
+    form = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "input_name": "X"}
+    X = check_array(unmasked(X), ensure_min_samples=4, **form)
     if y is None:
         return X, None
     y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y")
@@ -382,16 +385,24 @@ def _with_components(reducer: Any, k: int) -> Any:
     return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
 
 
-def _fold(X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: bool) -> Fold:
+def _fold(X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: Any) -> Fold:
     X_train, X_test = X[train], X[test]
-    if standardize:
+    if np.any(standardize):
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler().fit(X_train)
-        X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
+        scaled = scaler.transform(X_train), scaler.transform(X_test)
+        X_train, X_test = (np.where(standardize, s, x) for s, x in zip(scaled, (X_train, X_test), strict=True))
+    gaps: tuple[Any, Any] = (None, None)
+    if np.isnan(X).any():
+        gaps = np.isnan(X_train), np.isnan(X_test)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without an observed entry in the training rows
+            mean = np.nan_to_num(np.nanmean(X_train, axis=0))
+        X_train, X_test = (np.where(gap, mean, part) for gap, part in zip(gaps, (X_train, X_test), strict=True))
     if y is None:
-        return Fold(X_train, None, X_test, None)
-    return Fold(X_train, y[train], X_test, y[test], is_classes(y))
+        return Fold(X_train, None, X_test, None, False, *gaps)
+    return Fold(X_train, y[train], X_test, y[test], is_classes(y), *gaps)
 
 
 def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ class Fold:
     y_train : ndarray of shape (n_train,) or (n_train, n_targets), or None
     X_test : ndarray of shape (n_test, n_features)
     y_test : ndarray of shape (n_test,) or (n_test, n_targets), or None
+    gaps_train, gaps_test : ndarray of bool of the shapes of X_train and X_test, or None
+        Entries that were missing and are filled. A reducer that takes NaN is given NaN there.
     classes : bool
         Whether the targets are classes. Scores are then accuracies, and otherwise R2.
     """
@@ -43,6 +45,14 @@ class Fold:
     X_test: np.ndarray
     y_test: np.ndarray | None
     classes: bool = False
+    gaps_train: np.ndarray | None = None
+    gaps_test: np.ndarray | None = None
+
+    def rows_for(self, model: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Training rows and held-out rows, with NaN where entries are missing if the model takes them."""
+        if self.gaps_train is None or self.gaps_test is None or not _takes_gaps(model):
+            return self.X_train, self.X_test
+        return np.where(self.gaps_train, np.nan, self.X_train), np.where(self.gaps_test, np.nan, self.X_test)
 
     @property
     def is_scored(self) -> bool:
@@ -73,18 +83,19 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
     supervised = _learns_from_target(model)
     if supervised and fold.y_train is None:
         raise ValueError("it learns from a target, and there is none: pass one.")
+    X_train, X_test = fold.rows_for(model)
     start = time.perf_counter()
-    model.fit(fold.X_train, fold.y_train if supervised else None)
+    model.fit(X_train, fold.y_train if supervised else None)
     fit_seconds = time.perf_counter() - start
     if not hasattr(model, "transform"):
         return {**NOTHING, "fit_seconds": fit_seconds}
-    H_test = _encoded(model, fold.X_test)
+    H_test = _encoded(model, X_test)
     return {
-        "r2": _r2(model, fold),
-        **_downstream(_encoded(model, fold.X_train), H_test, fold),
+        "r2": _r2(model, fold, X_test),
+        **_downstream(_encoded(model, X_train), H_test, fold),
         "neighbors": _neighbors(H_test, fold),
         "fit_seconds": fit_seconds,
-        "rows_per_second": _rows_per_second(model, fold.X_test),
+        "rows_per_second": _rows_per_second(model, X_test),
     }
 
 
@@ -125,17 +136,24 @@ def _encoded(model: Any, X: np.ndarray) -> np.ndarray:
     return H
 
 
-def _r2(model: Any, fold: Fold) -> float | None:
-    """R2 of the held-out reconstruction, or None if the model cannot reconstruct."""
+def _takes_gaps(model: Any) -> bool:
+    return hasattr(model, "__sklearn_tags__") and bool(get_tags(model).input_tags.allow_nan)
+
+
+def _r2(model: Any, fold: Fold, X_test: np.ndarray) -> float | None:
+    """R2 of the reconstruction of what was observed of held-out rows, or None if the model cannot reconstruct."""
     if not hasattr(model, "inverse_transform"):
         return None
     try:
-        X_hat = reconstruct(model, fold.X_test)
+        X_hat = reconstruct(model, X_test)
     except NotFittedError:  # KernelPCA has the method, but can use it only with fit_inverse_transform=True
         return None
     except ValueError as error:
         raise ValueError(f"its reconstruction: {error}") from error
-    r2 = r2_against(fold.X_test, X_hat, fold.X_train.mean(axis=0, dtype=float))
+    mean, X_test = fold.X_train.mean(axis=0, dtype=float), fold.X_test
+    if fold.gaps_test is not None:
+        X_test, X_hat = (np.where(fold.gaps_test, mean, rows) for rows in (X_test, X_hat))
+    r2 = r2_against(X_test, X_hat, mean)
     if not np.isfinite(r2):
         raise ValueError("its squared error is too large to be computed: rescale X.")
     return r2

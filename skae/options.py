@@ -13,8 +13,10 @@ from ._version import __version__
 from .peers import PEERS, lacking, peer
 from .tables import BUNDLED
 
-__all__ = ["check", "parser", "reducers", "table_options"]
+__all__ = ["check", "parser", "reducers", "standardized", "table_options"]
 
+TABLE = "table"
+"""Name of the reducer that knows of what kinds the columns are."""
 LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6)}
 """Smallest and largest value of an option."""
 
@@ -52,7 +54,8 @@ def _add_table(compare: argparse.ArgumentParser) -> None:
     add(
         "--standardize",
         action="store_true",
-        help="centre the columns and divide them by their standard deviation first",
+        help="centre the columns and divide them by their standard deviation first; with the reducer table only "
+        "those of numbers",
     )
 
 
@@ -63,8 +66,9 @@ def _add_reducers(compare: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["pca", "autoencoder", "neighbor"],
         metavar="NAME",
-        help=f"reducers to compare: names of this package, {', '.join(PEERS)}, or dotted names of classes that can be "
-        "imported, such as sklearn.decomposition.FastICA (default: pca autoencoder neighbor)",
+        help="reducers to compare: names of this package; table, which is what TableAutoencoder fits to the encoded "
+        f"columns, around missing values and with dates as numbers; {', '.join(PEERS)}; or dotted names of classes "
+        "that can be imported, such as sklearn.decomposition.FastICA (default: pca autoencoder neighbor)",
     )
     add(
         "--n-components",
@@ -97,11 +101,29 @@ def check(options: argparse.Namespace) -> None:
 def table_options(options: argparse.Namespace) -> dict[str, Any]:
     """The options that say how the table is read."""
     names = ("target", "drop", "impute", "separator", "decimal", "encoding", "dates")
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in names} | {"gaps": TABLE in _asked(options)}
 
 
-def reducers(options: argparse.Namespace) -> dict[str, Any]:
+def standardized(options: argparse.Namespace, columns: Sequence[tuple[str, int]]) -> Any:
+    """Whether columns are standardised, or which: one-hot columns are not if a reducer knows what they are."""
+    if not options.standardize or TABLE not in _asked(options):
+        return bool(options.standardize)
+    return [kind == "gaussian" for kind, size in columns for _ in range(size)]
+
+
+def _asked(options: argparse.Namespace) -> list[str]:
+    """The names of reducers on the command line."""
+    return [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
+
+
+def reducers(options: argparse.Namespace, columns: Sequence[tuple[str, int]] = ()) -> dict[str, Any]:
     """The estimators that are named on the command line, by the names of their classes.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    columns : sequence of (str, int)
+        Kinds of the columns of the table, for "table".
 
     Raises
     ------
@@ -116,13 +138,17 @@ def reducers(options: argparse.Namespace) -> dict[str, Any]:
     of_tables = [estimator for estimator in families if get_tags(estimator()).input_tags.two_d_array]
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}
-    choice = (*known, *PEERS)
-    asked = [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
+    choice = (*known, TABLE, *PEERS)
+    asked = _asked(options)
     if not asked:
         raise ValueError(f"--reducers is empty: choose from {', '.join(choice)}.")
     found: dict[str, Any] = {}
     for name in asked:
         short = name.lower()
+        if short == TABLE:
+            of_table = variational.VariationalAutoencoder(likelihood="mixed", columns=columns, variance="column")
+            found["TableAutoencoder"] = _configured(of_table, options)
+            continue
         cls = known.get(short) or (peer(short) if short in PEERS else _imported(name, choice))
         taken = cls.__name__ in found or (cls.__name__ == "PCA" and cls is not PCA)
         if not any(type(reducer) is cls for reducer in found.values()):

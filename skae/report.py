@@ -44,10 +44,10 @@ def _describe_target(data: Dataset) -> str:
 def scale_hint(data: Dataset) -> str | None:
     """Advice to standardize, if one column in ten, or a single one, has almost all of the variance."""
     n_columns = data.X.shape[1]
-    largest = np.abs(data.X).max(axis=0)
+    largest = np.nanmax(np.abs(data.X), axis=0)
     if data.image_shape is not None or n_columns < 2 or not largest.any():
         return None
-    variance = (data.X / largest.max()).var(axis=0)
+    variance = np.nanvar(data.X / largest.max(), axis=0)
     order = np.argsort(-variance, kind="stable")
     share = np.cumsum(variance[order]) / (variance.sum() or 1.0)
     n_large = int(np.argmax(share >= ALMOST_ALL)) + 1

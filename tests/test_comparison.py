@@ -711,7 +711,7 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
         ({"y": Y[:5]}, ValueError, "^y has 5 rows, but X has 150.$"),
         ({"y": np.where(Y == 1, None, "a")}, ValueError, "^y has values that are neither text nor numbers"),
         ({"y": np.where(Y == 1, np.nan, 1.0)}, ValueError, "^Input y contains NaN"),
-        ({"X": np.where(X[0, 0] == X, np.nan, X)}, ValueError, "^Input X contains NaN"),
+        ({"X": np.where(X[0, 0] == X, np.inf, X)}, ValueError, "^Input X contains infinity"),
         ({"X": X[:3], "y": None}, ValueError, r"^Found array with 3 sample\(s\)"),
         ({"n_components": []}, ValueError, "^n_components is empty: pass at least one number.$"),
         ({"cv": 1}, ValueError, "^cv=1 is not a number of folds from 2 to 150, the number of rows.$"),
@@ -796,3 +796,30 @@ def test_the_bar_is_closed_where_a_reducer_fails(capfd):
     with pytest.raises(ValueError, match="gpu"):
         compare(X, Y, [Autoencoder(device="gpu")], [2], cv=2, verbose=1)
     assert capfd.readouterr().err.endswith("\n")
+
+
+def test_gaps_are_given_to_those_that_take_them_and_filled_with_means_for_the_others():
+    rng = np.random.RandomState(0)
+    holey = np.where(rng.rand(*X.shape) < 0.2, np.nan, X)
+    holey[np.isnan(holey).all(1)] = X[np.isnan(holey).all(1)]
+    given = {"Autoencoder": Autoencoder(max_iter=3, random_state=0)}
+    result = compare(holey, Y, given, n_components=[2], cv=[(np.arange(0, 150, 2), np.arange(1, 150, 2))])
+    train, test = holey[::2], holey[1::2]
+    mean = np.nanmean(train, axis=0)
+    filled = [np.where(np.isnan(part), mean, part) for part in (train, test)]
+    rows = {"PCA": (PCA(2, random_state=0), *filled), "Autoencoder": (clone(given["Autoencoder"]), train, test)}
+    for row in result.rows:
+        model, fitted, used = rows[row["reducer"]]
+        model.set_params(n_components=2).fit(fitted)
+        restored = model.inverse_transform(model.transform(used))
+        error, total = np.nansum((test - restored) ** 2), np.nansum((test - mean) ** 2)
+        assert row["r2"] == pytest.approx(1 - error / total, rel=1e-5)
+    np.testing.assert_array_equal(result.X_test, filled[1])
+
+
+def test_some_columns_alone_can_be_standardized():
+    scaled = np.r_[False, True, True, False]
+    one = compare(X, Y, [PCA()], n_components=[2], cv=2, standardize=scaled)
+    assert not np.allclose(one.X_test.std(0)[scaled], X.std(0)[scaled], rtol=0.1)
+    splits = compare(X, Y, [PCA()], n_components=[2], cv=2)
+    np.testing.assert_array_equal(one.X_test[:, ~scaled], splits.X_test[:, ~scaled])

@@ -624,7 +624,7 @@ def test_the_table_is_read_with_the_options_that_were_given(monkeypatch):
             *["--decimal", ",", "--encoding", "latin-1", "--dates", "numbers"],
         )
     options = {"drop": ["a", "-1"], "impute": True, "separator": ";", "decimal": ",", "encoding": "latin-1"}
-    assert seen == [(("t.csv",), {"target": "y", **options, "dates": "numbers"})]
+    assert seen == [(("t.csv",), {"target": "y", **options, "dates": "numbers", "gaps": False})]
 
 
 def test_control_characters_of_names_are_not_printed(tmp_path, capsys):
@@ -734,3 +734,17 @@ def test_a_command_line_that_makes_no_sense_shows_its_usage(arguments, capsys):
         main(arguments)
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("usage: python -m skae")
+
+
+def test_the_reducer_table_learns_around_gaps_and_takes_dates_and_categories(tmp_path, capsys):
+    days = [f"2020-01-{1 + i % 28:02d}" for i in range(60)]
+    rows = [f"{i % 7 if i % 5 else ''},{days[i]},{'abc'[i % 3] if i % 4 else ''},{i % 2}\n" for i in range(60)]
+    (tmp_path / "messy.csv").write_text("n,day,letter,y\n" + "".join(rows))
+    options = ["--target", "y", "--cv", "2", "--n-components", "2", "--max-iter", "3", "--standardize"]
+    assert run("messy.csv", *options, "--reducers", "pca", "table") == 0
+    out = capsys.readouterr().out
+    assert "27 missing values in 'n', 'letter'." in out
+    assert "5 columns" in out
+    assert "TableAutoencoder" in out
+    assert run("messy.csv", *options) == 2
+    assert "--reducers pca table learns around them" in capsys.readouterr().err

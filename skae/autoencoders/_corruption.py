@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ..base import damage
-from ..engine.data import to_tensor
+from ..engine.data import Table, chunks, to_tensor
 from ..engine.frame import Frame
 from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 
-__all__ = ["Corruption", "limits_fault"]
+__all__ = ["Corruption", "limits_fault", "limits_of"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,14 @@ class Corruption:
         changed = to_tensor(corrupted != X).to(x.device)
         seen = self.frame.apply(to_tensor(corrupted.astype(float))).to(x)
         return torch.where(changed, seen, x), changed
+
+
+def limits_of(data: Table, before: np.ndarray | None) -> np.ndarray:
+    """Smallest and largest value of each column, on the scale of the module, with those of the rows before."""
+    known = [] if before is None else [to_tensor(before)]
+    parts = (data.x[rows] for rows in chunks(len(data), data.width))
+    ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
+    return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
 
 def limits_fault(model: Any, value: Any) -> str | None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from typing_extensions import Self
 
 from ..base import damage
+from ..engine.data import Batch
 
-__all__ = ["Residuals", "residuals_fault", "root_of"]
+__all__ = ["Residuals", "residuals_fault", "residuals_of", "root_of"]
 
 MOST_COLUMNS = 1024
 """Up to so many columns, the covariance itself is kept. Of wider rows, a root of it is kept."""
@@ -119,3 +120,11 @@ def _mixed(root: Tensor, n_mixed: int) -> Tensor:
     rng = torch.Generator().manual_seed(zlib.crc32(root.numpy().tobytes()))  # others for another chunk
     q = torch.linalg.qr(torch.randn((max(n, n_mixed), min(n, n_mixed)), generator=rng, dtype=root.dtype)).Q
     return q @ root if n <= n_mixed else (n / n_mixed) ** 0.5 * q.T @ root
+
+
+def residuals_of(batch: Batch, eta: Tensor) -> Tensor:
+    """Residuals x - eta, which are 0 where x is a guess. The others of such a column are longer, to make up for it."""
+    if batch.known is None:
+        return batch.x - eta
+    share = batch.known.to(eta).mean(0).clamp_min(1 / len(eta))
+    return (batch.x - eta) * batch.known / share.sqrt()

@@ -16,10 +16,10 @@ from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
-from ..engine.data import Batch, Source, Table, chunks, to_tensor
+from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.modes import plain_torch
-from ._corruption import Corruption, limits_fault
-from ._residuals import Residuals, residuals_fault, root_of
+from ._corruption import Corruption, limits_fault, limits_of
+from ._residuals import Residuals, residuals_fault, residuals_of, root_of
 from ._target import read_target
 from .dense import Autoencoder
 
@@ -402,7 +402,7 @@ class DenoisingAutoencoder(Autoencoder):
         steps, corrupt = [batch], self._corruption(module)
         for _ in range(self.walkback - 1):
             eta = module.decode(module.encode(steps[-1].shown, known=steps[-1].told_known))
-            x = self._draw(module, eta, root_of(_errors(batch, eta), batch.weight), rng)
+            x = self._draw(module, eta, root_of(residuals_of(batch, eta), batch.weight), rng)
             shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
         return Batch(*map(_joined, zip(*steps, strict=True)))
@@ -429,17 +429,10 @@ class DenoisingAutoencoder(Autoencoder):
 
     def _train(self, data: Any, run: Run) -> None:
         if self.corruption == "salt_and_pepper":
-            self._limits = self._measure_limits(data)
+            self._limits = limits_of(data, self._limits)
         if not run.partial or not run.resume:
             self._residuals: Residuals | None = None
         super()._train(data, run)
-
-    def _measure_limits(self, data: Table) -> np.ndarray:
-        """Smallest and largest value of each column so far, on the scale of the module."""
-        known = [] if self._limits is None else [to_tensor(self._limits)]
-        parts = (data.x[rows] for rows in chunks(len(data), data.width))
-        ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
-        return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
     def _conclude(self, data: Table) -> None:
         # Not in _measure, because a warm start may continue with other noise.
@@ -461,18 +454,10 @@ class DenoisingAutoencoder(Autoencoder):
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch._replace(corrupted=None), rng)
-        errors = _errors(batch, self._reconstruct(self.module_, batch._replace(x=batch.shown)))
+        errors = residuals_of(batch, self._reconstruct(self.module_, batch._replace(x=batch.shown)))
         total = len(data) if data.weight is None else float(data.weight.sum())
         noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
         return Residuals.of(errors, batch.weight, float(total), noise)
-
-
-def _errors(batch: Batch, eta: Tensor) -> Tensor:
-    """Residuals x - eta, which are 0 where x is a guess. The others of such a column are longer, to make up for it."""
-    if batch.known is None:
-        return batch.x - eta
-    share = batch.known.to(eta).mean(0).clamp_min(1 / len(eta))
-    return (batch.x - eta) * batch.known / share.sqrt()
 
 
 def _joined(parts: tuple[Tensor | None, ...]) -> Any:

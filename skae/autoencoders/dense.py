@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,17 +11,18 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base.derivatives import dense_fields
+from ..base.mixed import columns_of, frame_of_columns, groups_of_columns, require_width, units_of_columns
 from ..base.params import Probability, Sizes, sizes_of
 from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
 from ..engine.completion import fit_completion
-from ..engine.data import Batch, Source, Table, chunks
+from ..engine.data import Batch, Embedded, Source, Table, chunks
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
 from ..engine.optim import Move, Terms
-from ..functional import Support, dropout_mask, support_of
+from ..functional import Support, dropout_mask, support_of, support_of_columns
 from ..nn.bottleneck import Bottleneck
 from ..nn.dense import DenseAutoencoder
 
@@ -65,19 +66,28 @@ class Autoencoder(TorchTransformer):
         centred. The other entries are divided by 1 - ``input_dropout``.
     batch_norm : bool, default=False
         Whether to apply batch normalisation to the hidden layers, before the activation.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}, default="gaussian"
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson", "mixed"}, default="gaussian"
         Distribution of X given the code, which sets the loss. "gaussian" is for real numbers and gives the squared
         error. "bernoulli" is for numbers in [0, 1] and gives the cross-entropy. "categorical" is for groups of
-        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts, or means of counts. Of a
-        row that the likelihood cannot describe, ``fit`` warns, and ``score_samples`` is -inf.
+        columns that are one-hot or sum to one, see ``categories``. "poisson" is for counts, or means of counts.
+        "mixed" is for columns of different kinds, see ``columns``. Of a row that the likelihood cannot describe,
+        ``fit`` warns, and ``score_samples`` is -inf.
     categories : tuple of int, or None, default=None
         Sizes of the groups of adjacent columns for the categorical likelihood. For the output of
         ``OneHotEncoder`` they are ``[len(c) for c in encoder.categories_]``.
+    columns : tuple of (str, int), or None, default=None
+        Kinds and numbers of adjacent columns for the mixed likelihood, in the order of X, such as ``(("gaussian", 3),
+        ("categorical", 4), ("poisson", 1), ("bernoulli", 2))``. Each ("categorical", k) is one group of k columns.
+        Gaussian columns are standardised one by one. The loss is a sum over the columns and groups in which each has
+        the value 1 where nothing but its mean is known: the squared error of a standardised number, or nats over their
+        mean in the training rows, at least 0.05. ``score`` is the mean of their R2, and ``score_samples`` the sum of
+        their squared errors over their variances. ``TableAutoencoder`` makes such columns of a data frame.
     init : {"auto", "pca", "random"}, default="auto"
         "pca" starts from PCA: the code is h = P x + f(x), the reconstruction is P' h + g(h), and f and g are zero at
-        first. It needs a gaussian likelihood, an identity ``code_activation`` and at most as many components as
-        features. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
-        "random" otherwise.
+        first. It needs a gaussian or mixed likelihood, an identity ``code_activation`` and at most as many components
+        as features. For the mixed likelihood it is PCA of standardised numbers and of (x - p) / sqrt(p) of one-hot
+        columns with the shares p, which is a factor analysis of mixed data. "random" starts from random weights,
+        without the PCA term. "auto" is "pca" where it is defined, and "random" otherwise.
     missing_indicator : bool, default=True
         Whether a dense encoder also sees which entries are missing, in the columns that had gaps in the fit.
         Convolutional encoders see the guesses alone.
@@ -117,6 +127,12 @@ class Autoencoder(TorchTransformer):
     Hinton and Salakhutdinov (2006), "Reducing the Dimensionality of Data with Neural Networks",
     https://doi.org/10.1126/science.1127647
 
+    Nazabal, Olmos, Ghahramani and Valera (2020), "Handling Incomplete Heterogeneous Data Using VAEs" (columns of
+    different kinds), https://doi.org/10.1016/j.patcog.2020.107501
+
+    Pages (2014), "Multiple Factor Analysis by Example Using R" (factor analysis of mixed data),
+    https://doi.org/10.1201/b17700
+
     Baldi and Hornik (1989), "Neural Networks and Principal Component Analysis: Learning from
     Examples Without Local Minima", https://doi.org/10.1016/0893-6080(89)90014-2
 
@@ -145,12 +161,15 @@ class Autoencoder(TorchTransformer):
     dropout: Probability = 0.0
     input_dropout: Probability = 0.0
     batch_norm: bool = False
-    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson"] = "gaussian"
+    likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson", "mixed"] = "gaussian"
     categories: Sizes | None = None
+    columns: Annotated[Sequence[tuple[str, int]], list, tuple] | None = None
     init: Literal["auto", "pca", "random"] = "auto"
     missing_indicator: bool = True
 
     _Module: ClassVar[type[nn.Module]] = DenseAutoencoder
+    _takes_kinds: ClassVar[bool] = True
+    """Whether columns of X may be of different kinds."""
     _may_idle: ClassVar[bool] = False
     """Whether a start at PCA may leave components without an axis, if they are more than the columns."""
     _takes_gaps = True
@@ -164,10 +183,19 @@ class Autoencoder(TorchTransformer):
             raise ValueError(
                 "likelihood='categorical' needs the sizes of the groups of columns: pass them as categories."
             )
+        if self.likelihood == "mixed":
+            columns_of(self.columns)
+            if not self._takes_kinds:
+                raise ValueError(
+                    f"{type(self).__name__} has one unit of noise for all columns, so that likelihood='mixed' is not "
+                    "defined: use Autoencoder or VariationalAutoencoder."
+                )
         if self.init == "pca":
             _require_none(self._obstacles_to_pca())
 
     def _architecture(self, n_features: int) -> dict[str, Any]:
+        if self.likelihood == "mixed" and self._target_frame is not None:
+            raise ValueError("likelihood='mixed' reconstructs X itself: leave another target out.")
         return {
             "n_features": n_features,
             "n_components": int(self.n_components),
@@ -177,6 +205,7 @@ class Autoencoder(TorchTransformer):
             "code_activation": self.code_activation,
             "likelihood": self.likelihood,
             "categories": self._groups(len(self._output_frame)),
+            "columns": columns_of(self.columns) if self.likelihood == "mixed" else None,
             "tied_weights": bool(self.tied_weights),
             "projected": self._starts_at_pca(n_features),
             "dropout": float(self.dropout),
@@ -203,7 +232,7 @@ class Autoencoder(TorchTransformer):
     def _obstacles_to_pca(self) -> list[str]:
         """List the parameters for which a start at PCA is not defined."""
         obstacles = {
-            f"likelihood={self.likelihood!r}": self.likelihood != "gaussian",
+            f"likelihood={self.likelihood!r}": self.likelihood not in ("gaussian", "mixed"),
             f"code_activation={self.code_activation!r}": self.code_activation != "identity",
         }
         return [reason for reason, holds in obstacles.items() if holds]
@@ -224,7 +253,8 @@ class Autoencoder(TorchTransformer):
 
     @property
     def _norm(self) -> float | None:  # type: ignore[override]
-        return 1.0 if self.likelihood == "poisson" else None
+        has_counts = self.likelihood == "mixed" and any(kind == "poisson" for kind, _ in columns_of(self.columns))
+        return 1.0 if self.likelihood == "poisson" or has_counts else None
 
     def _is_noisy(self) -> bool:
         return self.dropout > 0.0 or self.input_dropout > 0.0
@@ -235,7 +265,10 @@ class Autoencoder(TorchTransformer):
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(data, Arrays):
-            warn_outside(self, Arrays(data.X), support_of("likelihood", self.likelihood, self._sizes()))
+            columns = columns_of(self.columns) if self.likelihood == "mixed" else None
+            if columns is not None:
+                require_width(columns, data.width)
+            warn_outside(self, Arrays(data.X), _support_of(self.likelihood, self._sizes(), columns))
         return data
 
     def _batch_size(self, n_samples: int) -> int:
@@ -254,7 +287,8 @@ class Autoencoder(TorchTransformer):
             n = int(self.n_components)
             guesses = self._completion
             found = guesses.axes(n) if guesses is not None and guesses.has_gaps.any() else None
-            axes, variances = principal_axes(data.x, n, rng, data.weight) if found is None else found
+            rows = Embedded(data.x, module.likelihood.embed) if module.likelihood.embeds else data.x
+            axes, variances = principal_axes(rows, n, rng, data.weight) if found is None else found
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 
     def _start_at_axes(self, module: Any, axes: Tensor, variances: Tensor) -> None:
@@ -265,12 +299,18 @@ class Autoencoder(TorchTransformer):
 
     def _measure(self, data: Any) -> None:
         super()._measure(data)
+        unit = None
+        if self.likelihood == "mixed":
+            self._frame = frame_of_columns(data.X, data.weight, columns_of(self.columns))
+            unit = units_of_columns(self._frame, columns_of(self.columns))
         self._completion = None
         if self._takes_gaps and isinstance(data, Arrays):
-            self._completion = fit_completion(data, self._frame, int(self.n_components), self._member())
+            self._completion = fit_completion(data, self._frame, int(self.n_components), self._member(), unit)
 
     def _member(self) -> Tensor | None:
         """Group of each column of X, if its columns are one-hot. Those of another target are no columns of X."""
+        if self.likelihood == "mixed":
+            return torch.from_numpy(groups_of_columns(columns_of(self.columns)))
         groups = self._sizes()
         if sum(groups) != len(self._frame):
             return None
@@ -338,13 +378,17 @@ class Autoencoder(TorchTransformer):
         return [field / self.scale_ for field in dense_fields(self.module_, len(self.mean_))]
 
     def _support(self) -> Support | None:
-        return support_of("likelihood", self._spec["likelihood"], self._spec["categories"])
+        return _support_of(self._spec["likelihood"], self._spec["categories"], self._spec.get("columns"))
 
     def _encode(self, module: DenseAutoencoder, batch: Batch) -> Tensor:
         return module.encode(batch.x, known=batch.told_known)
 
     def _decode(self, module: DenseAutoencoder, h: Tensor, batch: Batch) -> Tensor:
         return module.likelihood.mean(module.decode(h))
+
+
+def _support_of(likelihood: str, sizes: Sequence[int], columns: Sequence[tuple[str, int]] | None) -> Any:
+    return support_of("likelihood", likelihood, sizes) if columns is None else support_of_columns(columns)
 
 
 def _require_none(obstacles: list[str]) -> None:

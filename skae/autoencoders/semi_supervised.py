@@ -50,6 +50,7 @@ class _Predicting(Prediction, Autoencoder):
     noise_level: NonNegative = 0.5
 
     _Module: ClassVar[type[nn.Module]] = PredictingAutoencoder
+    _takes_kinds = False
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
 
     # ---------------------------------------------------------------- objective

@@ -16,11 +16,14 @@ from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
 from ..engine.frame import Frame
+from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
+from .streams import is_stream
 
 __all__ = [
     "check_codes",
+    "check_columns",
     "check_weight",
     "check_x",
     "frame_of",
@@ -44,14 +47,45 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         dtype=[np.float64, np.float32],
         ensure_all_finite=False,
     )
-    if isinstance(X, Tensor):
+    if is_stream(X):
+        raise ValueError(
+            f"X is of type {type(X).__name__} and gives chunks, which only fit takes: pass each by itself."
+        )
+    if (table := outside(X)) is not None:
+        check_columns(estimator, table, reset=reset)
+        X = table.in_memory()
+    elif isinstance(X, Tensor):
         X = _real(X)
         as_numbers(_stand_in(X), check)
     else:
-        X = as_numbers(unmasked(X), check)
+        takes_gaps = get_tags(estimator).input_tags.allow_nan
+        X = as_numbers(_with_nan(unmasked(X)) if takes_gaps else unmasked(X), check)
     if look_through and not get_config()["assume_finite"]:
         _require_finite(estimator, X)
     return X
+
+
+def _with_nan(X: Any) -> Any:
+    """Return X with NaN in place of pandas.NA among objects, where numpy cannot read it. Other X is returned as is."""
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return np.array([_nan_for_na(value) for value in X.flat], dtype=object).reshape(X.shape)
+    kinds = list(getattr(X, "dtypes", ())) if hasattr(X, "isetitem") else []
+    objects = [place for place, kind in enumerate(kinds) if str(kind) == "object"]
+    if objects:
+        X = X.copy()
+    for place in objects:
+        X.isetitem(place, [_nan_for_na(value) for value in X.iloc[:, place]])
+    return X
+
+
+def _nan_for_na(value: Any) -> Any:
+    return np.nan if type(value).__name__ == "NAType" else value
+
+
+def check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Check the number and the names of the columns of X, and nothing else."""
+    table = outside(X)
+    validate_data(estimator, X if table is None else table.header, reset=reset, skip_check_array=True)
 
 
 def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:

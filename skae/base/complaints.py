@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-__all__ = ["as_numbers"]
+__all__ = ["NO_DATES", "as_numbers"]
 
 BLOCK = 4096
 """Number of rows that are looked through at a time."""

@@ -112,7 +112,13 @@ def frame(estimator: Any, value: Frame) -> str | None:
     found = fault_of_numbers(value.scale, value.mean.shape) if each else number(0.0)(estimator, value.scale)
     if found or not np.all(value.scale > 0):
         return f"has a scale that {found or 'is not positive'}"
-    return truth(estimator, value.centred)
+    found = truth(estimator, value.centred)
+    if value.shifted is not None:
+        found = found or fault_of_array(value.shifted, value.mean.shape, np.bool_)
+    if value.column_unit is not None:
+        found = found or fault_of_numbers(value.column_unit, value.mean.shape)
+    has_half = type(value) is Frame and (value.shifted is None) != (value.column_unit is None)
+    return found or ("has columns of different kinds and does not say which" if has_half else None)
 
 
 def completion(estimator: Any, value: Completion) -> str | None:
@@ -120,6 +126,8 @@ def completion(estimator: Any, value: Completion) -> str | None:
     n = len(estimator._frame)
     found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
     found = found or number(0.0)(estimator, value.variance)
+    if estimator._frame.column_unit is not None:
+        found = found or fault_of_numbers(value.scale, (n,))
     return found or fault_of_array(value.has_gaps, (n,), np.bool_)
 
 

@@ -220,7 +220,8 @@ class UnitDrive:
         Rows that are not centred are numbers from 0 to 1 or counts, whose variances are about as large as their means.
         """
         scale = np.broadcast_to(self._frame.scale, self.n_features)
-        variances = np.square(scale) if self._frame.centred else np.abs(self._frame.mean)
+        shifted = self._frame.centred if self._frame.shifted is None else self._frame.shifted
+        variances = np.where(shifted, np.square(scale), np.abs(self._frame.mean))
         return float(np.sqrt(variances.sum())) or 1.0
 
     def atoms(self, units: np.ndarray) -> np.ndarray:

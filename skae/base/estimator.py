@@ -38,6 +38,7 @@ from .params import (
     sign_plainly,
 )
 from .state import new_generator, unchanged_on_error
+from .streams import fit_stream, is_stream
 from .verdict import tell, tell_of_falling, withheld
 
 __all__ = ["Run", "TorchEstimator"]
@@ -247,8 +248,10 @@ class TorchEstimator(Encoding):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Finite numbers, or NaN where an entry is missing if the estimator's tag ``allow_nan`` is True. A memory
-            map of dtype float32 or float64 may be larger than memory.
+            Finite numbers, or NaN where an entry is missing if the estimator's tag ``allow_nan`` is True. X may be
+            larger than memory if it is a memory map of dtype float32 or float64, an Arrow table or data set, or a
+            Parquet file: its path, or a ``pyarrow.parquet.ParquetFile``. An iterable of chunks, such as a generator of
+            arrays or of pairs (X, y), is gone through once, with one call of ``partial_fit`` for each chunk.
         y : Ignored
             Present for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -269,7 +272,7 @@ class TorchEstimator(Encoding):
             epoch. Otherwise it stays as it was before the call.
         """
         with plain_torch(), unchanged_on_error(self):
-            self._fit(X, y, sample_weight)
+            (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, partial: bool = False, train: bool = True) -> None:
@@ -418,7 +421,7 @@ class TorchEstimator(Encoding):
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)
-        changed = sorted(name for name in spec if spec[name] != self._spec[name])
+        changed = sorted(name for name in spec if spec[name] != self._spec.get(name))
         if name_of(self._flat.theta.dtype) != self.dtype:
             changed.append("dtype")
         if changed:

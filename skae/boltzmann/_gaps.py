@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from ..base import damage
 from ..engine.data import Array, chunks, to_tensor
 from ..engine.frame import Frame, in_double
 from ..engine.moments import moments
-from ..functional import Support, support_of
+from ..functional import Supports, support_of
 from ._modalities import Modality
 
 __all__ = [
@@ -43,8 +43,8 @@ class Arranged(Frame):
     """
 
     def __init__(self, mean: np.ndarray, scale: np.ndarray, shifted: np.ndarray, order: np.ndarray) -> None:
-        super().__init__(np.where(shifted, mean, 0.0), scale)
-        self.mean, self.offset, self.shifted, self.order = mean, self.mean, shifted, order
+        super().__init__(mean, scale, True, shifted)
+        self.order = order
         self._there = None if (order == np.arange(len(order))).all() else torch.from_numpy(order)
         self._back = None if self._there is None else torch.from_numpy(np.argsort(order))
 
@@ -63,7 +63,7 @@ class Arranged(Frame):
     @property
     def center(self) -> np.ndarray:
         """The mean on the scale of the module."""
-        center: np.ndarray = ((self.mean - self.offset) / self.scale)[self.order]
+        center: np.ndarray = super().center[self.order]
         return center
 
     def squared_distance(self, x: Tensor, other: Tensor) -> Tensor:
@@ -76,12 +76,6 @@ class Arranged(Frame):
             return self.log_volume
         scale = torch.from_numpy(np.log(self.scale)[self.order])
         return in_double(known) @ scale
-
-    def _like(self, x: Tensor) -> tuple[Tensor, Any]:
-        key = x.device, x.dtype
-        if key not in self._tensors:
-            self._tensors[key] = torch.tensor(self.offset).to(*key), torch.tensor(self.scale).to(*key)
-        return self._tensors[key]
 
     def __getstate__(self) -> Any:
         return self.mean, self.scale, self.shifted, self.order
@@ -242,11 +236,8 @@ def by_gaps(x: Tensor, complete: Callable[[Tensor], Tensor], in_part: Callable[[
 # ------------------------------------------------------------------ rows that a machine can describe
 
 
-class SupportOfEach(NamedTuple):
+class SupportOfEach(Supports):
     """The rows whose known entries are in the support of their modality."""
-
-    parts: tuple[tuple[list[int], Support], ...]
-    """Columns and support of each modality that does not describe all rows."""
 
     @classmethod
     def of(cls, modalities: Sequence[Modality], arranged: bool) -> Any:
@@ -259,29 +250,7 @@ class SupportOfEach(NamedTuple):
                 parts.append((columns, support))
         return cls(tuple(parts))
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sizes that must sum to the number of columns, if there are any: none."""
-        return ()
-
-    def outside(self, x: Tensor) -> Tensor | None:
-        """Mask of the entries that no row of the support has, or None if there are none."""
-        wrong = torch.zeros(x.shape, dtype=torch.bool, device=x.device)
-        for columns, support in self.parts:
-            found = support.outside(x[:, columns])
-            if found is not None:
-                wrong[:, columns] = found
-        return wrong if bool(wrong.any()) else None
-
     def told(self, density: Tensor, x: Tensor) -> Tensor:
         """The log-densities of rows x, or -inf where they are not in the support."""
         wrong = self.outside(x)
         return density if wrong is None else density.masked_fill(wrong.any(1), -torch.inf)
-
-    def at(self, column: int) -> tuple[Support, slice]:
-        """The support of a column, and the columns of its group, or the column alone if these are not adjacent."""
-        columns, support = next(part for part in self.parts if column in part[0])
-        group = support.group(columns.index(column))
-        first = columns[group.start]
-        adjacent = columns[group] == list(range(first, first + group.stop - group.start))
-        return support, slice(first, first + group.stop - group.start) if adjacent else slice(column, column + 1)

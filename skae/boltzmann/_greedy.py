@@ -45,14 +45,14 @@ class Codes(Source):
 
     Parameters
     ----------
-    data : Table
+    data : Source
     width : int
         Units of the layer below, and labels.
     lift : callable
         Draws the states for rows x, and joins the labels y.
     """
 
-    def __init__(self, data: Table, width: int, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
+    def __init__(self, data: Source, width: int, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
         self.data, self.width, self.lift = data, width, lift
         self.device, self.weight = data.device, data.weight
 
@@ -63,6 +63,14 @@ class Codes(Source):
     def __getitem__(self, index: Any) -> Batch:
         batch = self.data[index]
         return Batch(self.lift(batch.x, batch.y), batch.weight)
+
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """See ``Source``."""
+        return self.data.sequence(rows)
+
+    def in_order(self, order: Tensor) -> Source:
+        """See ``Source``."""
+        return Codes(self.data.in_order(order), self.width, self.lift)
 
 
 def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Generator) -> Any:

@@ -3,5 +3,12 @@
 from .fine_tuned import FineTunedClassifier, FineTunedRegressor
 from .imputer import AutoencoderImputer
 from .stacked import StackedAutoencoder
+from .table import TableAutoencoder
 
-__all__ = ["AutoencoderImputer", "FineTunedClassifier", "FineTunedRegressor", "StackedAutoencoder"]
+__all__ = [
+    "AutoencoderImputer",
+    "FineTunedClassifier",
+    "FineTunedRegressor",
+    "StackedAutoencoder",
+    "TableAutoencoder",
+]

@@ -11,10 +11,11 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base import damage
+from ..base.checks import check_columns
 from ..base.damage import Saved
 from ..base.encoding import widest
 from ..base.estimator import Run, TorchEstimator
@@ -91,7 +92,7 @@ class _FineTuned(Prediction, LogisticTuning):
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(self.encoder, FrozenEstimator):
-            validate_data(_inner(self.encoder), X, reset=False, skip_check_array=True)
+            check_columns(_inner(self.encoder), X, reset=False)
         return data
 
     def _pretrain(self, data: Any, run: Run) -> None:

@@ -50,14 +50,23 @@ class Completion:
         s^2.
     has_gaps : ndarray of bool of shape (n_features,)
         The columns that had gaps when the model was fitted.
+    scale : ndarray of shape (n_features,), float64, or None, default=None
+        By which x is divided first, if its columns are in different units. The others are in these units then.
 
     References
     ----------
     Tipping and Bishop (1999), "Probabilistic Principal Component Analysis", https://doi.org/10.1111/1467-9868.00196
     """
 
-    def __init__(self, mean: np.ndarray, loadings: np.ndarray, variance: float, has_gaps: np.ndarray) -> None:
-        self.mean, self.loadings, self.variance, self.has_gaps = mean, loadings, variance, has_gaps
+    def __init__(
+        self,
+        mean: np.ndarray,
+        loadings: np.ndarray,
+        variance: float,
+        has_gaps: np.ndarray,
+        scale: np.ndarray | None = None,
+    ) -> None:
+        self.mean, self.loadings, self.variance, self.has_gaps, self.scale = mean, loadings, variance, has_gaps, scale
         self._tensors: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def complete(self, x: Tensor) -> Tensor:
@@ -82,8 +91,9 @@ class Completion:
 
     def _completed(self, x: Tensor, mean: Tensor, W: Tensor) -> Tensor:
         exact = x.to(W.device, W.dtype)
+        scale = 1.0 if self.scale is None else torch.from_numpy(self.scale).to(W.device)
         known = ~exact.isnan()
-        guess = mean + _factors(exact - mean, known, W, self.variance)[0] @ W.t()
+        guess = (mean + _factors(exact / scale - mean, known, W, self.variance)[0] @ W.t()) * scale
         return torch.where(x.isnan(), guess.to(x), x)
 
     def axes(self, n_components: int) -> tuple[Tensor, Tensor] | None:
@@ -107,17 +117,19 @@ class Completion:
         largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
         return axes * torch.where(largest < 0, -1.0, 1.0), S[:n_components].square() + self.variance
 
-    def __getstate__(self) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        return self.mean, self.loadings, self.variance, self.has_gaps
+    def __getstate__(self) -> tuple[object, ...]:
+        return self.mean, self.loadings, self.variance, self.has_gaps, self.scale
 
-    def __setstate__(self, state: tuple[np.ndarray, np.ndarray, float, np.ndarray]) -> None:
+    def __setstate__(self, state: tuple[object, ...]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
 
 # ------------------------------------------------------------------ fitting
 
 
-def fit_completion(data: Arrays, frame: Frame, n_components: int, member: Tensor | None = None) -> Completion:
+def fit_completion(
+    data: Arrays, frame: Frame, n_components: int, member: Tensor | None = None, scale: np.ndarray | None = None
+) -> Completion:
     """Fit probabilistic PCA to the observed entries of rows by expectation maximisation (Tipping and Bishop, 1999).
 
     There are as many factors as components, but at least 16 and at most 64, and fewer if the table has fewer columns or
@@ -133,6 +145,8 @@ def fit_completion(data: Arrays, frame: Frame, n_components: int, member: Tensor
     n_components : int
     member : LongTensor of shape (n_features,) or None, default=None
         See ``FilledRows``.
+    scale : ndarray of shape (n_features,) or None, default=None
+        See ``Completion``.
     """
     d = data.width
     rows = np.arange(len(data)) if data.weight is None else np.flatnonzero(data.weight)
@@ -141,7 +155,8 @@ def fit_completion(data: Arrays, frame: Frame, n_components: int, member: Tensor
     most = max(10 * q, min(MOST_ROWS, ENTRIES // d, PRODUCTS // cost))
     some = data.take(rows[:: max(1, -(-len(rows) // most))])  # evenly spaced
     batch = some.seen(frame, None, torch.float64, torch.device("cpu"))[:]
-    x, center = batch.x, torch.from_numpy(frame.center)
+    unit = np.ones(d) if scale is None else scale
+    x, center = batch.x / torch.from_numpy(unit), torch.from_numpy(frame.center / unit)
     weight = torch.ones_like(x[:, 0]) if batch.weight is None else batch.weight
     known = ~any_of_variable(x.isnan(), member)
     x = torch.where(known, x - center, 0.0)
@@ -152,7 +167,7 @@ def fit_completion(data: Arrays, frame: Frame, n_components: int, member: Tensor
         W, shift, variance = _improved(x, known, weight, W, shift, variance)
         if abs(variance - before) <= TOL * before:
             break
-    return Completion((center + shift).numpy(), W.numpy(), variance, _columns_with_gaps(data, member))
+    return Completion((center + shift).numpy(), W.numpy(), variance, _columns_with_gaps(data, member), scale)
 
 
 def _columns_with_gaps(data: Arrays, member: Tensor | None) -> np.ndarray:

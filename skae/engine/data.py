@@ -6,6 +6,7 @@ scaled before they are cast to float32, so that small variation around a large m
 
 from __future__ import annotations
 
+import copy
 import mmap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
@@ -15,22 +16,26 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from .devices import is_on, name_of, resolve_device
 from .frame import Frame
-from .suggestions import suggest
+from .outside import InOrder, Outside
 
 __all__ = [
     "Batch",
+    "Embedded",
     "Rows",
     "Source",
     "Subset",
     "Table",
     "chunks",
     "find_nonfinite",
+    "held_rows",
     "in_order",
     "is_on",
     "name_of",
     "resolve_device",
     "rows_of",
+    "shuffled",
     "to_tensor",
 ]
 
@@ -132,6 +137,16 @@ class Source:
         """
         return Subset(self, order)
 
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """In which sequence to take shuffled rows, as an index of them. None takes them as they are.
+
+        Parameters
+        ----------
+        rows : LongTensor of shape (n_rows,)
+            Row numbers.
+        """
+        return None
+
     def learnt(self, merge: bool) -> Source:
         """Return the rows to learn from.
 
@@ -176,42 +191,6 @@ class Source:
         data : Source
         """
         return self
-
-
-def resolve_device(name: str, dtype: str) -> torch.device:
-    """Return the device of a name. "auto" is an accelerator if there is one, and otherwise the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cpu" and torch.backends.mps.is_available() and dtype != "float64":
-            name = "mps"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        meant = suggest(name, ("auto", "cpu", "cuda", "mps"))
-        use = "'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'" if meant is None else repr(meant)
-        raise ValueError(f"device={name!r} is not a device: use {use}.") from None
-    available: dict[str, Callable[[], bool]] = {
-        "cpu": lambda: True,
-        "cuda": lambda: 0 <= (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
-    }
-    if device.type not in available:
-        raise ValueError(f"device={name!r} is not supported: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.")
-    if not available[device.type]():
-        raise ValueError(f"device={name!r} was asked for, but this machine has none: use device='auto' or 'cpu'.")
-    if device.type == "mps" and dtype == "float64":
-        raise ValueError("device='mps' has no float64: use dtype='float32' or device='cpu'.")
-    return torch.device("cpu") if device.type == "cpu" else device
-
-
-def is_on(tensor: Tensor, device: torch.device) -> bool:
-    """Whether a tensor is on a device. "cuda" without a number stands for any CUDA device."""
-    return tensor.device.type == device.type and device.index in (None, tensor.device.index)
-
-
-def name_of(dtype: torch.dtype) -> str:
-    """Name of a dtype as in numpy, such as "float32" for torch.float32."""
-    return str(dtype).removeprefix("torch.")
 
 
 def to_tensor(array: Array) -> Tensor:
@@ -260,7 +239,8 @@ class Rows:
         self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
         self.width = int(X.shape[1])
         self._map = _memory_map(X)
-        most = RESIDENT_BYTES if self._map is None else RESIDENT_BYTES // 16
+        is_outside = self._map is not None or isinstance(X, Outside)
+        most = RESIDENT_BYTES // 16 if is_outside else RESIDENT_BYTES
         self.resident = resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most
         if self.resident:
             whole = torch.empty(X.shape, dtype=dtype, device=device)
@@ -302,6 +282,24 @@ class Rows:
         return x
 
 
+class Embedded(Rows):
+    """Rows as an encoder sees them.
+
+    Parameters
+    ----------
+    rows : Rows
+    embed : callable
+        What the encoder sees of some of them.
+    """
+
+    def __init__(self, rows: Rows, embed: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(rows.X, rows.frame, dtype=rows.dtype, device=rows.out)
+        self._embed = embed
+
+    def __getitem__(self, index: Index) -> Tensor:
+        return self._embed(super().__getitem__(index))
+
+
 def _memory_map(X: Array) -> mmap.mmap | None:
     """The memory map behind an array, if its pages can be dropped without losing changes."""
     shared = False
@@ -339,9 +337,19 @@ class Table(Source):
         x, known = self.x.with_mask(index)
         return Batch(x, weight, y, known=known)
 
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """See ``Source``. Rows of a table outside memory are taken in windows of a file."""
+        found = self.x.X.sequence(rows.numpy(force=True)) if isinstance(self.x.X, Outside) else None
+        return None if found is None else torch.from_numpy(found).to(rows.device)
+
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``. A small table is copied, because slices of a copy are found faster than rows."""
         x = self.x
+        if isinstance(x.X, Outside):
+            weight, y = (None if column is None else column[order.cpu()] for column in (self.weight, self.y))
+            ordered = copy.copy(x)
+            ordered.X = InOrder(x.X, order.numpy(force=True))
+            return Table(ordered, weight, y)
         if not isinstance(x.X, Tensor) or x.X.nbytes > SMALL_BYTES:
             return super().in_order(order)
         batch = self[order]
@@ -378,6 +386,10 @@ class Subset(Source):
             index = index.to(self.device)
         return self.data[self.rows[index]]
 
+    def sequence(self, rows: Tensor) -> Tensor | None:
+        """See ``Source``."""
+        return self.data.sequence(self.rows[rows.to(self.device)]) if isinstance(self.data, Source) else None
+
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``."""
         rows = self.rows[order.to(self.device)]
@@ -387,6 +399,19 @@ class Subset(Source):
 def in_order(data: Any, order: Tensor) -> Source:
     """The rows of a source, or the items of a list, in another order."""
     return data.in_order(order) if isinstance(data, Source) else Subset(data, order)
+
+
+def shuffled(data: Any, order: Tensor) -> Source:
+    """The rows of a source, or the items of a list, in a random order, or in one like it that is read faster."""
+    sequence = data.sequence(order) if isinstance(data, Source) else None
+    return in_order(data, order if sequence is None else order[sequence])
+
+
+def held_rows(data: Any, rows: Tensor) -> Tensor:
+    """Rows to evaluate again and again, in an order in which they are read fast."""
+    whole = data.data if isinstance(data, Subset) else data
+    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
+    return rows.sort().values if is_outside else rows
 
 
 def rows_of(part: Any) -> Tensor:

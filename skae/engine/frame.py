@@ -34,12 +34,26 @@ class Frame:
         One scale for all columns keeps the geometry of PCA. One scale per column suits columns of different kinds.
     centred : bool, default=True
         If False, rows stay as they are, and the mean is only stored.
+    shifted : ndarray of bool of shape (n_features,) or None, default=None
+        The columns from which the mean is subtracted, whatever ``centred`` is. None is all if ``centred``, else none.
+    unit : ndarray of shape (n_features,) or None, default=None
+        Length, on the scale of the data, of one unit of distance along each column. None is the scale if it is one
+        number, and 1 otherwise.
     """
 
-    def __init__(self, mean: np.ndarray, scale: float | np.ndarray = 1.0, centred: bool = True) -> None:
-        self.mean, self.scale, self.centred = mean, scale, centred
+    def __init__(
+        self,
+        mean: np.ndarray,
+        scale: float | np.ndarray = 1.0,
+        centred: bool = True,
+        shifted: np.ndarray | None = None,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        self.mean, self.scale, self.centred, self.shifted, self.column_unit = mean, scale, centred, shifted, unit
+        self.offset = mean if shifted is None else np.where(shifted, mean, 0.0)
+        self._is_identity = not centred and shifted is None
         least, most = np.min(scale), np.max(scale)
-        self._fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(mean) <= FAR * scale).all())
+        self._fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(self.offset) <= FAR * scale).all())
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Any]] = {}
 
     def __len__(self) -> int:
@@ -58,9 +72,9 @@ class Frame:
         Returns
         -------
         x : Tensor of shape (n, n_features)
-            Rows on the scale of the module. They are x itself if not ``centred``.
+            Rows on the scale of the module. They are x itself if no column is centred.
         """
-        if not self.centred:
+        if self._is_identity:
             return x
         x = x if self._fits_float32 else in_double(x)
         mean, scale = self._like(x)
@@ -84,7 +98,7 @@ class Frame:
         """
         if out is None:
             out = torch.empty_like(_where_double_is(x), dtype=torch.float64)
-        if not self.centred:
+        if self._is_identity:
             return out.copy_(x)
         mean, scale = self._like(out)
         x = x.to(out.device)
@@ -106,12 +120,12 @@ class Frame:
             Derivatives with respect to rows on the scale of the data.
         """
         g = in_double(g)
-        return g / self._like(g)[1] if self.centred else g
+        return g if self._is_identity else g / self._like(g)[1]
 
     @property
     def center(self) -> np.ndarray:
         """The mean on the scale of the module."""
-        return np.zeros_like(self.mean) if self.centred else self.mean
+        return self.mean if self._is_identity else (self.mean - self.offset) / self.scale
 
     @property
     def unit(self) -> float:
@@ -143,12 +157,14 @@ class Frame:
         if isinstance(self.scale, np.ndarray):
             difference = in_double(difference)
             difference *= self._like(difference)[1]
+        if self.column_unit is not None:
+            difference = in_double(difference) / torch.from_numpy(self.column_unit)
         return torch.linalg.vector_norm(difference, dim=-1, dtype=torch.float64)
 
     @property
     def log_volume(self) -> float:
         """Log-density on the scale of the module minus log-density on the scale of the data."""
-        if not self.centred:
+        if self._is_identity:
             return 0.0
         if isinstance(self.scale, np.ndarray):
             return float(np.log(self.scale).sum())
@@ -158,7 +174,7 @@ class Frame:
         """``log_volume`` of the columns that are observed in each row, for a mask, or None if all are."""
         if known is None:
             return self.log_volume
-        if not self.centred:
+        if self._is_identity:
             return 0.0
         return in_double(known) @ torch.from_numpy(np.log(np.broadcast_to(self.scale, len(self))))
 
@@ -166,15 +182,16 @@ class Frame:
         """Mean and scale in the precision and on the device of x."""
         key = x.device, x.dtype
         if key not in self._tensors:
-            mean = torch.tensor(self.mean).to(*key)
+            mean = torch.tensor(self.offset).to(*key)
             scale = torch.tensor(self.scale).to(*key) if isinstance(self.scale, np.ndarray) else self.scale
             self._tensors[key] = mean, scale
         return self._tensors[key]
 
-    def __getstate__(self) -> tuple[np.ndarray, float | np.ndarray, bool]:
-        return self.mean, self.scale, self.centred
+    def __getstate__(self) -> tuple[Any, ...]:
+        plain = self.mean, self.scale, self.centred
+        return plain if self.shifted is None else (*plain, self.shifted, self.column_unit)
 
-    def __setstate__(self, state: tuple[np.ndarray, float | np.ndarray, bool]) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .data import Array, Rows, chunks, to_tensor
 
-__all__ = ["known_moments", "moments", "principal_axes"]
+__all__ = ["column_moments", "known_moments", "moments", "principal_axes"]
 
 
 def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
@@ -33,12 +33,9 @@ def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, flo
     scale : float
         1.0 if all columns are constant. It is infinite or 0.0 if the variance is beyond the range of float64.
     """
-    mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    mean, variance = _moments(X, weight)
     if bool(mean.isnan().any()):
         return known_moments(X, weight)
-    spread = float(variance.sum())
-    if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
-        mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
     if not variance.any() and not _is_constant(X, weight):
         return mean.numpy(), 0.0
     return mean.numpy(), _scale(mean, variance)
@@ -68,12 +65,17 @@ def known_moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarra
     scale : float
         As that of ``moments``.
     """
-    first, count = _first_and_count(X, weight)
-    mean = first + _sums(X, weight, first, torch.zeros_like(first), 1) / count
-    variance = _sums(X, weight, first, mean - first, 2) / count
+    mean, variance, first = _known_mean_and_variance(X, weight)
     if not bool(variance.any()) and not _known_are_constant(X, weight, first):
         return mean.numpy(), 0.0
     return mean.numpy(), _scale(mean, variance)
+
+
+def _known_mean_and_variance(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance of the observed entries of each column, and the first of them."""
+    first, count = _first_and_count(X, weight)
+    mean = first + _sums(X, weight, first, torch.zeros_like(first), 1) / count
+    return mean, _sums(X, weight, first, mean - first, 2) / count, first
 
 
 def _first_and_count(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
@@ -108,6 +110,30 @@ def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, T
     """A copy of some rows, and their weights, in float64 on the CPU."""
     x = to_tensor(X[rows]).cpu().to(torch.float64, copy=True)
     return x, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.from_numpy(weight[rows]).double()
+
+
+def column_moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the observed entries of each column. The parameters are those of ``known_moments``.
+
+    Returns
+    -------
+    mean, variance : ndarray of shape (n_features,), float64
+        The variance of a column is 0 if it is constant.
+    """
+    mean, variance = _moments(X, weight)
+    if bool(mean.isnan().any()):
+        mean, variance, _ = _known_mean_and_variance(X, weight)
+    variance[variance.sqrt() <= 1e-15 * mean.abs()] = 0.0  # rounding noise of a constant column
+    return mean.numpy(), variance.numpy()
+
+
+def _moments(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each column, in the precision of X if that holds the squares."""
+    mean, variance = _mean_and_variance(X, weight, _dtype(X))
+    spread = float(variance.sum())
+    if _dtype(X) == torch.float32 and not 1e-30 < spread < 1e30:
+        mean, variance = _mean_and_variance(X, weight, torch.float64)  # the squares exceed the range of float32
+    return mean, variance
 
 
 def _is_constant(X: Array, weight: np.ndarray | None) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data import Source, Subset, in_order
+from .data import Source, Subset, held_rows, shuffled
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
 
@@ -238,7 +238,7 @@ def _epoch(
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
     n = len(data)
     order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
-    ordered = in_order(data, order.to(flat.theta.device))
+    ordered = shuffled(data, order.to(flat.theta.device))
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
     seen: dict[str, int] = {}
@@ -377,7 +377,7 @@ def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subse
     n = len(data)
     n_held = min(max(1, round(fraction * n)), n - 1)
     order = torch.randperm(n, generator=rng)
-    return Subset(data, order[n_held:]), Subset(data, order[:n_held])
+    return Subset(data, order[n_held:]), Subset(data, held_rows(data, order[:n_held]))
 
 
 def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -27,7 +27,7 @@ from .noise import aside, common_normal, dropout_mask, latin_hypercube, spawn, s
 from .oppositions import OPPOSITIONS, Opposition
 from .parameters import gradient_of, normal_weights, uniform_weights
 from .penalties import PENALTIES
-from .supports import Support, support_of
+from .supports import Support, Supports, support_of, support_of_columns
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,6 +41,7 @@ __all__ = [
     "SLOPE_FROM_OUTPUT",
     "Opposition",
     "Support",
+    "Supports",
     "aside",
     "average",
     "batch_norm",
@@ -75,6 +76,7 @@ __all__ = [
     "squared_mmd_to_normal",
     "standard_normal",
     "support_of",
+    "support_of_columns",
     "umap_cross_entropy",
     "uniform_weights",
     "weighted_average",

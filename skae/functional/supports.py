@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .groups import group_sum
 
-__all__ = ["Support", "support_of"]
+__all__ = ["Support", "Supports", "support_of", "support_of_columns"]
 
 ROUNDING = 1e-6
 """How far an entry may be outside the support, because it was rounded."""
@@ -83,12 +83,62 @@ class Support(NamedTuple):
         return torch.arange(len(self.sizes), device=like.device).repeat_interleave(sizes)
 
 
+class Supports(NamedTuple):
+    """The rows whose known entries are in the support of their part of the columns."""
+
+    parts: tuple[tuple[list[int], Support], ...]
+    """Columns and support of each part that does not describe all rows."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sizes that must sum to the number of columns, if there are any: none."""
+        return ()
+
+    def outside(self, x: Tensor) -> Tensor | None:
+        """Mask of the entries that no row of the support has, or None if there are none."""
+        wrong = torch.zeros(x.shape, dtype=torch.bool, device=x.device)
+        for columns, support in self.parts:
+            found = support.outside(x[:, columns])
+            if found is not None:
+                wrong[:, columns] = found
+        return wrong if bool(wrong.any()) else None
+
+    def at(self, column: int) -> tuple[Support, slice]:
+        """The support of a column, and the columns of its group, or the column alone if these are not adjacent."""
+        columns, support = next(part for part in self.parts if column in part[0])
+        group = support.group(columns.index(column))
+        first = columns[group.start]
+        adjacent = columns[group] == list(range(first, first + group.stop - group.start))
+        return support, slice(first, first + group.stop - group.start) if adjacent else slice(column, column + 1)
+
+
+def support_of_columns(columns: Sequence[tuple[str, int]]) -> Supports | None:
+    """The support of columns of different kinds.
+
+    Parameters
+    ----------
+    columns : sequence of (str, int)
+        Kind and number of adjacent columns, see ``support_of``. Those of "categorical" are one group.
+    """
+    kinds = [kind for kind, size in columns for _ in range(size)]
+    groups = tuple(size for kind, size in columns if kind == "categorical")
+    parts = []
+    for kind in dict.fromkeys(kinds):
+        support = support_of("columns", kind, groups if kind == "categorical" else ())
+        if support is not None:
+            told = support._replace(
+                choice=f"the kind {kind!r}", cure=support.cure.replace("columns='gaussian'", "the kind 'gaussian'")
+            )
+            parts.append(([i for i, other in enumerate(kinds) if other == kind], told))
+    return Supports(tuple(parts)) if parts else None
+
+
 def support_of(parameter: str, kind: str, sizes: Sequence[int] = ()) -> Support | None:
     """The support of a likelihood, or of the visible units of a machine. None if it is all rows of numbers.
 
     Parameters
     ----------
-    parameter : {"likelihood", "visible"}
+    parameter : {"likelihood", "visible", "columns"}
         The name of the parameter, for messages.
     kind : {"gaussian", "bernoulli", "categorical", "poisson", "softmax"}
         Its value. "softmax" without sizes stands for counts.

@@ -198,6 +198,7 @@ class NeighborAutoencoder(Autoencoder):
     _without_weight: ClassVar[frozenset[str]] = Autoencoder._without_weight | {"neighbors", "density"}
     _may_idle = True
     _takes_gaps = False
+    _takes_kinds = False
     _most_epochs = 500
     _peak = 6e-3
     _decay = 0.0

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..functional import ACTIVATIONS
 from .likelihoods import likelihood_of
+from .mixed import Mixed
 
 __all__ = ["Coder"]
 
@@ -38,7 +39,7 @@ class Coder(nn.Module):
         Widths of the encoder's hidden layers.
     activation, code_activation : str
         Keys of ``functional.ACTIVATIONS``: of the hidden layers, and of the encoder's last layer.
-    likelihood : {"gaussian", "bernoulli", "categorical", "poisson"}
+    likelihood : {"gaussian", "bernoulli", "categorical", "poisson", "mixed"}
     categories : sequence of int
         Group sizes of the categorical likelihood.
     tied_weights : bool
@@ -55,6 +56,8 @@ class Coder(nn.Module):
         Of the gaussian likelihood, see ``Gaussian``.
     n_conditions : int, default=0
         Width of c.
+    columns : sequence of (str, int) or None
+        Kinds and numbers of adjacent columns of the mixed likelihood, see ``Mixed``.
     marked : sequence of int, default=()
         Columns of x of which the encoder is told whether they are missing: beside [x | c] it sees a one for each that
         is, and a zero otherwise.
@@ -86,6 +89,7 @@ class Coder(nn.Module):
     n_moments: int = 1
     variance: float | str = 1.0
     n_conditions: int = 0
+    columns: Sequence[tuple[str, int]] | None = None
     marked: Sequence[int] = ()
     projection: Tensor | None = field(init=False)
     expansion: Tensor | None = field(init=False)
@@ -101,9 +105,12 @@ class Coder(nn.Module):
         }
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape) if self.projected else None)
-        self.likelihood = likelihood_of(
-            self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
-        )
+        if self.likelihood == "mixed":
+            self.likelihood = Mixed(self.columns or (), self.variance)
+        else:
+            self.likelihood = likelihood_of(
+                self.likelihood, self.n_outputs, self.categories, self.variance, self.n_features
+            )
         self._make_layers()
 
     def _require_possible(self) -> None:
@@ -112,6 +119,8 @@ class Coder(nn.Module):
             raise ValueError(f"{self.activation!r} or {self.code_activation!r} is no activation function.")
         if self.categories and sum(self.categories) != self.n_outputs:
             raise ValueError(f"Groups of {self.categories} columns do not fill {self.n_outputs} columns.")
+        if self.likelihood == "mixed" and sum(size for _, size in self.columns or ()) != self.n_outputs:
+            raise ValueError(f"{self.columns} do not fill {self.n_outputs} columns.")
         if self.n_conditions and self.tied_weights:
             raise ValueError("A decoder with the weights of its encoder has none for conditions.")
         if not set(self.marked) <= set(range(self.n_features)):
@@ -172,7 +181,8 @@ class Coder(nn.Module):
         Tensor of shape (n, n_moments * n_components)
             The first ``n_components`` columns are the mean, to which alone P x is added.
         """
-        return self._project(self.encoder(self._told(x, known), rng), x)
+        told = self._told(x, known)
+        return self._project(self.encoder(told, rng), told)
 
     def decode(self, h: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Parameter eta of p(x | h); with a generator, as in training.
@@ -204,9 +214,11 @@ class Coder(nn.Module):
             return embedded
         return torch.cat([self.likelihood.embed(x[:, : self.n_features]), x[:, self.n_features :]], 1)
 
-    def _project(self, f: Tensor, x: Tensor) -> Tensor:
+    def _project(self, f: Tensor, told: Tensor) -> Tensor:
+        """The sum f + P x, where the encoder sees of x and its marks what is told."""
         if self.projection is None:
             return f
+        x = told[:, : self.projection.shape[1]] if self.marked else told
         if self.n_moments == 1:
             return torch.addmm(f, x, self.projection.t())
         mean, *others = f.chunk(self.n_moments, 1)
@@ -245,6 +257,8 @@ class Coder(nn.Module):
         others. Gains L^(-1/2) and L^(1/2) whiten the code. Gains (L - s^2)^(1/2) / L and
         (L - s^2)^(1/2) are probabilistic PCA (Tipping and Bishop, 1999): the code is the mean of p(h | x).
 
+        With the mixed likelihood, U is of what the encoder sees of x, and the output is ``Mixed.natural`` of it.
+
         With conditions, x - B' c stands for x, and B' c is added to the output. The slopes B are those of a linear
         regression of x on c, both centred, and the axes are those of its residuals.
 
@@ -269,8 +283,11 @@ class Coder(nn.Module):
         B = axes.new_zeros(self.n_conditions, self.n_outputs) if slopes is None else slopes
         self.projection.copy_(torch.cat([inward, -inward @ B.t()], 1))
         self.expansion.copy_(torch.cat([outward, B]))
+        level: Tensor | float = 0.0
+        if isinstance(self.likelihood, Mixed):
+            self.expansion[: self.n_components], level = self.likelihood.natural(outward, variances)
         self._silence(variances.sqrt().clamp_min(1e-3))
-        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0])
+        self.decoder.biases[-1].sub_(self.decoder(torch.zeros_like(self.expansion[:, 0])[None])[0]).add_(level)
 
     def start_whitened(self, axes: Tensor, variances: Tensor) -> None:
         """Start at PCA with components of variance 1. Components without variance start at 0.

@@ -261,8 +261,9 @@ class DenseAutoencoder(Coder):
     def pull_back(self, x: Tensor, v: Tensor, known: Tensor | None = None) -> Tensor:
         of_code = v if self.n_moments == 1 else F.pad(v, (0, (self.n_moments - 1) * self.n_components))
         in_row, of_x = self.encoder.pull_back(self._told(x, known), of_code), slice(self.n_features)
-        through = self.likelihood.embed_slope(x[:, of_x], in_row[..., of_x])
-        return through if self.projection is None else through + v @ self.projection[:, of_x]
+        through = in_row[..., of_x] if self.projection is None else in_row[..., of_x] + v @ self.projection[:, of_x]
+        in_x: Tensor = self.likelihood.embed_slope(x[:, of_x], through)
+        return in_x
 
     @property
     def is_deep(self) -> bool:
@@ -286,8 +287,9 @@ class DenseAutoencoder(Coder):
 
     def encode_forward(self, x: Tensor, rng: torch.Generator, known: Tensor | None = None) -> tuple[Tensor, Tape]:
         """``encode`` in training, and the tape that ``encode_backward`` needs."""
-        f, tape = self.encoder.propagate(self._told(x, known), rng)
-        return self._project(f, x), tape
+        told = self._told(x, known)
+        f, tape = self.encoder.propagate(told, rng)
+        return self._project(f, told), tape
 
     def decode_forward(self, h: Tensor, rng: torch.Generator) -> tuple[Tensor, Tape]:
         """``decode`` in training, and the tape that ``decode_backward`` needs."""

@@ -130,6 +130,10 @@ class Likelihood(nn.Module):
         """Gradients in x, of shape (n, m, n_features), given those in ``embed(x)``."""
         return g
 
+    def rank(self, n_features: int) -> int:
+        """Number of directions in which what the encoder sees of so many columns varies."""
+        return n_features
+
 
 class Gaussian(Likelihood):
     """A normal distribution around eta: x_j ~ N(eta_j, sigma_j^2).
@@ -292,8 +296,8 @@ class Poisson(Likelihood):
             of_counts.add(_log(counts), weight)
         self.log_mean.copy_(mean.clamp_min(1e-3).log())
         self.center.copy_(of_inputs.mean)
-        self.spread.fill_(of_counts.spread)
-        self.input_spread.fill_(of_inputs.spread)
+        self.spread.copy_(of_counts.spread(self.spread.shape))
+        self.input_spread.copy_(of_inputs.spread(self.input_spread.shape))
 
     def entries(self, eta: Tensor, x: Tensor) -> Tensor:
         return functional.poisson_nll(self._log_rate(eta), x)
@@ -406,11 +410,11 @@ class _Moments:
         """Mean of each column."""
         return self._sums / self._count
 
-    @property
-    def spread(self) -> float:
-        """Root of the mean variance of the columns; 1 if they are constant."""
-        variance = float((self._squares / self._count - self.mean.square()).clamp_min(0).mean())
-        return variance**0.5 if variance > 1e-12 else 1.0
+    def spread(self, shape: torch.Size) -> Tensor:
+        """Root of the variance of each column, or of the mean variance if the shape is (); 1 for constant columns."""
+        variance = (self._squares / self._count - self.mean.square()).clamp_min(0)
+        variance = variance if shape else variance.mean()
+        return torch.where(variance > 1e-12, variance.sqrt(), 1.0)
 
 
 def _log(x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ from ._options import Options
 from ._use import remark, too_many, useless
 from ._words import listed, plural, quoted, short
 
-__all__ = ["Dataset", "assemble"]
+__all__ = ["Dataset", "assemble", "told_gaps"]
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
+        NaN where a value is missing, if that was asked for.
     y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
     name : str
     feature_names : list of str
@@ -31,6 +32,8 @@ class Dataset:
         Height and width, if rows are images.
     notes : list of str
         Sentences for the user: columns that were left out, values that were filled, texts that became many columns.
+    columns : tuple of (str, int)
+        Kinds and numbers of adjacent columns of X, as the mixed likelihood of ``Autoencoder`` takes them.
     """
 
     X: np.ndarray
@@ -39,6 +42,7 @@ class Dataset:
     feature_names: list[str]
     image_shape: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
+    columns: tuple[tuple[str, int], ...] = ()
 
 
 def assemble(
@@ -75,11 +79,21 @@ def assemble(
     notes += [note for column in kept if (note := remark(column))]
     filled = {column.name: int(column.missing.sum()) for column in kept if column.missing.any()}
     if filled:
-        notes.append(f"{plural(sum(filled.values()), 'missing value')} filled in {listed(map(quoted, filled))}.")
-    numbers = [(column.name, _numbers(column)) for column in kept if not column.is_text]
-    encoded = numbers + [pair for column in kept if column.is_text for pair in _one_hot(column)]
+        notes.append(told_gaps(sum(filled.values()), filled, options))
+    is_open = options.gaps and not options.impute
+    numbers = [(column.name, column.values if is_open else _numbers(column)) for column in kept if not column.is_text]
+    texts = [_one_hot(column, is_open) for column in kept if column.is_text]
+    encoded = numbers + [pair for pairs in texts for pair in pairs]
     X = np.column_stack([values for _, values in encoded])
-    return Dataset(X, None if target is None else _labels(target), name, [title for title, _ in encoded], None, notes)
+    kinds = [("gaussian", 1) for _ in numbers] + [("categorical", len(pairs)) for pairs in texts]
+    titles = [title for title, _ in encoded]
+    return Dataset(X, None if target is None else _labels(target), name, titles, None, notes, tuple(kinds))
+
+
+def told_gaps(count: int, names: Iterable[str], options: Options) -> str:
+    """What to say of missing values in columns with these names."""
+    where, gaps = listed(map(quoted, names)), plural(count, "missing value")
+    return f"{gaps} filled in {where}." if options.impute else f"{gaps} in {where}."
 
 
 def _check(column: Column, faults: Faults, options: Options, *, is_target: bool = False) -> None:
@@ -94,7 +108,7 @@ def _check(column: Column, faults: Faults, options: Options, *, is_target: bool 
         faults.add(*why)
     elif not column.is_text and np.isinf(column.values).any():
         faults.add_infinite(column)
-    if column.missing.sum() > column.n_odd and (is_target or not options.impute):
+    if column.missing.sum() > column.n_odd and (is_target or not (options.impute or options.gaps)):
         faults.add_missing(column, is_target=is_target)
 
 
@@ -104,14 +118,16 @@ def _numbers(column: Column) -> np.ndarray:
     return np.where(missing, np.nanmedian(column.values), column.values) if missing.any() else column.values
 
 
-def _one_hot(column: Column) -> list[tuple[str, np.ndarray]]:
-    """A column of zeros and ones for each text, and for missing values."""
+def _one_hot(column: Column, is_open: bool) -> list[tuple[str, np.ndarray]]:
+    """A column of zeros and ones for each text, and one for missing values. They are NaN instead if ``is_open``."""
     present = ~column.missing
     categories = column.categories or sorted(set(column.values[present]))
     code = {text: i for i, text in enumerate(categories)} | {None: len(categories)}
     codes = np.array([code[text] for text in column.values])
-    titles = [*categories, *([] if present.all() else ["missing"])]
-    return [(f"{column.name}_{short(title)}", (codes == i).astype(float)) for i, title in enumerate(titles)]
+    titles = [*categories, *([] if present.all() or is_open else ["missing"])]
+    hidden = ~present & is_open
+    found = [np.where(hidden, np.nan, codes == i) for i in range(len(titles))]
+    return [(f"{column.name}_{short(title)}", values) for title, values in zip(titles, found, strict=True)]
 
 
 def _labels(target: Column) -> np.ndarray:

@@ -16,7 +16,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "missing": (
         "has missing values",
         "have missing values",
-        "--impute fills them, and --drop COLUMN leaves a column out",
+        "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them",
     ),
     "target": ("has missing values in the target", "", "delete these rows, for a target cannot be imputed"),
     "odd": (

@@ -32,6 +32,7 @@ def load(
     decimal: str | None = None,
     encoding: str | None = None,
     dates: str = "refuse",
+    gaps: bool = False,
 ) -> Dataset:
     r"""Read a bundled data set, or a file of text, of arrays or of Parquet.
 
@@ -58,6 +59,8 @@ def load(
         Name of a codec. None reads a byte order mark, and takes files without one as UTF-8.
     dates : {"refuse", "numbers"}, default="refuse"
         "numbers" reads dates as days since 1970.
+    gaps : bool, default=False
+        Leave missing values as NaN, in all columns of a text, and read dates as numbers. Not used with ``impute``.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def load(
     """
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     separator = "\t" if separator == "\\t" else separator
-    options = Options(target, drop, impute, separator, decimal, encoding, dates)
+    options = Options(target, drop, impute, separator, decimal, encoding, "numbers" if gaps else dates, gaps)
     if path in BUNDLED:
         return _bundled(path, options)
     file = Path(path)

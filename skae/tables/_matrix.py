@@ -9,10 +9,10 @@ import numpy as np
 
 from ._arrays import table_of
 from ._column import Column
-from ._dataset import Dataset
+from ._dataset import Dataset, told_gaps
 from ._faults import Faults
 from ._options import Options
-from ._words import listed, plural, printable, quoted
+from ._words import plural, printable, quoted
 
 __all__ = ["from_matrix", "read_arrays"]
 
@@ -67,7 +67,7 @@ def from_matrix(
     faults.raise_if_any()
     if X.shape[1] == 0:
         raise ValueError(f"{quoted(name)} has no column{' beside the target' if target is not None else ''}.")
-    return Dataset(X, y, name, list(names), image_shape, notes)
+    return Dataset(X, y, name, list(names), image_shape, notes, (("gaussian", X.shape[1]),))
 
 
 def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Options) -> tuple[np.ndarray, list[str]]:  # noqa: N802
@@ -78,14 +78,13 @@ def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Opt
     for j in lacking:
         if missing[:, j].all():
             faults.add("empty", names[j], "in any row")
-        elif not options.impute:
+        elif not (options.impute or options.gaps):
             faults.add_missing(Column(names[j], X[:, j]))
     faults.raise_if_any()
     if not lacking:
         return X, []
-    filled = np.where(missing, np.nanmedian(X, axis=0), X)
-    columns = listed(quoted(names[j]) for j in lacking)
-    return filled, [f"{plural(int(missing.sum()), 'missing value')} filled in {columns}."]
+    note = told_gaps(int(missing.sum()), [names[j] for j in lacking], options)
+    return (np.where(missing, np.nanmedian(X, axis=0), X) if options.impute else X), [note]
 
 
 def _checked(y: np.ndarray, n_rows: int, name: str, faults: Faults) -> np.ndarray:

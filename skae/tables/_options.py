@@ -22,6 +22,7 @@ class Options:
     decimal: str | None = None
     encoding: str | None = None
     dates: str = "refuse"
+    gaps: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""

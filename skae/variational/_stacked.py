@@ -11,10 +11,11 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Run, Saved, Source, damage, sizes_of, spawn
+from ..base.checks import check_columns
 from ..engine.data import Rows
 from ..functional import common_normal
 from ..nn.latent import Posterior
@@ -80,7 +81,7 @@ class Stacked(Variational):
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and isinstance(self.encoder, FrozenEstimator):
-            validate_data(self.encoder.estimator, X, reset=False, skip_check_array=True)
+            check_columns(self.encoder.estimator, X, reset=False)
         return data
 
     def _pretrain(self, data: Any, run: Run) -> None:

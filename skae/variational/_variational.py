@@ -65,9 +65,9 @@ class Variational(Generative, Coded):
         otherwise. It is a third of that if the variance of X given the code is below a thousandth of that of X at the
         start. Not used by "lbfgs".
     init : {"auto", "pca", "random"}, default="auto"
-        "pca" starts at probabilistic PCA and its posterior. It needs ``code="vector"`` and a gaussian likelihood.
-        "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and "random"
-        otherwise.
+        "pca" starts at probabilistic PCA and its posterior. It needs ``code="vector"`` and a gaussian or mixed
+        likelihood. "random" starts from random weights, without the PCA term. "auto" is "pca" where it is defined, and
+        "random" otherwise.
     code_activation : "identity", default="identity"
         A code that is a distribution has no activation function.
     beta : float, default=1.0
@@ -84,7 +84,8 @@ class Variational(Generative, Coded):
         many times longer.
     variance : float or {"global", "column"}, default="global"
         Variance of X given the code, for the gaussian likelihood. "global" learns one number, "column" learns one for
-        each column. A number is a fixed variance, in squared units of X.
+        each column. A number is a fixed variance, in squared units of X. For the mixed likelihood it is the variance of
+        the gaussian columns after they are standardised.
     n_draws : int, default=64
         Codes that are drawn for each row by ``score_samples`` and ``elbo``. More draws give a tighter bound.
     """
@@ -169,7 +170,7 @@ class Variational(Generative, Coded):
         another ``beta`` than 1 the best linear model has the gains of PCA with a variance of beta sigma^2. With slopes
         B it is that of the residuals of a regression, whose variances sum to ``total``.
         """
-        n_features, n = axes.shape[1], len(axes)
+        n_features, n = module.likelihood.rank(axes.shape[1]), len(axes)
         total, all_axes = n_features if total is None else total, n >= n_features
         others = variances[n_features - 1] / 10 if all_axes else (total - variances.sum()) / (n_features - n)
         others = others.clamp_min(torch.finfo(axes.dtype).eps * float(total) / n_features)  # what rounding leaves of it

@@ -158,6 +158,9 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         own = {name: value for name, value in own.items() if not name.startswith("prior")}
         return ConditionalImages(**own) if "image_shape" in own else ConditionalDense(**own)
 
+    def _obstacles_to_pca(self) -> list[str]:
+        return [*super()._obstacles_to_pca(), *(["likelihood='mixed'"] if self.likelihood == "mixed" else [])]
+
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Start at the regression on the conditions, and probabilistic PCA of what it leaves over."""
         super()._initialise(module, data, rng)

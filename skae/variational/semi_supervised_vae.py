@@ -137,6 +137,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
     missing_indicator: Literal[False] = False
 
     _takes_gaps = False
+    _takes_kinds = False
 
     _saved: ClassVar[dict[str, Saved]] = {"noise_scale_": Saved(damage.number(0.0))}
     _y_doc: ClassVar[dict[str, str]] = {

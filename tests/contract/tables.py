@@ -134,6 +134,10 @@ SETTINGS = {
     "Autoencoder tied": Setting(Autoencoder(tied_weights=True, **SMALL), ("shapes", "saving", "going on")),
     "Autoencoder bernoulli": Setting(Autoencoder(likelihood="bernoulli", **SMALL), ("shapes", "input", "scores")),
     "Autoencoder poisson": Setting(Autoencoder(likelihood="poisson", **SMALL), ("shapes", "scores")),
+    "Autoencoder mixed": Setting(
+        Autoencoder(likelihood="mixed", columns=(("gaussian", 2), ("bernoulli", 1), ("poisson", 2)), **SMALL),
+        ("input", "saving", "going on"),  # not shapes and rows: some of their tables have other columns
+    ),
     "Autoencoder lbfgs": Setting(
         Autoencoder(solver="lbfgs", **SMALL), ("rows", "randomness", "saving", "use", "going on")
     ),
@@ -298,6 +302,12 @@ SETTINGS = {
     ),
     "VariationalAutoencoder bernoulli": Setting(
         VariationalAutoencoder(2, likelihood="bernoulli", free_bits=0.1, **SMALL), ("shapes", "input", "scores")
+    ),
+    "VariationalAutoencoder mixed": Setting(
+        VariationalAutoencoder(
+            2, likelihood="mixed", columns=(("bernoulli", 2), ("gaussian", 3)), variance="column", **SMALL
+        ),
+        ("saving", "scores", "use"),
     ),
     "VariationalAutoencoder images": Setting(
         VariationalAutoencoder(2, prior="normal", total_correlation=1.0, **IMAGE),

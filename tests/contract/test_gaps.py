@@ -55,9 +55,12 @@ def test_what_is_missing_is_not_read(estimator, gappy):
     X, y = rows_for(estimator, gappy), target_of(estimator, len(gappy))
     model = clone(estimator).fit(X, y)
     junk = np.where(np.isnan(X), 1e9, X)
-    for same in (np.ma.array(junk, mask=np.isnan(X)), sparse.csr_array(X), torch.from_numpy(X)):
+    objects = np.where(np.isnan(X), pd.NA, X.astype(object))
+    for same in (np.ma.array(junk, mask=np.isnan(X)), sparse.csr_array(X), torch.from_numpy(X), objects):
         np.testing.assert_array_equal(model.transform(same), model.transform(X))
         np.testing.assert_array_equal(clone(estimator).fit(same, y).transform(X), model.transform(X))
+    for columns in (pd.DataFrame(objects), pd.DataFrame(X).convert_dtypes()):
+        np.testing.assert_array_equal(model.transform(columns), model.transform(X))
 
 
 @every_class(takes_gaps)

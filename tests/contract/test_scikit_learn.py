@@ -36,6 +36,7 @@ from skae import (
     SemiSupervisedVariationalAutoencoder,
     SparseAutoencoder,
     StackedAutoencoder,
+    TableAutoencoder,
     TopKAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
@@ -74,6 +75,7 @@ CHECKED = [
     SemiSupervisedVariationalAutoencoder(**SHORT),
     SparseAutoencoder(**SHORT),
     StackedAutoencoder([Autoencoder(k, hidden_layer_sizes=(8,), max_iter=5) for k in (4, 2)], **SHORT),
+    TableAutoencoder(estimator=VariationalAutoencoder(**SHORT)),
     TopKAutoencoder(**SHORT),
     VariationalAutoencoder(**SHORT),
     VectorQuantizedAutoencoder(**SHORT),
@@ -84,7 +86,7 @@ CHECKED = [
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
 
-WITHOUT_CODES = {"AutoencoderImputer"}
+WITHOUT_CODES = {"AutoencoderImputer", "TableAutoencoder"}
 """Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
 
 BY_HAND = [

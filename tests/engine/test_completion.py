@@ -52,6 +52,7 @@ def test_axes_are_those_of_the_covariance(model):
     W, m, _, _ = model
     axes, variances = Completion(m, W, 0.09, np.ones(D, bool)).axes(Q)
     np.testing.assert_allclose(variances, np.linalg.eigvalsh(W @ W.T + 0.09 * np.eye(D))[::-1][:Q])
+    axes, variances = axes.numpy(), variances.numpy()
     np.testing.assert_allclose(axes @ (W @ W.T + 0.09 * np.eye(D)), variances[:, None] * axes, atol=1e-9)
     assert Completion(m, W, 0.09, np.ones(D, bool)).axes(Q + 1) is None
 
@@ -66,9 +67,9 @@ def test_without_gaps_it_is_the_closed_form(model, weighted, monkeypatch, rng):
     found = fit_completion(Arrays(X, weight), frame, Q)
     pca = PCA(Q).fit(rows)
     n = len(rows) / (len(rows) - 1)  # scikit-learn divides by n - 1
-    assert found.variance == pytest.approx(pca.noise_variance_ / n)
+    assert found.variance == pytest.approx(pca.noise_variance_ / n, rel=1e-3)  # the axes are found by iteration
     covariance = found.loadings @ found.loadings.T + found.variance * np.eye(D)
-    np.testing.assert_allclose(covariance * n, pca.get_covariance(), atol=1e-9)
+    np.testing.assert_allclose(covariance * n, pca.get_covariance(), atol=2e-3)
     assert not found.has_gaps.any()
 
 

@@ -144,7 +144,7 @@ WORDS = ["", " ", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "Non
 def test_what_stands_for_missing_numbers_is_named(word, write):
     cells = ["1", "2", word, "4", word]
     shown = "the first" if word in ("NaN", "nan") else f"'{word}'" if word.strip() else "empty"
-    cure = "--impute fills them, and --drop COLUMN leaves a column out."
+    cure = "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them."
     with pytest.raises(ValueError, match=r"^Column") as raised:
         read(cells, write)
     assert str(raised.value) == f"Column 'x' has missing values (2 of 5: {shown} in line 4): {cure}"
@@ -260,7 +260,8 @@ def test_one_message_says_all(write):
     assert first == f"'{path}' has 7 kinds of columns to decide on:"
     assert lines == [
         "- 3 columns have missing values, 'age' (1 of 100: empty in line 7), 'gap' (1 of 100: 'NA' in line 8), "
-        "'more' (2 of 100: '?' in line 9, '-' in line 10): --impute fills them, and --drop COLUMN leaves a column out.",
+        "'more' (2 of 100: '?' in line 9, '-' in line 10): "
+        "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them.",
         "- Column 'age' has cells that do not fit (98 of 100 cells are numbers, but not 'old' in line 6): "
         "correct them, or leave the column out with --drop COLUMN.",
         "- Column 'money' can be read in two ways ('1,123' may be 1123 or 1.123): "
