@@ -22,7 +22,14 @@ from .autoencoders import (
 )
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
-from .compose import FineTunedClassifier, FineTunedRegressor, OutlierDetector, StackedAutoencoder, TableAutoencoder
+from .compose import (
+    AutoencoderImputer,
+    FineTunedClassifier,
+    FineTunedRegressor,
+    OutlierDetector,
+    StackedAutoencoder,
+    TableAutoencoder,
+)
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -37,6 +44,7 @@ __all__ = [
     "AdversarialAutoencoder",
     "AdversariallyRegularizedAutoencoder",
     "Autoencoder",
+    "AutoencoderImputer",
     "BidirectionalGAN",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",

@@ -2,8 +2,10 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
+    HasMethods,
     Interval,
     InvalidParameterError,
+    MissingValues,
     Options,
     StrOptions,
     validate_parameter_constraints,
@@ -11,8 +13,10 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "HasMethods",
     "Interval",
     "InvalidParameterError",
+    "MissingValues",
     "Options",
     "StrOptions",
     "check_sample_weight",

@@ -6,6 +6,7 @@ import pydoc
 import re
 from typing import Literal, get_type_hints
 
+import numpy as np
 import pytest
 
 import skae.inspection
@@ -28,7 +29,7 @@ ENTRY = re.compile(r"^(\w[\w, ]*) : (?:[^\n\\]|\\\n)*?default=(.+)$", re.MULTILI
 def test_defaults_are_those_that_are_documented(estimator):
     parameters = inspect.signature(estimator).parameters
     told = {
-        name.strip(): ast.literal_eval(default)
+        name.strip(): np.nan if default == "np.nan" else ast.literal_eval(default)
         for names, default in ENTRY.findall(inspect.getdoc(estimator))
         for name in names.split(",")
         if name.strip() in parameters

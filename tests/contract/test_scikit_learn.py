@@ -17,6 +17,7 @@ from skae import (
     AdversarialAutoencoder,
     AdversariallyRegularizedAutoencoder,
     Autoencoder,
+    AutoencoderImputer,
     BidirectionalGAN,
     ConditionalVariationalAutoencoder,
     ContractiveAutoencoder,
@@ -48,6 +49,7 @@ ENCODER = Autoencoder(8, hidden_layer_sizes=(32,), **SHORT)
 CHECKED = [
     AdversariallyRegularizedAutoencoder(**SHORT),
     Autoencoder(),
+    AutoencoderImputer(**SHORT),
     AdversarialAutoencoder(**SHORT),
     BidirectionalGAN(**SHORT),
     ConditionalVariationalAutoencoder(**SHORT),
@@ -86,7 +88,7 @@ CHECKED = [
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 """Classes that take no tables. ``test_trees`` has the checks of them."""
 
-WITHOUT_CODES = {"OutlierDetector", "TableAutoencoder"}
+WITHOUT_CODES = {"AutoencoderImputer", "OutlierDetector", "TableAutoencoder"}
 """Classes that promise other things than the contract. Their own tests have the checks that are not yielded."""
 
 BY_HAND = [

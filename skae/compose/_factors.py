@@ -1,0 +1,166 @@
+"""A Gaussian with few factors, for tables of many columns, learnt by EM from rows with missing entries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+__all__ = ["Factors", "em_of_factors"]
+
+ELEMENTS = 2**21
+"""Entries of second moments of factors that are held at a time."""
+LEAST = 1e-4
+"""Smallest variance of a column given the factors. Columns have variances near 1."""
+
+
+class Factors:
+    """N(mu, W W' + Psi) with a diagonal Psi: x = mu + W h + noise, and h ~ N(0, I).
+
+    It answers like ``Gaussian``. Given the observed entries o of a row,
+
+        h | x_o ~ N(P W_o' Psi_o^-1 (x_o - mu_o), P), P = (I + W_o' Psi_o^-1 W_o)^-1,
+
+    and the missing entries are mu_m + W_m h, plus noise. A row costs d k^2 operations for d columns and k factors.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (d,)
+    loadings : ndarray of shape (d, k)
+        W.
+    variance : ndarray of shape (d,)
+        The diagonal of Psi.
+    """
+
+    def __init__(self, mean: np.ndarray, loadings: np.ndarray, variance: np.ndarray) -> None:
+        self.mean, self.loadings, self.variance = mean, loadings, variance
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """W W' + Psi."""
+        whole: np.ndarray = self.loadings @ self.loadings.T + np.diag(self.variance)
+        return whole
+
+    def posterior(self, x: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of h given x_o, of shape (n, k), and the Cholesky factors of P^-1, of shape (n, k, k)."""
+        d, k = self.loadings.shape
+        scaled = self.loadings / self.variance[:, None]
+        squares = (scaled[:, :, None] * self.loadings[:, None, :]).reshape(d, k * k)
+        precision = (known.astype(float) @ squares).reshape(-1, k, k) + np.eye(k)
+        root = torch.linalg.cholesky(torch.from_numpy(precision))
+        pull = np.where(known, x - self.mean, 0.0) @ scaled
+        return torch.cholesky_solve(torch.from_numpy(pull)[:, :, None], root)[:, :, 0].numpy(), root.numpy()
+
+    def parts(self, n: int) -> list[slice]:
+        """Slices of n rows that are treated at a time."""
+        size = max(1, ELEMENTS // self.loadings.shape[1] ** 2)
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+    def complete(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """The rows with E[x_m | x_o] at their missing entries."""
+        whole = np.array(x, dtype=float)
+        for rows in self.parts(len(x)):
+            h, _ = self.posterior(x[rows], known[rows])
+            whole[rows] = np.where(known[rows], x[rows], self.mean + h @ self.loadings.T)
+        return whole
+
+    def noise(self, known: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Draws from N(0, Cov[x | x_o]) for each row, of shape (n, d). They are zero at observed entries.
+
+        The numbers of a row depend on its place among the rows, and not on the other rows.
+        """
+        d, k = self.loadings.shape
+        draws = np.empty(known.shape)
+        for rows in self.parts(len(known)):
+            _, root = self.posterior(np.zeros((rows.stop - rows.start, d)), known[rows])
+            e = rng.standard_normal((len(root), k + d))
+            h = torch.linalg.solve_triangular(torch.from_numpy(root).mT, torch.from_numpy(e)[:, :k, None], upper=True)
+            drawn = h[:, :, 0].numpy() @ self.loadings.T + e[:, k:] * np.sqrt(self.variance)
+            draws[rows] = np.where(known[rows], 0.0, drawn)
+        return draws
+
+    def log_likelihood(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Log p(x_o) of each row, in nats."""
+        found = []
+        for rows in self.parts(len(x)):
+            h, root = self.posterior(x[rows], known[rows])
+            z = np.where(known[rows], x[rows] - self.mean, 0.0)
+            logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1) * 2 + known[rows] @ np.log(self.variance)
+            square = ((z / self.variance) * (z - np.where(known[rows], h @ self.loadings.T, 0.0))).sum(1)
+            found.append(-0.5 * (known[rows].sum(1) * math.log(2 * math.pi) + logs + square))
+        return np.concatenate(found)
+
+    def shrunk(self, factor: float) -> Factors:
+        """The same with the covariance (1 - factor) Sigma + factor diag(Sigma)."""
+        whole = self.variance + np.square(self.loadings).sum(1)
+        variance = (1 - factor) * self.variance + factor * whole
+        return Factors(self.mean, math.sqrt(1 - factor) * self.loadings, variance)
+
+
+def em_of_factors(
+    x: np.ndarray,
+    known: np.ndarray,
+    start: Factors | None = None,
+    *,
+    n_factors: int,
+    prior: float = 1.0,
+    tol: float = 1e-3,
+    max_iter: int = 50,
+) -> Iterator[Factors]:
+    """Fit a Gaussian with factors to rows with missing entries by EM (Rubin and Thayer, 1982).
+
+    In the M step each column is regressed on the factors in the rows that observe it. ``prior`` is the weight of a
+    ridge penalty on the loadings, and of rows of variance 1 in the variance of a column.
+
+    Parameters
+    ----------
+    x, known, start, prior, tol, max_iter
+        As in ``em``. EM ends when no entry of the mean, the loadings and the variance has changed by more than ``tol``.
+    n_factors : int
+        Number of factors k.
+
+    Yields
+    ------
+    factors : Factors
+        After each iteration.
+    """
+    model = _at_principal_axes(x, known, n_factors) if start is None else start
+    for _ in range(max_iter):
+        updated = _updated(model, x, known, prior)
+        pairs = zip(vars(updated).values(), vars(model).values(), strict=True)
+        change = max(np.abs(new - old).max() for new, old in pairs)
+        model = updated
+        yield model
+        if change < tol:
+            break
+
+
+def _at_principal_axes(x: np.ndarray, known: np.ndarray, n_factors: int) -> Factors:
+    """Probabilistic PCA of the rows with zeros at their missing entries."""
+    filled = np.where(known, x, 0.0)
+    values, axes = np.linalg.eigh(filled.T @ filled / len(x))
+    others = max(LEAST, float(values[:-n_factors].mean()))
+    W = axes[:, -n_factors:] * np.sqrt(np.maximum(values[-n_factors:] - others, LEAST))
+    return Factors(np.zeros(x.shape[1]), W, np.full(x.shape[1], others))
+
+
+def _updated(model: Factors, x: np.ndarray, known: np.ndarray, prior: float) -> Factors:
+    """One iteration of EM. The mean is the loading of a factor that is always 1."""
+    d, k = model.loadings.shape
+    moments, products, squares = np.zeros((d, (k + 1) ** 2)), np.zeros((d, k + 1)), np.zeros(d)
+    for rows in model.parts(len(x)):
+        h, root = model.posterior(x[rows], known[rows])
+        h = np.hstack([h, np.ones((len(h), 1))])
+        second = h[:, :, None] * h[:, None, :]
+        second[:, :k, :k] += torch.cholesky_inverse(torch.from_numpy(root)).numpy()
+        mask = known[rows].astype(float)
+        filled = np.where(known[rows], x[rows], 0.0)
+        moments += mask.T @ second.reshape(len(h), -1)
+        products += filled.T @ h
+        squares += np.square(filled).sum(0)
+    penalty = prior * np.diag([*[1.0] * k, 0.0])
+    whole = np.linalg.solve(moments.reshape(d, k + 1, k + 1) + penalty, products[:, :, None])[:, :, 0]
+    variance = (squares - (whole * products).sum(1) + prior) / (known.sum(0) + prior)
+    return Factors(whole[:, k], whole[:, :k], np.maximum(variance, LEAST))
