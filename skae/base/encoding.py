@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -251,9 +251,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         look = watcher(self, data.X) if isinstance(data, Arrays) and not resident else None
         seen = data.seen(self._frame, self._target_frame, dtype, device, resident, look)
-        if self._completion is None or not isinstance(data, Arrays) or (resident and not data.has_gaps):
+        if self._completion is None or not isinstance(seen, Table) or (resident and not data.has_gaps):
             return seen
-        return filled(cast(Table, seen), self._completion.complete, self._member())
+        return filled(seen, self._completion.complete, self._member())
 
     def _member(self) -> Tensor | None:
         """Group of each column of X, if columns are one-hot. A group is missing as a whole."""

@@ -107,6 +107,8 @@ class Source:
     ----------
     width : int
         Number of values that a row takes in memory. It decides how many rows are processed at a time.
+    has_gaps : bool
+        Whether entries are missing, which are NaN.
     weight : Tensor of shape (len(self),) or None
         Sample weights of the rows.
     device : torch.device
@@ -114,6 +116,7 @@ class Source:
     """
 
     width: int
+    has_gaps: bool = False
     weight: Any = None
     device: torch.device = torch.device("cpu")
 

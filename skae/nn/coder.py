@@ -123,7 +123,7 @@ class Coder(nn.Module):
             raise ValueError(f"{self.columns} do not fill {self.n_outputs} columns.")
         if self.n_conditions and self.tied_weights:
             raise ValueError("A decoder with the weights of its encoder has none for conditions.")
-        if not set(self.marked) <= set(range(self.n_features)):
+        if not all(0 <= column < self.n_features for column in self.marked):
             raise ValueError(f"Columns {self.marked} are not among {self.n_features} columns.")
 
     # ---------------------------------------------------------------- hooks of a subclass

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Run, Saved, Source, damage, sizes_of, spawn
-from ..base.checks import check_columns
+from ..base.checks import check_columns, watcher
 from ..engine.data import Rows
 from ..functional import common_normal
 from ..nn.latent import Posterior
@@ -133,7 +133,8 @@ class Stacked(Variational):
         """Means and log variances of the codes of rows."""
         below = self._below
         below._ready_module()
-        rows = below._seen(Arrays(data.X), below._flat.theta.dtype, below._flat.theta.device)
+        theta = below._flat.theta
+        rows = Arrays(data.X).seen(below._frame, None, theta.dtype, theta.device, look=watcher(self, data.X))
         mean, log_variance = below._collect(below._moments_of, rows).chunk(2, 1)
         return mean.contiguous().numpy(), log_variance.numpy()
 

@@ -849,7 +849,7 @@ def test_rows_of_the_wrong_kind_are_refused(method):
     assert "3 features, but DenoisingAutoencoder is expecting 4" in refuses(model, method, SMALL[:, :3])
     spoilt = SMALL.copy()
     spoilt[7, 1] = np.inf
-    assert "NaN in row 7, column 1" in refuses(model, method, spoilt)
+    assert "infinity in row 7, column 1" in refuses(model, method, spoilt)
     assert "is not fitted yet" in refuses(DenoisingAutoencoder(), method, SMALL)
     assert "is not fitted yet" in refuses(DenoisingAutoencoder(), "sample")
 

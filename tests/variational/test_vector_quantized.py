@@ -348,8 +348,8 @@ def test_other_bad_input(X):
         model.sample(0)
     with pytest.raises(ValueError, match="3 features"):
         model.encode_indices(X[:, :3])
-    with pytest.raises(ValueError, match="NaN in row 2, column 1"):
-        model.encode_indices(np.where(np.arange(420).reshape(60, 7) == 15, np.nan, X))
+    with pytest.raises(ValueError, match="infinity in row 2, column 1"):
+        model.encode_indices(np.where(np.arange(420).reshape(60, 7) == 15, np.inf, X))
     warm = clone(model).set_params(warm_start=True, codebook_size=8).fit(X)
     with pytest.raises(ValueError, match="codebook_size changed since the last fit"):
         warm.set_params(codebook_size=4).fit(X)
