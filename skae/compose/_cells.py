@@ -92,7 +92,8 @@ def read(X: Any) -> tuple[Sheet, list[Cells]]:
         X = X.detach().cpu().numpy() if hasattr(X, "detach") else X
         dense = X if hasattr(X, "dtype") else np.asarray(X)
         if getattr(dense.dtype, "kind", "f") in "OUS":
-            X = check_array(dense.astype(object), dtype=object, ensure_all_finite=False)
+            whole = np.array(X, dtype=object)  # an array of strings would make strings of the numbers in a list
+            X = check_array(whole, dtype=object, ensure_all_finite=False)
             pairs = [_of_objects(column) for column in X.T]
             return Sheet("numpy", True, tuple(told for _, told in pairs)), [cells for cells, _ in pairs]
         X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")

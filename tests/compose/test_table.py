@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from scipy import stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
@@ -338,3 +339,31 @@ def test_texts_become_numbers_by_their_letters_and_come_back_as_texts_that_are_k
     for bad, told in ((frame.assign(title=1), "no strings"), (frame.assign(title="same"), "no texts to tell apart")):
         with pytest.raises(ValueError, match=told):
             clone(model).fit(bad)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_numbers_of_any_size_are_not_rounded_away(unit):
+    x = unit * np.random.RandomState(0).normal(size=(60, 1))
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=5), random_state=0).fit(pd.DataFrame(x))
+    back = model.inverse_transform(model.transform(pd.DataFrame(x))).to_numpy()
+    assert np.corrcoef(back[:, 0], x[:, 0])[0, 1] > 0.9
+
+
+def test_a_list_keeps_its_numbers_beside_its_strings():
+    rows = [["a", 2.5], ["b", 4.5], ["a", 6.0]]
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=1), random_state=0).fit(rows)
+    assert model.columns_ == {0: "categorical", 1: "gaussian"}
+    assert [type(entry) for entry in model.inverse_transform(model.transform(rows))[0]] == [str, float]
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "score_samples", "score", "encode", "sample"])
+def test_what_is_not_fitted_says_so(method):
+    with pytest.raises(NotFittedError):
+        getattr(TableAutoencoder(), method)(*([] if method == "sample" else [np.ones((2, 2))]))
+
+
+def test_only_strings_are_advised_to_be_texts():
+    moments = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=40)})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=1), columns={"when": "categorical"}, max_categories=5)
+    with pytest.warns(UserWarning, match=r"leave it out of X, or raise max_categories\.$"):
+        model.fit(moments)
