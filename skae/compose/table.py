@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -354,7 +355,7 @@ sign_plainly(TableAutoencoder)
 def _names(X: Any, n_columns: int) -> list[Any]:
     """Names of the columns of a frame, or numbers."""
     names = list(X.columns) if hasattr(X, "columns") else list(range(n_columns))
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"X has two columns of the name {twice[0]!r}: rename one.")
     return names

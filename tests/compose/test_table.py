@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -367,3 +368,41 @@ def test_only_strings_are_advised_to_be_texts():
     model = TableAutoencoder(1, estimator=Autoencoder(max_iter=1), columns={"when": "categorical"}, max_categories=5)
     with pytest.warns(UserWarning, match=r"leave it out of X, or raise max_categories\.$"):
         model.fit(moments)
+
+
+@pytest.mark.parametrize(
+    ("first", "step"),
+    [
+        (datetime.timedelta(hours=1), datetime.timedelta(minutes=15)),
+        (datetime.time(8), datetime.timedelta(minutes=15)),
+    ],
+)
+def test_times_and_durations_that_are_objects_are_numbers(first, step):
+    day = datetime.datetime(1970, 1, 1)
+    if isinstance(first, datetime.time):
+        entries = [(datetime.datetime.combine(day, first) + i * step).time() for i in range(40)]
+    else:
+        entries = [first + i * step for i in range(40)]
+    frame = pd.DataFrame({"t": pd.Series([*entries, None], dtype=object), "x": np.arange(41.0)})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=20), random_state=0).fit(frame)
+    assert model.columns_["t"] == "gaussian"
+    back = model.inverse_transform(model.transform(frame))["t"]
+    assert {type(entry) for entry in back} == {type(first)}
+    assert back[0] < back[20] < back[39]
+
+
+@pytest.mark.parametrize(
+    ("made", "use"),
+    [
+        (lambda frame: pl.from_pandas(frame).lazy(), "X.collect()"),
+        (lambda frame: frame.to_dict("list"), "pandas.DataFrame(X)"),
+        (lambda frame: "rows.parquet", "what it holds, such as pandas.read_parquet(X)"),
+        (lambda frame: pl.from_pandas(frame).to_arrow(), "X.to_pandas()"),
+    ],
+)
+def test_other_tables_are_refused_with_what_to_pass(made, use):
+    if use == "X.to_pandas()":
+        pytest.importorskip("pyarrow")
+    X = made(pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": ["a", "b", "a"]}))
+    with pytest.raises(TypeError, match=re.escape(f"pass {use}.")):
+        TableAutoencoder(1).fit(X)
