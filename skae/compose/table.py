@@ -19,6 +19,7 @@ from ..base.advice import validate
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
 from ..base.params import PositiveInt, RandomState, constraints, sign_plainly
+from ..base.state import unchanged_on_error
 from ..variational import VariationalAutoencoder
 from ._cells import Cells, read
 from ._schema import Schema, schema_of
@@ -170,9 +171,10 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         is_normal = self.numbers == "normal"
         schema = schema_of(names, cells, weight, self.columns, self.max_categories, is_normal)
         estimator = self._new_estimator(schema)
-        estimator.fit(schema.encoded(cells), sample_weight=weight)
-        validate_data(self, X, reset=True, skip_check_array=True)
-        self.estimator_, self._schema, self._sheet = estimator, schema, sheet
+        with unchanged_on_error(self):
+            validate_data(self, X, reset=True, skip_check_array=True)
+            estimator.fit(schema.encoded(cells), sample_weight=weight)
+            self.estimator_, self._schema, self._sheet = estimator, schema, sheet
         return self
 
     def _check_parameters(self) -> None:

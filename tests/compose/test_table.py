@@ -406,3 +406,9 @@ def test_other_tables_are_refused_with_what_to_pass(made, use):
     X = made(pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": ["a", "b", "a"]}))
     with pytest.raises(TypeError, match=re.escape(f"pass {use}.")):
         TableAutoencoder(1).fit(X)
+
+
+def test_names_are_checked_before_it_is_trained(monkeypatch):
+    monkeypatch.setattr(VariationalAutoencoder, "fit", None)
+    with pytest.raises(TypeError, match="string names"):
+        TableAutoencoder(1).fit(pd.DataFrame({0: [1.0, 2.0], "a": [1.0, 2.0]}))
