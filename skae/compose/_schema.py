@@ -134,7 +134,11 @@ class Variable(NamedTuple):
             return (values > 0.5).astype(np.float64)
         if self.scores is not None:
             values = self.scores.backward(values)
-        return (np.rint(values / self.step) * self.step).clip(*self.limits) if self.step else values
+        if not self.step:
+            return values
+        whole = np.rint(values / self.step) + 0.0  # no -0.0
+        # 3 * 0.1 is not 0.3, but 3 / 10 is
+        return (whole * self.step if self.step >= 1 else whole / round(1 / self.step)).clip(*self.limits)
 
     def _entries(self, codes: np.ndarray, rng: np.random.RandomState | None) -> np.ndarray:
         entries = np.empty(len(codes), dtype=object)

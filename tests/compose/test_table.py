@@ -412,3 +412,11 @@ def test_names_are_checked_before_it_is_trained(monkeypatch):
     monkeypatch.setattr(VariationalAutoencoder, "fit", None)
     with pytest.raises(TypeError, match="string names"):
         TableAutoencoder(1).fit(pd.DataFrame({0: [1.0, 2.0], "a": [1.0, 2.0]}))
+
+
+def test_rounded_numbers_are_those_of_the_table():
+    frame = pd.DataFrame({"price": np.arange(-30, 30) / 10, "rate": np.arange(60) / 1000})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=5), random_state=0).fit(frame)
+    back = model.inverse_transform(model.transform(frame))
+    assert all(back[name].isin(frame[name]).all() for name in frame)
+    assert not np.signbit(back["price"][back["price"] == 0]).any()
