@@ -117,14 +117,14 @@ def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *,
     has_gaps, observed = False, np.zeros(X.shape[1], dtype=bool)
     for rows in chunks(*X.shape):
         part = to_tensor(X[rows])
-        counts = slice(None) if weight is None else np.flatnonzero(weight[rows])
+        counts = None if weight is None else np.flatnonzero(weight[rows])
         if not math.isnan(float(part.sum())):
-            observed |= weight is None or len(counts) > 0
+            observed |= counts is None or len(counts) > 0
             continue
         known = ~part.isnan()
         has_gaps = has_gaps or not bool(known.all())
         _require_observed(known, rows.start)
-        observed |= known[counts].any(0).cpu().numpy()
+        observed |= (known if counts is None else known[counts]).any(0).cpu().numpy()
     if columns and not observed.all():
         column = _column(estimator, int(np.argmin(observed)))
         raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")
