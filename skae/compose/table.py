@@ -159,6 +159,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Raises
         ------
+        TypeError
+            If X is a table of another library, or a path.
         ValueError
             If a column or a row has no known entry, a number is infinite, an entry does not suit the kind of its
             column, or a parameter is not as described. The estimator then stays as it was.
