@@ -106,9 +106,10 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
     return look
 
 
-def look_for_gaps(estimator: Any, X: Array, *, columns: bool) -> bool:
+def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *, columns: bool) -> bool:
     """Whether an entry of X is missing (NaN). Refuse a row without any observed entry, and with ``columns`` a column.
 
+    Entries of a column in rows of weight 0 do not count.
     Of an estimator that admits no NaN, and if scikit-learn is set to assume that all numbers are finite, X has no gaps.
     """
     if get_config()["assume_finite"] or not get_tags(estimator).input_tags.allow_nan:
@@ -116,13 +117,14 @@ def look_for_gaps(estimator: Any, X: Array, *, columns: bool) -> bool:
     has_gaps, observed = False, np.zeros(X.shape[1], dtype=bool)
     for rows in chunks(*X.shape):
         part = to_tensor(X[rows])
+        counts = None if weight is None else np.flatnonzero(weight[rows])
         if not math.isnan(float(part.sum())):
-            observed[:] = True
+            observed |= counts is None or len(counts) > 0
             continue
         known = ~part.isnan()
         has_gaps = has_gaps or not bool(known.all())
         _require_observed(known, rows.start)
-        observed |= known.any(0).cpu().numpy()
+        observed |= (known if counts is None else known[counts]).any(0).cpu().numpy()
     if columns and not observed.all():
         column = _column(estimator, int(np.argmin(observed)))
         raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")

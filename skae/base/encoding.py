@@ -97,7 +97,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X = check_x(self, X, reset=bool(reset), look_through=reset is not None)
         n_samples = X.shape[0]
         weight = check_weight(weight, n_samples)
-        has_gaps = reset is not None and look_for_gaps(self, X, columns=reset)
+        has_gaps = reset is not None and look_for_gaps(self, X, weight, columns=reset)
         asked = y is not None or reset is not None
         return Arrays(X, weight, self._targets(y, n_samples, weight, reset) if asked else None, has_gaps)
 

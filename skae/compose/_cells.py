@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,16 +90,31 @@ def read(X: Any) -> tuple[Sheet, list[Cells]]:
         pairs = [_of_pandas(X.iloc[:, i]) for i in range(X.shape[1])]
         sheet = Sheet("pandas", X.iloc[:0].reset_index(drop=True), tuple(told for _, told in pairs))
     else:
+        _require_array(X)
         X = X.detach().cpu().numpy() if hasattr(X, "detach") else X
         dense = X if hasattr(X, "dtype") else np.asarray(X)
         if getattr(dense.dtype, "kind", "f") in "OUS":
-            X = check_array(dense.astype(object), dtype=object, ensure_all_finite=False)
+            whole = np.array(X, dtype=object)  # an array of strings would make strings of the numbers in a list
+            X = check_array(whole, dtype=object, ensure_all_finite=False)
             pairs = [_of_objects(column) for column in X.T]
             return Sheet("numpy", True, tuple(told for _, told in pairs)), [cells for cells, _ in pairs]
         X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name="X")
         pairs = [(Cells("float", np.array(column)), "") for column in X.T]
         sheet = Sheet("numpy", False, tuple(told for _, told in pairs))
     return sheet, [cells for cells, _ in pairs]
+
+
+def _require_array(X: Any) -> None:
+    """Raise an error for a table of another sort, and say how to make one of these of it."""
+    sorts = (
+        (hasattr(X, "to_pandas"), "X.to_pandas()"),
+        (hasattr(X, "collect"), "X.collect()"),
+        (isinstance(X, Mapping), "pandas.DataFrame(X)"),
+        (isinstance(X, (str, PathLike)), "what it holds, such as pandas.read_parquet(X)"),
+    )
+    for is_one, use in sorts:
+        if is_one:
+            raise TypeError(f"X is a {type(X).__name__}, and no frame of pandas or polars and no array: pass {use}.")
 
 
 # ------------------------------------------------------------------ pandas
@@ -198,6 +214,10 @@ def _of_objects(values: np.ndarray) -> tuple[Cells, str]:
         sort, told = "date", "day"
     elif len(known) and all(isinstance(value, datetime.datetime) and value.tzinfo is None for value in known):
         sort, told = "date", "moment"
+    elif len(known) and all(isinstance(value, datetime.timedelta) for value in known):
+        sort, told = "date", "duration"
+    elif len(known) and all(isinstance(value, datetime.time) and value.tzinfo is None for value in known):
+        sort, told = "date", "time"
     else:
         words = values.copy()
         words[missing] = None
@@ -208,9 +228,13 @@ def _of_objects(values: np.ndarray) -> tuple[Cells, str]:
 
 
 def _as_number(value: Any, told: str) -> float:
-    if told == "day":
-        return (value - EPOCH.date()) / datetime.timedelta(microseconds=1)
-    return (value - EPOCH) / datetime.timedelta(microseconds=1) if told == "moment" else float(value)
+    since: dict[str, Callable[[], datetime.timedelta]] = {
+        "day": lambda: value - EPOCH.date(),
+        "moment": lambda: value - EPOCH,
+        "duration": lambda: value,
+        "time": lambda: datetime.datetime.combine(EPOCH, value) - EPOCH,
+    }
+    return since[told]() / datetime.timedelta(microseconds=1) if told in since else float(value)
 
 
 def _objects_of(values: np.ndarray, told: str) -> np.ndarray:
@@ -223,6 +247,8 @@ def _objects_of(values: np.ndarray, told: str) -> np.ndarray:
         "float": float,
         "day": lambda value: EPOCH.date() + datetime.timedelta(days=round(value / 86_400e6)),
         "moment": lambda value: EPOCH + datetime.timedelta(microseconds=round(value)),
+        "duration": lambda value: datetime.timedelta(microseconds=round(value)),
+        "time": lambda value: (EPOCH + datetime.timedelta(microseconds=round(value))).time(),
     }
     found = np.empty(len(values), dtype=object)
     found[:] = [made[told](value) for value in values.tolist()]

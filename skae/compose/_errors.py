@@ -137,7 +137,7 @@ class ShortAutoencoders(TorchEstimator):
         module = self.module_
         errors, counts = torch.zeros_like(module.variance), torch.zeros_like(module.variance[0])
         weights, codes = [], []
-        for rows in chunks(len(data), module.widest):
+        for rows in chunks(len(data), module.n_copies * module.widest):
             batch = data[rows]
             weight = torch.ones_like(batch.x[:, :1]) if batch.weight is None else batch.weight[:, None]
             h, error = module.codes_and_errors(batch)

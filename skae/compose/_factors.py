@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..engine.factors import factors_given, parts_of, summed_moments
+
 __all__ = ["Factors", "em_of_factors"]
 
-ELEMENTS = 2**21
-"""Entries of second moments of factors that are held at a time."""
 LEAST = 1e-4
 """Smallest variance of a column given the factors. Columns have variances near 1."""
 
@@ -45,18 +45,13 @@ class Factors:
 
     def posterior(self, x: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of h given x_o, of shape (n, k), and the Cholesky factors of P^-1, of shape (n, k, k)."""
-        d, k = self.loadings.shape
-        scaled = self.loadings / self.variance[:, None]
-        squares = (scaled[:, :, None] * self.loadings[:, None, :]).reshape(d, k * k)
-        precision = (known.astype(float) @ squares).reshape(-1, k, k) + np.eye(k)
-        root = torch.linalg.cholesky(torch.from_numpy(precision))
-        pull = np.where(known, x - self.mean, 0.0) @ scaled
-        return torch.cholesky_solve(torch.from_numpy(pull)[:, :, None], root)[:, :, 0].numpy(), root.numpy()
+        parts = (x - self.mean, known, self.loadings, self.variance)
+        h, root = factors_given(*(torch.from_numpy(part) for part in parts))
+        return h.numpy(), root.numpy()
 
     def parts(self, n: int) -> list[slice]:
         """Slices of n rows that are treated at a time."""
-        size = max(1, ELEMENTS // self.loadings.shape[1] ** 2)
-        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+        return parts_of(n, self.loadings.shape[1])
 
     def complete(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
         """The rows with E[x_m | x_o] at their missing entries."""
@@ -148,19 +143,11 @@ def _at_principal_axes(x: np.ndarray, known: np.ndarray, n_factors: int) -> Fact
 
 def _updated(model: Factors, x: np.ndarray, known: np.ndarray, prior: float) -> Factors:
     """One iteration of EM. The mean is the loading of a factor that is always 1."""
-    d, k = model.loadings.shape
-    moments, products, squares = np.zeros((d, (k + 1) ** 2)), np.zeros((d, k + 1)), np.zeros(d)
-    for rows in model.parts(len(x)):
-        h, root = model.posterior(x[rows], known[rows])
-        h = np.hstack([h, np.ones((len(h), 1))])
-        second = h[:, :, None] * h[:, None, :]
-        second[:, :k, :k] += torch.cholesky_inverse(torch.from_numpy(root)).numpy()
-        mask = known[rows].astype(float)
-        filled = np.where(known[rows], x[rows], 0.0)
-        moments += mask.T @ second.reshape(len(h), -1)
-        products += filled.T @ h
-        squares += np.square(filled).sum(0)
+    k = model.loadings.shape[1]
+    filled = np.where(known, x, 0.0)
+    parts = (filled, known, np.ones(len(x)), model.loadings, model.mean, model.variance)
+    moments, products, squares = (sums.numpy() for sums in summed_moments(*(torch.from_numpy(part) for part in parts)))
     penalty = prior * np.diag([*[1.0] * k, 0.0])
-    whole = np.linalg.solve(moments.reshape(d, k + 1, k + 1) + penalty, products[:, :, None])[:, :, 0]
+    whole = np.linalg.solve(moments + penalty, products[:, :, None])[:, :, 0]
     variance = (squares - (whole * products).sum(1) + prior) / (known.sum(0) + prior)
     return Factors(whole[:, k], whole[:, :k], np.maximum(variance, LEAST))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ..base.estimator import TorchEstimator
 from ..base.params import PositiveInt, Probability
 from ..base.transformer import row_by_row
 from ..engine.data import Batch, Source
 from ..engine.optim import Terms
+from ..nn.stacked_dense import StackedDense
 
 __all__ = ["Refinement", "RefiningNetworks"]
 
 
-class RefiningNetworks(nn.Module):
+class RefiningNetworks(StackedDense):
     """Several networks of equal shape, each of which maps [f, known] to f + net([f, known]).
 
     Parameters
@@ -31,37 +30,17 @@ class RefiningNetworks(nn.Module):
     width, depth : int
         Number of units of a hidden layer, and of hidden layers.
     dropout : float
-        Probability with which a hidden unit is silenced in training. It is rounded to a multiple of 1/256.
+        See ``StackedDense``.
     """
 
     def __init__(self, n_features: int, n_networks: int, width: int, depth: int, dropout: float) -> None:
-        super().__init__()
-        self.n_features, self.n_copies, self.dropout = n_features, n_networks, dropout
         sizes = [2 * n_features, *[width] * depth, n_features]
-        self.widest = max(sizes)
-        pairs = list(pairwise(sizes))
-        self.weights = nn.ParameterList([nn.Parameter(torch.empty(n_networks, *pair)) for pair in pairs])
-        self.biases = nn.ParameterList([nn.Parameter(torch.zeros(n_networks, 1, m)) for _, m in pairs])
-        for bias in self.biases:
-            bias.decay = False
-        self.multiplications = sum(math.prod(pair) for pair in pairs)
+        super().__init__(n_networks, sizes, [*["silu"] * depth, "identity"], dropout)
+        self.n_features = n_features
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """What each network makes of a batch [f, known], of shape (n_networks, n, n_features)."""
-        a = x.expand(self.n_copies, *x.shape)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            a = F.silu(torch.baddbmm(bias, a, weight))
-            if self.dropout and rng is not None:
-                a = a * _silencing(a, self.dropout, rng)
-        return x[:, : self.n_features] + torch.baddbmm(self.biases[-1], a, self.weights[-1])
-
-
-def _silencing(x: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Dropout in the shape of x. A random whole number of 64 bits decides about eight units, which saves time."""
-    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None, generator=rng)
-    silent = round(p * 256)
-    kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= silent
-    return kept.to(x.dtype).mul_(256 / (256 - silent))
+        return x[:, : self.n_features] + super().forward(x, rng)
 
 
 class Refinement(TorchEstimator):

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..engine.data import Batch
 from ..functional import common_normal
 from ..nn.latent import Posterior
+from .table import TableAutoencoder
 
 __all__ = ["Restored", "refuse_unsuitable", "weighs"]
 
@@ -58,8 +59,9 @@ class Restored:
 
     @property
     def standardizes(self) -> bool:
-        """Whether each column is to have the variance 1. A model of bits or counts takes X as it is."""
-        return getattr(self.estimator, "likelihood", "gaussian") == "gaussian"
+        """Whether each column is to have the variance 1. A model of bits or counts, or of a table, takes X as it is."""
+        kinds = (getattr(self.estimator, name, "gaussian") for name in ("likelihood", "visible"))
+        return not isinstance(self.estimator, TableAutoencoder) and all(kind == "gaussian" for kind in kinds)
 
     def fit(self, x: np.ndarray, known: np.ndarray, rng: np.random.RandomState) -> Restored:
         """Fit to the rows in which something is observed. See ``Recipe``."""

@@ -134,7 +134,11 @@ class Variable(NamedTuple):
             return (values > 0.5).astype(np.float64)
         if self.scores is not None:
             values = self.scores.backward(values)
-        return (np.rint(values / self.step) * self.step).clip(*self.limits) if self.step else values
+        if not self.step:
+            return values
+        whole = np.rint(values / self.step) + 0.0  # no -0.0
+        # 3 * 0.1 is not 0.3, but 3 / 10 is
+        return (whole * self.step if self.step >= 1 else whole / round(1 / self.step)).clip(*self.limits)
 
     def _entries(self, codes: np.ndarray, rng: np.random.RandomState | None) -> np.ndarray:
         entries = np.empty(len(codes), dtype=object)
@@ -263,7 +267,8 @@ def _with_numbers(variable: Variable, x: np.ndarray, weight: np.ndarray | None, 
 def _are_multiples(x: np.ndarray, step: float) -> bool:
     """Whether numbers are multiples of a step, up to rounding, and the step is not lost in rounding."""
     ratio = x / step
-    return bool((np.abs(ratio) < MOST_STEPS).all() and (np.abs(ratio - np.rint(ratio)) < 1e-6).all())
+    off = np.abs(ratio - np.rint(ratio))
+    return bool((np.abs(ratio) < MOST_STEPS).all() and (off <= 1e-6 * np.minimum(1.0, np.abs(ratio))).all())
 
 
 def _with_texts(variable: Variable, cells: Cells) -> Variable:
@@ -291,10 +296,12 @@ def _with_levels(variable: Variable, cells: Cells, weight: np.ndarray | None, ma
     own, rare = ranked[:n_own], ranked[n_own:]
     shares = np.array([counts[level] for level in rare], dtype=np.float64)
     if shares.sum() > sum(counts.values()) / 2:
+        cures = ["leave it out of X", "raise max_categories"]
+        if all(isinstance(level, str) for level in ranked):
+            cures.append(f"pass columns={{{variable.name!r}: 'text'}}")
         warn(
             f"Column {variable.name!r} of X has {len(ranked)} different values, and most rows have one of the "
-            f"{len(rare)} rare ones that share a column of the code: leave it out of X, raise max_categories, or pass "
-            f"columns={{{variable.name!r}: 'text'}}."
+            f"{len(rare)} rare ones that share a column of the code: {', '.join(cures[:-1])}, or {cures[-1]}."
         )
     levels = tuple(sorted(own, key=str))
     return variable._replace(levels=levels, rare=tuple(rare), rare_shares=shares / shares.sum() if rare else None)

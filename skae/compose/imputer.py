@@ -56,7 +56,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     estimator : object or None, default=None
         A model that takes missing entries in ``fit`` and ``transform``, and that has ``inverse_transform``, such as
         ``Autoencoder`` or ``VariationalAutoencoder``. A clone of it is fitted. It sees each column with mean 0 and
-        variance 1, unless its ``likelihood`` is another than "gaussian". None is the default described above.
+        variance 1, unless its ``likelihood`` or ``visible`` is another than "gaussian", or it is a
+        ``TableAutoencoder``. None is the default described above.
     missing_values : int, float, np.nan or pandas.NA, default=np.nan
         What stands for a missing entry in X. NaN and pandas.NA stand for each other.
     n_draws : int, default=64

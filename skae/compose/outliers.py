@@ -129,6 +129,14 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     def _validate_params(self) -> None:
         validate(self)
 
+    def _check_parameters(self) -> None:
+        """Raise an error for an estimator that cannot judge rows."""
+        if self.estimator is not None and not hasattr(self.estimator, "score_samples"):
+            raise ValueError(
+                f"estimator={self.estimator!r} has no score_samples, by which rows are judged: pass a model that has "
+                "it, such as Autoencoder()."
+            )
+
     # ---------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -153,6 +161,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             If X or a parameter is not as described, or if the ``estimator`` raises it. The detector then stays as it
             was before the call.
         """
+        self._check_parameters()
         with unchanged_on_error(self):
             X = check_x(self, X, reset=True, look_through=True)
             look_for_gaps(self, X, columns=True)
@@ -182,11 +191,6 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """A clone of the estimator, or the autoencoders of the default."""
         if self.estimator is None:
             return ShortAutoencoders()
-        if not hasattr(self.estimator, "score_samples"):
-            raise ValueError(
-                f"estimator={self.estimator!r} has no score_samples, by which rows are judged: pass a model that has "
-                "it, such as Autoencoder()."
-            )
         return clone(self.estimator)
 
     # ---------------------------------------------------------------- using

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -18,6 +19,7 @@ from ..base.advice import validate
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
 from ..base.params import PositiveInt, RandomState, constraints, sign_plainly
+from ..base.state import unchanged_on_error
 from ..variational import VariationalAutoencoder
 from ._cells import Cells, read
 from ._schema import Schema, schema_of
@@ -157,10 +159,13 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Raises
         ------
+        TypeError
+            If X is a table of another library, or a path.
         ValueError
             If a column or a row has no known entry, a number is infinite, an entry does not suit the kind of its
             column, or a parameter is not as described. The estimator then stays as it was.
         """
+        self._check_parameters()
         sheet, cells = read(X)
         names = _names(X, len(cells))
         _require_rows(cells)
@@ -168,10 +173,19 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         is_normal = self.numbers == "normal"
         schema = schema_of(names, cells, weight, self.columns, self.max_categories, is_normal)
         estimator = self._new_estimator(schema)
-        estimator.fit(schema.encoded(cells), sample_weight=weight)
-        validate_data(self, X, reset=True, skip_check_array=True)
-        self.estimator_, self._schema, self._sheet = estimator, schema, sheet
+        with unchanged_on_error(self):
+            validate_data(self, X, reset=True, skip_check_array=True)
+            estimator.fit(schema.encoded(cells), sample_weight=weight)
+            self.estimator_, self._schema, self._sheet = estimator, schema, sheet
         return self
+
+    def _check_parameters(self) -> None:
+        """Raise an error for an estimator that cannot have a mixed likelihood."""
+        if self.estimator is not None and not {"columns", "likelihood"} <= set(self.estimator.get_params(deep=False)):
+            raise ValueError(
+                f"estimator={self.estimator!r} has no likelihood='mixed': pass an autoencoder that has, such as "
+                "Autoencoder() or VariationalAutoencoder()."
+            )
 
     def _new_estimator(self, schema: Schema) -> Any:
         """The autoencoder to fit."""
@@ -179,13 +193,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             made: Any = VariationalAutoencoder(variance="column")
         else:
             made = clone(self.estimator)
-        known = made.get_params(deep=False)
-        if "columns" not in known or "likelihood" not in known:
-            raise ValueError(
-                f"estimator={self.estimator!r} has no likelihood='mixed': pass an autoencoder that has, such as "
-                "Autoencoder() or VariationalAutoencoder()."
-            )
-        if known.get("random_state") is None and self.random_state is not None:
+        if made.get_params(deep=False).get("random_state") is None and self.random_state is not None:
             made.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
         n_components = self.n_components
         if n_components is None and self.estimator is None:
@@ -238,7 +246,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             If columns are missing or in another order, an entry does not suit its column, or a row has no known entry.
         """
-        return self.estimator_.transform(self.encode(X))
+        rows = self.encode(X)
+        return self.estimator_.transform(rows)
 
     def inverse_transform(self, X: Any) -> Any:
         """Decode codes into rows of the table.
@@ -299,7 +308,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             For a generative model a bound of the log-likelihood of the observed entries of the encoded row, in nats.
             For others minus the sum over the observed entries of their squared errors over their variances.
         """
-        scores: np.ndarray = self.estimator_.score_samples(self.encode(X))
+        rows = self.encode(X)
+        scores: np.ndarray = self.estimator_.score_samples(rows)
         return scores
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -319,7 +329,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             For a generative model the mean of ``score_samples``. For others the mean R2 of the columns, where the
             squared error of a category is that of its probabilities.
         """
-        return float(self.estimator_.score(self.encode(X), sample_weight=sample_weight))
+        rows = self.encode(X)
+        return float(self.estimator_.score(rows, sample_weight=sample_weight))
 
     # ---------------------------------------------------------------- scikit-learn
 
@@ -348,7 +359,7 @@ sign_plainly(TableAutoencoder)
 def _names(X: Any, n_columns: int) -> list[Any]:
     """Names of the columns of a frame, or numbers."""
     names = list(X.columns) if hasattr(X, "columns") else list(range(n_columns))
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(f"X has two columns of the name {twice[0]!r}: rename one.")
     return names

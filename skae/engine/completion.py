@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..functional.corruptions import any_of_variable
 from .arrays import Arrays
 from .data import Index, Rows, Table, chunks, to_tensor
+from .factors import factors_given, parts_of, summed_moments
 from .frame import Frame
 
 __all__ = ["Completion", "FilledRows", "MaskedRows", "filled", "fit_completion"]
@@ -29,8 +30,6 @@ LEAST_VARIANCE, TINY = 1e-6, 1e-30
 """Least noise variance, as a fraction of the mean variance of the columns, and at all."""
 ENTRIES = 2**24
 """Limit of the number of entries to which the factors are fitted."""
-BLOCK = 2**20
-"""Numbers in the second moments of the factors of the rows that are processed at a time."""
 
 
 class Completion:
@@ -86,14 +85,14 @@ class Completion:
         if place not in self._tensors:
             self._tensors[place] = torch.tensor(self.mean).to(place), torch.tensor(self.loadings).to(place)
         mean, W = self._tensors[place]
-        size = max(1, BLOCK // (1 + W.shape[1]) ** 2)
-        return torch.cat([self._completed(part, mean, W) for part in x.split(size)])
+        return torch.cat([self._completed(x[rows], mean, W) for rows in parts_of(max(1, len(x)), W.shape[1])])
 
     def _completed(self, x: Tensor, mean: Tensor, W: Tensor) -> Tensor:
         exact = x.to(W.device, W.dtype)
         scale = 1.0 if self.scale is None else torch.from_numpy(self.scale).to(W.device)
         known = ~exact.isnan()
-        guess = (mean + _factors(exact / scale - mean, known, W, self.variance)[0] @ W.t()) * scale
+        z, _ = factors_given(exact / scale - mean, known, W, W.new_tensor([self.variance]))
+        guess = (mean + z @ W.t()) * scale
         return torch.where(x.isnan(), guess.to(x), x)
 
     def axes(self, n_components: int) -> tuple[Tensor, Tensor] | None:
@@ -195,42 +194,14 @@ def _improved(
     x: Tensor, known: Tensor, weight: Tensor, W: Tensor, shift: Tensor, variance: float
 ) -> tuple[Tensor, Tensor, float]:
     """One iteration: new loadings, means and noise variance of centred rows with zeros in their gaps."""
-    d, q = W.shape
-    moments, products = torch.zeros((d, (q + 1) ** 2)).double(), torch.zeros((d, q + 1)).double()
-    squares = torch.zeros((), dtype=torch.float64)
-    for rows in _blocks(len(x), q):
-        part, mask, w = x[rows], known[rows], weight[rows, None]
-        z, covariance = _factors(part - shift * mask, mask, W, variance)
-        a = torch.cat([z, torch.ones_like(w)], 1)
-        second = a[:, :, None] * a[:, None, :]
-        second[:, :q, :q] += covariance
-        counted = w * mask
-        moments += counted.t() @ second.flatten(1)
-        products += (w * part).t() @ a
-        squares += (w * part.square()).sum()
-    G = moments.view(d, q + 1, q + 1)
+    q = W.shape[1]
+    G, products, squares = summed_moments(x, known, weight, W, shift, W.new_tensor([variance]))
     prior = torch.full((q + 1,), variance, dtype=torch.float64)
     prior[q] = 1e-9
     theta = torch.linalg.solve(G + torch.diag(prior), products)
-    error = squares - 2 * (theta * products).sum() + torch.einsum("di,dij,dj->", theta, G, theta)
+    error = squares.sum() - 2 * (theta * products).sum() + torch.einsum("di,dij,dj->", theta, G, theta)
     total = float((weight[:, None] * known).sum())
-    return theta[:, :q], theta[:, q], max(float(error) / total, LEAST_VARIANCE * float(squares) / total, TINY)
-
-
-def _blocks(n: int, q: int) -> Iterator[slice]:
-    return chunks(n, 1, max(1, BLOCK // (q + 1) ** 2))
-
-
-def _factors(x: Tensor, known: Tensor, W: Tensor, variance: float) -> tuple[Tensor, Tensor]:
-    """E[z | x_o] of centred rows, of shape (n, q), and the covariance of z given x_o, of shape (n, q, q)."""
-    n, q = len(x), W.shape[1]
-    mask = known.to(W.dtype)
-    squares = (W[:, :, None] * W[:, None, :]).flatten(1)
-    precision = (mask @ squares).view(n, q, q) + variance * torch.eye(q, dtype=W.dtype, device=W.device)
-    root = torch.linalg.cholesky(precision)
-    inward = torch.where(known, x, 0.0) @ W
-    z = torch.cholesky_solve(inward[:, :, None], root)[:, :, 0]
-    return z, variance * torch.cholesky_inverse(root)
+    return theta[:, :q], theta[:, q], max(float(error) / total, LEAST_VARIANCE * float(squares.sum()) / total, TINY)
 
 
 # ------------------------------------------------------------------ filled tables

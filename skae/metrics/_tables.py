@@ -8,13 +8,19 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
-__all__ = ["checked", "dense", "filled"]
+__all__ = ["checked", "dense", "filled", "observed"]
 
 
-def checked(X: Any, name: str = "X") -> np.ndarray:
-    """A table without missing or infinite values, as an array of float64."""
-    array: np.ndarray = check_array(filled(dense(X)), dtype=np.float64, input_name=name)
+def checked(X: Any, name: str = "X", gaps: bool = False) -> np.ndarray:
+    """A table without infinite values, as an array of float64. With ``gaps``, NaN is an entry that is missing."""
+    finite = "allow-nan" if gaps else True
+    array: np.ndarray = check_array(filled(dense(X)), dtype=np.float64, ensure_all_finite=finite, input_name=name)
     return array
+
+
+def observed(X: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values where X is known, and zeros where it is NaN."""
+    return np.where(np.isnan(X), 0.0, values)
 
 
 def dense(X: Any) -> Any:

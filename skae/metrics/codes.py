@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import gen_batches
 
-from ._tables import checked
+from ._tables import checked, observed
 from .reconstruction import training_mean
 
 __all__ = ["CodeStatistics", "code_statistics"]
@@ -70,7 +70,8 @@ def code_statistics(estimator: Any, X: Any, *, tol: float = 0.0) -> CodeStatisti
     estimator : object
         A fitted transformer. Its code may be sparse, dense or a data frame.
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        The rows are encoded in chunks.
+        The rows are encoded in chunks. NaN is missing, for an estimator that takes it. Errors are those of the observed
+        entries.
     tol : float, default=0.0
         A unit is active where abs(h) > ``tol``.
 
@@ -142,14 +143,14 @@ def _sums(estimator: Any, x: Any, tol: float, mean: np.ndarray | None) -> dict[s
     sums = {"rows": len(h), "active": np.sum(np.abs(h) > tol, axis=0), "activation": h.sum(axis=0)}
     if mean is None:
         return sums
-    x_hat, x = checked(estimator.inverse_transform(code)), checked(x)
+    x_hat, x = checked(estimator.inverse_transform(code)), checked(x, gaps=True)
     if x_hat.shape != x.shape:
         return sums
-    error, length = (np.square(v).sum(axis=1) for v in (x - x_hat, x))
+    error, length = (np.square(observed(x, v)).sum(axis=1) for v in (x - x_hat, x))
     return {
         **sums,
         "error": error.sum(),
-        "variation": np.square(x - mean).sum(),
+        "variation": np.square(observed(x, x - mean)).sum(),
         "relative_error": (error[length > 0.0] / length[length > 0.0]).sum(),
         "rows_with_length": np.sum(length > 0.0),
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ._tables import checked
+from ._tables import checked, observed
 
 __all__ = ["neg_reconstruction_mse", "r2_against", "reconstruct", "reconstruction_r2", "training_mean"]
 
@@ -48,7 +48,8 @@ def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
     """Explained variance of the reconstruction: 1 - sum ||x - x_hat||^2 / sum ||x - mean||^2.
 
     The mean is the ``mean_`` of the estimator, or of the last step of a pipeline. That is the mean of the training
-    data. If there is no ``mean_``, it is the mean of X. All columns share one denominator, as in PCA.
+    data. If there is no ``mean_``, it is the mean of X. All columns share one denominator, as in PCA. The sums are over
+    the observed entries: NaN is missing, for an estimator that takes it.
 
     Parameters
     ----------
@@ -81,11 +82,11 @@ def reconstruction_r2(estimator: Any, X: Any, y: Any = None) -> float:
     >>> search.best_params_
     {'n_components': 3}
     """
-    return r2_against(checked(X), reconstruct(estimator, X), training_mean(estimator, X))
+    return r2_against(checked(X, gaps=True), reconstruct(estimator, X), training_mean(estimator, X))
 
 
 def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
-    """Minus the mean squared error of the reconstruction, over all entries, in squared units of X.
+    """Minus the mean squared error of the reconstruction, over all observed entries, in squared units of X.
 
     Parameters
     ----------
@@ -116,14 +117,17 @@ def neg_reconstruction_mse(estimator: Any, X: Any, y: Any = None) -> float:
     >>> round(neg_reconstruction_mse(PCA(n_components=2).fit(X), X), 4)
     -0.0253
     """
-    return -float(np.mean((checked(X) - reconstruct(estimator, X)) ** 2))
+    return -float(np.nanmean((checked(X, gaps=True) - reconstruct(estimator, X)) ** 2))
 
 
 def r2_against(X: np.ndarray, X_hat: np.ndarray, mean: np.ndarray) -> float:
-    """1 - sum ||x - x_hat||^2 / sum ||x - mean||^2. If the denominator is zero, 1 for X_hat = X and otherwise 0."""
-    around = X - mean
+    """1 - sum ||x - x_hat||^2 / sum ||x - mean||^2. If the denominator is zero, 1 for X_hat = X and otherwise 0.
+
+    The sums are over the entries of X that are not NaN.
+    """
+    around, apart = observed(X, X - mean), observed(X, X - X_hat)
     _, exponent = np.frexp(np.abs(around).max(initial=0.0))  # a power of two, so that nothing is rounded
-    error, total = (float(np.square(np.ldexp(v, -exponent)).sum()) for v in (X - X_hat, around))
+    error, total = (float(np.square(np.ldexp(v, -exponent)).sum()) for v in (apart, around))
     return 1.0 - error / total if total > 0.0 else float(error == 0.0)
 
 
@@ -135,6 +139,6 @@ def training_mean(estimator: Any, X: Any) -> np.ndarray:
             inner = estimator[:-1].inverse_transform(np.asarray(inner)[None])[0]
     else:
         inner = getattr(estimator, "mean_", None)
-    dense = checked(X)
+    dense = checked(X, gaps=True)
     known = inner is not None and np.shape(inner) == (dense.shape[1],)
-    return np.asarray(inner) if known else dense.mean(axis=0)
+    return np.asarray(inner) if known else np.nanmean(dense, axis=0)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
-from skae import RBM, Autoencoder, AutoencoderImputer, FineTunedClassifier, VariationalAutoencoder
+from skae import RBM, Autoencoder, AutoencoderImputer, FineTunedClassifier, TableAutoencoder, VariationalAutoencoder
 from skae.compose import _recipe
 
 QUICK = {"max_iter": 3, "random_state": 0}
@@ -277,6 +277,13 @@ def test_a_model_of_bits_sees_bits(rng):
     X = np.where(rng.random(bits.shape) < 0.2, np.nan, bits)
     filled = AutoencoderImputer(VariationalAutoencoder(2, likelihood="bernoulli", **MODEL)).fit_transform(X)
     assert ((filled >= 0) & (filled <= 1)).all()
+    table = TableAutoencoder(2, estimator=Autoencoder(**MODEL), columns=dict.fromkeys(range(4), "bernoulli"))
+    for model in (RBM(3, visible="bernoulli", **QUICK), table):
+        some = ~np.isnan(X).all(1)
+        direct = clone(model).fit(X[some])
+        restored = direct.inverse_transform(direct.transform(X[some]))
+        filled = AutoencoderImputer(model).fit_transform(X)[some]
+        np.testing.assert_allclose(filled, np.where(np.isnan(X[some]), restored, X[some]), rtol=1e-6)
 
 
 # ---------------------------------------------------------------- bad input

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skae.compose._refinement import Refinement, RefiningNetworks, _silencing
+from skae.compose._refinement import Refinement, RefiningNetworks
+from skae.nn.stacked_dense import _silencing
 
 
 @pytest.fixture

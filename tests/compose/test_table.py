@@ -2,6 +2,7 @@
 
 import datetime
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 from scipy import stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
@@ -338,3 +340,83 @@ def test_texts_become_numbers_by_their_letters_and_come_back_as_texts_that_are_k
     for bad, told in ((frame.assign(title=1), "no strings"), (frame.assign(title="same"), "no texts to tell apart")):
         with pytest.raises(ValueError, match=told):
             clone(model).fit(bad)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_numbers_of_any_size_are_not_rounded_away(unit):
+    x = unit * np.random.RandomState(0).normal(size=(60, 1))
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=5), random_state=0).fit(pd.DataFrame(x))
+    back = model.inverse_transform(model.transform(pd.DataFrame(x))).to_numpy()
+    assert np.corrcoef(back[:, 0], x[:, 0])[0, 1] > 0.9
+
+
+def test_a_list_keeps_its_numbers_beside_its_strings():
+    rows = [["a", 2.5], ["b", 4.5], ["a", 6.0]]
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=1), random_state=0).fit(rows)
+    assert model.columns_ == {0: "categorical", 1: "gaussian"}
+    assert [type(entry) for entry in model.inverse_transform(model.transform(rows))[0]] == [str, float]
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "score_samples", "score", "encode", "sample"])
+def test_what_is_not_fitted_says_so(method):
+    with pytest.raises(NotFittedError):
+        getattr(TableAutoencoder(), method)(*([] if method == "sample" else [np.ones((2, 2))]))
+
+
+def test_only_strings_are_advised_to_be_texts():
+    moments = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=40)})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=1), columns={"when": "categorical"}, max_categories=5)
+    with pytest.warns(UserWarning, match=r"leave it out of X, or raise max_categories\.$"):
+        model.fit(moments)
+
+
+@pytest.mark.parametrize(
+    ("first", "step"),
+    [
+        (datetime.timedelta(hours=1), datetime.timedelta(minutes=15)),
+        (datetime.time(8), datetime.timedelta(minutes=15)),
+    ],
+)
+def test_times_and_durations_that_are_objects_are_numbers(first, step):
+    day = datetime.datetime(1970, 1, 1)
+    if isinstance(first, datetime.time):
+        entries = [(datetime.datetime.combine(day, first) + i * step).time() for i in range(40)]
+    else:
+        entries = [first + i * step for i in range(40)]
+    frame = pd.DataFrame({"t": pd.Series([*entries, None], dtype=object), "x": np.arange(41.0)})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=20), random_state=0).fit(frame)
+    assert model.columns_["t"] == "gaussian"
+    back = model.inverse_transform(model.transform(frame))["t"]
+    assert {type(entry) for entry in back} == {type(first)}
+    assert back[0] < back[20] < back[39]
+
+
+@pytest.mark.parametrize(
+    ("made", "use"),
+    [
+        (lambda frame: pl.from_pandas(frame).lazy(), "X.collect()"),
+        (lambda frame: frame.to_dict("list"), "pandas.DataFrame(X)"),
+        (lambda frame: "rows.parquet", "what it holds, such as pandas.read_parquet(X)"),
+        (lambda frame: pl.from_pandas(frame).to_arrow(), "X.to_pandas()"),
+    ],
+)
+def test_other_tables_are_refused_with_what_to_pass(made, use):
+    if use == "X.to_pandas()":
+        pytest.importorskip("pyarrow")
+    X = made(pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": ["a", "b", "a"]}))
+    with pytest.raises(TypeError, match=re.escape(f"pass {use}.")):
+        TableAutoencoder(1).fit(X)
+
+
+def test_names_are_checked_before_it_is_trained(monkeypatch):
+    monkeypatch.setattr(VariationalAutoencoder, "fit", None)
+    with pytest.raises(TypeError, match="string names"):
+        TableAutoencoder(1).fit(pd.DataFrame({0: [1.0, 2.0], "a": [1.0, 2.0]}))
+
+
+def test_rounded_numbers_are_those_of_the_table():
+    frame = pd.DataFrame({"price": np.arange(-30, 30) / 10, "rate": np.arange(60) / 1000})
+    model = TableAutoencoder(1, estimator=Autoencoder(max_iter=5), random_state=0).fit(frame)
+    back = model.inverse_transform(model.transform(frame))
+    assert all(back[name].isin(frame[name]).all() for name in frame)
+    assert not np.signbit(back["price"][back["price"] == 0]).any()

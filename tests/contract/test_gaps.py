@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from skae import Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
+from skae import RBM, Autoencoder, DenoisingAutoencoder, VariationalAutoencoder
 from skae.base import Batch
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -78,6 +78,15 @@ def test_a_row_and_a_column_without_any_entry_are_named(estimator, gappy):
         "Column 'c' of X has no known entry to learn from: leave it out of X."
     )
     assert np.isfinite(model.transform(empty_column)).all()
+
+
+def test_entries_that_do_not_count_teach_nothing_about_a_column(gappy):
+    weight = np.arange(len(gappy)) % 2
+    X = np.where(np.isnan(gappy), 0.0, gappy)
+    X[weight == 1, 2] = np.nan
+    for model in (Autoencoder(2, **QUICK), RBM(2, max_iter=2)):
+        told = refuses(model, "fit", X, None, weight)
+        assert told == "Column 2 of X has no known entry to learn from: leave it out of X."
 
 
 @every_class(refuses_gaps)

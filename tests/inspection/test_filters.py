@@ -26,6 +26,7 @@ from skae import (
     TopKAutoencoder,
     VariationalAutoencoder,
 )
+from skae.base import TorchEstimator
 from skae.base.derivatives import first_layer_weights
 from skae.inspection import FilterDisplay, optimal_stimulus
 
@@ -59,7 +60,11 @@ def test_weights_and_stimuli_of_pca_are_its_components(pca):
 
 # -------------------------------------------------------------------- nothing is blank
 
-ESTIMATORS = {name for name in skae.__all__ if hasattr(getattr(skae, name), "fit")} - {"AutoencoderImputer"}
+ESTIMATORS = {
+    name
+    for name, value in vars(skae).items()
+    if name in skae.__all__ and isinstance(value, type) and issubclass(value, TorchEstimator)
+}
 NEED_ENCODERS = {"StackedAutoencoder", "FineTunedClassifier", "FineTunedRegressor"}
 OF_TREES = {"RecursiveAutoencoder", "RecursiveAutoencoderClassifier"}
 DEFAULTS = {

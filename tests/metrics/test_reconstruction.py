@@ -12,7 +12,7 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.random_projection import SparseRandomProjection
 
 from skae import Autoencoder
-from skae.metrics import neg_reconstruction_mse, reconstruct, reconstruction_r2
+from skae.metrics import code_statistics, neg_reconstruction_mse, reconstruct, reconstruction_r2
 
 SCORES = [reconstruction_r2, neg_reconstruction_mse]
 
@@ -210,3 +210,16 @@ def test_a_model_of_another_array_says_so(rng):
     for metric in (reconstruction_r2, neg_reconstruction_mse):
         with pytest.raises(ValueError, match="reconstructs 3 columns, but X has 5"):
             metric(model, X)
+
+
+def test_errors_are_those_of_the_observed_entries(halves):
+    train, test = halves
+    gaps = np.random.default_rng(0).random(test.shape) < 0.3
+    gaps[gaps.all(1), 0] = False
+    X = np.where(gaps, np.nan, test)
+    model = Autoencoder(2, hidden_layer_sizes=(), max_iter=2, dtype="float64", random_state=0).fit(train)
+    error = (test - model.inverse_transform(model.transform(X)))[~gaps]
+    assert neg_reconstruction_mse(model, X) == pytest.approx(-np.square(error).mean(), rel=1e-9)
+    assert reconstruction_r2(model, X) == pytest.approx(model.score(X), rel=1e-9)
+    nmse = np.square(error).sum() / np.square((test - model.mean_)[~gaps]).sum()
+    assert code_statistics(model, X).nmse == pytest.approx(nmse, rel=1e-9)
