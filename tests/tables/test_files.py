@@ -174,7 +174,10 @@ def test_no_name_has_control_characters(escaping):
     texts = [f"text{shown}_{text}" for text in ("k", f"k{shown}0", f"k{shown}1", f"k{shown}2")]
     assert data.feature_names == [f"when{shown}", f"gap{shown}", *texts]
     assert data.name == f"a{shown}"
-    assert data.notes == [f"1 missing value filled in 'gap{shown}'."]
+    assert data.notes == [
+        f"Dates are read as days since 1970: 'when{shown}'.",
+        f"1 missing value (empty) filled in 'gap{shown}'.",
+    ]
 
 
 def test_a_column_is_found_by_its_escaped_name_and_by_its_own(write):
