@@ -10,11 +10,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
-from .base.checks import unmasked
+from .base.checks import check_x, look_for_gaps, unmasked
+from .base.streams import is_stream, needs_all_rows
+from .engine.data import to_tensor
 from .engine.notices import reworded
 from .evaluation import Fold, evaluate, evaluate_baselines
 from .exceptions import DisconnectedGraphWarning
@@ -25,6 +28,8 @@ __all__ = ["Comparison", "compare"]
 
 MAP_SIZE = 2
 """Number of components of maps, if no number is given."""
+MIN_ROWS = 4
+"""Two for training and two held out."""
 FEW = 20
 """Up to this many distinct whole numbers are classes. More are classes only with at least 5 rows per value."""
 
@@ -164,10 +169,11 @@ def compare(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
-        Numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them. An
-        entry that is NaN is missing. Reducers that take NaN are given it. The others, and the models on all columns,
-        are given the mean of the training rows in its place. R2 is that of the observed entries.
+    X : array-like, DataFrame, Arrow table or path of a Parquet file, of shape (n_samples, n_features)
+        Numbers on any scale, which are read into memory. Every reducer centres them itself. The estimators of this
+        package also scale them. An entry that is NaN is missing. Reducers that take NaN are given it. The others, and
+        the models on all columns, are given the mean of the training rows in its place. R2 is that of the observed
+        entries. In a fold whose training rows lack all entries of a column, the column is 0 and tells nothing.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
@@ -285,22 +291,59 @@ def is_classes(y: np.ndarray | None) -> bool:
     return bool((y % 1 == 0).all()) and len(np.unique(y)) <= max(FEW, len(y) / 5)
 
 
+class _TakesGaps(BaseEstimator):
+    """An estimator as which X is checked."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
+        return tags
+
+
+def _check_rows(X: Any) -> np.ndarray:
+    """X as an array with NaN where an entry is missing."""
+    if is_stream(X):
+        raise ValueError(needs_all_rows("compare"))
+    reader = _TakesGaps()
+    X = check_x(reader, X, reset=True, look_through=True)
+    if sparse.issparse(X):
+        raise TypeError("X is sparse, but PCA and the models on all columns need an array: pass X.toarray().")
+    if X.shape[0] < MIN_ROWS:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) (shape={tuple(X.shape)}) while a minimum of {MIN_ROWS} is "
+            "required."
+        )
+    look_for_gaps(reader, X, columns=True)
+    rows: np.ndarray = to_tensor(X).cpu().numpy()
+    return rows
+
+
 def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    form = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "input_name": "X"}
-    X = check_array(unmasked(X), ensure_min_samples=4, **form)
+    X = _check_rows(X)
     if y is None:
         return X, None
-    y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y")
+    if isinstance(y, str):
+        raise TypeError(f"y is the text {y!r}: pass the values of the target, and leave its column out of X.")
+    y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y", ensure_all_finite=False)
+    gaps = [i for i, row in enumerate(y.reshape(len(y), -1)) if any(_is_missing(value) for value in row)]
+    if gaps:
+        raise ValueError(f"y contains NaN or None, first in row {gaps[0]} (rows: {len(gaps)}): drop those rows.")
     if y.dtype == object:
         y = np.array(y.tolist())
     if y.dtype == object:
-        raise ValueError("y has values that are neither text nor numbers, such as None: drop those rows.")
+        raise ValueError("y has values that are neither text nor numbers: drop those rows.")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y contains infinity: drop those rows.")
     if len(y) != len(X):
         raise ValueError(f"y has {len(y)} rows, but X has {len(X)}.")
     for column in y.reshape(len(y), -1).T:
         if (column == column[0]).all():
             raise ValueError(f"y is {column.tolist()[0]!r} in every row, so there is nothing to predict from X.")
     return X, y.ravel() if y.shape[1:] == (1,) else y
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
@@ -395,10 +438,10 @@ def _fold(X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardiz
         X_train, X_test = (np.where(standardize, s, x) for s, x in zip(scaled, (X_train, X_test), strict=True))
     gaps: tuple[Any, Any] = (None, None)
     if np.isnan(X).any():
+        unknown = np.isnan(X_train).all(axis=0)
+        X_train, X_test = (np.where(unknown, 0.0, part) for part in (X_train, X_test))
         gaps = np.isnan(X_train), np.isnan(X_test)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column without an observed entry in the training rows
-            mean = np.nan_to_num(np.nanmean(X_train, axis=0))
+        mean = np.nanmean(X_train, axis=0)
         X_train, X_test = (np.where(gap, mean, part) for gap, part in zip(gaps, (X_train, X_test), strict=True))
     if y is None:
         return Fold(X_train, None, X_test, None, False, *gaps)

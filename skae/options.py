@@ -51,13 +51,18 @@ def _add_table(compare: argparse.ArgumentParser) -> None:
     add(
         "--impute",
         action="store_true",
-        help="fill missing values first, with medians and with a category of their own (default: what can learns around "
-        "them, and the others are given means of the training rows)",
+        help="fill missing values first, with medians and with a category of their own (default: what can learns "
+        "around them, and the others are given means of the training rows)",
     )
     add("--separator", metavar="MARK", help="character between the columns, such as ';' (default: found in the file)")
     add("--decimal", metavar="MARK", help="decimal mark, '.' or ',' (default: found in the file)")
     add("--encoding", metavar="NAME", help="encoding of the file, such as latin-1 (default: UTF-8)")
-    add("--dates", choices=("numbers", "refuse"), default="numbers", help="what to do with dates (default: numbers, days since 1970)")
+    add(
+        "--dates",
+        choices=("numbers", "refuse"),
+        default="numbers",
+        help="what to do with dates (default: numbers, days since 1970)",
+    )
     add(
         "--standardize",
         action="store_true",

@@ -749,7 +749,8 @@ def test_a_file_with_gaps_dates_and_categories_is_compared_as_it_is(tmp_path, ca
     assert gaps == "27 missing values (empty) in 'n', 'letter'."
     assert around == (
         "Around missing values learn: Autoencoder, TableAutoencoder. Given means of the training rows in their place: "
-        "PCA, NeighborAutoencoder. R2 is that of the values that are there. --impute fills them first, for all reducers."
+        "PCA, NeighborAutoencoder. R2 is that of the values that are there. "
+        "--impute fills them first, for all reducers."
     )
     rows = strict(tmp_path / "compare/compare.json")["rows"]
     assert [row["reducer"] for row in rows] == names

@@ -13,7 +13,7 @@ from ._options import Options
 from ._use import remark, too_many, useless
 from ._words import listed, plural, quoted, short
 
-__all__ = ["Dataset", "assemble", "told_gaps"]
+__all__ = ["Dataset", "assemble", "told_gaps", "without_empty_rows"]
 
 
 @dataclass
@@ -94,7 +94,21 @@ def assemble(
     X = np.column_stack([values for _, values in encoded])
     kinds = [("gaussian", 1) for _ in numbers] + [("categorical", len(pairs)) for pairs in texts]
     titles = [title for title, _ in encoded]
-    return Dataset(X, None if target is None else _labels(target), name, titles, None, notes, tuple(kinds))
+    X, y, told = without_empty_rows(X, None if target is None else _labels(target), faults)
+    return Dataset(X, y, name, titles, None, [*notes, *told], tuple(kinds))
+
+
+def without_empty_rows(
+    X: np.ndarray, y: np.ndarray | None, faults: Faults
+) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """X and y without the rows whose values are all missing in X, and what to say of it."""
+    full = ~np.isnan(X).all(axis=1)
+    if full.all():
+        return X, y, []
+    places = listed((faults.place(int(row)) for row in np.flatnonzero(~full)), 3)
+    beside = "" if y is None else " beside the target"
+    note = f"{plural(int((~full).sum()), 'row')} without a value{beside} left out: {places}."
+    return X[full], None if y is None else y[full], [note]
 
 
 def told_gaps(count: int, names: Iterable[str], options: Options, forms: Sequence[str] = ()) -> str:

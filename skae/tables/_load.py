@@ -70,7 +70,8 @@ def load(
     ValueError, OSError, ImportError
         If the file, the target or a column to drop does not exist, if the file cannot be read, or if a package for it
         is not installed. Also if the target has missing values, or if columns have cells that do not fit in, infinite
-        values, too many texts, or dates that are refused: one message names all of these columns, and the options that help.
+        values, too many texts, or dates that are refused: one message names all of these columns, and the options that
+        help.
 
     Notes
     -----

@@ -9,7 +9,7 @@ import numpy as np
 
 from ._arrays import table_of
 from ._column import Column
-from ._dataset import Dataset, told_gaps
+from ._dataset import Dataset, told_gaps, without_empty_rows
 from ._faults import Faults
 from ._options import Options
 from ._words import plural, printable, quoted
@@ -67,7 +67,8 @@ def from_matrix(
     faults.raise_if_any()
     if X.shape[1] == 0:
         raise ValueError(f"{quoted(name)} has no column{' beside the target' if target is not None else ''}.")
-    return Dataset(X, y, name, list(names), image_shape, notes, (("gaussian", X.shape[1]),))
+    X, y, told = without_empty_rows(X, y, faults)
+    return Dataset(X, y, name, list(names), image_shape, [*notes, *told], (("gaussian", X.shape[1]),))
 
 
 def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Options) -> tuple[np.ndarray, list[str]]:  # noqa: N802

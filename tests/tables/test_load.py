@@ -211,6 +211,26 @@ def test_parquet_keeps_its_types(tmp_path):
     assert load(str(tmp_path / "a.parquet"), "kind").y.tolist() == ["b", "a", "b"]
 
 
+def test_dates_that_are_texts_in_parquet_are_dates(tmp_path):
+    frame = pd.DataFrame({"day": ["1970-01-03", None, "1970-01-05", "1970-01-03 12:00"], "size": ["1", "2", "1", "1"]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    data = load(str(tmp_path / "a.parquet"))
+    assert data.feature_names == ["day", "size_1", "size_2"]  # numbers that are texts are texts
+    np.testing.assert_array_equal(data.X[:, 0], [2, np.nan, 4, 2.5])
+    assert data.notes[0] == "Dates are read as days since 1970: 'day'."
+
+
+def test_rows_without_a_value_are_left_out(tmp_path, write):
+    data = load(write("a.csv", "a,b,y\n1,x,0\n,,1\n3,,0\n"), "y")
+    np.testing.assert_array_equal(data.X, [[1, 1], [3, np.nan]])
+    assert data.y.tolist() == [0, 0]
+    assert data.notes[-1] == "1 row without a value beside the target left out: line 3."
+    np.save(tmp_path / "a.npy", [[np.nan, np.nan], [1, np.nan], [2, 3], [np.nan, np.nan]])
+    data = load(str(tmp_path / "a.npy"))
+    np.testing.assert_array_equal(data.X, [[1, np.nan], [2, 3]])
+    assert data.notes[-1] == "2 rows without a value left out: row 1, row 4."
+
+
 def test_missing_values_of_parquet_stay_and_are_told(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "kind": pd.Categorical([None, "x"])})
     frame.to_parquet(tmp_path / "a.parquet")
