@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ._version import __version__
-from .comparison import Comparison, is_classes
+from .comparison import Comparison
 from .evaluation import n_neighbors, takes_gaps
+from .folds import is_classes
 from .tables import Dataset, printable
 
 __all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "told_around", "write"]

@@ -26,8 +26,9 @@ from sklearn.random_projection import GaussianRandomProjection
 from sklearn.utils.validation import check_is_fitted
 
 from skae import Autoencoder
-from skae.comparison import compare, is_classes
+from skae.comparison import compare
 from skae.evaluation import n_neighbors
+from skae.folds import is_classes
 from skae.maps import NeighborAutoencoder
 from skae.peers import is_map
 
