@@ -69,7 +69,7 @@ def told_around(models: Mapping[str, Any], data: Dataset) -> str | None:
     if not np.isnan(data.X).any():
         return None
     able = [name for name, model in models.items() if takes_gaps(model)]
-    others = [name for name in models if name not in able]
+    others = [name for name in dict.fromkeys(["PCA", *models]) if name not in able]  # PCA always takes part
     told = f"Around missing values learn: {_names(able)}. " if able else ""
     told += f"Given means of the training rows in their place: {_names(others)}. " if others else ""
     return f"{told}R2 is that of the values that are there. --impute fills them first, for all reducers."

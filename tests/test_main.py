@@ -757,6 +757,8 @@ def test_a_file_with_gaps_dates_and_categories_is_compared_as_it_is(tmp_path, ca
     assert run("messy.csv", *options, "--reducers", "pca", "table") == 0
     some = strict(tmp_path / "compare/compare.json")["rows"]
     assert "Around missing values learn: TableAutoencoder. Given" in capsys.readouterr().out
+    assert run("messy.csv", *options, "--reducers", "neighbor") == 0  # beside PCA
+    assert "\nGiven means of the training rows in their place: PCA, NeighborAutoencoder. R2" in capsys.readouterr().out
     assert [row["r2"] for row in some] == [rows[0]["r2"], rows[3]["r2"]]
     assert run("messy.csv", *options, "--impute") == 0
     out = capsys.readouterr().out

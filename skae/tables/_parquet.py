@@ -27,11 +27,11 @@ def read_parquet(path: Path, options: Options) -> Dataset:
     """
     try:
         import pandas as pd
-    except ImportError:
-        raise ImportError('Reading .parquet files needs pandas: pip install "skae[plot]".') from None
-    try:
+
         frame = pd.read_parquet(path)
-    except (ValueError, ImportError, OSError, MemoryError) as error:
+    except ImportError:
+        raise ImportError('Reading .parquet files needs pandas and pyarrow: pip install "skae[plot,tables]".') from None
+    except (ValueError, OSError, MemoryError) as error:
         raise ValueError(f"Cannot read {quoted_path(path)} as a table: {str(error).partition(chr(10))[0]}") from None
     if frame.empty:
         raise ValueError(f"{quoted_path(path)} holds no rows.")

@@ -247,7 +247,9 @@ def test_another_ending_lists_those_that_can_be_read(name, write):
 def test_only_parquet_needs_pandas(write, save, monkeypatch):
     table, array, parquet = write("a.csv", TABLE), save("a.npy", np.eye(2)), write("a.parquet", "")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r'^Reading .parquet files needs pandas: pip install "skae\[plot\]"\.$'):
+    with pytest.raises(
+        ImportError, match=r'^Reading .parquet files needs pandas and pyarrow: pip install "skae\[plot,ta'
+    ):
         load(parquet)
     check(load(table))
     np.testing.assert_array_equal(load(array).X, np.eye(2))
