@@ -17,7 +17,7 @@ from typing import Any
 from .comparison import compare
 from .exceptions import DisconnectedGraphWarning, NothingLearntWarning
 from .options import check, parser, reducers, standardized, table_options
-from .report import NotWrittenError, describe, legend, output_folder, scale_hint, write
+from .report import NotWrittenError, describe, legend, output_folder, scale_hint, told_around, write
 from .tables import load, printable
 
 BOLD = "\033[1;32m{}\033[0m"
@@ -71,10 +71,11 @@ def run(options: argparse.Namespace) -> None:
     """Load a table, compare the reducers, and write the result to the terminal, compare.json and compare.png."""
     check(options)
     data = load(options.data, **table_options(options))
-    models = reducers(options, data.columns)
+    models = reducers(options, data)
     with output_folder(options.output):
         hint = None if options.standardize else scale_hint(data)
-        print("\n".join(line for line in (describe(data), *data.notes, hint) if line), flush=True)
+        around = told_around(models, data)
+        print("\n".join(line for line in (describe(data), *data.notes, around, hint) if line), flush=True)
         with warnings.catch_warnings(record=True) as warned:
             for category in (NothingLearntWarning, DisconnectedGraphWarning):
                 warnings.simplefilter("always", category)
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
                 models,
                 options.n_components,
                 options.cv,
-                standardize=standardized(options, data.columns),
+                standardize=standardized(options, data),
                 random_state=options.seed,
                 verbose=1,
             )

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_array
 
 from .autoencoders import Autoencoder
-from .base.checks import unmasked
 from .engine.notices import reworded
-from .evaluation import Fold, evaluate, evaluate_baselines
+from .evaluation import evaluate, evaluate_baselines
 from .exceptions import DisconnectedGraphWarning
+from .folds import check_table, fold_of, splits_of
 from .maps import NeighborAutoencoder
 from .peers import is_map, lacking, prepare, quiet
 
@@ -25,8 +24,6 @@ __all__ = ["Comparison", "compare"]
 
 MAP_SIZE = 2
 """Number of components of maps, if no number is given."""
-FEW = 20
-"""Up to this many distinct whole numbers are classes. More are classes only with at least 5 rows per value."""
 
 
 @dataclass
@@ -164,10 +161,11 @@ def compare(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
-        Numbers on any scale. Every reducer centres them itself. The estimators of this package also scale them. An
-        entry that is NaN is missing. Reducers that take NaN are given it. The others, and the models on all columns,
-        are given the mean of the training rows in its place. R2 is that of the observed entries.
+    X : array-like, DataFrame, Arrow table or path of a Parquet file, of shape (n_samples, n_features)
+        Numbers on any scale, which are read into memory. Every reducer centres them itself. The estimators of this
+        package also scale them. An entry that is NaN is missing. Reducers that take NaN are given it. The others, and
+        the models on all columns, are given the mean of the training rows in its place. R2 is that of the observed
+        entries. In a fold whose training rows lack all entries of a column, the column is 0 and tells nothing.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
@@ -227,10 +225,10 @@ def compare(
     """
     from tqdm.auto import tqdm
 
-    X, y = _check(X, y)
+    X, y = check_table(X, y)
     with quiet():
         named = _named(reducers, random_state)
-        splits = _splits(X, y, cv, random_state)
+        splits = splits_of(X, y, cv, random_state)
         sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
         jobs = _jobs(named, sizes, len(splits), most_of_maps=MAP_SIZE if n_components is None else max(sizes))
         folds, estimators, guesses = [], {}, []
@@ -239,15 +237,15 @@ def compare(
             for k, name, fold in jobs:
                 model, who = _with_components(named[name], k), f"{name} with n_components={k}"
                 with _told(who, f"fold {fold + 1} of {len(splits)}"), _drawn(fold == 0):
-                    row = evaluate(model, _fold(X, y, *splits[fold], standardize))
+                    row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
                 folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
                 if fold == 0:
                     estimators[name, k] = model
                 bar.update()
             for split in splits if y is not None else []:
-                guesses += evaluate_baselines(_fold(X, y, *split, standardize))
+                guesses += evaluate_baselines(fold_of(X, y, *split, standardize))
                 bar.update()
-    first = _fold(X, y, *splits[0], standardize)
+    first = fold_of(X, y, *splits[0], standardize)
     return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
 
 
@@ -274,33 +272,6 @@ def _drawn(is_drawn: bool) -> Iterator[None]:
         if not is_drawn:
             warnings.simplefilter("ignore", DisconnectedGraphWarning)
         yield
-
-
-def is_classes(y: np.ndarray | None) -> bool:
-    """Whether y consists of classes: texts, truth values, or few distinct whole numbers."""
-    if y is None or y.ndim > 1:
-        return False
-    if y.dtype.kind not in "fiu":
-        return True
-    return bool((y % 1 == 0).all()) and len(np.unique(y)) <= max(FEW, len(y) / 5)
-
-
-def _check(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    form = {"dtype": [np.float64, np.float32], "ensure_all_finite": "allow-nan", "input_name": "X"}
-    X = check_array(unmasked(X), ensure_min_samples=4, **form)
-    if y is None:
-        return X, None
-    y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y")
-    if y.dtype == object:
-        y = np.array(y.tolist())
-    if y.dtype == object:
-        raise ValueError("y has values that are neither text nor numbers, such as None: drop those rows.")
-    if len(y) != len(X):
-        raise ValueError(f"y has {len(y)} rows, but X has {len(X)}.")
-    for column in y.reshape(len(y), -1).T:
-        if (column == column[0]).all():
-            raise ValueError(f"y is {column.tolist()[0]!r} in every row, so there is nothing to predict from X.")
-    return X, y.ravel() if y.shape[1:] == (1,) else y
 
 
 def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
@@ -346,21 +317,6 @@ def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
     return dict(zip(names, reducers, strict=True))
 
 
-def _splits(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | None) -> list[tuple[Any, Any]]:
-    from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-
-    if isinstance(cv, (int, np.integer)):
-        if not 2 <= cv <= len(X):
-            raise ValueError(f"cv={cv} is not a number of folds from 2 to {len(X)}, the number of rows.")
-        # Folds are not stratified if a class has too few rows to be in every fold.
-        classes = y is not None and is_classes(y) and np.unique(y, return_counts=True)[1].min() >= cv
-        cv = (StratifiedKFold if classes else KFold)(int(cv), shuffle=True, random_state=random_state)
-    splits = list(check_cv(cv, y).split(X, y))
-    if not splits:
-        raise ValueError("cv has no folds: pass at least one pair of training and held-out rows.")
-    return splits
-
-
 def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
     if n_components is None:
         return [k for k in (2, 8, 16) if k <= most] or [most]
@@ -383,26 +339,6 @@ def _with_components(reducer: Any, k: int) -> Any:
     if not names:
         return model
     return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
-
-
-def _fold(X: np.ndarray, y: np.ndarray | None, train: Any, test: Any, standardize: Any) -> Fold:
-    X_train, X_test = X[train], X[test]
-    if np.any(standardize):
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler().fit(X_train)
-        scaled = scaler.transform(X_train), scaler.transform(X_test)
-        X_train, X_test = (np.where(standardize, s, x) for s, x in zip(scaled, (X_train, X_test), strict=True))
-    gaps: tuple[Any, Any] = (None, None)
-    if np.isnan(X).any():
-        gaps = np.isnan(X_train), np.isnan(X_test)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column without an observed entry in the training rows
-            mean = np.nan_to_num(np.nanmean(X_train, axis=0))
-        X_train, X_test = (np.where(gap, mean, part) for gap, part in zip(gaps, (X_train, X_test), strict=True))
-    if y is None:
-        return Fold(X_train, None, X_test, None, False, *gaps)
-    return Fold(X_train, y[train], X_test, y[test], is_classes(y), *gaps)
 
 
 def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:

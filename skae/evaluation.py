@@ -14,7 +14,7 @@ from sklearn.utils import get_tags
 
 from .metrics import neighbors_kept, r2_against, reconstruct
 
-__all__ = ["Fold", "evaluate", "evaluate_baselines", "n_neighbors"]
+__all__ = ["Fold", "evaluate", "evaluate_baselines", "n_neighbors", "takes_gaps"]
 
 N_NEIGHBORS = 15
 """Largest number of neighbours of which the share is measured that the code keeps."""
@@ -50,7 +50,7 @@ class Fold:
 
     def rows_for(self, model: Any) -> tuple[np.ndarray, np.ndarray]:
         """Training rows and held-out rows, with NaN where entries are missing if the model takes them."""
-        if self.gaps_train is None or self.gaps_test is None or not _takes_gaps(model):
+        if self.gaps_train is None or self.gaps_test is None or not takes_gaps(model):
             return self.X_train, self.X_test
         return np.where(self.gaps_train, np.nan, self.X_train), np.where(self.gaps_test, np.nan, self.X_test)
 
@@ -136,7 +136,8 @@ def _encoded(model: Any, X: np.ndarray) -> np.ndarray:
     return H
 
 
-def _takes_gaps(model: Any) -> bool:
+def takes_gaps(model: Any) -> bool:
+    """Whether a reducer takes NaN where an entry is missing."""
     return hasattr(model, "__sklearn_tags__") and bool(get_tags(model).input_tags.allow_nan)
 
 

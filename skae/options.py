@@ -11,12 +11,14 @@ from typing import Any
 from . import adversarial, autoencoders, boltzmann, compose, maps, variational
 from ._version import __version__
 from .peers import PEERS, lacking, peer
-from .tables import BUNDLED
+from .tables import BUNDLED, Dataset
 
 __all__ = ["check", "parser", "reducers", "standardized", "table_options"]
 
 TABLE = "table"
 """Name of the reducer that knows of what kinds the columns are."""
+USUAL = ("pca", "autoencoder", "neighbor")
+"""The reducers if none are named. TABLE is one of them too if a column is of categories, or has missing values."""
 LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6)}
 """Smallest and largest value of an option."""
 
@@ -46,11 +48,21 @@ def _add_table(compare: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="name or number of a column to leave out; may be repeated",
     )
-    add("--impute", action="store_true", help="fill missing values")
+    add(
+        "--impute",
+        action="store_true",
+        help="fill missing values first, with medians and with a category of their own (default: what can learns "
+        "around them, and the others are given means of the training rows)",
+    )
     add("--separator", metavar="MARK", help="character between the columns, such as ';' (default: found in the file)")
     add("--decimal", metavar="MARK", help="decimal mark, '.' or ',' (default: found in the file)")
     add("--encoding", metavar="NAME", help="encoding of the file, such as latin-1 (default: UTF-8)")
-    add("--dates", choices=("refuse", "numbers"), default="refuse", help="what to do with dates (default: refuse)")
+    add(
+        "--dates",
+        choices=("numbers", "refuse"),
+        default="numbers",
+        help="what to do with dates (default: numbers, days since 1970)",
+    )
     add(
         "--standardize",
         action="store_true",
@@ -64,11 +76,11 @@ def _add_reducers(compare: argparse.ArgumentParser) -> None:
     add(
         "--reducers",
         nargs="+",
-        default=["pca", "autoencoder", "neighbor"],
         metavar="NAME",
         help="reducers to compare: names of this package; table, which is what TableAutoencoder fits to the encoded "
-        f"columns, around missing values and with dates as numbers; {', '.join(PEERS)}; or dotted names of classes "
-        "that can be imported, such as sklearn.decomposition.FastICA (default: pca autoencoder neighbor)",
+        f"columns, around missing values; {', '.join(PEERS)}; or dotted names of classes that can be imported, such as "
+        f"sklearn.decomposition.FastICA (default: {' '.join(USUAL)}, and {TABLE} if DATA has categories or missing "
+        "values)",
     )
     add(
         "--n-components",
@@ -101,29 +113,31 @@ def check(options: argparse.Namespace) -> None:
 def table_options(options: argparse.Namespace) -> dict[str, Any]:
     """The options that say how the table is read."""
     names = ("target", "drop", "impute", "separator", "decimal", "encoding", "dates")
-    return {name: getattr(options, name) for name in names} | {"gaps": TABLE in _asked(options)}
+    return {name: getattr(options, name) for name in names}
 
 
-def standardized(options: argparse.Namespace, columns: Sequence[tuple[str, int]]) -> Any:
+def standardized(options: argparse.Namespace, data: Dataset) -> Any:
     """Whether columns are standardised, or which: one-hot columns are not if a reducer knows what they are."""
-    if not options.standardize or TABLE not in _asked(options):
+    if not options.standardize or TABLE not in _asked(options, data):
         return bool(options.standardize)
-    return [kind == "gaussian" for kind, size in columns for _ in range(size)]
+    return [kind == "gaussian" for kind, size in data.columns for _ in range(size)]
 
 
-def _asked(options: argparse.Namespace) -> list[str]:
-    """The names of reducers on the command line."""
+def _asked(options: argparse.Namespace, data: Dataset) -> list[str]:
+    """The names of reducers on the command line, or those that suit the table."""
+    if options.reducers is None:
+        return [*USUAL, TABLE] if data.is_messy else list(USUAL)
     return [name.strip() for names in options.reducers for name in names.split(",") if name.strip()]
 
 
-def reducers(options: argparse.Namespace, columns: Sequence[tuple[str, int]] = ()) -> dict[str, Any]:
+def reducers(options: argparse.Namespace, data: Dataset) -> dict[str, Any]:
     """The estimators that are named on the command line, by the names of their classes.
 
     Parameters
     ----------
     options : argparse.Namespace
-    columns : sequence of (str, int)
-        Kinds of the columns of the table, for "table".
+    data : Dataset
+        The table. It tells which reducers suit it, if none are named, and what its columns are, for "table".
 
     Raises
     ------
@@ -139,14 +153,14 @@ def reducers(options: argparse.Namespace, columns: Sequence[tuple[str, int]] = (
     known = {"pca": PCA, **{_short_name(estimator.__name__): estimator for estimator in of_tables}}
     known |= {"stacked": compose.StackedAutoencoder}
     choice = (*known, TABLE, *PEERS)
-    asked = _asked(options)
+    asked = _asked(options, data)
     if not asked:
         raise ValueError(f"--reducers is empty: choose from {', '.join(choice)}.")
     found: dict[str, Any] = {}
     for name in asked:
         short = name.lower()
         if short == TABLE:
-            of_table = variational.VariationalAutoencoder(likelihood="mixed", columns=columns, variance="column")
+            of_table = variational.VariationalAutoencoder(likelihood="mixed", columns=data.columns, variance="column")
             found["TableAutoencoder"] = _configured(of_table, options)
             continue
         cls = known.get(short) or (peer(short) if short in PEERS else _imported(name, choice))

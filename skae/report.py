@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 
 from ._version import __version__
-from .comparison import Comparison, is_classes
-from .evaluation import n_neighbors
+from .comparison import Comparison
+from .evaluation import n_neighbors, takes_gaps
+from .folds import is_classes
 from .tables import Dataset, printable
 
-__all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "write"]
+__all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "told_around", "write"]
 
 FILES = ("compare.json", "compare.png")
 ALMOST_ALL = 0.95
@@ -60,6 +62,17 @@ def scale_hint(data: Dataset) -> str | None:
         f"{n_large} of {n_columns} columns ({names}) {have} {share[n_large - 1]:.1%} of the variance, so R2 hardly "
         "depends on the others: --standardize gives all columns the same weight."
     )
+
+
+def told_around(models: Mapping[str, Any], data: Dataset) -> str | None:
+    """Which reducers learn around missing values, and what the others are given."""
+    if not np.isnan(data.X).any():
+        return None
+    able = [name for name, model in models.items() if takes_gaps(model)]
+    others = [name for name in dict.fromkeys(["PCA", *models]) if name not in able]  # PCA always takes part
+    told = f"Around missing values learn: {_names(able)}. " if able else ""
+    told += f"Given means of the training rows in their place: {_names(others)}. " if others else ""
+    return f"{told}R2 is that of the values that are there. --impute fills them first, for all reducers."
 
 
 def legend(result: Comparison, data: Dataset) -> str:

@@ -7,7 +7,10 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_diabetes, load_iris, load_linnerud
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
@@ -23,8 +26,9 @@ from sklearn.random_projection import GaussianRandomProjection
 from sklearn.utils.validation import check_is_fitted
 
 from skae import Autoencoder
-from skae.comparison import compare, is_classes
+from skae.comparison import compare
 from skae.evaluation import n_neighbors
+from skae.folds import is_classes
 from skae.maps import NeighborAutoencoder
 from skae.peers import is_map
 
@@ -709,9 +713,29 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
     ("arguments", "error", "sentence"),
     [
         ({"y": Y[:5]}, ValueError, "^y has 5 rows, but X has 150.$"),
-        ({"y": np.where(Y == 1, None, "a")}, ValueError, "^y has values that are neither text nor numbers"),
-        ({"y": np.where(Y == 1, np.nan, 1.0)}, ValueError, "^Input y contains NaN"),
-        ({"X": np.where(X[0, 0] == X, np.inf, X)}, ValueError, "^Input X contains infinity"),
+        (
+            {"y": np.where(Y == 1, None, "a")},
+            ValueError,
+            r"^y contains NaN or None, first in row 50 \(rows: 50\): drop",
+        ),
+        (
+            {"y": np.where(Y == 1, np.nan, 1.0)},
+            ValueError,
+            r"^y contains NaN or None, first in row 50 \(rows: 50\): drop",
+        ),
+        ({"y": [{}] * 150}, ValueError, "^y has values that are neither text nor numbers: drop those rows.$"),
+        ({"y": "species"}, TypeError, "^y is the text 'species': pass the values of the target, and leave its column"),
+        ({"X": np.where(X[0, 0] == X, np.inf, X)}, ValueError, "^Input X contains infinity in row 0, column 0: "),
+        ({"X": np.where(np.arange(150)[:, None] == 77, np.nan, X)}, ValueError, "^Row 77 of X has no known entry"),
+        (
+            {"X": np.where(np.arange(4) == 2, np.nan, X)},
+            ValueError,
+            "^Column 2 of X has no known entry to learn from: ",
+        ),
+        ({"X": csr_matrix(X)}, TypeError, r"^X is sparse, but PCA .* need an array: pass X.toarray\(\)\.$"),
+        ({"X": iter([X, X])}, ValueError, "^X gives one chunk at a time, but compare needs all rows at once: pass a"),
+        ({"X": "no.csv"}, ValueError, "^X is of type str: pass an array or a DataFrame of numbers.$"),
+        ({"X": "no.parquet"}, FileNotFoundError, "^X is the path 'no.parquet', but there is no such file"),
         ({"X": X[:3], "y": None}, ValueError, r"^Found array with 3 sample\(s\)"),
         ({"n_components": []}, ValueError, "^n_components is empty: pass at least one number.$"),
         ({"cv": 1}, ValueError, "^cv=1 is not a number of folds from 2 to 150, the number of rows.$"),
@@ -815,6 +839,39 @@ def test_gaps_are_given_to_those_that_take_them_and_filled_with_means_for_the_ot
         error, total = np.nansum((test - restored) ** 2), np.nansum((test - mean) ** 2)
         assert row["r2"] == pytest.approx(1 - error / total, rel=1e-5)
     np.testing.assert_array_equal(result.X_test, filled[1])
+
+
+def test_a_column_without_entries_in_the_training_rows_tells_nothing_in_that_fold():
+    rare = np.full((150, 1), np.nan)
+    rare[7] = 1e6
+    given = {"reducers": [Autoencoder(max_iter=2)], "n_components": [2], "cv": [(np.arange(20, 150), np.arange(20))]}
+    result, plain = compare(np.c_[X, rare], Y, **given), compare(X, Y, **given)
+    assert result.rows[0]["r2"] == pytest.approx(plain.rows[0]["r2"], abs=1e-9)
+    assert result.rows[1]["r2"] > 0.8
+    assert not result.X_test[:, 4].any()
+
+
+def test_a_table_of_arrow_a_file_and_a_tensor_are_compared_as_their_numbers(tmp_path):
+    frame = IRIS.data.set_index(np.arange(150, 300))
+    frame.to_parquet(tmp_path / "a.parquet")
+    given = {"y": Y, "reducers": [TINY], "n_components": [2], "cv": 2}
+    rows = [[r["r2"] for r in compare(X, **given).rows]]
+    for table in (pa.Table.from_pandas(frame), tmp_path / "a.parquet", str(tmp_path / "a.parquet"), torch.tensor(X)):
+        rows.append([r["r2"] for r in compare(table, **given).rows])
+    assert rows[1:] == rows[:1] * 4
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [
+        (pd.Categorical(["a", "b"] * 75), "^Input X contains text, 'a', in row 0, column 'k': encode the column"),
+        (pd.date_range("2020", periods=150), "^Input X contains dates or times in column 'k', of type datetime64"),
+        (np.full(150, np.nan), "^Column 'k' of X has no known entry to learn from: leave it out of X.$"),
+    ],
+)
+def test_a_frame_that_does_not_hold_numbers_is_told_by_the_name_of_the_column(column, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compare(IRIS.data.assign(k=column), Y, [TINY], n_components=[2], cv=2)
 
 
 def test_some_columns_alone_can_be_standardized():

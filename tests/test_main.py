@@ -146,8 +146,8 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
     assert content["data"] == "table"
     assert content["shape"] == [40, 4]
     columns = {"reducer", "n_components", "r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"}
-    assert [set(row) for row in content["rows"]] == [columns] * 3
-    assert [set(fold) for fold in content["folds"]] == [columns | {"fold"}] * 6
+    assert [set(row) for row in content["rows"]] == [columns] * 4
+    assert [set(fold) for fold in content["folds"]] == [columns | {"fold"}] * 8
     assert content["settings"] == {
         "command": "compare",
         "data": "table.csv",
@@ -157,8 +157,8 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
         "separator": None,
         "decimal": None,
         "encoding": None,
-        "dates": "refuse",
-        "reducers": ["pca", "autoencoder", "neighbor"],
+        "dates": "numbers",
+        "reducers": None,
         "n_components": [2],
         "hidden_layer_sizes": [4],
         "max_iter": 1,
@@ -188,8 +188,9 @@ def test_the_table_is_printed_with_what_its_columns_mean(table, capsys):
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "table: 40 rows, 4 columns, 2 classes"
     assert out[1].split() == ["n_components", "reducer", "R2", "linear", "kNN", "kept", "fit", "s", "rows/s"]
-    assert [line.split()[0] for line in out[2:7]] == ["2", "Autoencoder", "NeighborAutoencoder", "4", "0"]
-    assert out[7:11] == [
+    names = ["Autoencoder", "NeighborAutoencoder", "TableAutoencoder"]
+    assert [line.split()[0] for line in out[2:8]] == ["2", *names, "4", "0"]
+    assert out[8:12] == [
         "Means over the folds, on held-out rows. The best reducer of each size is marked.",
         "R2: reconstruction; linear, kNN: accuracy of a linear model and of 5 nearest neighbours on the code",
         "kept: share of each row's 2 nearest held-out rows that are its 2 nearest on the code too",
@@ -624,7 +625,7 @@ def test_the_table_is_read_with_the_options_that_were_given(monkeypatch):
             *["--decimal", ",", "--encoding", "latin-1", "--dates", "numbers"],
         )
     options = {"drop": ["a", "-1"], "impute": True, "separator": ";", "decimal": ",", "encoding": "latin-1"}
-    assert seen == [(("t.csv",), {"target": "y", **options, "dates": "numbers", "gaps": False})]
+    assert seen == [(("t.csv",), {"target": "y", **options, "dates": "numbers"})]
 
 
 def test_control_characters_of_names_are_not_printed(tmp_path, capsys):
@@ -665,7 +666,6 @@ MISTAKES = [
     (["few.csv"], "Found array with 3 sample(s)"),
     (["table.csv", "--target", "price"], "There is no column 'price' in 'table', which has a, b, colour, bought."),
     (["iris", "--target", "0"], "The bundled set 'iris' has its own target: leave --target out."),
-    (["gaps.csv"], "Column 'b' has missing values"),
     (["gaps.csv", "--target", "b"], "Column 'b' has missing values"),
     (["gaps.csv", "--drop", "c"], "There is no column 'c' in 'gaps', which has a, b."),
     (["gaps.csv", "--encoding", "morse"], "There is no encoding 'morse'"),
@@ -736,15 +736,51 @@ def test_a_command_line_that_makes_no_sense_shows_its_usage(arguments, capsys):
     assert capsys.readouterr().err.startswith("usage: python -m skae")
 
 
-def test_the_reducer_table_learns_around_gaps_and_takes_dates_and_categories(tmp_path, capsys):
+def test_a_file_with_gaps_dates_and_categories_is_compared_as_it_is(tmp_path, capsys):
     days = [f"2020-01-{1 + i % 28:02d}" for i in range(60)]
     rows = [f"{i % 7 if i % 5 else ''},{days[i]},{'abc'[i % 3] if i % 4 else ''},{i % 2}\n" for i in range(60)]
     (tmp_path / "messy.csv").write_text("n,day,letter,y\n" + "".join(rows))
     options = ["--target", "y", "--cv", "2", "--n-components", "2", "--max-iter", "3", "--standardize"]
+    names = ["PCA", "Autoencoder", "NeighborAutoencoder", "TableAutoencoder"]
+    assert run("messy.csv", *options) == 0
+    first, dates, gaps, around, *_ = capsys.readouterr().out.splitlines()
+    assert first == "messy: 60 rows, 5 columns, 2 classes"
+    assert dates == "Dates are read as days since 1970: 'day'."
+    assert gaps == "27 missing values (empty) in 'n', 'letter'."
+    assert around == (
+        "Around missing values learn: Autoencoder, TableAutoencoder. Given means of the training rows in their place: "
+        "PCA, NeighborAutoencoder. R2 is that of the values that are there. "
+        "--impute fills them first, for all reducers."
+    )
+    rows = strict(tmp_path / "compare/compare.json")["rows"]
+    assert [row["reducer"] for row in rows] == names
     assert run("messy.csv", *options, "--reducers", "pca", "table") == 0
+    some = strict(tmp_path / "compare/compare.json")["rows"]
+    assert "Around missing values learn: TableAutoencoder. Given" in capsys.readouterr().out
+    assert run("messy.csv", *options, "--reducers", "neighbor") == 0  # beside PCA
+    assert "\nGiven means of the training rows in their place: PCA, NeighborAutoencoder. R2" in capsys.readouterr().out
+    assert [row["r2"] for row in some] == [rows[0]["r2"], rows[3]["r2"]]
+    assert run("messy.csv", *options, "--impute") == 0
     out = capsys.readouterr().out
-    assert "27 missing values in 'n', 'letter'." in out
-    assert "5 columns" in out
-    assert "TableAutoencoder" in out
-    assert run("messy.csv", *options) == 2
-    assert "--reducers pca table learns around them" in capsys.readouterr().err
+    assert "27 missing values (empty) filled in 'n', 'letter'." in out
+    assert "Around missing values" not in out
+    assert [row["reducer"] for row in strict(tmp_path / "compare/compare.json")["rows"]] == names
+
+
+def test_the_table_tells_which_reducers_are_the_default(tmp_path, capsys):
+    usual = ["PCA", "Autoencoder", "NeighborAutoencoder"]
+    cells = {"plain": "{0}.5,{1}", "gaps": "{0}.5,", "texts": "{0}.5,{2}"}
+    for name, form in cells.items():
+        rows = [form.format(i % 7, i % 5, "abc"[i % 3]) if i % 3 else f"{i}.5,{2 * i % 5}" for i in range(40)]
+        rows = [form.format(i % 7, i % 5, "abc"[i % 3]) for i in range(40)] if name == "texts" else rows
+        (tmp_path / f"{name}.csv").write_text("a,b\n" + "\n".join(rows) + "\n")
+    for arguments, expected in [
+        (["plain.csv"], usual),
+        (["gaps.csv", "--impute"], usual),
+        (["gaps.csv"], [*usual, "TableAutoencoder"]),
+        (["texts.csv"], [*usual, "TableAutoencoder"]),
+        (["texts.csv", "--reducers", "pca"], ["PCA"]),
+    ]:
+        assert run(*arguments, *QUICK) == 0
+        assert [row["reducer"] for row in strict(tmp_path / "compare/compare.json")["rows"]] == expected
+        assert capsys.readouterr().out.count("Around missing values") == (arguments == ["gaps.csv"])

@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.outside import Columns, Outside, Part, block_rows
 from .complaints import NO_DATES
 
-__all__ = ["outside"]
+__all__ = ["named_rows", "names_of", "outside"]
 
 READ_BYTES = 2**17
 """Size of the pieces in which a column of a file is read."""
@@ -62,6 +62,23 @@ def outside(X: Any) -> Outside | None:
     if isinstance(X, Dataset):
         return _table(X, X.schema, _parts_of_dataset)
     return _table(X, X.schema, _parts_of_table) if isinstance(X, pa.Table) else None
+
+
+def names_of(X: Any) -> Any:
+    """Names of the columns of a frame, an Arrow table or a file. None if there are none."""
+    if (table := outside(X)) is None:
+        return getattr(X, "columns", None)
+    return getattr(table.header, "column_names", None)
+
+
+def named_rows(table: Outside, rows: np.ndarray) -> Any:
+    """Rows by their numbers, as an Arrow table if the columns have names, and otherwise as an array."""
+    found, header = table[rows], table.header
+    if isinstance(header, np.ndarray):
+        return found
+    import pyarrow as pa
+
+    return pa.table(dict(zip(header.column_names, found.T, strict=True)))
 
 
 def _exists(text: str) -> bool:

@@ -19,7 +19,7 @@ from ..engine.frame import Frame
 from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
-from .streams import is_stream
+from .streams import is_stream, needs_all_rows
 
 __all__ = [
     "check_codes",
@@ -48,6 +48,8 @@ def check_x(estimator: Any, X: Any, *, reset: bool, look_through: bool) -> Array
         ensure_all_finite=False,
     )
     if is_stream(X):
+        if not hasattr(estimator, "partial_fit"):
+            raise ValueError(needs_all_rows(type(estimator).__name__))
         raise ValueError(
             f"X is of type {type(X).__name__} and gives chunks, which only fit takes: pass each by itself."
         )

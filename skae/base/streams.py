@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from typing import Any
 
-__all__ = ["fit_stream", "is_stream"]
+__all__ = ["fit_stream", "is_stream", "needs_all_rows"]
 
 ARRAY_LIKE = ("__getitem__", "__array__", "shape")
 """What an iterable of chunks does not have, and every kind of table has one of."""
@@ -21,6 +21,11 @@ def is_stream(X: Any) -> bool:
     """
     is_table = any(hasattr(X, name) for name in ARRAY_LIKE)
     return isinstance(X, Iterable) and not is_table and not isinstance(X, str | bytes | Set)
+
+
+def needs_all_rows(name: str) -> str:
+    """What to say of chunks that are given to something of this name which cannot learn from one after another."""
+    return f"X gives one chunk at a time, but {name} needs all rows at once: pass a table."
 
 
 def fit_stream(estimator: Any, X: Iterable[Any], y: Any, sample_weight: Any) -> None:
@@ -41,7 +46,7 @@ def fit_stream(estimator: Any, X: Iterable[Any], y: Any, sample_weight: Any) -> 
     """
     name = type(estimator).__name__
     if not hasattr(estimator, "partial_fit"):
-        raise ValueError(f"X gives one chunk at a time, but this {name} needs all rows at once: pass a table.")
+        raise ValueError(needs_all_rows(f"this {name}"))
     if y is not None or sample_weight is not None:
         got = "sample_weight" if y is None else "y"
         cure = "call partial_fit chunk by chunk" if y is None else "let each chunk be a pair (X, y)"

@@ -17,7 +17,7 @@ from ..base.checks import check_x, look_for_gaps
 from ..base.compat import Interval, fit_context
 from ..base.params import RandomState, constraints, sign_plainly
 from ..base.state import unchanged_on_error
-from ..engine.data import Array, to_tensor
+from ..engine.data import Array, chunks, to_tensor
 from ..engine.notices import warn
 from ..exceptions import NothingLearntWarning
 from ._blame import contributions
@@ -32,6 +32,8 @@ Share: TypeAlias = Annotated[float, Interval(Real, 0, 0.5, closed="right")]
 MOST_SEED = 2**31 - 1
 MOST_ROWS = 10_000
 """Rows of which medians are taken."""
+MOST_MASKED = 1000
+"""Rows of which entries are hidden."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -48,6 +50,10 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     as a root mean square difference in standard deviations of the columns. It is large where few rows are. log e is
     averaged over the autoencoders, and log r over 20 samples of 16 rows. A row whose score is lower by log 2 has
     deviations and distances that are twice as long.
+
+    Of a row with missing entries, both are taken over the others. Such rows would score higher, because near rows are
+    easier to find in few columns. How much higher is measured on training rows of which entries are hidden, as a
+    quadratic function of log(n_features / number of known entries), and subtracted.
 
     Training rows far from all samples have small weights: a row at t times the median distance counts as t^-4. So they
     are hardly learnt. An ``estimator`` is fitted with the same weights.
@@ -184,8 +190,19 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             model.fit(X)
         self.estimator_, self._near = model, near
         self.reference_ = _medians(X)
+        if isinstance(model, ShortAutoencoders):
+            self._ease = self._measure_ease(_some_rows(X, MOST_MASKED), np.random.RandomState(self._seed))
         scores = self._scores(X)
         self.offset_ = _offset(scores, self.contamination)
+
+    def _measure_ease(self, rows: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """By how much a row scores higher if entries are hidden: the coefficients of ``_sparsity``."""
+        kept = rng.rand(*rows.shape) < rng.rand(len(rows), 1)
+        one = np.where(np.isnan(rows), -1.0, rng.rand(*rows.shape)).argmax(1)
+        kept[np.arange(len(rows)), one] = True
+        masked = np.where(kept, rows, np.nan)
+        ease: np.ndarray = np.linalg.lstsq(_sparsity(masked) - _sparsity(rows), self._raw(masked) - self._raw(rows))[0]
+        return ease
 
     def _unfitted(self) -> Any:
         """A clone of the estimator, or the autoencoders of the default."""
@@ -270,10 +287,15 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     def _scores(self, X: Array) -> np.ndarray:
         scores: np.ndarray
         if isinstance(self.estimator_, ShortAutoencoders):
-            scores = -(self.estimator_.log_deviation(X) + self._near.log_distance(X)) / 2
+            scores = self._raw(X) - _sparsity(X) @ self._ease
         else:
             scores = np.asarray(self.estimator_.score_samples(X), dtype=np.float64)
         return scores
+
+    def _raw(self, X: Array) -> np.ndarray:
+        """The score before it is made comparable with those of rows that have more entries."""
+        raw: np.ndarray = -(self.estimator_.log_deviation(X) + self._near.log_distance(X)) / 2
+        return raw
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -288,9 +310,23 @@ sign_plainly(OutlierDetector)
 
 def _medians(X: Array) -> np.ndarray:
     """The median of the observed entries of each column, in at most 10 000 rows that are evenly spaced."""
-    rows = to_tensor(X[:: -(-X.shape[0] // MOST_ROWS)]).cpu().double().numpy()
-    medians: np.ndarray = np.nanmedian(rows, axis=0)
+    medians: np.ndarray = np.nanmedian(_some_rows(X, MOST_ROWS), axis=0)
     return medians
+
+
+def _some_rows(X: Array, most: int) -> np.ndarray:
+    """At most that many rows, evenly spaced."""
+    rows: np.ndarray = to_tensor(X[:: -(-X.shape[0] // most)]).cpu().double().numpy()
+    return rows
+
+
+def _sparsity(X: Array) -> np.ndarray:
+    """L and l^2 of each row, where l = log(number of columns / number of known entries). 0 for rows without gaps."""
+    known = np.empty(X.shape[0])
+    for rows in chunks(*X.shape):
+        known[rows] = (~to_tensor(X[rows]).isnan()).sum(1).cpu().numpy()
+    log = np.log(X.shape[1] / known)
+    return np.column_stack([log, log * log])
 
 
 def _offset(scores: np.ndarray, contamination: Any) -> float:

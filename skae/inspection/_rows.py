@@ -6,18 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from ..base.arrow import named_rows, outside
+
 __all__ = ["as_array", "first_rows", "take_rows", "without_torch"]
 
 
 def first_rows(X: Any, n: int) -> Any:
-    """The first rows of X, in the container that X is."""
+    """The first rows of X, in the container that X is. Of a file an Arrow table is made."""
+    if (table := outside(X)) is not None:
+        return named_rows(table, np.arange(min(n, len(table))))
     if hasattr(X, "head"):
         return X.head(n)
     return X.tocsr()[:n] if hasattr(X, "tocsr") else X[:n]
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Rows of X by their numbers, in the container that X is. Of lists and tuples a list is made."""
+    """Rows of X by their numbers, in the container that X is. Lists and tuples give a list, files a table."""
+    if (table := outside(X)) is not None:
+        return named_rows(table, rows)
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     if hasattr(X, "tocsr"):

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from typing_extensions import Self
 
+from ..base.arrow import names_of
 from ._pictures import draw_pictures
 from ._profiles import draw_profiles
 from ._rows import as_array, first_rows
@@ -139,7 +140,7 @@ class GibbsDisplay:
         check_is_fitted(estimator)
         _require_choices(n_steps, n_chains)
         states = _run(estimator, X, n_steps, n_chains, means, _seed(estimator, random_state))
-        names = getattr(X, "columns", None)
+        names = names_of(X)
         shape = shape_to_draw(image_shape, estimator, next(iter(states.values())).shape[1])
         return cls(states=states, image_shape=shape, feature_names=names).plot(ax, cmap=cmap)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
+from ..base.arrow import names_of
 from ._matplotlib import literal, new_axes
 from ._pictures import GAP, draw_pictures, show_picture
 from ._rows import as_array, take_rows
@@ -100,7 +101,7 @@ class OutlierDisplay:
         ----------
         estimator : object
             A fitted OutlierDetector, or another object with ``score_samples`` and ``explain``.
-        X : {array-like, sparse matrix, DataFrame} of shape (n_rows, n_features)
+        X : {array-like, sparse matrix, DataFrame, Arrow table, Parquet file} of shape (n_rows, n_features)
             Rows among which the strangest are looked for.
         n_samples : int, default=6
             Number of rows to draw, strangest first.
@@ -135,7 +136,7 @@ class OutlierDisplay:
             contributions=estimator.explain(chosen),
             names=[f"row {name}: score {score:.3g}" for name, score in zip(index, scores[strangest], strict=True)],
             image_shape=shape_to_draw(image_shape, getattr(estimator, "estimator_", estimator), rows.shape[1]),
-            feature_names=getattr(X, "columns", None),
+            feature_names=names_of(X),
         ).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, n_features: int = 6, cmap: str = "gray") -> Self:
@@ -158,10 +159,17 @@ class OutlierDisplay:
         Raises
         ------
         ValueError
-            If ``image_shape`` does not fit the number of columns.
+            If ``image_shape`` does not fit the number of columns, or if there are not as many contributions or names.
         """
         rows, values = as_array(self.rows), as_array(self.contributions)
         names = [f"row {i}" for i in range(len(rows))] if self.names is None else [literal(name) for name in self.names]
+        _require_equal(
+            f"contributions of shape {values.shape}", values.shape, f"rows of shape {rows.shape}", rows.shape
+        )
+        _require_equal(f"{len(names)} names", len(names), f"{len(rows)} rows", len(rows))
+        if self.feature_names is not None:
+            n_names, n_columns = len(self.feature_names), rows.shape[1]
+            _require_equal(f"{n_names} feature_names", n_names, f"{n_columns} columns", n_columns)
         shape = picture_shape(self.image_shape, rows.shape[1])
         if shape is None:
             self.axes_, self.ax_ = _draw_bars(rows, values, names, self.feature_names, ax, n_features)
@@ -170,6 +178,11 @@ class OutlierDisplay:
             self.axes_ = np.array([self.ax_])
         self.figure_ = self.ax_.figure
         return self
+
+
+def _require_equal(what: str, number: Any, other: str, expected: Any) -> None:
+    if number != expected:
+        raise ValueError(f"There are {what}, but {other}: pass as many.")
 
 
 def _draw_bars(

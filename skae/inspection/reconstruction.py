@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
+from ..base.arrow import names_of
 from ._codes import require_decoder
 from ._pictures import draw_pictures
 from ._profiles import draw_profiles
@@ -133,7 +134,7 @@ class ReconstructionDisplay:
             rows=rows,
             errors=((first - restored) ** 2).sum(axis=1),
             image_shape=shape_to_draw(image_shape, estimator, first.shape[1]),
-            feature_names=getattr(X, "columns", None),
+            feature_names=names_of(X),
         ).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
+from ..base.arrow import names_of
 from ._draws import Draws
 from ._matplotlib import literal
 from ._pictures import draw_pictures
@@ -146,12 +147,12 @@ class SampleDisplay:
         draws = Draws(estimator, means, groups, n_samples, random_state)
         data = None if X is None else draws.real_rows(X, y)
         samples = draws.samples()
-        width = next(iter(samples.values())).shape[1]
+        width, names = next(iter(samples.values())).shape[1], names_of(X)
         return cls(
             samples=samples,
             data=data,
             image_shape=shape_to_draw(image_shape, estimator, width),
-            feature_names=getattr(X, "columns", getattr(estimator, "feature_names_in_", None)),
+            feature_names=getattr(estimator, "feature_names_in_", None) if names is None else names,
         ).plot(ax, cmap=cmap)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> Self:

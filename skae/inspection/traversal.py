@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from typing_extensions import Self
 
+from ..base.arrow import names_of
 from ._codes import columns_of_code, decode, names_of_components, quantiles_of, require_decoder
 from ._matplotlib import literal, pyplot
 from ._pictures import draw_pictures
@@ -161,7 +162,7 @@ class LatentTraversalDisplay:
             quantiles=shares,
             start=decode(estimator, start, condition),
             image_shape=shape_to_draw(image_shape, estimator, rows.shape[-1]),
-            feature_names=getattr(X, "columns", None),
+            feature_names=names_of(X),
         ).plot(ax, cmap=cmap)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> Self:

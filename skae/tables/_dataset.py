@@ -13,7 +13,7 @@ from ._options import Options
 from ._use import remark, too_many, useless
 from ._words import listed, plural, quoted, short
 
-__all__ = ["Dataset", "assemble", "told_gaps"]
+__all__ = ["Dataset", "assemble", "told_gaps", "without_empty_rows"]
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
-        NaN where a value is missing, if that was asked for.
+        NaN where a value is missing, unless it was filled.
     y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
     name : str
     feature_names : list of str
@@ -43,6 +43,11 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     columns: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def is_messy(self) -> bool:
+        """Whether a column is of categories, or has missing values."""
+        return any(kind != "gaussian" for kind, _ in self.columns) or bool(np.isnan(self.X).any())
 
 
 def assemble(
@@ -76,23 +81,40 @@ def assemble(
     faults.raise_if_any()
     if not kept:
         raise ValueError(" ".join([f"{quoted(name)} has no column{' beside the target' if target else ''}.", *notes]))
+    dates = [quoted(column.name) for column in kept if column.is_date]
+    notes += [f"Dates are read as days since 1970: {listed(dates)}."] if dates else []
     notes += [note for column in kept if (note := remark(column))]
     filled = {column.name: int(column.missing.sum()) for column in kept if column.missing.any()}
     if filled:
-        notes.append(told_gaps(sum(filled.values()), filled, options))
-    is_open = options.gaps and not options.impute
-    numbers = [(column.name, column.values if is_open else _numbers(column)) for column in kept if not column.is_text]
-    texts = [_one_hot(column, is_open) for column in kept if column.is_text]
+        forms = dict.fromkeys(quoted(word) if word else "empty" for column in kept for word in column.missing_words)
+        notes.append(told_gaps(sum(filled.values()), filled, options, list(forms)))
+    numbers = [(c.name, _numbers(c) if options.impute else c.values) for c in kept if not c.is_text]
+    texts = [_one_hot(column, is_open=not options.impute) for column in kept if column.is_text]
     encoded = numbers + [pair for pairs in texts for pair in pairs]
     X = np.column_stack([values for _, values in encoded])
     kinds = [("gaussian", 1) for _ in numbers] + [("categorical", len(pairs)) for pairs in texts]
     titles = [title for title, _ in encoded]
-    return Dataset(X, None if target is None else _labels(target), name, titles, None, notes, tuple(kinds))
+    X, y, told = without_empty_rows(X, None if target is None else _labels(target), faults)
+    return Dataset(X, y, name, titles, None, [*notes, *told], tuple(kinds))
 
 
-def told_gaps(count: int, names: Iterable[str], options: Options) -> str:
-    """What to say of missing values in columns with these names."""
+def without_empty_rows(
+    X: np.ndarray, y: np.ndarray | None, faults: Faults
+) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """X and y without the rows whose values are all missing in X, and what to say of it."""
+    full = ~np.isnan(X).all(axis=1)
+    if full.all():
+        return X, y, []
+    places = listed((faults.place(int(row)) for row in np.flatnonzero(~full)), 3)
+    beside = "" if y is None else " beside the target"
+    note = f"{plural(int((~full).sum()), 'row')} without a value{beside} left out: {places}."
+    return X[full], None if y is None else y[full], [note]
+
+
+def told_gaps(count: int, names: Iterable[str], options: Options, forms: Sequence[str] = ()) -> str:
+    """What to say of missing values in columns with these names, and of the forms in which they are written."""
     where, gaps = listed(map(quoted, names)), plural(count, "missing value")
+    gaps += f" ({listed(forms, 5)})" if forms else ""
     return f"{gaps} filled in {where}." if options.impute else f"{gaps} in {where}."
 
 
@@ -108,8 +130,8 @@ def _check(column: Column, faults: Faults, options: Options, *, is_target: bool 
         faults.add(*why)
     elif not column.is_text and np.isinf(column.values).any():
         faults.add_infinite(column)
-    if column.missing.sum() > column.n_odd and (is_target or not (options.impute or options.gaps)):
-        faults.add_missing(column, is_target=is_target)
+    if is_target and column.missing.sum() > column.n_odd:
+        faults.add_missing(column)
 
 
 def _numbers(column: Column) -> np.ndarray:
@@ -118,7 +140,7 @@ def _numbers(column: Column) -> np.ndarray:
     return np.where(missing, np.nanmedian(column.values), column.values) if missing.any() else column.values
 
 
-def _one_hot(column: Column, is_open: bool) -> list[tuple[str, np.ndarray]]:
+def _one_hot(column: Column, *, is_open: bool) -> list[tuple[str, np.ndarray]]:
     """A column of zeros and ones for each text, and one for missing values. They are NaN instead if ``is_open``."""
     present = ~column.missing
     categories = column.categories or sorted(set(column.values[present]))

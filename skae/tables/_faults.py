@@ -13,11 +13,6 @@ from ._words import listed, plural, quoted, quoted_path
 __all__ = ["Faults"]
 
 SENTENCES: dict[str, tuple[str, str, str]] = {
-    "missing": (
-        "has missing values",
-        "have missing values",
-        "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them",
-    ),
     "target": ("has missing values in the target", "", "delete these rows, for a target cannot be imputed"),
     "odd": (
         "has cells that do not fit",
@@ -28,7 +23,7 @@ SENTENCES: dict[str, tuple[str, str, str]] = {
     "date": (
         "has dates",
         "have dates",
-        "--dates numbers reads them as days since 1970, and --drop COLUMN leaves a column out",
+        "they are read as days since 1970 without --dates refuse, and --drop COLUMN leaves a column out",
     ),
     "order": (
         "has unclear dates",
@@ -81,11 +76,11 @@ class Faults:
         """Add a fault of one of the kinds in ``SENTENCES``."""
         self._found[kind].append((name, detail))
 
-    def add_missing(self, column: Column, *, is_target: bool = False) -> None:
-        """Add the missing values of a column."""
+    def add_missing(self, column: Column) -> None:
+        """Add the missing values of a target."""
         count = int(column.missing.sum()) - column.n_odd
         words = self._examples(column.missing_words) or f"the first in {self.place(int(column.missing.argmax()))}"
-        self.add("target" if is_target else "missing", column.name, f"{count} of {len(column.values)}: {words}")
+        self.add("target", column.name, f"{count} of {len(column.values)}: {words}")
 
     def add_odd(self, column: Column) -> None:
         """Add the cells of a column that are neither numbers, or dates, nor missing."""

@@ -31,8 +31,7 @@ def load(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-    dates: str = "refuse",
-    gaps: bool = False,
+    dates: str = "numbers",
 ) -> Dataset:
     r"""Read a bundled data set, or a file of text, of arrays or of Parquet.
 
@@ -48,7 +47,7 @@ def load(
         Names or numbers of columns to leave out. Numbers count the columns of the file from 0, or from -1 backwards.
     impute : bool, default=False
         Fill missing values: with the median in columns of numbers and dates, and with a category of its own in columns
-        of text. A target is never filled.
+        of text. Otherwise they are NaN, in all columns of a text. A target is never filled.
     separator : str or None, default=None
         The character between the columns, where "\t" is a tab and " " any number of blanks. None takes the one of tab,
         semicolon, bar, comma and blank that divides the first rows evenly.
@@ -57,10 +56,8 @@ def load(
         then a thousands separator.
     encoding : str or None, default=None
         Name of a codec. None reads a byte order mark, and takes files without one as UTF-8.
-    dates : {"refuse", "numbers"}, default="refuse"
+    dates : {"numbers", "refuse"}, default="numbers"
         "numbers" reads dates as days since 1970.
-    gaps : bool, default=False
-        Leave missing values as NaN, in all columns of a text, and read dates as numbers. Not used with ``impute``.
 
     Returns
     -------
@@ -72,8 +69,9 @@ def load(
     ------
     ValueError, OSError, ImportError
         If the file, the target or a column to drop does not exist, if the file cannot be read, or if a package for it
-        is not installed. Also if columns have missing values, cells that do not fit in, dates, infinite values or too
-        many texts: one message names all of these columns, and the options that help.
+        is not installed. Also if the target has missing values, or if columns have cells that do not fit in, infinite
+        values, too many texts, or dates that are refused: one message names all of these columns, and the options that
+        help.
 
     Notes
     -----
@@ -83,7 +81,7 @@ def load(
     """
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
     separator = "\t" if separator == "\\t" else separator
-    options = Options(target, drop, impute, separator, decimal, encoding, "numbers" if gaps else dates, gaps)
+    options = Options(target, drop, impute, separator, decimal, encoding, dates)
     if path in BUNDLED:
         return _bundled(path, options)
     file = Path(path)

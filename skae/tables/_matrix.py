@@ -9,7 +9,7 @@ import numpy as np
 
 from ._arrays import table_of
 from ._column import Column
-from ._dataset import Dataset, told_gaps
+from ._dataset import Dataset, told_gaps, without_empty_rows
 from ._faults import Faults
 from ._options import Options
 from ._words import plural, printable, quoted
@@ -41,7 +41,7 @@ def from_matrix(
     image_shape: tuple[int, int] | None,
     options: Options,
 ) -> Dataset:
-    """Make a table of a matrix: columns are dropped, and missing values filled or refused.
+    """Make a table of a matrix: columns are dropped, and missing values counted or filled.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ def from_matrix(
     faults.raise_if_any()
     if X.shape[1] == 0:
         raise ValueError(f"{quoted(name)} has no column{' beside the target' if target is not None else ''}.")
-    return Dataset(X, y, name, list(names), image_shape, notes, (("gaussian", X.shape[1]),))
+    X, y, told = without_empty_rows(X, y, faults)
+    return Dataset(X, y, name, list(names), image_shape, [*notes, *told], (("gaussian", X.shape[1]),))
 
 
 def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Options) -> tuple[np.ndarray, list[str]]:  # noqa: N802
@@ -78,8 +79,6 @@ def _checked_X(X: np.ndarray, names: Sequence[str], faults: Faults, options: Opt
     for j in lacking:
         if missing[:, j].all():
             faults.add("empty", names[j], "in any row")
-        elif not (options.impute or options.gaps):
-            faults.add_missing(Column(names[j], X[:, j]))
     faults.raise_if_any()
     if not lacking:
         return X, []
@@ -97,7 +96,7 @@ def _checked(y: np.ndarray, n_rows: int, name: str, faults: Faults) -> np.ndarra
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         column = Column(name, y if y.ndim == 1 else np.where(np.isfinite(y).all(axis=1), 0.0, np.nan))
         if column.missing.any():
-            faults.add_missing(column, is_target=True)
+            faults.add_missing(column)
         else:
             faults.add_infinite(column)
     return y.astype(str) if y.dtype.kind == "S" else y

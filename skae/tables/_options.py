@@ -21,8 +21,7 @@ class Options:
     separator: str | None = None
     decimal: str | None = None
     encoding: str | None = None
-    dates: str = "refuse"
-    gaps: bool = False
+    dates: str = "numbers"
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""

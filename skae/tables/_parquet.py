@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ def read_parquet(path: Path, options: Options) -> Dataset:
     """
     try:
         import pandas as pd
-    except ImportError:
-        raise ImportError('Reading .parquet files needs pandas: pip install "skae[plot]".') from None
-    try:
+
         frame = pd.read_parquet(path)
-    except (ValueError, ImportError, OSError, MemoryError) as error:
+    except ImportError:
+        raise ImportError('Reading .parquet files needs pandas and pyarrow: pip install "skae[plot,tables]".') from None
+    except (ValueError, OSError, MemoryError) as error:
         raise ValueError(f"Cannot read {quoted_path(path)} as a table: {str(error).partition(chr(10))[0]}") from None
     if frame.empty:
         raise ValueError(f"{quoted_path(path)} holds no rows.")
@@ -61,10 +62,21 @@ def _column(name: str, series: Any) -> Column:
         example = next((str(date) for date in series.dropna()), "")
         return Column(name, days.to_numpy(dtype=float), is_date=True, example=example)
     if kind in ("date", "datetime", "decimal"):
-        return read(name, np.array(["" if pd.isna(value) else str(value) for value in series], dtype=object), ".")
-    return _text(name, series)
+        return _read(name, series)
+    as_in_a_file_of_text = _read(name, series)
+    return as_in_a_file_of_text if as_in_a_file_of_text.is_date else _text(name, series)
+
+
+def _read(name: str, series: Any) -> Column:
+    """A column of objects, read from what they are written as."""
+    return read(name, np.array(["" if gap else str(value).strip() for value, gap in _cells(series)], dtype=object), ".")
 
 
 def _text(name: str, series: Any) -> Column:
-    values = [None if gap else str(value) for value, gap in zip(series, series.isna(), strict=True)]
+    values = [None if gap else str(value) for value, gap in _cells(series)]
     return Column(name, np.array(values, dtype=object), is_text=True)
+
+
+def _cells(series: Any) -> Iterator[tuple[Any, bool]]:
+    """Each cell, and whether it is missing."""
+    return zip(series, series.isna(), strict=True)

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from torch.utils.data import DataLoader, TensorDataset
 
 from skae import (
-    RBM,
+    AdversariallyRegularizedAutoencoder,
     Autoencoder,
     FineTunedClassifier,
     NeighborAutoencoder,
@@ -198,8 +198,8 @@ def test_missing_entries_are_gaps(frame, tmp_path, windows, request):
     one, two = clone(MODEL).fit(array(gaps)), clone(MODEL).fit(file)
     np.testing.assert_array_equal(two.transform(file), one.transform(array(gaps)))
     sentence = "Input X contains NaN in row 0, column 'a'"
-    assert sentence in refuses(RBM(2, max_iter=1), "fit", file)
-    assert sentence in refuses(RBM(2, max_iter=1).fit(frame), "transform", file)
+    assert sentence in refuses(AdversariallyRegularizedAutoencoder(2, max_iter=1), "fit", file)
+    assert sentence in refuses(AdversariallyRegularizedAutoencoder(2, max_iter=1).fit(frame), "transform", file)
 
 
 # ------------------------------------------------------------------ refusals

@@ -10,6 +10,7 @@ from contract.requirements import refuses
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.covariance import EmpiricalCovariance
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -295,3 +296,19 @@ def test_what_is_wrong_is_told(detector, rows):
     for method in ("predict", "explain"):
         assert "4 features" in refuses(detector, method, rows[:, :3])
     assert "infinity in row 1, column 2" in refuses(detector, "predict", [[0, 0, 0, 0], [0, 0, np.inf, 0]])
+
+
+def test_rows_with_gaps_are_not_more_usual_for_that():
+    X = load_wine().data
+    rng = np.random.RandomState(1)
+    hidden = np.zeros(X.shape, dtype=bool)
+    for row, count in zip(hidden, rng.randint(0, 11, len(X)), strict=True):
+        row[rng.permutation(13)[:count]] = True
+    gaps = np.where(hidden, np.nan, X)
+    for rows in (X, gaps):
+        detector = OutlierDetector(random_state=0).fit(rows)
+        scores = detector.score_samples(gaps)
+        assert abs(np.corrcoef(hidden.sum(1), scores)[0, 1]) < 0.25
+        assert abs(np.corrcoef(hidden.sum(1), detector._raw(gaps))[0, 1]) > 0.4
+    whole = OutlierDetector(random_state=0).fit(X)
+    np.testing.assert_array_equal(whole.score_samples(X), whole._raw(X))

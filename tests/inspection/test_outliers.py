@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.decomposition import PCA
 
@@ -59,3 +60,31 @@ def test_what_is_wrong_is_told(detector, frame):
         OutlierDisplay.from_estimator(detector, frame, n_samples=0)
     with pytest.raises(ValueError, match="image_shape"):
         OutlierDisplay.from_estimator(detector, frame, image_shape=(3, 3))
+
+
+def test_rows_of_an_arrow_table_and_of_a_file_are_drawn_with_their_names(detector, frame, tmp_path):
+    plain = OutlierDisplay.from_estimator(detector, frame.reset_index(drop=True), n_samples=2)
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    for table in (pa.Table.from_pandas(frame, preserve_index=False), tmp_path / "a.parquet"):
+        display = OutlierDisplay.from_estimator(detector, table, n_samples=2)
+        np.testing.assert_array_equal(display.rows, plain.rows)
+        assert list(display.feature_names) == list(frame.columns)
+        for one, other in zip(display.axes_, plain.axes_, strict=True):
+            assert one.get_title() == other.get_title()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (
+            {"contributions": np.zeros((3, 4))},
+            r"^There are contributions of shape \(3, 4\), but rows of shape \(2, 4\): ",
+        ),
+        ({"names": ["a"]}, "^There are 1 names, but 2 rows: pass as many.$"),
+        ({"feature_names": ["a"]}, "^There are 1 feature_names, but 4 columns: pass as many.$"),
+    ],
+)
+def test_what_does_not_fit_the_rows_is_told(wrong, sentence):
+    display = OutlierDisplay(**{"rows": np.zeros((2, 4)), "contributions": np.zeros((2, 4)), **wrong})
+    with pytest.raises(ValueError, match=sentence):
+        display.plot()

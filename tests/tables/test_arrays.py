@@ -72,9 +72,11 @@ def test_an_npz_without_a_target_has_none(save):
     assert load(save("a.npz", images=np.zeros((4, 2, 3)))).y is None
 
 
-def test_missing_values_of_arrays_are_refused(save):
-    with pytest.raises(ValueError, match=r"^Column '1' has missing values \(2 of 3: the first in row 1\): --impute"):
-        load(save("a.npy", np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 1.0]])))
+def test_missing_values_of_arrays_stay_and_are_told(save):
+    X = np.array([[1.0, np.nan], [2.0, np.nan], [3.0, 1.0]])
+    data = load(save("a.npy", X))
+    np.testing.assert_array_equal(data.X, X)
+    assert data.notes == ["2 missing values in '1'."]
 
 
 @pytest.mark.parametrize(

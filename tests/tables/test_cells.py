@@ -143,23 +143,24 @@ WORDS = ["", " ", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "Non
 @pytest.mark.parametrize("word", [*WORDS, "-", "--", "\u2014", ".", "***"])
 def test_what_stands_for_missing_numbers_is_named(word, write):
     cells = ["1", "2", word, "4", word]
-    shown = "the first" if word in ("NaN", "nan") else f"'{word}'" if word.strip() else "empty"
-    cure = "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them."
-    with pytest.raises(ValueError, match=r"^Column") as raised:
-        read(cells, write)
-    assert str(raised.value) == f"Column 'x' has missing values (2 of 5: {shown} in line 4): {cure}"
+    shown = "" if word in ("NaN", "nan") else f" ('{word}')" if word.strip() else " (empty)"
+    data = load(write("a.csv", column(cells)))
+    np.testing.assert_array_equal(data.X[:, 0], [1, 2, np.nan, 4, np.nan])
+    assert data.notes[0] == f"2 missing values{shown} in 'x'."
     assert read(cells, write, impute=True) == [1, 2, 2, 4, 2]
 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_missing_texts_are_a_category_of_their_own(word, write):
     path = write("a.csv", column(["red", word, "blue", "red"]))
-    with pytest.raises(ValueError, match=r"^Column 'x' has missing values \(1 of 4: "):
-        load(path)
+    data = load(path)
+    assert data.feature_names == ["i", "x_blue", "x_red"]
+    np.testing.assert_array_equal(data.X[:, 1:], [[0, 1], [np.nan, np.nan], [1, 0], [0, 1]])
+    assert data.columns == (("gaussian", 1), ("categorical", 2))
     data = load(path, impute=True)
     assert data.feature_names == ["i", "x_blue", "x_red", "x_missing"]
     np.testing.assert_array_equal(data.X[:, 1:], [[0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]])
-    assert data.notes == ["1 missing value filled in 'x'."]
+    assert data.notes == [f"1 missing value ({repr(word.strip()) if word.strip() else 'empty'}) filled in 'x'."]
 
 
 def test_a_dash_among_texts_is_a_text(write):
@@ -213,10 +214,11 @@ def test_dates_become_days_since_1970(cells, first, second, write):
     np.testing.assert_allclose(read([*cells, cells[0]], write, dates="numbers"), [*expected, expected[0]], rtol=1e-15)
     target = load(write("a.csv", column([*cells, cells[0]])), "x", dates="numbers").y
     np.testing.assert_allclose(target, [*expected, expected[0]], rtol=1e-15)
-    sentence = r"^Column 'x' has dates \(such as '.*'\): --dates numbers reads them as days since 1970, and --drop"
+    assert load(write("a.csv", column([*cells, cells[0]]))).notes[0] == "Dates are read as days since 1970: 'x'."
+    sentence = r"^Column 'x' has dates \(such as '.*'\): they are read as days since 1970 without --dates refuse, and"
     for where in (None, "x"):
         with pytest.raises(ValueError, match=sentence):
-            load(write("a.csv", column([*cells, cells[0]])), where)
+            load(write("a.csv", column([*cells, cells[0]])), where, dates="refuse")
 
 
 def test_missing_dates_are_filled_with_the_median(write):
@@ -255,19 +257,16 @@ def test_one_message_says_all(write):
     rows[4][4], rows[5][4], rows[6][5], rows[7][6], rows[8][6], rows[9][9] = "old", "", "NA", "?", "-", "inf"
     path = write("a.csv", header + "".join(",".join(map(str, row)) + "\n" for row in rows))
     with pytest.raises(ValueError, match="columns to decide on") as raised:
-        load(path)
+        load(path, dates="refuse")
     first, *lines = str(raised.value).split("\n")
-    assert first == f"'{path}' has 7 kinds of columns to decide on:"
+    assert first == f"'{path}' has 6 kinds of columns to decide on:"
     assert lines == [
-        "- 3 columns have missing values, 'age' (1 of 100: empty in line 7), 'gap' (1 of 100: 'NA' in line 8), "
-        "'more' (2 of 100: '?' in line 9, '-' in line 10): "
-        "--impute fills them, --drop COLUMN leaves a column out, and --reducers pca table learns around them.",
         "- Column 'age' has cells that do not fit (98 of 100 cells are numbers, but not 'old' in line 6): "
         "correct them, or leave the column out with --drop COLUMN.",
         "- Column 'money' can be read in two ways ('1,123' may be 1123 or 1.123): "
         "tell with --decimal . or --decimal ,.",
         "- 2 columns have dates, 'when' (such as '2020-01-1'), 'unclear' (such as '1/1/2020'): "
-        "--dates numbers reads them as days since 1970, and --drop COLUMN leaves a column out.",
+        "they are read as days since 1970 without --dates refuse, and --drop COLUMN leaves a column out.",
         "- Column 'text' has too many different texts (75 in 100 rows, such as 'text 0'): "
         "leave the column out with --drop COLUMN, or encode it before.",
         "- Column 'weight' has numbers with units (such as '0 kg'): "
@@ -280,7 +279,8 @@ def test_one_message_says_all(write):
     assert [note.split(":")[0] for note in data.notes] == [
         "Column 'id' was left out",
         "Column 'name' was left out",
-        "3 missing values filled in 'gap', 'more'.",
+        "Dates are read as days since 1970",
+        "3 missing values ('NA', '?', '-') filled in 'gap', 'more'.",
     ]
 
 

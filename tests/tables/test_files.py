@@ -174,7 +174,10 @@ def test_no_name_has_control_characters(escaping):
     texts = [f"text{shown}_{text}" for text in ("k", f"k{shown}0", f"k{shown}1", f"k{shown}2")]
     assert data.feature_names == [f"when{shown}", f"gap{shown}", *texts]
     assert data.name == f"a{shown}"
-    assert data.notes == [f"1 missing value filled in 'gap{shown}'."]
+    assert data.notes == [
+        f"Dates are read as days since 1970: 'when{shown}'.",
+        f"1 missing value (empty) filled in 'gap{shown}'.",
+    ]
 
 
 def test_a_column_is_found_by_its_escaped_name_and_by_its_own(write):
@@ -244,7 +247,9 @@ def test_another_ending_lists_those_that_can_be_read(name, write):
 def test_only_parquet_needs_pandas(write, save, monkeypatch):
     table, array, parquet = write("a.csv", TABLE), save("a.npy", np.eye(2)), write("a.parquet", "")
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r'^Reading .parquet files needs pandas: pip install "skae\[plot\]"\.$'):
+    with pytest.raises(
+        ImportError, match=r'^Reading .parquet files needs pandas and pyarrow: pip install "skae\[plot,ta'
+    ):
         load(parquet)
     check(load(table))
     np.testing.assert_array_equal(load(array).X, np.eye(2))

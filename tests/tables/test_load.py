@@ -58,8 +58,10 @@ def test_a_first_line_of_numbers_and_gaps_is_data(first, write):
         np.testing.assert_array_equal(load(path).X[0], [-1000, 2.5, 0.5])
         assert len(load(path).X) == 3
     else:
-        with pytest.raises(ValueError, match=r"^Column '[01]' has missing values \(1 of 3: .* in line 1\): --impute"):
-            load(path)
+        data = load(path)
+        assert len(data.X) == 3
+        assert np.isnan(data.X).sum() == 1
+        assert np.isnan(data.X[0]).any()
 
 
 def test_a_first_line_that_counts_columns_is_a_header(tmp_path):
@@ -209,8 +211,30 @@ def test_parquet_keeps_its_types(tmp_path):
     assert load(str(tmp_path / "a.parquet"), "kind").y.tolist() == ["b", "a", "b"]
 
 
-def test_missing_values_of_parquet_are_refused(tmp_path):
+def test_dates_that_are_texts_in_parquet_are_dates(tmp_path):
+    frame = pd.DataFrame({"day": ["1970-01-03", None, "1970-01-05", "1970-01-03 12:00"], "size": ["1", "2", "1", "1"]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    data = load(str(tmp_path / "a.parquet"))
+    assert data.feature_names == ["day", "size_1", "size_2"]  # numbers that are texts are texts
+    np.testing.assert_array_equal(data.X[:, 0], [2, np.nan, 4, 2.5])
+    assert data.notes[0] == "Dates are read as days since 1970: 'day'."
+
+
+def test_rows_without_a_value_are_left_out(tmp_path, write):
+    data = load(write("a.csv", "a,b,y\n1,x,0\n,,1\n3,,0\n"), "y")
+    np.testing.assert_array_equal(data.X, [[1, 1], [3, np.nan]])
+    assert data.y.tolist() == [0, 0]
+    assert data.notes[-1] == "1 row without a value beside the target left out: line 3."
+    np.save(tmp_path / "a.npy", [[np.nan, np.nan], [1, np.nan], [2, 3], [np.nan, np.nan]])
+    data = load(str(tmp_path / "a.npy"))
+    np.testing.assert_array_equal(data.X, [[1, np.nan], [2, 3]])
+    assert data.notes[-1] == "2 rows without a value left out: row 1, row 4."
+
+
+def test_missing_values_of_parquet_stay_and_are_told(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "kind": pd.Categorical([None, "x"])})
     frame.to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match=r"^Column 'kind' has missing values \(1 of 2: the first in row 1\)"):
-        load(str(tmp_path / "a.parquet"))
+    data = load(str(tmp_path / "a.parquet"))
+    assert data.feature_names == ["a", "kind_x"]
+    np.testing.assert_array_equal(data.X, [[1, np.nan], [2, 1]])
+    assert data.notes == ["1 missing value in 'kind'."]
