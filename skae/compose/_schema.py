@@ -165,6 +165,25 @@ class Schema(NamedTuple):
         """Kinds and sizes of the encoded columns, as the mixed likelihood takes them."""
         return tuple((self.variables[i].encoded_kind, self.variables[i].size) for i in self.order)
 
+    @property
+    def owner(self) -> np.ndarray:
+        """Number of the variable that each encoded column belongs to."""
+        return np.repeat(self.order, [size for _, size in self.columns])
+
+    def typical(self, encoded: np.ndarray) -> np.ndarray:
+        """An encoded row of usual entries: medians of numbers, and of categories and texts the entry nearest the mean.
+
+        The entry nearest the mean of one-hot columns is the most frequent category.
+        """
+        row = np.empty(encoded.shape[1])
+        for variable in range(len(self.variables)):
+            of_variable = np.flatnonzero(self.owner == variable)
+            part = encoded[:, of_variable]
+            part = part[~np.isnan(part).any(1)]
+            nearest = np.square(part - part.mean(0)).sum(1).argmin()
+            row[of_variable] = np.median(part, axis=0) if len(of_variable) == 1 else part[nearest]
+        return row
+
     def encoded(self, columns: Sequence[Cells], on_unknown: str = "warn") -> np.ndarray:
         """The table of numbers, with NaN for what is missing.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import Self
 
 from ..base.advice import validate
@@ -23,6 +23,7 @@ from ..exceptions import NothingLearntWarning
 from ._blame import contributions
 from ._errors import ShortAutoencoders
 from ._near import Near, frame_of_columns, weight_of
+from .table import TableAutoencoder
 
 __all__ = ["OutlierDetector"]
 
@@ -55,6 +56,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     easier to find in few columns. How much higher is measured on training rows of which entries are hidden, as a
     quadratic function of log(n_features / number of known entries), and subtracted.
 
+    A fitted detector, and so its file, holds these 320 rows.
+
     Training rows far from all samples have small weights: a row at t times the median distance counts as t^-4. So they
     are hardly learnt. An ``estimator`` is fitted with the same weights.
 
@@ -81,7 +84,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     offset_ : float
         Score below which a row is an outlier.
     reference_ : ndarray of shape (n_features_in_,)
-        Median of each column, with which ``explain`` compares rows.
+        Median of each column, with which ``explain`` compares rows. With a ``TableAutoencoder`` it is an encoded row,
+        with the most frequent categories.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -152,7 +156,8 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, memory map, tensor} of shape (n_samples, n_features)
-            Numbers. At least two rows. NaN is an entry that is missing, unless the ``estimator`` takes none.
+            Numbers. At least two rows. NaN is an entry that is missing, unless the ``estimator`` takes none. With a
+            ``TableAutoencoder`` X is a frame with columns of any kind.
         y : Ignored
             Present for scikit-learn's pipelines.
 
@@ -169,19 +174,26 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         """
         self._check_parameters()
         with unchanged_on_error(self):
+            if isinstance(self.estimator, TableAutoencoder):
+                self._fit_table(X)
+                return self
             X = check_x(self, X, reset=True, look_through=True)
             look_for_gaps(self, X, columns=True)
             self._fit(X)
         return self
 
+    def _fit_table(self, X: Any) -> None:
+        """Fit to a frame. Distances of its rows are not defined, and so all rows have the same weight."""
+        _require_rows(len(X))
+        model = self._unfitted(check_random_state(self.random_state)).fit(X)
+        validate_data(self, X, reset=True, skip_check_array=True)
+        self.estimator_, self.reference_ = model, model._schema.typical(model.encode(X))
+        self.offset_ = _offset(self._scores(X), self.contamination)
+
     def _fit(self, X: Array) -> None:
-        if X.shape[0] < 2:
-            raise ValueError(f"OutlierDetector compares rows and needs at least 2; got n_samples = {X.shape[0]}.")
-        model = self._unfitted()
+        _require_rows(X.shape[0])
         rng = check_random_state(self.random_state)
-        self._seed = int(rng.randint(MOST_SEED))
-        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
-            model.set_params(random_state=int(rng.randint(MOST_SEED)))
+        model = self._unfitted(rng)
         near = Near(X, frame_of_columns(X), rng)
         log_distance = near.log_distance(X)
         if has_fit_parameter(model, "sample_weight"):
@@ -204,11 +216,13 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         ease: np.ndarray = np.linalg.lstsq(_sparsity(masked) - _sparsity(rows), self._raw(masked) - self._raw(rows))[0]
         return ease
 
-    def _unfitted(self) -> Any:
-        """A clone of the estimator, or the autoencoders of the default."""
-        if self.estimator is None:
-            return ShortAutoencoders()
-        return clone(self.estimator)
+    def _unfitted(self, rng: np.random.RandomState) -> Any:
+        """A clone of the estimator, or the autoencoders of the default, with a seed."""
+        model: Any = ShortAutoencoders() if self.estimator is None else clone(self.estimator)
+        self._seed = int(rng.randint(MOST_SEED))
+        if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
+            model.set_params(random_state=int(rng.randint(MOST_SEED)))
+        return model
 
     # ---------------------------------------------------------------- using
 
@@ -274,17 +288,22 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
             more usual. The sum of a row is ``score_samples(reference_) - score_samples(X)``. A missing entry
             contributes 0, and is then missing in the reference too.
         """
-        X = self._checked(X)
+        X, rng = self._checked(X), np.random.RandomState(self._seed)
+        if isinstance(self.estimator_, TableAutoencoder):
+            inside, owner = self.estimator_.estimator_, self.estimator_._schema.owner
+            return contributions(inside.score_samples, self.estimator_.encode(X), self.reference_, rng, owner)
         rows = to_tensor(X).cpu().double().numpy()
-        return contributions(self._scores, rows, self.reference_, np.random.RandomState(self._seed))
+        return contributions(self._scores, rows, self.reference_, rng)
 
-    def _checked(self, X: Any) -> Array:
+    def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
+        if isinstance(self.estimator_, TableAutoencoder):
+            return X
         X = check_x(self, X, reset=False, look_through=True)
         look_for_gaps(self, X, columns=False)
         return X
 
-    def _scores(self, X: Array) -> np.ndarray:
+    def _scores(self, X: Any) -> np.ndarray:
         scores: np.ndarray
         if isinstance(self.estimator_, ShortAutoencoders):
             scores = self._raw(X) - _sparsity(X) @ self._ease
@@ -300,12 +319,18 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         of_model = get_tags(ShortAutoencoders() if self.estimator is None else self.estimator).input_tags
-        tags.input_tags.sparse, tags.input_tags.allow_nan = of_model.sparse, of_model.allow_nan
+        for name in ("sparse", "allow_nan", "string", "categorical"):
+            setattr(tags.input_tags, name, getattr(of_model, name))
         return tags
 
 
 OutlierDetector._parameter_constraints = constraints(OutlierDetector)
 sign_plainly(OutlierDetector)
+
+
+def _require_rows(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"OutlierDetector compares rows and needs at least 2; got n_samples = {n}.")
 
 
 def _medians(X: Array) -> np.ndarray:

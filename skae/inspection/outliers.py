@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -130,7 +131,7 @@ class OutlierDisplay:
         scores = np.asarray(estimator.score_samples(X))
         strangest = np.argsort(scores, kind="stable")[:n_samples]
         chosen = take_rows(X, strangest)
-        rows, index = as_array(chosen), getattr(chosen, "index", strangest)
+        rows, index = _entries(chosen), getattr(chosen, "index", strangest)
         return cls(
             rows=rows,
             contributions=estimator.explain(chosen),
@@ -161,7 +162,7 @@ class OutlierDisplay:
         ValueError
             If ``image_shape`` does not fit the number of columns, or if there are not as many contributions or names.
         """
-        rows, values = as_array(self.rows), as_array(self.contributions)
+        rows, values = _entries(self.rows), as_array(self.contributions)
         names = [f"row {i}" for i in range(len(rows))] if self.names is None else [literal(name) for name in self.names]
         _require_equal(
             f"contributions of shape {values.shape}", values.shape, f"rows of shape {rows.shape}", rows.shape
@@ -178,6 +179,19 @@ class OutlierDisplay:
             self.axes_ = np.array([self.ax_])
         self.figure_ = self.ax_.figure
         return self
+
+
+def _entries(X: Any) -> np.ndarray:
+    """Rows as an array: of numbers, or of objects if there is anything else in them."""
+    dtypes = [str(dtype) for dtype in getattr(X, "dtypes", ())]
+    of_numbers = all(dtype.lower().startswith(("int", "uint", "float", "bool")) for dtype in dtypes)
+    is_text = not dtypes and getattr(np.asarray(X).dtype, "kind", "f") in "OUS" if isinstance(X, np.ndarray) else False
+    return as_array(X) if of_numbers and not is_text else np.asarray(X, dtype=object)
+
+
+def _written(entry: Any) -> str:
+    """An entry of a row in few letters."""
+    return f"{entry:.4g}" if isinstance(entry, Real) else literal(str(entry), LONGEST)
 
 
 def _require_equal(what: str, number: Any, other: str, expected: Any) -> None:
@@ -198,7 +212,7 @@ def _draw_bars(
     for panel, row, value, name in zip(panels, rows, values, names, strict=True):
         order = np.argsort(-np.abs(value), kind="stable")[:n_bars][::-1]
         panel.barh(range(n_bars), value[order], color=["C3" if value[j] > 0 else "C0" for j in order])
-        panel.set_yticks(range(n_bars), [f"{literal(known[j], LONGEST)} = {row[j]:.4g}" for j in order])
+        panel.set_yticks(range(n_bars), [f"{literal(known[j], LONGEST)} = {_written(row[j])}" for j in order])
         panel.axvline(0.0, color="0.3", linewidth=0.8)
         panel.tick_params(labelsize="small", labelleft=True, labelbottom=True)
         panel.set_title(name, fontsize="small")

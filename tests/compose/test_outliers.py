@@ -18,11 +18,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
-from skae import RBM, Autoencoder, OutlierDetector
+from skae import RBM, Autoencoder, OutlierDetector, TableAutoencoder
 from skae.compose._blame import contributions
 from skae.compose._errors import ShortAutoencoders
 from skae.compose._near import Near, frame_of_columns, weight_of
 from skae.exceptions import NothingLearntWarning
+from skae.inspection import OutlierDisplay
 from skae.nn.stacked_dense import StackedDense
 
 
@@ -312,3 +313,48 @@ def test_rows_with_gaps_are_not_more_usual_for_that():
         assert abs(np.corrcoef(hidden.sum(1), detector._raw(gaps))[0, 1]) > 0.4
     whole = OutlierDetector(random_state=0).fit(X)
     np.testing.assert_array_equal(whole.score_samples(X), whole._raw(X))
+
+
+# ------------------------------------------------------------------ frames
+
+
+@pytest.fixture(scope="module")
+def customers():
+    """A frame of 200 rows, in which the plan follows from the age, but for row 3. Row 9 has a gap."""
+    rng = np.random.default_rng(0)
+    age = rng.normal(50, 10, 200).round()
+    plan = np.where(age > 50, "gold", "basic")
+    plan[3] = "basic" if plan[3] == "gold" else "gold"
+    age[3] = 75.0 if plan[3] == "basic" else 25.0
+    frame = pd.DataFrame(
+        {"age": age, "plan": pd.Categorical(plan), "n": rng.poisson(2, 200), "noise": rng.normal(size=200)}
+    )
+    frame.loc[9, ["age", "plan", "noise"]] = None
+    return frame
+
+
+def test_a_table_with_categories_is_judged_by_a_table_autoencoder(customers):
+    detector = OutlierDetector(TableAutoencoder(1, random_state=0), contamination=0.05, random_state=0).fit(customers)
+    scores = detector.score_samples(customers)
+    np.testing.assert_array_equal(scores, detector.estimator_.score_samples(customers))
+    assert scores.argsort().argsort()[3] < 10
+    assert (detector.predict(customers) == -1).sum() == 10
+    assert detector.feature_names_in_.tolist() == list(customers)
+    with pytest.raises(ValueError, match="at least 2"):
+        clone(detector).fit(customers[:1])
+
+
+def test_contributions_of_a_table_are_those_of_its_columns(customers):
+    detector = OutlierDetector(TableAutoencoder(1, random_state=0), random_state=0).fit(customers)
+    found = detector.explain(customers[:12])
+    assert found.shape == (12, 4)
+    assert set(found[3].argsort()[-2:]) <= {0, 1, 3}
+    inside = detector.estimator_.estimator_
+    base = np.repeat(detector.reference_[None], 12, axis=0)
+    encoded = detector.estimator_.encode(customers[:12])
+    base[np.isnan(encoded)] = np.nan
+    expected = inside.score_samples(base) - inside.score_samples(encoded)
+    np.testing.assert_allclose(found.sum(axis=1), expected, rtol=1e-6, atol=1e-8)
+    assert (found[9, [0, 1, 3]] == 0.0).all()
+    display = OutlierDisplay.from_estimator(detector, customers, n_samples=2)
+    assert any("plan = " in label.get_text() for label in display.axes_[0].get_yticklabels())

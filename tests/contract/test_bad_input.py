@@ -118,6 +118,7 @@ def test_the_row_is_named_for_other_arrays(convert):
         ({"hidden_layer_sizes": (4, 2.5)}, "every size must be a whole number"),
         ({"hidden_layer_sizes": "many"}, "'hidden_layer_sizes' parameter"),
         ({"activation": "sine"}, "'activation' parameter"),
+        ({"columns": (("gaussian", 3),)}, "columns describe X for the mixed likelihood"),
         ({"likelihood": "categorical"}, "needs the sizes of the groups of columns: pass them as categories"),
         ({"likelihood": "categorical", "categories": (2, 2)}, "categories=(2, 2) sum to 4, but X has 3 columns"),
         ({"dropout": 1.0}, "'dropout' parameter"),
