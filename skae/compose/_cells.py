@@ -109,7 +109,7 @@ def _require_array(X: Any) -> None:
     sorts = (
         (hasattr(X, "to_pandas"), "X.to_pandas()"),
         (hasattr(X, "collect"), "X.collect()"),
-        (isinstance(X, Mapping), "pandas.DataFrame(X)"),
+        (isinstance(X, Mapping) and not hasattr(X, "toarray"), "pandas.DataFrame(X)"),
         (isinstance(X, (str, PathLike)), "what it holds, such as pandas.read_parquet(X)"),
     )
     for is_one, use in sorts:

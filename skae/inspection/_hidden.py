@@ -83,14 +83,14 @@ def spread_of_neighbors(X: Any, codes: np.ndarray) -> tuple[np.ndarray, int]:
 def row_errors(estimator: Any, X: Any, codes: Any) -> np.ndarray:
     """Squared error of each decoded row, divided by the mean squared distance of rows from the training mean.
 
-    The mean of the errors is 1 - R2. Among many rows, that distance is measured of some.
+    The mean of the errors is 1 - R2. Among many rows, that distance is measured of some. Missing entries do not count.
     """
     try:
         x = as_array(take_rows(X, _some_rows(codes.shape[0])))
         mean = training_mean(estimator, x)
     except (TypeError, ValueError) as complaint:
         raise ValueError(NO_NUMBERS.format("error")) from complaint
-    total = np.square(x - mean).sum(axis=1).mean()
+    total = np.where(np.isnan(x), 0.0, np.square(x - mean)).sum(axis=1).mean()
     parts = gen_batches(codes.shape[0], CHUNK_ROWS)
     errors = np.concatenate([_squared_errors(estimator, X, codes, part) for part in parts])
     relative: np.ndarray = errors / total if total > 0.0 else (errors > 0.0).astype(float)
@@ -105,7 +105,7 @@ def _squared_errors(estimator: Any, X: Any, codes: Any, part: slice) -> np.ndarr
             f"{type(estimator).__name__} reconstructs {x_hat.shape[1]} columns, but X has {x.shape[1]}: "
             "the rows have no reconstruction error."
         )
-    errors: np.ndarray = np.square(x - x_hat).sum(axis=1)
+    errors: np.ndarray = np.where(np.isnan(x), 0.0, np.square(x - x_hat)).sum(axis=1)
     return errors
 
 

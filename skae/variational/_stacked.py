@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import Arrays, Batch, Frame, Run, Saved, Source, damage, sizes_of, spawn
-from ..base.checks import check_columns, watcher
+from ..base.checks import check_columns, check_x, watcher
 from ..engine.data import Rows
 from ..functional import common_normal
 from ..nn.latent import Posterior
@@ -193,6 +193,7 @@ class Stacked(Variational):
         if self._below is None:
             return super()._log_densities(function, X, y)
         check_is_fitted(self)
+        check_x(self, X, reset=False, look_through=True)  # the model below may take what this one does not
         module = self._ready_module()
         densities: np.ndarray = self._below._log_densities(lambda below, batch: function(module, batch), X)
         return densities

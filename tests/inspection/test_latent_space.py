@@ -342,13 +342,6 @@ def test_a_quantity_is_drawn_in_place_of_the_target_with_the_names_of_the_classe
         (PCA(2), R, "spraed", ValueError, "color_by='spraed' must be 'target', 'spread' or 'error'"),
         (PCA(2), R[:1], "spread", ValueError, "needs at least 2 rows"),
         (make_pipeline(SimpleImputer(), PCA(2)), np.where(R > 2, np.nan, R), "spread", ValueError, "without missing"),
-        (
-            FunctionTransformer(),
-            np.where(R > 2, np.nan, R),
-            "error",
-            ValueError,
-            '"error" needs rows of numbers without',
-        ),
         (make_pipeline(PolynomialFeatures(1), PCA(2)), R, "error", TypeError, "Pipeline has no inverse_transform"),
         (FunctionTransformer(inverse_func=lambda h: h[:, :3]), R, "error", ValueError, "3 columns, but X has 4"),
     ],
@@ -357,6 +350,14 @@ def test_what_cannot_be_coloured_is_refused(estimator, rows, color_by, error, me
     with pytest.raises(error, match=message):
         LatentSpaceDisplay.from_estimator(estimator.fit(R), rows, color_by=color_by)
     assert not plt.get_fignums()
+
+
+def test_errors_of_rows_with_gaps_are_those_of_their_observed_entries():
+    gaps = np.where(np.arange(R.size).reshape(R.shape) % 7 == 0, np.nan, R)
+    model = Autoencoder(2, max_iter=2, random_state=0).fit(gaps)
+    total = np.nansum((gaps - model.mean_) ** 2) / len(gaps)
+    display = LatentSpaceDisplay.from_estimator(model, gaps, color_by="error")
+    np.testing.assert_allclose(display.quantity, -model.score_samples(gaps) / total, rtol=1e-4)
 
 
 # ---------------------------------------------------------------- names of classes
