@@ -28,12 +28,18 @@ def files_of(page):
     return [(page.parent / target).resolve() for target in targets if not target.startswith(("http:", "https:"))]
 
 
+FEWER = {"N_DRAWS": 2, "N_CLUSTERS": (10, 20), "DRAWS": range(100, 101)}
+"""Repetitions of some scripts, for a picture that nobody looks at."""
+
+
 @pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")  # after as few epochs as here
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 def test_a_picture_is_drawn_and_is_in_the_documentation(path):
     spec = importlib.util.spec_from_file_location(f"pictures_{path.stem}", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    for name in FEWER.keys() & vars(script):
+        setattr(script, name, FEWER[name])
     figure = script.draw(max_iter=1)
     assert isinstance(figure, Figure)
     assert all(ax.has_data() or ax.child_axes or not ax.axison for ax in figure.axes)

@@ -8,7 +8,7 @@ import pytest
 
 from skae.trees import Tree
 
-DEEP = 100_000
+DEEP = 30_000
 
 
 class Node(list):
