@@ -28,7 +28,7 @@ def files_of(page):
     return [(page.parent / target).resolve() for target in targets if not target.startswith(("http:", "https:"))]
 
 
-FEWER = {"N_DRAWS": 2, "N_CLUSTERS": (10, 20), "DRAWS": range(100, 101)}
+FEWER = {"N_DRAWS": 4, "N_CLUSTERS": (10, 20), "DRAWS": range(100, 101)}
 """Repetitions of some scripts, for a picture that nobody looks at."""
 
 
