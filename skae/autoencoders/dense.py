@@ -185,13 +185,13 @@ class Autoencoder(TorchTransformer):
             )
         if self.likelihood == "mixed":
             columns_of(self.columns)
-        elif self.columns is not None:
-            raise ValueError("columns describe X for the mixed likelihood: use likelihood='mixed', or columns=None.")
             if not self._takes_kinds:
                 raise ValueError(
                     f"{type(self).__name__} has one unit of noise for all columns, so that likelihood='mixed' is not "
                     "defined: use Autoencoder or VariationalAutoencoder."
                 )
+        elif self.columns is not None:
+            raise ValueError("columns describe X for the mixed likelihood: use likelihood='mixed', or columns=None.")
         if self.init == "pca":
             _require_none(self._obstacles_to_pca())
 
