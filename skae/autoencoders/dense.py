@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from ..nn.dense import DenseAutoencoder
 
 __all__ = ["Autoencoder", "has_closed_gradient"]
 
+Kinds: TypeAlias = Annotated[Sequence[tuple[str, int]], list, tuple]
 Activation = Literal["identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"]
 
 
@@ -163,7 +164,7 @@ class Autoencoder(TorchTransformer):
     batch_norm: bool = False
     likelihood: Literal["gaussian", "bernoulli", "categorical", "poisson", "mixed"] = "gaussian"
     categories: Sizes | None = None
-    columns: Annotated[Sequence[tuple[str, int]], list, tuple] | None = None
+    columns: Kinds | None = None
     init: Literal["auto", "pca", "random"] = "auto"
     missing_indicator: bool = True
 

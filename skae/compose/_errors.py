@@ -15,7 +15,7 @@ from ..engine.data import Batch, Source, chunks
 from ..engine.optim import Terms
 from ..functional import average
 from ..nn.stacked_dense import StackedDense
-from ._near import frame_of_columns
+from ._near import standard_frame
 
 __all__ = ["ShortAutoencoders"]
 
@@ -101,7 +101,7 @@ class ShortAutoencoders(TorchEstimator):
         return data.learnt(merge=False)
 
     def _measure(self, data: Any) -> None:
-        self._frame = frame_of_columns(data.X)
+        self._frame = standard_frame(data.X)
         self._completion = fit_completion(data, self._frame, int(self.n_components))  # later rows may have gaps too
 
     def _batch_size(self, n_samples: int) -> int:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..engine.data import Array, chunks, to_tensor
 from ..engine.frame import Frame
+from ..engine.moments import column_moments
 
-__all__ = ["Near", "frame_of_columns", "weight_of"]
+__all__ = ["Near", "standard_frame", "weight_of"]
 
 N_SAMPLES = 20
 """Number of samples. The scatter of the mean over them is small beside the differences of rows."""
@@ -25,7 +26,7 @@ ELEMENTS = 2**20
 """Distances that are computed at a time."""
 
 
-def frame_of_columns(X: Array) -> Frame:
+def standard_frame(X: Array) -> Frame:
     """The mean and the standard deviation of the observed entries of each column. That of a constant column is 1.
 
     Parameters
@@ -38,22 +39,11 @@ def frame_of_columns(X: Array) -> Frame:
     ValueError
         If a variance is infinite.
     """
-    d = X.shape[1]
-    count, mean, squares = (torch.zeros(d, dtype=torch.float64) for _ in range(3))
-    for rows in chunks(*X.shape):  # Chan, Golub and LeVeque (1983): no digits cancel
-        x = to_tensor(X[rows]).cpu().double()
-        n = (~x.isnan()).sum(0)
-        center = x.nanmean(0).nan_to_num(0.0)
-        total = (count + n).clamp_min(1)
-        shift = center - mean
-        squares += (x - center).square().nansum(0) + shift.square() * count * n / total
-        mean, count = mean + shift * n / total, count + n
-    scale = (squares / count.clamp_min(1)).sqrt()
-    if not bool(scale.isfinite().all()):
+    mean, variance = column_moments(X)
+    if not np.isfinite(variance).all():
         raise ValueError("X has values so large that their variance is infinite: rescale X.")
-    scale[scale <= 1e-12 * mean.abs()] = 0.0
-    scale[scale == 0.0] = 1.0
-    return Frame(mean.numpy(), scale.numpy())
+    scale = np.sqrt(variance)
+    return Frame(mean, np.where(scale <= 1e-12 * np.abs(mean), 1.0, scale))
 
 
 class Near:

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import field
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
-from ..base.advice import validate
 from ..base.checks import check_x
 from ..base.compat import HasMethods, MissingValues, fit_context
-from ..base.params import PositiveInt, RandomState, constraints, sign_plainly
+from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
+from ..base.typed import Typed
 from ..engine.modes import plain_torch
 from ._recipe import Recipe
 from ._restored import Restored, refuse_unsuitable, weighs
 
 __all__ = ["AutoencoderImputer"]
 
+Model: TypeAlias = Annotated[Any, None, HasMethods(["fit", "transform", "inverse_transform"])]
+Missing: TypeAlias = Annotated[Any, MissingValues(numeric_only=True)]
 ROWS = 2**14
 """Rows that are filled at a time."""
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class AutoencoderImputer(TransformerMixin, BaseEstimator):
+class AutoencoderImputer(TransformerMixin, Typed):
     """Imputer of missing entries from all other columns at once.
 
     Observed entries come back as they are. A missing entry is a function of the observed entries of its row. It has the
@@ -136,21 +137,14 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     True
     """
 
-    estimator: Annotated[Any, None, HasMethods(["fit", "transform", "inverse_transform"])] = field(
-        default=None, kw_only=False
-    )
-    missing_values: Annotated[Any, MissingValues(numeric_only=True)] = np.nan
+    estimator: Model = field(default=None, kw_only=False)
+    missing_values: Missing = np.nan
     n_draws: PositiveInt = 64
     sample_posterior: bool = False
     max_iter: PositiveInt | Literal["auto"] = "auto"
     add_indicator: bool = False
     keep_empty_features: bool = False
     random_state: RandomState = None
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]]
-
-    def _validate_params(self) -> None:
-        validate(self)
 
     def _check_parameters(self) -> None:
         """Raise an error for parameters that do not go together."""
@@ -324,10 +318,6 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = bool(self._allows_nan())
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-AutoencoderImputer._parameter_constraints = constraints(AutoencoderImputer)
-sign_plainly(AutoencoderImputer)
 
 
 def _is_na(value: Any) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Real
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -12,17 +12,17 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import Self
 
-from ..base.advice import validate
 from ..base.checks import check_x, look_for_gaps
 from ..base.compat import Interval, fit_context
-from ..base.params import RandomState, constraints, sign_plainly
+from ..base.params import RandomState
 from ..base.state import unchanged_on_error
+from ..base.typed import Typed
 from ..engine.data import Array, chunks, to_tensor
 from ..engine.notices import warn
 from ..exceptions import NothingLearntWarning
 from ._blame import contributions
 from ._errors import ShortAutoencoders
-from ._near import Near, frame_of_columns, weight_of
+from ._near import Near, standard_frame, weight_of
 from .table import TableAutoencoder
 
 __all__ = ["OutlierDetector"]
@@ -37,8 +37,7 @@ MOST_MASKED = 1000
 """Rows of which entries are hidden."""
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class OutlierDetector(OutlierMixin, BaseEstimator):
+class OutlierDetector(OutlierMixin, Typed):
     """Detector of rows that are unlike the others, with scikit-learn's outlier interface.
 
     The detector is robust to outliers among its own training rows. By default it combines two signs of an outlier:
@@ -134,11 +133,6 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
     contamination: Share | Literal["auto"] = "auto"
     random_state: RandomState = None
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]]
-
-    def _validate_params(self) -> None:
-        validate(self)
-
     def _check_parameters(self) -> None:
         """Raise an error for an estimator that cannot judge rows."""
         if self.estimator is not None and not hasattr(self.estimator, "score_samples"):
@@ -194,7 +188,7 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         _require_rows(X.shape[0])
         rng = check_random_state(self.random_state)
         model = self._unfitted(rng)
-        near = Near(X, frame_of_columns(X), rng)
+        near = Near(X, standard_frame(X), rng)
         log_distance = near.log_distance(X)
         if has_fit_parameter(model, "sample_weight"):
             model.fit(X, sample_weight=weight_of(log_distance))
@@ -322,10 +316,6 @@ class OutlierDetector(OutlierMixin, BaseEstimator):
         for name in ("sparse", "allow_nan", "string", "categorical"):
             setattr(tags.input_tags, name, getattr(of_model, name))
         return tags
-
-
-OutlierDetector._parameter_constraints = constraints(OutlierDetector)
-sign_plainly(OutlierDetector)
 
 
 def _require_rows(n: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Integral
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
@@ -15,17 +15,19 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
-from ..base.advice import validate
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
-from ..base.params import PositiveInt, RandomState, constraints, sign_plainly
+from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
+from ..base.typed import Typed
 from ..variational import VariationalAutoencoder
 from ._cells import Cells, read
 from ._schema import Schema, schema_of
 
 __all__ = ["TableAutoencoder"]
 
+Kinds: TypeAlias = Annotated[Mapping[Any, str], dict]
+Several: TypeAlias = Annotated[int, Interval(Integral, 2, None, closed="left")]
 MOST_COMPONENTS = 32
 """Largest width of the code that is chosen."""
 
@@ -36,8 +38,7 @@ def _samples(table: Any) -> bool:
     return inside is None or hasattr(inside, "sample")
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed):
     """Code of the rows of a table with numbers, categories, strings, booleans, dates and gaps.
 
     A pandas or polars frame goes in as it is, and comes back as it was: ``inverse_transform`` and ``sample`` return a
@@ -130,13 +131,11 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     n_components: PositiveInt | None = field(default=None, kw_only=False)
     estimator: BaseEstimator | None = None
-    columns: Annotated[Mapping[Any, str], dict] | None = None
+    columns: Kinds | None = None
     numbers: Literal["normal", "standard"] = "normal"
-    max_categories: Annotated[int, Interval(Integral, 2, None, closed="left")] = 30
+    max_categories: Several = 30
     handle_unknown: Literal["warn", "error"] = "warn"
     random_state: RandomState = None
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]]
 
     # ---------------------------------------------------------------- fitting
 
@@ -338,9 +337,6 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _n_features_out(self) -> int:
         return int(self.estimator_._n_features_out)
 
-    def _validate_params(self) -> None:
-        validate(self)
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")
 
@@ -350,10 +346,6 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         tags.input_tags.string = tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-TableAutoencoder._parameter_constraints = constraints(TableAutoencoder)
-sign_plainly(TableAutoencoder)
 
 
 def _names(X: Any, n_columns: int) -> list[Any]:

@@ -21,7 +21,7 @@ from sklearn.utils import estimator_checks
 from skae import RBM, Autoencoder, OutlierDetector, TableAutoencoder
 from skae.compose._blame import contributions
 from skae.compose._errors import ShortAutoencoders
-from skae.compose._near import Near, frame_of_columns, weight_of
+from skae.compose._near import Near, standard_frame, weight_of
 from skae.exceptions import NothingLearntWarning
 from skae.inspection import OutlierDisplay
 from skae.nn.stacked_dense import StackedDense
@@ -114,7 +114,7 @@ def nearest(near, frame, row):
 @pytest.mark.parametrize("gaps", [0.0, 0.3])
 def test_a_distance_is_that_from_the_nearest_row_in_small_samples(rows, gaps):
     X = np.where(np.random.default_rng(1).random(rows.shape) < gaps, np.nan, rows)
-    frame = frame_of_columns(X)
+    frame = standard_frame(X)
     np.testing.assert_allclose(frame.mean, np.nanmean(X, axis=0))
     np.testing.assert_allclose(frame.scale, np.nanstd(X, axis=0))
     near = Near(X, frame, np.random.RandomState(0))
@@ -124,7 +124,7 @@ def test_a_distance_is_that_from_the_nearest_row_in_small_samples(rows, gaps):
 
 def test_copies_of_a_row_do_not_vouch_for_it():
     X = np.repeat(np.eye(4)[[0, 1]], 50, axis=0)
-    near = Near(X, frame_of_columns(X), np.random.RandomState(0))
+    near = Near(X, standard_frame(X), np.random.RandomState(0))
     np.testing.assert_allclose(near.log_distance(X), np.log(2 / np.sqrt(2)))  # two of four columns differ by 2 scales
 
 
