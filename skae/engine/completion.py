@@ -14,6 +14,7 @@ from .arrays import Arrays
 from .data import Index, Rows, Table, chunks, to_tensor
 from .factors import factors_given, parts_of, summed_moments
 from .frame import Frame
+from .moments import pointing_up, principal_axes
 
 __all__ = ["Completion", "FilledRows", "MaskedRows", "filled", "fit_completion"]
 
@@ -112,9 +113,7 @@ class Completion:
         if n_components > self.loadings.shape[1]:
             return None
         U, S, _ = torch.linalg.svd(torch.from_numpy(self.loadings), full_matrices=False)
-        axes = U[:, :n_components].t()
-        largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-        return axes * torch.where(largest < 0, -1.0, 1.0), S[:n_components].square() + self.variance
+        return pointing_up(U[:, :n_components].t()), S[:n_components].square() + self.variance
 
     def __getstate__(self) -> tuple[object, ...]:
         return self.mean, self.loadings, self.variance, self.has_gaps, self.scale
@@ -179,15 +178,12 @@ def _columns_with_gaps(data: Arrays, member: Tensor | None) -> np.ndarray:
 
 def _start(x: Tensor, known: Tensor, weight: Tensor, q: int) -> tuple[Tensor, float]:
     """Loadings along the principal axes of rows with zeros in their gaps, and the variance that these leave over."""
-    d, root = x.shape[1], weight.sqrt()[:, None]
-    x, total = x * root, float((weight[:, None] * known).sum()) / x.shape[1]
-    block = torch.randn(d, q, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    for _ in range(4):
-        block = torch.linalg.qr(x.t() @ (x @ block))[0]
-    _, S, Vt = torch.linalg.svd(x @ block, full_matrices=False)
-    variances, all_of_them = S.square() / total, float(x.square().sum()) / total
-    variance = max(float(all_of_them - variances.sum()) / (d - q), LEAST_VARIANCE * all_of_them / d, TINY)
-    return block @ Vt.t() * (variances - variance).clamp_min(variance / 10).sqrt(), variance
+    d, counts = x.shape[1], float((weight[:, None] * known).sum()) / x.shape[1]
+    rows = Rows(x, dtype=x.dtype, device=x.device)
+    axes, moments = principal_axes(rows, q, torch.Generator().manual_seed(0), weight) if q else (x[:0], x[:0, 0])
+    variances, total = moments * float(weight.sum()) / counts, float(weight @ x.square().sum(1)) / counts
+    variance = max(float(total - variances.sum()) / (d - q), LEAST_VARIANCE * total / d, TINY)
+    return axes.t() * (variances - variance).clamp_min(variance / 10).sqrt(), variance
 
 
 def _improved(

@@ -176,7 +176,7 @@ class Frame:
             return self.log_volume
         if self._is_identity:
             return 0.0
-        return in_double(known) @ torch.from_numpy(np.log(np.broadcast_to(self.scale, len(self))))
+        return self.log_volume - in_double(~known) @ torch.from_numpy(np.log(np.broadcast_to(self.scale, len(self))))
 
     def _like(self, x: Tensor) -> tuple[Tensor, Any]:
         """Mean and scale in the precision and on the device of x."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .data import Array, Rows, chunks, to_tensor
 
-__all__ = ["column_moments", "known_moments", "moments", "principal_axes"]
+__all__ = ["column_moments", "known_moments", "moments", "pointing_up", "principal_axes"]
 
 
 def moments(X: Array, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
@@ -223,8 +223,13 @@ def principal_axes(
     variances, vectors = torch.linalg.eigh((product + product.T) / 2)
     leading = slice(len(variances) - n_components, None)
     axes = (basis @ vectors[:, leading]).T.flip(0)
+    return pointing_up(axes), variances[leading].flip(0).clamp_min(0)
+
+
+def pointing_up(axes: Tensor) -> Tensor:
+    """Axes, one in a row, of which the largest entry of each is positive."""
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return axes * torch.where(largest < 0, -1.0, 1.0), variances[leading].flip(0).clamp_min(0)
+    return axes * torch.where(largest < 0, -1.0, 1.0)
 
 
 def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:

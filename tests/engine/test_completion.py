@@ -67,9 +67,9 @@ def test_without_gaps_it_is_the_closed_form(model, weighted, monkeypatch, rng):
     found = fit_completion(Arrays(X, weight), frame, Q)
     pca = PCA(Q).fit(rows)
     n = len(rows) / (len(rows) - 1)  # scikit-learn divides by n - 1
-    assert found.variance == pytest.approx(pca.noise_variance_ / n, rel=1e-3)  # the axes are found by iteration
+    assert found.variance == pytest.approx(pca.noise_variance_ / n)
     covariance = found.loadings @ found.loadings.T + found.variance * np.eye(D)
-    np.testing.assert_allclose(covariance * n, pca.get_covariance(), atol=2e-3)
+    np.testing.assert_allclose(covariance * n, pca.get_covariance(), atol=1e-9)
     assert not found.has_gaps.any()
 
 
