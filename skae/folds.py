@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
 from .base.checks import check_x, look_for_gaps, unmasked
+from .base.labels import is_missing
 from .base.streams import is_stream, needs_all_rows
 from .engine.data import to_tensor
 from .evaluation import Fold
@@ -66,7 +67,7 @@ def check_table(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if isinstance(y, str):
         raise TypeError(f"y is the text {y!r}: pass the values of the target, and leave its column out of X.")
     y = check_array(unmasked(y), ensure_2d=False, dtype=None, input_name="y", ensure_all_finite=False)
-    gaps = [i for i, row in enumerate(y.reshape(len(y), -1)) if any(_is_missing(value) for value in row)]
+    gaps = [i for i, row in enumerate(y.reshape(len(y), -1)) if any(is_missing(value) for value in row)]
     if gaps:
         raise ValueError(f"y contains NaN or None, first in row {gaps[0]} (rows: {len(gaps)}): drop those rows.")
     if y.dtype == object:
@@ -81,10 +82,6 @@ def check_table(X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if (column == column[0]).all():
             raise ValueError(f"y is {column.tolist()[0]!r} in every row, so there is nothing to predict from X.")
     return X, y.ravel() if y.shape[1:] == (1,) else y
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def splits_of(X: np.ndarray, y: np.ndarray | None, cv: Any, random_state: int | None) -> list[tuple[Any, Any]]:

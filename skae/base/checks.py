@@ -111,8 +111,8 @@ def watcher(estimator: Any, X: Array) -> Callable[[Any, Tensor], None] | None:
 def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *, columns: bool) -> bool:
     """Whether an entry of X is missing (NaN). Refuse a row without any observed entry, and with ``columns`` a column.
 
-    Entries of a column in rows of weight 0 do not count.
-    Of an estimator that admits no NaN, and if scikit-learn is set to assume that all numbers are finite, X has no gaps.
+    Entries in rows of weight 0 do not count for a column. If an estimator admits no NaN, or if scikit-learn is set to
+    assume that all numbers are finite, X has no gaps.
     """
     if get_config()["assume_finite"] or not get_tags(estimator).input_tags.allow_nan:
         return False

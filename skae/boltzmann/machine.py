@@ -274,7 +274,7 @@ class BoltzmannMachine(Generative, TorchTransformer):
     def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
         machine = self._machine(module)
         log_z = self._partition.of_rows(machine, machine.total(batch.x), self._noise)
-        return in_double(self._log_density(module, batch.x)) - log_z - self._frame.log_volume
+        return in_double(self._log_density(module, batch.x)) - log_z - self._frame.log_volumes(~batch.x.isnan())
 
     @property
     def log_partition_(self) -> float:

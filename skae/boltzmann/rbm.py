@@ -20,7 +20,6 @@ from ..energy.layers import Part
 from ..energy.marginal import log_marginal
 from ..energy.pseudo_likelihood import cost_of_row, has_pseudo_likelihood, pseudo_log_likelihood
 from ..engine.data import Batch, Source, Table, to_tensor
-from ..engine.frame import in_double
 from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
 from ._filling import mean_of_field
@@ -392,10 +391,6 @@ class RBM(BoltzmannMachine):
 
     def _log_density(self, module: Any, x: Tensor) -> Tensor:
         return by_gaps(x, module.log_density, lambda x: log_marginal(module, self._in_part(module, x)))
-
-    def _log_likelihood(self, module: Any, batch: Batch) -> Tensor:
-        n_unknown = in_double(batch.x.isnan().sum(1))
-        return super()._log_likelihood(module, batch) + n_unknown * (self._frame.log_volume / len(self._frame))
 
     def _drawn_up(self, module: Any, x: Tensor, rng: torch.Generator) -> Tensor:
         return module.embed(x)

@@ -98,7 +98,7 @@ class Restored:
         def filled(module: Any, batch: Batch) -> Tensor:
             size = max(1, N_DECODED // self.n_draws)
             parts = range(0, len(batch.x), size)
-            return torch.cat([self._of_part(module, _part(batch, slice(at, at + size)), noise) for at in parts])
+            return torch.cat([self._of_part(module, batch.take(slice(at, at + size)), noise) for at in parts])
 
         found: np.ndarray = model._map(filled, rows, undo=model._output_frame)
         return found
@@ -121,8 +121,3 @@ class Restored:
 
 def _with_gaps(x: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known, x, np.nan)
-
-
-def _part(batch: Batch, rows: slice) -> Batch:
-    """Some rows of a batch."""
-    return Batch(*(None if part is None else part[rows] for part in batch))  # type: ignore[arg-type]

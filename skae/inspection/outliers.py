@@ -183,10 +183,10 @@ class OutlierDisplay:
 
 def _entries(X: Any) -> np.ndarray:
     """Rows as an array: of numbers, or of objects if there is anything else in them."""
-    dtypes = [str(dtype) for dtype in getattr(X, "dtypes", ())]
-    of_numbers = all(dtype.lower().startswith(("int", "uint", "float", "bool")) for dtype in dtypes)
-    is_text = not dtypes and getattr(np.asarray(X).dtype, "kind", "f") in "OUS" if isinstance(X, np.ndarray) else False
-    return as_array(X) if of_numbers and not is_text else np.asarray(X, dtype=object)
+    try:
+        return as_array(X)
+    except (TypeError, ValueError):
+        return np.asarray(X, dtype=object)
 
 
 def _written(entry: Any) -> str:
