@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
+from operator import methodcaller
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..engine.completion import Completion
 from ..engine.frame import Frame
 
 __all__ = [
+    "DamageError",
     "Fault",
     "Saved",
     "classes",
@@ -43,6 +45,10 @@ Fault: TypeAlias = Callable[[Any, Any], str | None]
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
+class DamageError(Exception):
+    """What is wrong with a file."""
+
+
 class Saved(NamedTuple):
     """What an attribute of a fitted estimator is like in a file."""
 
@@ -50,7 +56,22 @@ class Saved(NamedTuple):
     required: bool = True
     """If False, the attribute may also be absent or None."""
     cls: type | None = None
-    """A class of this package. The file holds what its ``__getstate__`` returns, and not the object."""
+    """The class of an object that is no estimator of this package. A file holds its parts, and not the object."""
+    parts: Callable[[Any], tuple[Any, ...]] = methodcaller("__getstate__")
+    """A function of the object: plain values that make it again."""
+    whole: Callable[[tuple[Any, ...]], Any] | None = None
+    """A function of the parts: the object. None passes them to ``__setstate__`` of a new one."""
+
+    def rebuilt(self, name: str, parts: Any) -> Any:
+        """The object that a file holds the parts of."""
+        assert self.cls is not None
+        if not isinstance(parts, tuple):
+            raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
+        if self.whole is not None:
+            return self.whole(parts)
+        made: Any = object.__new__(self.cls)
+        made.__setstate__(parts)
+        return made
 
     def wrong(self, estimator: Any, name: str) -> str | None:
         """Say what is wrong with an attribute, or return None."""

@@ -20,12 +20,12 @@ from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
-from . import damage
+from . import damage, files
 from .advice import validate
 from .checks import check_weight, check_x, look_for_gaps, watcher
 from .damage import Saved
 from .derivatives import jacobian_singular_values
-from .saving import intact, portable, readable, restore
+from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
 from .state import new_generator
 from .verdict import constant_code, some_rows
 
@@ -293,12 +293,19 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         seeds = new_generator(self.random_state if random_state is None else random_state)
         return spawn(seeds, self._flat.theta.device)
 
+    save = files.save
+
     def __getstate__(self) -> dict[str, Any]:
-        return portable(self, dict(super().__getstate__()))
+        state = dict(super().__getstate__())
+        if "module_" in state:
+            state.pop("_flat")
+            state |= learnt(self)
+        return portable(self, state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with intact(self):
             super().__setstate__(readable(self, state))
-            if "module_" in state:
+            if is_fitted(type(self), vars(self)):
                 with plain_torch():
                     restore(self)
+                    restore_learnt(self)

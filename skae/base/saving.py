@@ -19,9 +19,9 @@ from .._version import __version__
 from ..engine.data import name_of, to_tensor
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
-from .damage import FLOATS, fault_of_array, fault_of_numbers, saved_by
+from .damage import FLOATS, DamageError, fault_of_array, fault_of_numbers, saved_by
 
-__all__ = ["intact", "portable", "readable", "restore"]
+__all__ = ["intact", "is_fitted", "learnt", "portable", "readable", "restore", "restore_learnt"]
 
 FORMAT = 3
 """Number of the format of files. Files of another format cannot be loaded."""
@@ -32,10 +32,6 @@ N_WORDS = 624
 """Words in the state of torch's generator for the CPU."""
 
 
-class DamageError(Exception):
-    """What is wrong with a file."""
-
-
 class ForeignError(Exception):
     """A file of another version."""
 
@@ -44,16 +40,28 @@ class ForeignError(Exception):
 
 
 def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator for a file, with numpy arrays instead of tensors and objects of this package."""
-    if "module_" not in state:
+    """The attributes of an estimator for a file, with plain values instead of tensors and objects."""
+    if not is_fitted(type(estimator), state):
         return state
-    described, optimizer = saved_by(type(estimator)), estimator._optimizer
-    objects = {k: v.__getstate__() for k, v in state.items() if k in described and described[k].cls and v is not None}
+    described = saved_by(type(estimator))
+    objects = {k: v for k, v in state.items() if k in described and described[k].cls and v is not None}
     return {
-        **{name: value for name, value in state.items() if name != "_flat"},
-        **objects,
+        **state,
+        **{name: described[name].parts(value) for name, value in objects.items()},
         "_skae_version": __version__,
         "_format": FORMAT,
+    }
+
+
+def is_fitted(cls: type, state: dict[str, Any]) -> bool:
+    """Whether there is any of the attributes that every fit sets."""
+    return any(saved.required and name in state for name, saved in saved_by(cls).items())
+
+
+def learnt(estimator: Any) -> dict[str, Any]:
+    """The weights of an estimator, its optimizer and its random numbers, as numpy arrays."""
+    optimizer = estimator._optimizer
+    return {
         "module_": {name: _to_numpy(tensor) for name, tensor in _learnt(estimator.module_).items()},
         "_optimizer": (optimizer.rule, {name: _to_numpy(moment) for name, moment in optimizer.moments.items()}),
         "_rng": estimator._rng.get_state().numpy(),
@@ -101,7 +109,7 @@ def readable(estimator: Any, state: Any) -> dict[str, Any]:
     version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
     if not (isinstance(version, str) and re.fullmatch(r"[\w.+-]{1,40}", version)):
         raise DamageError("it does not say which version of skae saved it")
-    fitted = "module_" in state
+    fitted = is_fitted(type(estimator), state)
     if fitted and layout != FORMAT:
         raise ForeignError(
             f"This {name} was saved by skae {version}, whose files skae {__version__} cannot read: "
@@ -113,7 +121,7 @@ def readable(estimator: Any, state: Any) -> dict[str, Any]:
             "results may differ; fit again if they do."
         )
     if layout is not None and not fitted:
-        raise DamageError("module_ is missing")
+        raise DamageError("what was learnt is missing")
     _require_names(type(estimator), state)
     return state
 
@@ -135,25 +143,24 @@ def restore(estimator: Any) -> None:
     own = vars(estimator)
     for name, saved in saved_by(type(estimator)).items():
         if saved.cls is not None and own.get(name) is not None:
-            own[name] = _rebuilt(saved.cls, name, own[name])
+            own[name] = saved.rebuilt(name, own[name])
         found = saved.wrong(estimator, name)
         if found:
             raise DamageError(f"{name} {found}")
+
+
+# ------------------------------------------------------------------ the module
+
+
+def restore_learnt(estimator: Any) -> None:
+    """Make the module of an estimator, its optimizer and its generator from the arrays of a file."""
+    own = vars(estimator)
+    if "module_" not in own:
+        raise DamageError("module_ is missing")
     module, rng = _module(estimator, own["module_"]), _generator(own.get("_rng"))
     flat = Flat(module)
     own["_optimizer"] = _optimizer(own.get("_optimizer"), flat)
     own["module_"], own["_flat"], own["_rng"] = module, flat, rng
-
-
-def _rebuilt(cls: type, name: str, parts: Any) -> Any:
-    if not isinstance(parts, tuple):
-        raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
-    made: Any = object.__new__(cls)
-    made.__setstate__(parts)
-    return made
-
-
-# ------------------------------------------------------------------ the module
 
 
 def _module(estimator: Any, arrays: Any) -> nn.Module:
