@@ -55,7 +55,7 @@ class Saved(NamedTuple):
     fault: Fault
     required: bool = True
     """If False, the attribute may also be absent or None."""
-    cls: type | None = None
+    cls: type | tuple[type, ...] | None = None
     """The class of an object that is no estimator of this package. A file holds its parts, and not the object."""
     parts: Callable[[Any], tuple[Any, ...]] = methodcaller("__getstate__")
     """A function of the object: plain values that make it again."""
@@ -64,11 +64,11 @@ class Saved(NamedTuple):
 
     def rebuilt(self, name: str, parts: Any) -> Any:
         """The object that a file holds the parts of."""
-        assert self.cls is not None
         if not isinstance(parts, tuple):
             raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
         if self.whole is not None:
             return self.whole(parts)
+        assert isinstance(self.cls, type)
         made: Any = object.__new__(self.cls)
         made.__setstate__(parts)
         return made

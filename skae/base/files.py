@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..engine.container import FilePath, damaged, read, write
 from ..engine.packing import pack
 from ..engine.unpacking import DamagedError, unpack
 from ..exceptions import FileError
+from .entries import ENTRIES, told_of
 
 __all__ = ["is_known", "loaded", "save", "table_of"]
 
@@ -92,9 +92,7 @@ def _tell(value: Any) -> tuple[str, Any] | None:
         return "Estimator", _described(value)
     if isinstance(value, os.PathLike):
         return "Path", os.fspath(value)
-    if type(value).__name__ == "NAType":
-        return "NA", None
-    return None
+    return told_of(value)
 
 
 def _described(estimator: Any) -> dict[str, Any]:
@@ -158,7 +156,7 @@ def loaded(path: FilePath, table: Mapping[str, type]) -> Any:
         "Estimator": lambda told: _made(told, table),
         "Frozen": _frozen,
         "Path": _path,
-        "NA": _na,
+        **ENTRIES,
     }
     try:
         model = unpack(held.content["model"], held.arrays, makers)
@@ -228,8 +226,3 @@ def _path(told: Any) -> Path:
     if not isinstance(told, str) or "\0" in told:
         raise DamagedError("a path is none")
     return Path(told)
-
-
-def _na(told: Any) -> Any:
-    """pandas.NA, whatever was told. The library is not needed otherwise."""
-    return import_module("pandas").NA

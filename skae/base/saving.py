@@ -7,7 +7,7 @@ the shape and the dtype that this module asks for. Nothing in a file can replace
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,7 +53,7 @@ def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_fitted(cls: type, state: dict[str, Any]) -> bool:
+def is_fitted(cls: type, state: Mapping[str, Any]) -> bool:
     """Whether there is any of the attributes that every fit sets."""
     return any(saved.required and name in state for name, saved in saved_by(cls).items())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from numbers import Real
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -14,6 +14,7 @@ from typing_extensions import Self
 
 from ..base.checks import check_x, look_for_gaps
 from ..base.compat import Interval, fit_context
+from ..base.damage import Saved
 from ..base.params import RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
@@ -22,6 +23,7 @@ from ..engine.notices import warn
 from ..exceptions import NothingLearntWarning
 from ._blame import contributions
 from ._errors import ShortAutoencoders
+from ._files import DETECTOR
 from ._near import Near, standard_frame, weight_of
 from .table import TableAutoencoder
 
@@ -132,6 +134,9 @@ class OutlierDetector(OutlierMixin, Typed):
     estimator: BaseEstimator | None = field(default=None, kw_only=False)
     contamination: Share | Literal["auto"] = "auto"
     random_state: RandomState = None
+
+    _saved: ClassVar[dict[str, Saved]] = DETECTOR
+    _inside: ClassVar[tuple[type, ...]] = (ShortAutoencoders,)
 
     def _check_parameters(self) -> None:
         """Raise an error for an estimator that cannot judge rows."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from numbers import Integral
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
@@ -17,12 +17,14 @@ from typing_extensions import Self
 
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
+from ..base.damage import Saved
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
 from ..variational import VariationalAutoencoder
 from ._cells import Cells, read
 from ._schema import Schema, schema_of
+from ._table_files import TABLE
 
 __all__ = ["TableAutoencoder"]
 
@@ -136,6 +138,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
     max_categories: Several = 30
     handle_unknown: Literal["warn", "error"] = "warn"
     random_state: RandomState = None
+
+    _saved: ClassVar[dict[str, Saved]] = TABLE
 
     # ---------------------------------------------------------------- fitting
 
