@@ -18,6 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
@@ -160,7 +161,7 @@ def test_classes_of_a_user(path, cls):
 
 def test_what_is_no_part_of_a_model(path):
     skae.Autoencoder(random_state=0, device="cpu").save(path)
-    with pytest.raises(FileError, match="cannot hold corruption=.* because it is code: set corruption to another"):
+    with pytest.raises(FileError, match=r"cannot hold corruption=.* because it is code: set corruption to another"):
         skae.DenoisingAutoencoder(corruption=lambda x: x).save(path)
     with pytest.raises(FileError, match=r"KernelDensity, which is of another package: .*trusted=skae\.trusted_types"):
         skae.OutlierDetector(KernelDensity()).save(path)
@@ -270,23 +271,25 @@ def test_mutated_files_end_in_a_sentence_or_a_model(tmp_path):
             try:
                 model = skae.load(path)
             except FileError as error:
-                assert len(str(error).split()) > 4, error
-                ends["refused"] += 1
+                ends["refused"] += is_sentence(error)
                 continue
             ends["loaded"] += 1
             works(model, CASES[name][1], f"{name}, {way}, file {i}")
-    assert ends["loaded"] > 10 * len(names) / 4
-    assert ends["refused"] > 10 * len(names)
+    assert sum(ends.values()) == 40 * len(names)
+    assert ends["loaded"] > 2 * len(names)
+
+
+def is_sentence(error):
+    return len(str(error).split()) > 4
 
 
 def works(model, X, where):
     """Use a model of a mutated file. It may refuse the rows, in words."""
     try:
-        model.predict(X) if not hasattr(model, "transform") else model.transform(X)
-    except ValueError as error:
-        assert len(str(error).split()) > 4, where
+        model.transform(X) if hasattr(model, "transform") else model.predict(X)
     except Exception as error:
-        raise AssertionError(where) from error
+        if not (isinstance(error, ValueError) and is_sentence(error)):
+            raise AssertionError(where) from error
 
 
 # ------------------------------------------------------------------ skops
@@ -303,7 +306,7 @@ def works(model, X, where):
         GridSearchCV(make_pipeline(quick(), KMeans(2, n_init=1)), {"autoencoder__n_components": [1, 2]}, cv=2),
         ColumnTransformer([("code", skae.RBM(2, max_iter=2, random_state=0), [0, 1, 2])]),
         skae.OutlierDetector(random_state=0),
-        skae.OutlierDetector(KernelDensity(), random_state=0),
+        skae.OutlierDetector(GaussianMixture(2), random_state=0),
         skae.TableAutoencoder(2, estimator=quick(), random_state=0),
     ],
     ids=lambda whole: type(whole).__name__,

@@ -6,6 +6,7 @@ The files of a release are kept for good: later versions have to load them, or t
 Those of a version in development are written anew when the format changes.
 """
 
+import sys
 import warnings
 from pathlib import Path
 from unittest import mock
@@ -120,7 +121,7 @@ def main():
         numbers |= {f"{name}/{method}": made for method, made in outputs(known, X).items()}
     np.savez_compressed(folder / "numbers.npz", **numbers)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    print(f"{len(cases())} files in {folder}, {size / 1e6:.2f} MB")
+    sys.stdout.write(f"{len(cases())} files in {folder}, {size / 1e6:.2f} MB\n")
 
 
 if __name__ == "__main__":
