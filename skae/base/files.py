@@ -15,6 +15,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
+from .._version import __version__
 from ..engine.container import FilePath, damaged, read, write
 from ..engine.packing import pack
 from ..engine.unpacking import DamagedError, unpack
@@ -115,7 +116,7 @@ def _described(estimator: Any) -> dict[str, Any]:
     if REQUESTS in state:
         routed = vars(state[REQUESTS]).items()
         state[REQUESTS] = {method: dict(of.requests) for method, of in routed if getattr(of, "requests", None)}
-    return {"class": _name_of(cls), **state}
+    return {"class": _name_of(cls), "_skae_version": __version__, **state}
 
 
 def is_known(cls: type) -> bool:

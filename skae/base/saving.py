@@ -115,27 +115,39 @@ def readable(estimator: Any, state: Any) -> dict[str, Any]:
             f"This {name} was saved by skae {version}, whose files skae {__version__} cannot read: "
             "fit it again, or load it with that version."
         )
-    if version != __version__:
+    if fitted and version != __version__:
         warn(
             f"This {name} was saved by skae {version} and is loaded by {__version__}: "
             "results may differ; fit again if they do."
         )
     if layout is not None and not fitted:
         raise DamageError("what was learnt is missing")
-    _require_names(type(estimator), state)
-    return state
+    _require_names(type(estimator), state, version)
+    return _with_defaults(type(estimator), state)
 
 
-def _require_names(cls: Any, state: dict[str, Any]) -> None:
+def _require_names(cls: Any, state: dict[str, Any], version: str) -> None:
     """Refuse attributes that would replace what the class defines, or that no fit sets."""
     parameters, described = cls._parameter_constraints, saved_by(cls)
     for name in state:
         fitted = (name.startswith("_") or name.endswith("_")) and not name.startswith("__")
-        if name not in parameters and name not in described and (hasattr(cls, name) or not fitted):
-            raise DamageError(f"it has an attribute {name!r}, which no fit sets")
-    missing = [name for name in parameters if name not in state]
-    if missing:
-        raise DamageError(f"the parameter {missing[0]} is missing")
+        if name in parameters or name in described or (fitted and not hasattr(cls, name)):
+            continue
+        if version != __version__ and name.isidentifier() and not hasattr(cls, name):
+            raise ForeignError(
+                f"This {cls.__name__} was saved by skae {version} and has {name[:80]!r}, which it has not in skae "
+                f"{__version__}: fit it again, or load it with that version."
+            )
+        raise DamageError(f"it has an attribute {name!r}, which no fit sets")
+
+
+def _with_defaults(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Add parameters that the version of a file did not have. They have their defaults."""
+    missing = [name for name in cls._parameter_constraints if name not in state]
+    needed = [name for name in missing if not hasattr(cls, name)]
+    if needed:
+        raise DamageError(f"the parameter {needed[0]} is missing")
+    return {**{name: getattr(cls, name) for name in missing}, **state}
 
 
 def restore(estimator: Any) -> None:
