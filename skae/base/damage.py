@@ -25,6 +25,7 @@ __all__ = [
     "classes",
     "completion",
     "fault_of_array",
+    "fault_of_factors",
     "fault_of_numbers",
     "frame",
     "history",
@@ -147,9 +148,21 @@ def completion(estimator: Any, value: Completion) -> str | None:
     n = len(estimator._frame)
     found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
     found = found or number(0.0)(estimator, value.variance)
-    if estimator._frame.column_unit is not None:
+    if estimator._frame.column_unit is not None or value.scale is not None:
         found = found or fault_of_numbers(value.scale, (n,))
-    return found or fault_of_array(value.has_gaps, (n,), np.bool_)
+    found = found or fault_of_array(value.has_gaps, (n,), np.bool_)
+    return found or fault_of_factors(value.loadings, np.array([value.variance]))
+
+
+def fault_of_factors(loadings: np.ndarray, variance: np.ndarray) -> str | None:
+    """Check that factors with these loadings have a distribution given all columns, up to rounding."""
+    try:
+        with np.errstate(all="ignore"):
+            precision = np.eye(loadings.shape[1]) + (loadings / variance[:, None]).T @ loadings
+        np.linalg.cholesky(precision)
+    except np.linalg.LinAlgError:
+        return "has loadings that are none"
+    return None if np.isfinite(precision).all() else "has loadings that are none"
 
 
 # ------------------------------------------------------------------ numbers and text

@@ -149,7 +149,8 @@ def _fault_of_gaussian(gaussian: Gaussian | Factors, width: int) -> str | None:
     if isinstance(gaussian, Factors):
         found = found or fault_of_numbers(gaussian.loadings, (width, None), np.float64)
         found = found or fault_of_numbers(gaussian.variance, (width,), np.float64)
-        return found or (None if (gaussian.variance > 0).all() else "has variances that are not positive")
+        found = found or (None if (gaussian.variance > 0).all() else "has variances that are not positive")
+        return found or damage.fault_of_factors(gaussian.loadings, gaussian.variance)
     found = found or fault_of_numbers(gaussian.covariance, (width, width), np.float64)
     if found:
         return found
