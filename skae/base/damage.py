@@ -29,6 +29,7 @@ __all__ = [
     "fault_of_numbers",
     "frame",
     "history",
+    "largest",
     "names",
     "nested",
     "nothing",
@@ -36,6 +37,7 @@ __all__ = [
     "saved_by",
     "scales",
     "spec",
+    "spec_with_layers",
     "targets",
     "truth",
     "whole",
@@ -235,6 +237,26 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, Real, np.bool_))
+
+
+def largest(value: Any) -> int:
+    """The largest whole number in arguments of a module."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return max(map(largest, value), default=0)
+    return abs(int(value)) if isinstance(value, (int, np.integer)) else 0
+
+
+def spec_with_layers(name: str) -> Fault:
+    """Check the arguments of a module, of which one is a number of layers that have arrays each."""
+
+    def fault(estimator: Any, value: Any) -> str | None:
+        found = spec(estimator, value) or whole(1)(estimator, value.get(name))
+        arrays = vars(estimator).get("module_")
+        return found or (None if isinstance(arrays, dict) and value[name] <= len(arrays) else f"has a wrong {name}")
+
+    return fault
 
 
 # ------------------------------------------------------------------ estimators inside

@@ -19,6 +19,7 @@ from .._version import __version__
 from ..engine.data import name_of, to_tensor
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
+from . import damage
 from .damage import FLOATS, DamageError, fault_of_array, fault_of_numbers, saved_by
 
 __all__ = ["intact", "is_fitted", "learnt", "portable", "readable", "restore", "restore_learnt"]
@@ -28,6 +29,8 @@ FORMAT = 3
 ADAM, SGD = {"mean", "square", "step"}, {"velocity"}
 MOMENTS: dict[str, set[str]] = {"adam": ADAM, "adamw": ADAM, "sgd": SGD, "lbfgs": set()}
 """What each optimizer keeps from step to step."""
+LARGE = 2**16
+"""Whole numbers up to which the arguments of a module may be larger than all that is known of it."""
 N_WORDS = 624
 """Words in the state of torch's generator for the CPU."""
 
@@ -179,6 +182,9 @@ def _module(estimator: Any, arrays: Any) -> nn.Module:
     """A module with the arrays of a file."""
     if not isinstance(arrays, dict):
         raise DamageError(f"module_ is a {type(arrays).__name__} instead of a dictionary of arrays")
+    held = len(estimator._frame) + sum(getattr(array, "size", 0) for array in arrays.values())
+    if damage.largest(estimator._spec) > max(held, LARGE):  # modules make lists of so many things
+        raise DamageError("_spec describes a larger module than its arrays are for")
     with torch.device("meta"):  # where tensors have shapes and take no memory, however large they are
         _require_shapes(estimator._new_module(), arrays, len(estimator._frame))
     module: nn.Module = estimator._new_module()
