@@ -12,15 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import FunctionType
 from typing import Any
 
-import joblib
 import numpy as np
 import sklearn.exceptions
 
 from . import exceptions
 from ._version import __version__
+from .base.description import NO_EFFECT, described
 from .engine.notices import warn
 from .engine.replaced import replaced
 
@@ -30,7 +29,7 @@ FORMAT = 1
 """Number of the layout of these files."""
 SETTINGS = "comparison.json"
 """What the fits of a folder are fits of."""
-NEUTRAL = {"verbose", "n_jobs", "checkpoint"}
+NEUTRAL = {*NO_EFFECT, "n_jobs"}
 """Parameters of a reducer that do not change what is learnt."""
 LONGEST = 60
 """Longer values of parameters are not shown in messages."""
@@ -95,7 +94,8 @@ class Finished(Nothing):
             old = before["reducers"].get(name, reducer)
             changed = [p for p in {**reducer, **old} if old.get(p) != reducer.get(p)]
             if changed:
-                self._refuse(*_of_another_reducer(name, changed[0], old.get(changed[0]), reducer.get(changed[0])))
+                p = min(changed, key=lambda p: len(str(old.get(p))))  # steps=[...] tells less than what changed in them
+                self._refuse(*_of_another_reducer(name, p, old.get(p), reducer.get(p)))
 
     def _refuse(self, what: str, cure: str) -> None:
         raise ValueError(f"resume={str(self.folder)!r} holds fits {what}: {cure}, or pass another folder.")
@@ -212,21 +212,16 @@ def description(
     -------
     description : dict
         Texts by their names. Those of each reducer's parameters are under "reducers".
-
-    Raises
-    ------
-    ValueError
-        If a parameter of a reducer is a function without a name, which no later run can tell from another.
     """
     packages = {"numpy", "scipy", "sklearn", "torch"}.union(*(_packages(reducer) for reducer in reducers.values()))
     return {
         "skae": __version__,
         **{name: _version(name) for name in sorted(packages - {"skae"})},
-        "X": _described(X),
-        "y": _described(y),
-        **{name: _described(value) for name, value in settings.items()},
-        "folds": _described([np.asarray(rows) for split in splits for rows in split]),
-        "reducers": {name: _parameters(name, reducer) for name, reducer in reducers.items()},
+        "X": _array(X),
+        "y": _array(y),
+        **{name: described(value) for name, value in settings.items()},
+        "folds": ", ".join(_array(np.asarray(rows)) for split in splits for rows in split),
+        "reducers": {name: _parameters(reducer) for name, reducer in reducers.items()},
     }
 
 
@@ -240,41 +235,21 @@ def _version(package: str) -> str:
     return str(getattr(sys.modules.get(package), "__version__", None))
 
 
-def _parameters(name: str, reducer: Any) -> dict[str, str]:
+def _parameters(reducer: Any) -> dict[str, str]:
     """The class of a reducer and its parameters as texts, with those of the estimators in it."""
-    texts = {"class": _name_of(type(reducer))}
-    for parameter, value in sorted(reducer.get_params().items()):
-        if parameter.rpartition("__")[2] not in NEUTRAL:
-            try:
-                texts[parameter] = _described(value)
-            except Exception as error:
-                raise ValueError(
-                    f"resume cannot tell {parameter!r} of {name} from that of a later run ({error}): pass something "
-                    "that can be pickled, such as a function of a module, or leave resume out."
-                ) from None
-    return texts
+    told = {p: value for p, value in reducer.get_params().items() if p.rpartition("__")[2] not in NEUTRAL}
+    return {"class": described(type(reducer)), **{p: _told(value) for p, value in sorted(told.items())}}
 
 
-def _described(value: Any) -> str:
-    """A text that is another one for another value. That of an estimator names its class alone."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return f"({', '.join(map(_described, value))})"
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return f"{value.dtype} array of shape {value.shape}, {_digest(np.ascontiguousarray(value))}"
-    if hasattr(value, "get_params"):
-        return _name_of(value if isinstance(value, type) else type(value))
-    if isinstance(value, type | FunctionType) and "<" not in value.__qualname__:
-        return _name_of(value)
-    return f"{type(value).__name__} {joblib.hash(value)}"
+def _told(value: Any) -> str:
+    """A parameter as text. That of an estimator names its class alone, because its parameters are told too."""
+    return described(type(value) if hasattr(value, "get_params") else value, ignore=NEUTRAL)
 
 
-def _name_of(thing: Any) -> str:
-    """Where a class or a function can be imported from."""
-    return f"{thing.__module__}.{thing.__qualname__}"
+def _array(value: np.ndarray | None) -> str:
+    if value is None:
+        return "None"
+    return f"{value.dtype} array of shape {value.shape}, {_digest(np.ascontiguousarray(value))}"
 
 
 def _digest(content: Any) -> str:

@@ -22,7 +22,7 @@ OUTSIDE = [
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
     {"numpy", "sklearn", "pandas"},
-    {"numpy", "joblib", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
+    {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
 ]
 """What each floor may import from other packages."""
 MOST_LINES = 250

@@ -86,7 +86,7 @@ def files(folder):
 # ------------------------------------------------------------------ going on
 
 
-@pytest.mark.parametrize("stop", [0, 1, 4])
+@pytest.mark.parametrize("stop", [1, 4])
 def test_an_interrupted_run_goes_on_to_the_table_of_an_unbroken_one(stop, tmp_path, monkeypatch):
     unbroken = run(None, Autoencoder(**TINY))
     Columns.counted.clear()
@@ -97,7 +97,7 @@ def test_an_interrupted_run_goes_on_to_the_table_of_an_unbroken_one(stop, tmp_pa
     kept = files(tmp_path)
     times = [json.loads(kept[name])["rows"][0] for name in kept if name != "comparison.json"]
     resumed = run(tmp_path, Autoencoder(**TINY))
-    first_folds = (stop > 0) + (stop > 3)
+    first_folds = 1 + (stop > 3)
     assert len(Columns.counted) == 6 + first_folds  # those of the pictures were fitted again, and no others
     for name in ("rows", "folds", "baselines"):
         assert without_times(getattr(resumed, name)) == without_times(getattr(unbroken, name))
@@ -240,12 +240,9 @@ def test_fits_of_another_version_are_refused(name, sentence, tmp_path):
     assert sentence in str(error.value)
 
 
-def test_what_no_later_run_could_find_again_is_refused(tmp_path):
+def test_folds_that_no_later_run_could_find_again_are_refused(tmp_path):
     with pytest.raises(ValueError, match="resume needs the same folds and models in the next run: pass a number"):
         run(tmp_path, random_state=None)
-    nameless = make_pipeline(FunctionTransformer(lambda x: x), PCA())
-    with pytest.raises(ValueError, match="resume cannot tell 'functiontransformer__func' of Pipeline from"):
-        run(tmp_path, nameless)
     assert not Columns.counted
 
 
