@@ -22,6 +22,7 @@ from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
+from .callbacks import monitored
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -271,7 +272,7 @@ class TorchEstimator(Encoding):
             At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
             epoch. Otherwise it stays as it was before the call.
         """
-        with plain_torch(), unchanged_on_error(self):
+        with monitored(self, X, y, sample_weight), plain_torch(), unchanged_on_error(self):
             (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
