@@ -67,7 +67,7 @@ class Tasks(Listener):
     def _end(self, task: Any, training: Any) -> Any:
         """End the task of an epoch or of a training. What it would leave fitted is made only if a callback asks."""
         is_whole = training.owner is self.told["estimator"]
-        fitted = (lambda: _fitted_by(training)) if is_whole else None
+        fitted = (lambda: _fitted_by(training, self.told["X"])) if is_whole else None
         return task.call_on_fit_task_end(**self.told, reconstruction_attributes=fitted)
 
 
@@ -111,17 +111,21 @@ def without_callbacks(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------------ what a fit would leave if it stopped now
 
 
-def _fitted_by(training: Any) -> dict[str, Any]:
-    """Attributes of the estimator that the fit would leave if training stopped here, with the best weights so far."""
+def _fitted_by(training: Any, X: Any) -> dict[str, Any]:
+    """Attributes that the fit to X would leave if training stopped here, with the best weights so far."""
     with training.stopped() as outcome:
         twin = _twin(training.owner)
     twin._record(outcome)
     twin._conclude(_all_rows(training.data))
+    twin._label(twin._source(X))
     return _own(twin)
 
 
 def _twin(estimator: Any) -> Any:
-    """A copy that shares no weights and no generator with an estimator, also in the middle of a fit."""
+    """A copy that shares no weights and no generator with an estimator, also in the middle of a fit.
+
+    The module may be one for coordinates of rows. It then has a method ``widened`` that returns a copy for rows.
+    """
     twin = object.__new__(type(estimator))
     own = vars(twin)
     own.update(_own(estimator))
@@ -132,7 +136,8 @@ def _twin(estimator: Any) -> Any:
             own[name] = [_twin(layer) for layer in value]
         elif hasattr(value, "_flat"):
             own[name] = _twin(value)
-    twin.module_ = copy.deepcopy(estimator.module_)
+    module = estimator.module_
+    twin.module_ = module.widened() if hasattr(module, "widened") else copy.deepcopy(module)
     twin._flat, twin._optimizer = Flat(twin.module_), Optimizer(estimator._optimizer.rule)
     return twin
 

@@ -15,21 +15,23 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
+
+class WithoutCallbacks:
+    """What estimators inherit before scikit-learn 1.9, which brought callbacks."""
+
+    @property
+    def set_callbacks(self) -> Any:
+        """Not there. The message says what is."""
+        raise AttributeError(
+            f"set_callbacks needs scikit-learn 1.9 or newer, and this is {sklearn.__version__}: use the parameter "
+            "callback instead."
+        )
+
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """What scikit-learn lacks before version 1.9."""
-
-        @property
-        def set_callbacks(self) -> Any:
-            """Not there. The message says what is."""
-            raise AttributeError(
-                f"set_callbacks needs scikit-learn 1.9 or newer, and this is {sklearn.__version__}: use the parameter "
-                "callback instead."
-            )
-
+    CallbackSupportMixin = WithoutCallbacks
 
 __all__ = [
     "CallbackSupportMixin",
@@ -39,6 +41,7 @@ __all__ = [
     "MissingValues",
     "Options",
     "StrOptions",
+    "WithoutCallbacks",
     "check_sample_weight",
     "fit_context",
     "validate_parameter_constraints",

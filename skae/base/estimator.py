@@ -212,6 +212,9 @@ class TorchEstimator(Encoding):
     def _conclude(self, data: Any) -> None:
         """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
+    def _label(self, data: Source) -> None:
+        """Set what is told of each row that was passed to ``fit``, in the order of the rows."""
+
     def _rows_are_independent(self) -> bool:
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
@@ -291,11 +294,16 @@ class TorchEstimator(Encoding):
         else:
             self._rng = new_generator(self.random_state)
         interrupt = self._pretrained(data, run)
-        data = self._learnt(data, run)
+        learnt = self._learnt(data, run)
         if not run.resume:
-            self._measure(data)
+            self._measure(learnt)
         device = resolve_device(self.device, self.dtype)
-        self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+        try:
+            self._learn_seen(self._seen(learnt, getattr(torch, self.dtype), device, resident=True), run)
+        except Interrupted:
+            self._label(data)
+            raise
+        self._label(data)
         if interrupt is not None:
             interrupt.kept = self
             raise interrupt
