@@ -51,7 +51,7 @@ def sequential(options: argparse.Namespace) -> Iterator[str]:
 
 @contextmanager
 def loky(options: argparse.Namespace) -> Iterator[str]:
-    """joblib's own processes."""
+    """Joblib's own processes."""
     yield "loky"
 
 

@@ -77,7 +77,8 @@ def monitored(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
 
     Parameters
     ----------
-    estimator : TorchEstimator
+    estimator : TorchEstimator or Typed
+        If it has no module of its own, the trainings of the estimator inside are its stages.
     X, y, sample_weight : object
         As they were passed to ``fit``. For callbacks that score, the target of a model without y is X. A stream is not
         shown to them, because it can be gone through only once.
@@ -91,8 +92,9 @@ def monitored(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     task.call_on_fit_task_begin(estimator=estimator, **rows)
     with attending(Tasks(estimator, task, rows)):
         yield
-    attributes = lambda: _own(_twin(estimator))  # noqa: E731
-    task.call_on_fit_task_end(estimator=estimator, **rows, reconstruction_attributes=attributes)
+    has_module = hasattr(estimator, "_flat")
+    fitted = lambda: _own(_twin(estimator) if has_module else estimator)  # noqa: E731
+    task.call_on_fit_task_end(estimator=estimator, **rows, reconstruction_attributes=fitted)
 
 
 def without_callbacks(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +106,8 @@ def without_callbacks(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     if CONTEXT in state:
         lasting = {*estimator._parameter_constraints, CALLBACKS, "_sklearn_output_config", "_metadata_request"}
         return {name: value for name, value in state.items() if name in lasting}
-    dropped = TRANSIENT if "module_" in state else TRANSIENT[1:]
+    is_fitted = any(name.endswith("_") and not name.startswith("_") for name in state)
+    dropped = TRANSIENT if is_fitted else TRANSIENT[1:]
     return {name: value for name, value in state.items() if name not in dropped}
 
 

@@ -9,13 +9,15 @@ from sklearn.base import BaseEstimator
 from typing_extensions import dataclass_transform
 
 from .advice import validate
+from .callbacks import without_callbacks
+from .compat import CallbackSupportMixin
 from .params import constraints, sign_plainly
 
 __all__ = ["Typed"]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class Typed(BaseEstimator):
+class Typed(CallbackSupportMixin, BaseEstimator):
     """A scikit-learn estimator without a module of its own. Its annotated attributes are its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
@@ -28,3 +30,6 @@ class Typed(BaseEstimator):
 
     def _validate_params(self) -> None:
         validate(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return without_callbacks(self, dict(super().__getstate__()))

@@ -13,7 +13,16 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import Autoencoder, DeepBeliefNetwork, FineTunedClassifier, NeighborAutoencoder, StackedAutoencoder
+from skae import (
+    Autoencoder,
+    AutoencoderImputer,
+    DeepBeliefNetwork,
+    FineTunedClassifier,
+    NeighborAutoencoder,
+    OutlierDetector,
+    StackedAutoencoder,
+    TableAutoencoder,
+)
 from skae.base.compat import WithoutCallbacks
 
 TINY = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
@@ -143,6 +152,30 @@ def test_callbacks_are_given_the_rows_and_their_weights(X):
     assert all(given[2]["sample_weight"] is weight for given in seeing.given.values())
     Autoencoder(**TINY).set_callbacks(seeing).fit(X)
     assert all(given[1] is X and given[2] == {} for given in seeing.given.values())
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TableAutoencoder(estimator=Autoencoder(**TINY)),
+        OutlierDetector(Autoencoder(**TINY), random_state=0),
+        AutoencoderImputer(estimator=Autoencoder(**TINY)),
+    ],
+)
+def test_estimators_of_estimators_show_the_stages_inside(estimator, X):
+    blind, seeing = Blind(), Seeing()
+    plain = clone(estimator).fit(X)
+    seen = estimator.set_callbacks(blind, seeing).fit(X)
+    epochs = [(what, "fit", "training", f"epoch {i}") for i in range(3) for what in ("begin", "end")]
+    inner = [("begin", "fit", "training"), *epochs, ("end", "fit", "training")]
+    assert blind.tasks == [("begin", "fit"), *inner, ("end", "fit")]
+    method = "score_samples" if hasattr(plain, "score_samples") else "transform"
+    expected = getattr(plain, method)(X)
+    loaded = pickle.loads(pickle.dumps(seen))
+    for model in (seen, seeing.fitted["fit",], loaded):
+        np.testing.assert_array_equal(getattr(model, method)(X), expected)
+    assert "_skl_callbacks" not in vars(loaded)
+    assert blind.told == ["setup", "teardown"]
 
 
 # ------------------------------------------------------------------ what callbacks may do
