@@ -22,7 +22,9 @@ from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
 from . import damage, files
 from .advice import validate
+from .callbacks import without_callbacks
 from .checks import check_weight, check_x, look_for_gaps, watcher
+from .compat import CallbackSupportMixin
 from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
@@ -51,7 +53,7 @@ def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
     return some_rows(data, widest(estimator.module_), among)
 
 
-class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
     device: str
@@ -296,7 +298,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     save = files.save
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state = without_callbacks(self, dict(super().__getstate__()))
         if "module_" in state:
             state.pop("_flat")
             state |= learnt(self)

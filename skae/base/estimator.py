@@ -22,6 +22,7 @@ from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
+from .callbacks import monitored
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -211,6 +212,9 @@ class TorchEstimator(Encoding):
     def _conclude(self, data: Any) -> None:
         """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
+    def _label(self, data: Source) -> None:
+        """Set what is told of each row that was passed to ``fit``, in the order of the rows."""
+
     def _rows_are_independent(self) -> bool:
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
@@ -271,7 +275,7 @@ class TorchEstimator(Encoding):
             At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
             epoch. Otherwise it stays as it was before the call.
         """
-        with plain_torch(), unchanged_on_error(self):
+        with monitored(self, X, y, sample_weight), plain_torch(), unchanged_on_error(self):
             (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
@@ -290,11 +294,16 @@ class TorchEstimator(Encoding):
         else:
             self._rng = new_generator(self.random_state)
         interrupt = self._pretrained(data, run)
-        data = self._learnt(data, run)
+        learnt = self._learnt(data, run)
         if not run.resume:
-            self._measure(data)
+            self._measure(learnt)
         device = resolve_device(self.device, self.dtype)
-        self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+        try:
+            self._learn_seen(self._seen(learnt, getattr(torch, self.dtype), device, resident=True), run)
+        except Interrupted:
+            self._label(data)
+            raise
+        self._label(data)
         if interrupt is not None:
             interrupt.kept = self
             raise interrupt

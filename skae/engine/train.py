@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -224,6 +225,8 @@ class Training:
         for listener in self.listeners:
             listener.begins(self)
         while self.outcome is None and not self._is_over():
+            for listener in self.listeners:
+                listener.begins_epoch(self)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
             for listener in self.listeners:
@@ -269,6 +272,23 @@ class Training:
             self.watch.load(state["watch"])
         self.is_stopped = state["is_stopped"]
         self.outcome = None if state["outcome"] is None else Outcome(**state["outcome"])
+
+    @contextmanager
+    def stopped(self) -> Iterator[Outcome]:
+        """The outcome and the weights that training would end with, if it stopped here. It can go on afterwards.
+
+        Yields
+        ------
+        outcome : Outcome
+        """
+        if self.outcome is not None:
+            yield self.outcome
+            return
+        state = self.state()
+        try:
+            yield self._conclude()
+        finally:
+            self.load(state)
 
 
 def _epoch(training: Training) -> dict[str, float]:

@@ -16,7 +16,6 @@ from ..base import Batch, PositiveInt, Run, Saved, Source, require_positive
 from ..base.damage import fault_of_array, fault_of_numbers
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch, uninterrupted
-from ..engine.train import Interrupted
 from ..nn.coder import Coder
 from ..nn.latent import Posterior
 from ..nn.priors import Mixture
@@ -136,12 +135,7 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     def _learn(self, data: Source, run: Run) -> None:
         if not run.resume:
             self._require_rows(data)
-        try:
-            super()._learn(data, run)
-        except Interrupted:
-            self._label(data)
-            raise
-        self._label(data)
+        super()._learn(data, run)
 
     def _require_rows(self, data: Source) -> None:
         n = len(data) if data.weight is None else int((data.weight > 0).sum())
