@@ -9,18 +9,19 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from .._version import __version__
 from ..engine.data import resolve_device
 from ..engine.digests import digest_of_bytes, digest_of_rows
 from .arrow import names_of, outside
+from .description import NO_EFFECT, described
 
 __all__ = ["Fingerprint", "fingerprint_of"]
 
-UNSEEN = {"callback", "checkpoint", "verbose"}
-"""Parameters that make no difference to the result of a fit."""
+LONGEST = 60
+"""Letters of the longest text of a parameter that is kept as it is, for messages."""
 SUFFIX = ".skae"
 
 
@@ -60,29 +61,42 @@ class Fingerprint:
                     f"with {name} {own[name]}: delete the file to start anew, or pass another path."
                 )
         if entries["class"] != own["class"]:
-            differing = [f"estimator, {entries['class'].rpartition('.')[2]}"]
+            other = f"a fit of {entries['class'].rpartition('.')[2]}"
         else:
-            before, now = entries["parameters"], own["parameters"]
-            differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-            differing += [name for name in ("X", "y", "sample_weight") if entries[name] != own[name]]
-        if differing:
+            other = "a fit with another " + " and another ".join(self._differing(entries))
+        if entries != own:
             raise ValueError(
-                f"The checkpoint {str(path)!r} is of a fit with another {' and another '.join(differing)}: pass another "
-                "path, or delete the file."
+                f"The checkpoint {str(path)!r} is of {other}: pass another path, or delete the file to start anew."
             )
+
+    def _differing(self, entries: dict[str, Any]) -> list[str]:
+        """What differs from another fingerprint of the same class, and how, if that can be told shortly."""
+        before, now = entries["parameters"], self.entries["parameters"]
+        found = [
+            f"{name} ({before[name]} there, {now[name]} here)" if len(before[name]) + len(now[name]) < LONGEST else name
+            for name in now
+            if before[name] != now[name]
+        ]
+        return found + [name for name in ("X", "y", "sample_weight") if entries[name] != self.entries[name]]
 
 
 def fingerprint_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Fingerprint:
-    """The fingerprint of a fit of an estimator to what a user passed."""
+    """The fingerprint of a fit of an estimator to what a user passed.
+
+    Raises
+    ------
+    ValueError
+        If two different values of an argument could not be told apart.
+    """
     cls = type(estimator)
-    values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in UNSEEN}
+    values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in NO_EFFECT}
     values["device"] = str(resolve_device(estimator.device, estimator.dtype))
     return Fingerprint(
         {
             "skae": __version__,
             "torch": str(torch.__version__),
             "class": f"{cls.__module__}.{cls.__qualname__}",
-            "parameters": {name: _digest_of_parameter(name, value) for name, value in values.items()},
+            "parameters": {name: _told(name, value) for name, value in values.items()},
             "X": _digest("X", X),
             "y": _digest("y", y),
             "sample_weight": _digest("sample_weight", sample_weight),
@@ -90,20 +104,24 @@ def fingerprint_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Finger
     )
 
 
-def _digest_of_parameter(name: str, value: Any) -> str:
-    value = clone(value, safe=False)
-    for part in _estimators_in(value):
-        unseen = {key: part.get_params()[key] for key in part.get_params() if key.rpartition("__")[2] in UNSEEN}
-        part.set_params(**{key: 0 if key.endswith("verbose") else None for key in unseen})
-    return _digest_of_object(name, value)
+def _told(name: str, value: Any) -> str:
+    """A parameter as text. What is long is told by its digest."""
+    text = ":".join([described(value), *(_digest_of_object(name, part) for part in _frozen_in(value))])
+    return text if len(text) <= LONGEST else digest_of_bytes(text.encode())
 
 
-def _estimators_in(value: Any) -> list[Any]:
-    """The estimators that a fit clones, in nested lists. One that is frozen is not changed, and so is left out."""
-    if isinstance(value, (list, tuple)):
-        return [part for item in value for part in _estimators_in(item)]
-    is_fitted_anew = isinstance(value, BaseEstimator) and not isinstance(value, FrozenEstimator)
-    return [value] if is_fitted_anew else []
+def _frozen_in(value: Any) -> list[Any]:
+    """The fitted estimators in a parameter of which a fit takes the weights."""
+    if isinstance(value, FrozenEstimator):
+        return [value]
+    parts = (
+        value
+        if isinstance(value, (list, tuple))
+        else [*vars(value).values()]
+        if isinstance(value, BaseEstimator)
+        else []
+    )
+    return [found for part in parts for found in _frozen_in(part)]
 
 
 def _digest(name: str, value: Any) -> str:

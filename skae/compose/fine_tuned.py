@@ -26,7 +26,7 @@ from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
-from ._description import described
+from ..base.description import described
 from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]

@@ -23,7 +23,7 @@ from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import Support
-from ._description import described
+from ..base.description import described
 from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain, shorten
 from ._logistic import Budget, LogisticTuning, with_rates
 

@@ -35,7 +35,7 @@ def digest_of_rows(X: Array, names: Any = ()) -> str:
         return found.hexdigest()
     for rows in chunks(X.shape[0], int(np.prod(X.shape[1:]))):
         part = np.ascontiguousarray(X[rows])
-        found.update(part.view(np.uint8) if part.size else b"")
+        found.update(part.reshape(-1).view(np.uint8).data)
         if shared is not None:
             del part
             shared.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
