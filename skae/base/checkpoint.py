@@ -8,10 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from ..engine.journal import Journal
+from sklearn.frozen import FrozenEstimator
+
+from ..engine.container import damaged
+from ..engine.journal import Journal, StrangeStateError
 from ..engine.listeners import attending
 from ..engine.notices import warn
 from ..engine.packing import load, save
@@ -20,7 +24,7 @@ from ..exceptions import FileError
 from .fingerprint import Fingerprint, fingerprint_of
 from .streams import is_stream
 
-__all__ = ["Checkpoint", "refuse_checkpoint", "resumable"]
+__all__ = ["Checkpoint", "refuse_checkpoint", "refuse_nested", "resumable"]
 
 LARGEST_SHARE = 0.05
 """Largest share of the time of a fit that is spent with writing, but for its end."""
@@ -74,6 +78,8 @@ class Checkpoint:
     every_epochs: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.path, (str, os.PathLike)):
+            raise TypeError(f"path={self.path!r} must be a path.")
         if not os.fspath(self.path):
             raise ValueError("path='' is no path: name a file or a folder.")
         seconds, epochs = self.every_seconds, self.every_epochs
@@ -117,7 +123,6 @@ def resumable(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     ValueError
         If the file is not of this fit, or is damaged, or if there can be no checkpoint.
     """
-    _refuse_nested(estimator)
     asked = estimator.checkpoint
     if asked is None:
         yield
@@ -141,13 +146,23 @@ def resumable(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     journal.complete()
 
 
-def _refuse_nested(estimator: Any) -> None:
-    for name, value in estimator.get_params().items():
-        if name.endswith("__checkpoint") and value is not None and not name.endswith("estimator__checkpoint"):
-            inner = name.removesuffix("__checkpoint")
+def refuse_nested(estimator: Any) -> None:
+    """Raise an error if a part of an estimator, which is fitted with the whole, has a checkpoint of its own.
+
+    Parameters
+    ----------
+    estimator : TorchEstimator
+    """
+    values = estimator.get_params()
+    for name, value in values.items():
+        inner, _, last = name.rpartition("__")
+        if last != "checkpoint" or not inner or value is None:
+            continue
+        around = accumulate(inner.split("__"), "{}__{}".format)
+        if not any(isinstance(values.get(part), FrozenEstimator) for part in around):  # those are fitted already
             raise ValueError(
-                f"{inner} has checkpoint={value!r}, but it is fitted as a part of this {type(estimator).__name__}: pass "
-                "checkpoint to the whole, whose file holds all of its parts."
+                f"{inner} has checkpoint={value!r}, but it is fitted as a part of this {type(estimator).__name__}: set "
+                "checkpoint of the whole, whose file holds all parts."
             )
 
 
@@ -168,7 +183,7 @@ class _Kept(Journal):
         if found is not None:
             fingerprint.require_same(found["fingerprint"], self.path)
         super().__init__(None if found is None else found["journal"])
-        self._is_old = found is not None and found["is_complete"]
+        self._size_in_file = None if found is None else self.size
         self._written, self._took, self._is_warned = time.monotonic(), 0.0, False
 
     # ---------------------------------------------------------------- when
@@ -185,8 +200,15 @@ class _Kept(Journal):
 
     def complete(self) -> None:
         """Keep the journal of a finished fit, unless it is that of the file."""
-        if not self._is_old:
-            self._write(self.content(), is_complete=True)
+        if self.size != self._size_in_file:
+            self.keep(self.content())
+
+    def begins(self, training: Any) -> None:
+        """See ``Listener``."""
+        try:
+            super().begins(training)
+        except StrangeStateError as error:
+            raise damaged(self.path, error) from None
 
     def forget(self) -> None:
         """Remove the file of a fit that would fail again."""
@@ -197,13 +219,10 @@ class _Kept(Journal):
 
     def keep(self, content: dict[str, Any]) -> None:
         """See ``Journal``."""
-        self._write(content, is_complete=False)
-
-    def _write(self, content: dict[str, Any], is_complete: bool) -> None:
         start = time.monotonic()
         try:
-            told = {"fingerprint": self.fingerprint.entries, "is_complete": is_complete, "journal": content}
-            save(self.path, KIND, told)
+            save(self.path, KIND, {"fingerprint": self.fingerprint.entries, "journal": content})
+            self._size_in_file = self.size
         except OSError as error:
             if not self._is_warned:
                 warn(
@@ -218,10 +237,10 @@ class _Kept(Journal):
 def _file(path: Any, fingerprint: Fingerprint) -> Path:
     """The file of a fit: a path, or a file in a folder."""
     text = os.fspath(path)
-    if not (text.endswith(("/", os.sep)) or os.path.isdir(text)):
+    if not (text.endswith(("/", os.sep)) or Path(text).is_dir()):
         return Path(text)
     with suppress(OSError):  # what cannot be made cannot be written to, of which a warning tells
-        os.makedirs(text, exist_ok=True)
+        Path(text).mkdir(parents=True, exist_ok=True)
     return Path(text, fingerprint.file_name)
 
 
@@ -230,6 +249,10 @@ def _read(path: Path) -> Any:
     try:
         return load(path, KIND)[1]
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise FileError(
+                f"checkpoint={str(path)!r} is in a folder that does not exist: make it first, or correct the path."
+            ) from None
         return None
     except OSError as error:
         raise FileError(f"The checkpoint {str(path)!r} cannot be read ({error.strerror or error}).") from None

@@ -23,7 +23,7 @@ from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
-from .checkpoint import Checkpoint, resumable
+from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -285,6 +285,7 @@ class TorchEstimator(Encoding):
         """Fit. With ``train=False`` the weights are initialised but not trained."""
         resolve_device(self.device, self.dtype)
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
+        refuse_nested(self)
         self._check_parameters()
         with attended(self):
             self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)

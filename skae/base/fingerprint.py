@@ -57,8 +57,8 @@ class Fingerprint:
         for name in ("skae", "torch"):
             if entries[name] != own[name]:
                 raise ValueError(
-                    f"The checkpoint {str(path)!r} was written with {name} {entries[name]} and a fit cannot go on from it "
-                    f"with {name} {own[name]}: delete the file to start anew, or pass another path."
+                    f"The checkpoint {str(path)!r} was written with {name} {entries[name]}, and a fit cannot go on from "
+                    f"it with {name} {own[name]}: delete the file to start anew, or pass another path."
                 )
         if entries["class"] != own["class"]:
             other = f"a fit of {entries['class'].rpartition('.')[2]}"
@@ -66,7 +66,8 @@ class Fingerprint:
             other = "a fit with another " + " and another ".join(self._differing(entries))
         if entries != own:
             raise ValueError(
-                f"The checkpoint {str(path)!r} is of {other}: pass another path, or delete the file to start anew."
+                f"The checkpoint {str(path)!r} is of {other}: pass another path, a folder such as 'runs/' if there are "
+                "several fits, or delete the file to start anew."
             )
 
     def _differing(self, entries: dict[str, Any]) -> list[str]:

@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from .listeners import Listener, listeners
 
-__all__ = ["Journal", "seeded"]
+__all__ = ["Journal", "StrangeStateError", "seeded"]
 
 State = dict[str, Any]
+FAILURES = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""Errors that a state of another form may lead to."""
+
+
+class StrangeStateError(Exception):
+    """A journal holds something else than states of the trainings of this fit."""
 
 
 class Journal(Listener):
@@ -53,6 +62,11 @@ class Journal(Listener):
         """
         return {"seeds": [*self._seeds], "finished": [*self._finished], "running": running}
 
+    @property
+    def size(self) -> tuple[int, ...]:
+        """How much of the fit is noted."""
+        return len(self._finished), len(self._seeds)
+
     def seed(self, draw: Callable[[], int]) -> int:
         """The next of the seeds that are drawn in a fit. ``draw`` is called unless it is noted already."""
         if self._n_seeds == len(self._seeds):
@@ -65,10 +79,10 @@ class Journal(Listener):
         place = self._n_begun
         self._n_begun += 1
         if place < len(self._finished):
-            training.load(self._finished[place])
+            _load(training, self._finished[place])
         elif self._running is not None:
             running, self._running = self._running, None
-            training.load(running)
+            _load(training, running)
 
     def ends_epoch(self, training: Any) -> None:
         """See ``Listener``."""
@@ -81,6 +95,35 @@ class Journal(Listener):
             self._finished.append(training.state())
             if self.is_due(training):
                 self.keep(self.content())
+
+
+def _load(training: Any, state: Any) -> None:
+    try:
+        if not _fits(training, state):
+            raise ValueError
+        training.load(state)
+    except FAILURES as error:
+        raise StrangeStateError(f"its state of {training.stage or 'the training'} is not that of this fit") from error
+
+
+def _fits(training: Any, state: Any) -> bool:
+    """Whether the tensors of a state have the shapes and dtypes of those of a training."""
+    own, watch, moments = training.state(), state["watch"], state["optimizer"]["moments"]
+    weights = (
+        [state["weights"]] if watch is None else [state["weights"], watch["best"], watch["pending"] or watch["best"]]
+    )
+    theta, steps = own["weights"][0], torch.zeros(len(training.flat.groups))
+    return (
+        (watch is None) != (state["outcome"] is None)
+        and all(_are_alike(own["weights"], held) for held in weights)
+        and all(_are_alike([steps if name == "step" else theta], [moment]) for name, moment in moments.items())
+        and _are_alike(own["generators"], state["generators"])
+    )
+
+
+def _are_alike(ours: list[Tensor], theirs: list[Tensor]) -> bool:
+    pairs = zip(ours, theirs, strict=True)
+    return all(one.shape == other.shape and one.dtype == other.dtype for one, other in pairs)
 
 
 def seeded(draw: Callable[[], int]) -> int:
