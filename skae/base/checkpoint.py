@@ -18,7 +18,8 @@ from ..engine.container import damaged
 from ..engine.journal import Journal, StrangeStateError
 from ..engine.listeners import attending
 from ..engine.notices import warn
-from ..engine.packing import load, save
+from ..engine.packing import save
+from ..engine.unpacking import load
 from ..engine.watch import NonFiniteLossError
 from ..exceptions import FileError
 from .fingerprint import Fingerprint, fingerprint_of
@@ -208,7 +209,7 @@ class _Kept(Journal):
         try:
             super().begins(training)
         except StrangeStateError as error:
-            raise damaged(self.path, error) from None
+            raise _with_cure(damaged(self.path, error)) from None
 
     def forget(self) -> None:
         """Remove the file of a fit that would fail again."""
@@ -226,8 +227,8 @@ class _Kept(Journal):
         except OSError as error:
             if not self._is_warned:
                 warn(
-                    f"The checkpoint {str(self.path)!r} cannot be written ({error.strerror or error}): the fit goes on, "
-                    "but could not go on from here if it was killed."
+                    f"The checkpoint {str(self.path)!r} cannot be written ({error.strerror or error}): this fit goes "
+                    "on, but if it is killed it is lost."
                 )
             self._is_warned = True
         self._written = time.monotonic()
@@ -254,5 +255,15 @@ def _read(path: Path) -> Any:
                 f"checkpoint={str(path)!r} is in a folder that does not exist: make it first, or correct the path."
             ) from None
         return None
+    except FileError as error:
+        raise _with_cure(error) from None
     except OSError as error:
-        raise FileError(f"The checkpoint {str(path)!r} cannot be read ({error.strerror or error}).") from None
+        raise FileError(
+            f"The checkpoint {str(path)!r} cannot be read ({error.strerror or error}): pass another path."
+        ) from None
+
+
+def _with_cure(error: FileError) -> FileError:
+    """The error about a file that was read, with what to do about a checkpoint at its end."""
+    what = str(error).rpartition(": ")[0] or str(error)
+    return FileError(f"The checkpoint {what}: pass another path, or delete the file to start anew.")

@@ -57,8 +57,8 @@ class Fingerprint:
         for name in ("skae", "torch"):
             if entries[name] != own[name]:
                 raise ValueError(
-                    f"The checkpoint {str(path)!r} was written with {name} {entries[name]}, and a fit cannot go on with "
-                    f"{name} {own[name]}: delete the file to start anew, or pass another path."
+                    f"The checkpoint {str(path)!r} was written with {name} {entries[name]}, and a fit cannot go on "
+                    f"with {name} {own[name]}: delete the file to start anew, or pass another path."
                 )
         if entries["class"] != own["class"]:
             other = f"a fit of {entries['class'].rpartition('.')[2]}"
