@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -89,78 +91,84 @@ def _add(found: Any, value: Any) -> None:
 class Stages(Listener):
     """Tells where a fit is."""
 
+    def __init__(self, tell: Any) -> None:
+        self.tell = tell
+
     def ends_epoch(self, training: Any) -> None:
-        """Print the stage and the epoch."""
-        print("at", training.stage or "-", training.epoch, flush=True)
+        """Send the stage and the epoch."""
+        self.tell.send(("at", training.stage or "the only stage", training.epoch))
 
 
-def run(name: str, folder: str | None) -> None:
+def run(name: str, folder: str | None, tell: Any) -> None:
     """Fit a model in this process."""
+    warnings.simplefilter("ignore")
     X, y = load_digits(return_X_y=True)
     model = made(name, None if folder is None else Checkpoint(f"{folder}/", every_seconds=0.05))
-    print("starts", flush=True)
-    with attending(Stages()):
+    with attending(Stages(tell)):
         model.fit(X[:300], np.where(np.arange(300) < 100, y[:300], -1) if name == "fine-tuned" else None)
-    print("ends", digest(model), flush=True)
+    tell.send(("ends", digest(model)))
 
 
 class Process:
-    """A process that fits a model, and what it has told."""
+    """A process that fits a model, and what it has told. Its parent has imported this package and fitted nothing."""
 
     def __init__(self, name: str, folder: str | None) -> None:
-        command = [sys.executable, "-W", "ignore", __file__, "--run", name, *([] if folder is None else [folder])]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
+        context = multiprocessing.get_context("fork")
+        self.ear, mouth = context.Pipe(duplex=False)
+        self.process = context.Process(target=run, args=(name, folder, mouth))
         self.start, self.told = time.monotonic(), []
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
+        self.process.start()
+        mouth.close()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self.told.extend(line.split() for line in self.process.stdout)
-
-    def after(self, seconds: float | None) -> tuple[str | None, int, float]:
+    def after(self, seconds: float) -> tuple[str | None, int, float]:
         """Kill it after so many seconds. The digest, if it has ended, the epochs that it trained, and its seconds."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+        end, is_open = self.start + seconds, True
+        while is_open and self.ear.poll(max(0.0, end - time.monotonic()) if seconds < math.inf else None):
+            is_open = self._hear()
+        if is_open:
+            os.kill(self.process.pid, signal.SIGKILL)
+            while self._hear():
+                pass
+        self.process.join()
         took = time.monotonic() - self.start
-        self.reader.join()
         ended = self.told[-1][1] if self.told and self.told[-1][0] == "ends" else None
-        if ended is None and self.process.returncode != -signal.SIGKILL:
-            raise SystemExit(f"The process failed with {self.process.returncode}.")
+        if ended is None and self.process.exitcode != -signal.SIGKILL:
+            raise SystemExit(f"The process failed with {self.process.exitcode}.")
         return ended, sum(line[0] == "at" for line in self.told), took
 
+    def _hear(self) -> bool:
+        """Note what it tells. False if there is no more to come."""
+        try:
+            self.told.append(self.ear.recv())
+        except EOFError:
+            return False
+        return True
+
     @property
-    def place(self) -> str:
+    def stage(self) -> str:
         """Where it was."""
-        return " ".join(self.told[-1][1:]) if self.told else "before the first epoch"
+        return self.told[-1][1] if self.told else "before the first epoch"
 
 
 def measure(name: str, n_kills: int, rng: random.Random) -> bool:
     """Kill the fit of a model so often, and compare. Prints a row of a table."""
-    whole, n_epochs, seconds = Process(name, None).after(None)
-    places, n_same, n_runs, n_done, trained = [], 0, 0, 0, 0
+    whole, n_epochs, seconds = Process(name, None).after(math.inf)
+    stages, n_same, n_fits, n_done, trained = set(), 0, 0, 0, 0
     while n_done < n_kills:
         with tempfile.TemporaryDirectory() as folder:
             found = None
             while found is None:
                 process = Process(name, folder)
-                wait = rng.uniform(0, seconds) if n_done < n_kills else None
-                found, n, _ = process.after(wait)
+                found, n, _ = process.after(rng.uniform(0, seconds) if n_done < n_kills else math.inf)
                 trained += n
                 if found is None:
                     n_done += 1
-                    places.append(process.place)
-            n_runs += 1
+                    stages.add(process.stage)
+            n_fits += 1
             n_same += found == whole
-    again = trained / n_runs / n_epochs
-    stages = len({place.rpartition(" ")[0] for place in places})
-    print(f"| {name} | {n_epochs} | {n_done} | {stages} | {n_runs} | {n_same} | {again:.2f} |", flush=True)
-    return n_same == n_runs
+    again = trained / n_fits / n_epochs
+    print(f"| {name} | {n_epochs} | {n_done} | {len(stages)} | {n_fits} | {n_same} | {again:.2f} |", flush=True)
+    return n_same == n_fits
 
 
 def main() -> None:
@@ -169,13 +177,9 @@ def main() -> None:
     parser.add_argument("models", nargs="*", choices=[[], *MODELS], default=[])
     parser.add_argument("--kills", type=int, default=50, help="number of kills of all models together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--run", nargs="+", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.run:
-        run(asked.run[0], asked.run[1] if len(asked.run) > 1 else None)
-        return
     names, rng = asked.models or list(MODELS), random.Random(asked.seed)
-    print("| model | epochs | kills | stages killed in | fits completed | equal to the bit | epochs trained / epochs |")
+    print("| model | epochs | kills | stages killed in | fits | equal to the bit | epochs trained / epochs |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     shares = [asked.kills * (k + 1) // len(names) - asked.kills * k // len(names) for k in range(len(names))]
     same = [measure(name, share, rng) for name, share in zip(names, shares, strict=True)]

@@ -81,8 +81,8 @@ class Checkpoint:
     def __post_init__(self) -> None:
         if not isinstance(self.path, (str, os.PathLike)):
             raise TypeError(f"path={self.path!r} must be a path.")
-        if not os.fspath(self.path):
-            raise ValueError("path='' is no path: name a file or a folder.")
+        if not os.fspath(self.path) or "\0" in os.fspath(self.path):
+            raise ValueError(f"path={self.path!r} is no path: name a file or a folder.")
         seconds, epochs = self.every_seconds, self.every_epochs
         if seconds is not None and not (_is_number(seconds) and seconds >= 0):
             raise ValueError(f"every_seconds={seconds!r} must be None or a number of at least 0.")

@@ -444,6 +444,7 @@ def test_a_checkpoint_is_a_value(path):
     ("options", "message"),
     [
         ({"path": ""}, "path='' is no path"),
+        ({"path": "a\0"}, "is no path"),
         ({"path": "a", "every_seconds": -1}, "every_seconds=-1 must be"),
         ({"path": "a", "every_seconds": "5"}, "every_seconds='5' must be"),
         ({"path": "a", "every_epochs": 0}, "every_epochs=0 must be"),
