@@ -7,6 +7,7 @@ training loop are handled here and in the folders below.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -23,6 +24,7 @@ from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joine
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
 from .callbacks import monitored
+from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
@@ -101,6 +103,9 @@ class TorchEstimator(Encoding):
     callback : callable or None, default=None
         A function that is called after each epoch of each stage, with a ``skae.base.Epoch``: ``stage``, ``number``,
         ``max_iter``, ``terms``, and ``estimator``. If it returns True, the stage ends, with its best weights so far.
+    checkpoint : path, skae.Checkpoint or None, default=None
+        A file from which ``fit`` goes on if it was killed: called again on the same data and with the same parameters,
+        it ends at the model of an unbroken fit, to the bit. A folder holds a file for each fit. See ``Checkpoint``.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, of the order of the rows and of all noise. With an int, results are reproducible on
         the same device, with the same number of threads and the same versions. Global random generators are not used.
@@ -127,6 +132,7 @@ class TorchEstimator(Encoding):
     warm_start: bool = False
     verbose: Verbosity = 0
     callback: Callable[[Any], Any] | None = None
+    checkpoint: str | os.PathLike | Checkpoint | None = None
     random_state: RandomState = None
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
@@ -275,7 +281,8 @@ class TorchEstimator(Encoding):
             At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
             epoch. Otherwise it stays as it was before the call.
         """
-        with monitored(self, X, y, sample_weight), plain_torch(), unchanged_on_error(self):
+        watched = monitored(self, X, y, sample_weight)
+        with watched, plain_torch(), unchanged_on_error(self), resumable(self, X, y, sample_weight):
             (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
@@ -283,6 +290,7 @@ class TorchEstimator(Encoding):
         """Fit. With ``train=False`` the weights are initialised but not trained."""
         resolve_device(self.device, self.dtype)
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
+        refuse_nested(self)
         self._check_parameters()
         with attended(self):
             self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)

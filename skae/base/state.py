@@ -10,6 +10,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from ..engine.data import is_on
+from ..engine.journal import seeded
 from ..engine.modes import one_thread, uninterrupted
 from ..engine.optim import Flat
 from ..engine.train import Interrupted
@@ -69,10 +70,11 @@ class _Snapshot:
 
 
 def new_generator(random_state: Any) -> torch.Generator:
-    """A new random generator. Without a seed it is seeded by the operating system. No global state is used."""
+    """A new random generator. No global state is used.
+
+    Without a seed it is seeded by the operating system, or as before if the fit goes on from a checkpoint.
+    """
     rng = torch.Generator()
     if random_state is None:
-        rng.seed()
-    else:
-        rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
-    return rng
+        return rng.manual_seed(seeded(rng.seed))
+    return rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))

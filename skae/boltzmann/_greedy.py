@@ -32,7 +32,17 @@ __all__ = [
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
-OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype", "callback"}
+OF_THE_WHOLE = {
+    "n_components",
+    "visible",
+    "categories",
+    "warm_start",
+    "random_state",
+    "device",
+    "dtype",
+    "callback",
+    "checkpoint",
+}
 """Parameters of RBM that a layer cannot have for itself."""
 
 
@@ -50,10 +60,14 @@ class Codes(Source):
         Units of the layer below, and labels.
     lift : callable
         Draws the states for rows x, and joins the labels y.
+    noise : torch.Generator
+        The generator of its draws.
     """
 
-    def __init__(self, data: Source, width: int, lift: Callable[[Tensor, Tensor | None], Tensor]) -> None:
-        self.data, self.width, self.lift = data, width, lift
+    def __init__(
+        self, data: Source, width: int, lift: Callable[[Tensor, Tensor | None], Tensor], noise: torch.Generator
+    ) -> None:
+        self.data, self.width, self.lift, self.generators = data, width, lift, (noise,)
         self.device, self.weight = data.device, data.weight
 
     def __len__(self) -> int:
@@ -70,7 +84,7 @@ class Codes(Source):
 
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``."""
-        return Codes(self.data.in_order(order), self.width, self.lift)
+        return Codes(self.data.in_order(order), self.width, self.lift, *self.generators)
 
 
 def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Generator) -> Any:
@@ -102,7 +116,7 @@ def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Gene
         return torch.cat([z, y], 1)
 
     width = stages[k - 1].up.hidden.width if k else data.width
-    return Codes(data, width + (belief.n_labels if labelled else 0), lift)
+    return Codes(data, width + (belief.n_labels if labelled else 0), lift, noise)
 
 
 def make_layers(settings: Any, parameters: Mapping[str, Any], widths: Sequence[int]) -> list[RBM]:

@@ -146,7 +146,9 @@ def _learn(
     rng: torch.Generator,
 ) -> None:
     machine, mean = layer.machine, layer.deep.unembed(layer.deep.visible_offset)
-    codes = Codes(data, machine.visible.width, lambda x, y: layer.seen(torch.where(x.isnan(), mean, x), layers, noise))
+    codes = Codes(
+        data, machine.visible.width, lambda x, y: layer.seen(torch.where(x.isnan(), mean, x), layers, noise), noise
+    )
 
     def step(batch: Batch) -> Terms:
         n, weight = len(batch.x), batch.weight
@@ -160,4 +162,4 @@ def _learn(
     quarters = 4 ** (layer.is_lowest + layer.is_top)
     slower = replace(plan, rate=plan.rate / quarters)
     with in_stage(f"pretraining of layer {layer.deep.hidden_layers.index(layer.upper) + 1}"):
-        minimise(step, codes, Flat(machine), optimizer, slower, rng, noise=noise)
+        minimise(step, codes, Flat(machine), optimizer, slower, rng)

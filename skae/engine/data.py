@@ -32,6 +32,7 @@ __all__ = [
     "held_rows",
     "in_order",
     "is_on",
+    "memory_map",
     "name_of",
     "resolve_device",
     "rows_of",
@@ -113,12 +114,15 @@ class Source:
         Sample weights of the rows.
     device : torch.device
         Device of the rows.
+    generators : tuple of torch.Generator
+        Those from which batches draw, if they do. Their states are a part of the state of a training.
     """
 
     width: int
     has_gaps: bool = False
     weight: Any = None
     device: torch.device = torch.device("cpu")
+    generators: tuple[torch.Generator, ...] = ()
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -241,7 +245,7 @@ class Rows:
     ) -> None:
         self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
         self.width = int(X.shape[1])
-        self._map = _memory_map(X)
+        self._map = memory_map(X)
         is_outside = self._map is not None or isinstance(X, Outside)
         most = RESIDENT_BYTES // 16 if is_outside else RESIDENT_BYTES
         self.resident = resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most
@@ -303,7 +307,7 @@ class Embedded(Rows):
         return self._embed(super().__getitem__(index))
 
 
-def _memory_map(X: Array) -> mmap.mmap | None:
+def memory_map(X: Array) -> mmap.mmap | None:
     """The memory map behind an array, if its pages can be dropped without losing changes."""
     shared = False
     while X is not None and not isinstance(X, mmap.mmap):
@@ -373,6 +377,7 @@ class Subset(Source):
         self.data = data
         self.device = getattr(data, "device", rows.device)
         self.width = getattr(data, "width", 1)
+        self.generators = getattr(data, "generators", ())
         self.rows = rows.to(self.device)
 
     @property
@@ -434,7 +439,7 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
 
 def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
     """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
-    shared = _memory_map(X)
+    shared = memory_map(X)
     for rows in chunks(*X.shape):
         part = X[rows]
         values = part.data if sparse.issparse(part) else part

@@ -202,7 +202,8 @@ class Training:
     ) -> None:
         self.step, self.data, self.flat, self.optimizer, self.plan = step, data, flat, optimizer, plan
         self.rng, self.prepare, self.owner = rng, prepare, owner
-        self.generators = (rng,) if noise is None else (rng, noise)
+        drawn_from = (rng, *([] if noise is None else [noise]), *getattr(data, "generators", ()))
+        self.generators = tuple({id(generator): generator for generator in drawn_from}.values())
         self.watch = Watch(
             flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs"
         )
@@ -229,7 +230,7 @@ class Training:
                 listener.begins_epoch(self)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
-            for listener in self.listeners:
+            for listener in reversed(self.listeners):  # so that what keeps the state of a fit knows whether it stops
                 self.is_stopped = bool(listener.ends_epoch(self)) or self.is_stopped
         if self.outcome is None:
             self.outcome = self._conclude()

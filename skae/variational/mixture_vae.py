@@ -152,12 +152,16 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
         self.labels_ = self._collect(self._cluster, seen).numpy()
 
     def _before_epoch(self, train: Source, progress: float) -> None:
-        if progress >= FIRST_STAGE and not self.module_.prior.is_started:
+        prior = self.module_.prior
+        if progress >= FIRST_STAGE and not prior.is_known:
             self._find_clusters(train)
+        prior.is_started = prior.is_known
 
     def _conclude(self, data: Any) -> None:
-        if not self.module_.prior.is_known:
+        prior = self.module_.prior
+        if not prior.is_known:
             self._find_clusters(data)
+        prior.is_started = True
         super()._conclude(data)
 
     def _find_clusters(self, data: Source) -> None:
