@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from .advice import validate
 from .checks import check_weight, check_x, look_for_gaps, watcher
 from .damage import Saved
 from .derivatives import jacobian_singular_values
+from .exporting import Function, export
 from .saving import intact, portable, readable, restore
 from .state import new_generator
 from .verdict import constant_code, some_rows
@@ -109,6 +111,10 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """The code of a batch, computed without noise."""
         raise NotImplementedError
 
+    def _functions(self) -> dict[str, Function]:
+        """The methods that ``to_onnx`` can export, by their names, as functions of tensors."""
+        return {"transform": Function(self._encode)}
+
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
         return type(self)._Module(**self._spec)
@@ -171,6 +177,46 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             ``array_api_dispatch`` is on.
         """
         return self._map(self._encode, X, like=X)
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, method: str = "transform") -> Any:
+        """Write a method of the fitted estimator as a graph of ONNX, which runs without Python or torch.
+
+        The graph takes rows as ``method`` does, any number of them, and does all that it does: centring and scaling
+        too. Rows must be complete. It needs the package onnx, and onnxruntime 1.12 or later runs it.
+
+        Parameters
+        ----------
+        path : str or path-like or None, default=None
+            The file to write. It is written beside its place and then renamed, so there is never half of it. None
+            writes none.
+        method : {"transform", "inverse_transform", "score_samples", "predict_proba", "predict"}, default="transform"
+            The method, if this estimator has it. "predict" is for regressors.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            Its input is "X", or "H" for ``inverse_transform``, in the estimator's ``dtype``; in float64 if the means of
+            X are so far from zero that float32 would not hold the rows. Its output is "H", "X_hat", "scores",
+            "probabilities" or "y", in the dtype in which ``method`` returns it. Its metadata are the class, the version
+            of skae, the method, and the names of features and classes.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        ValueError
+            If the method has no graph, because it takes a y, noise, or steps that depend on the values of the rows.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import Autoencoder
+        >>> X = load_iris().data
+        >>> model = Autoencoder(2, max_iter=5, random_state=0).fit(X)
+        >>> [node.op_type for node in model.to_onnx().graph.node]
+        ['Sub', 'Mul', 'Gemm', 'Mul', 'Identity']
+        """
+        return export(self, path, method)
 
     def jacobian_singular_values(self, X: Any) -> np.ndarray:
         """Singular values of the derivative J = dh/dx of the code at each row.

@@ -53,7 +53,7 @@ class Frame:
         self.offset = mean if shifted is None else np.where(shifted, mean, 0.0)
         self._is_identity = not centred and shifted is None
         least, most = np.min(scale), np.max(scale)
-        self._fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(self.offset) <= FAR * scale).all())
+        self.fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(self.offset) <= FAR * scale).all())
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Any]] = {}
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Frame:
         """
         if self._is_identity:
             return x
-        x = x if self._fits_float32 else in_double(x)
+        x = x if self.fits_float32 else in_double(x)
         mean, scale = self._like(x)
         return x.sub(mean).mul_(1.0 / scale)
 

@@ -1,0 +1,138 @@
+"""Graphs of ONNX: which methods of a fitted estimator are functions of rows, and how one becomes a model in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._version import __version__
+from ..engine.data import Batch
+from ..engine.frame import Frame
+from ..engine.modes import plain_torch
+from ..export.model import OPSET, Nodes, UnrecordableError, import_onnx, model_of, nodes_of, write
+
+__all__ = ["Function", "export", "nodes_of_method", "precision_of"]
+
+OUTPUTS = {
+    "transform": "H",
+    "inverse_transform": "X_hat",
+    "predict_proba": "probabilities",
+    "predict": "y",
+    "score_samples": "scores",
+}
+"""Names of the outputs, by the method."""
+FAR = 100.0
+"""Means that are more scales from zero than this are subtracted from float64: as float32, rows would be rounded too
+coarsely."""
+
+
+class Function(NamedTuple):
+    """A method of a fitted estimator as a function of tensors, for complete rows without y."""
+
+    of_batch: Callable[[Any, Any], Tensor]
+    """Takes the module and a batch."""
+    undo: Frame | None = None
+    """The frame of the result, which is returned on the scale of the data in float64. None leaves it as it is."""
+    of_codes: bool = False
+    """Whether the rows are codes, and not rows of X."""
+
+
+def export(estimator: Any, path: str | os.PathLike[str] | None, method: str) -> Any:
+    """See ``Encoding.to_onnx``."""
+    import_onnx()
+    check_is_fitted(estimator)
+    function = _function(estimator, method)
+    source = "H" if function.of_codes else "X"
+    dtype = precision_of(estimator, function)
+    found = nodes_of_method(estimator, method, source, dtype)
+    model = model_of(found, source, _width(estimator, function), dtype, OUTPUTS[method], _notes(estimator, method))
+    if path is not None:
+        write(model.SerializeToString(), path)
+    return model
+
+
+def nodes_of_method(
+    estimator: Any, method: str, source: str, dtype: torch.dtype, opset: int = OPSET, prefix: str = ""
+) -> Nodes:
+    """Nodes that compute a method of a fitted estimator. The other arguments are those of ``nodes_of``."""
+    function = _function(estimator, method)
+    name = type(estimator).__name__
+    module = estimator._ready_module()
+    with plain_torch(grad=False):
+
+        def of_rows(x: Tensor) -> Tensor:
+            return _applied(estimator, function, module, x)
+
+        def rows(n: int) -> Tensor:
+            return _rows(estimator, function, n).to(dtype).to(estimator._flat.theta.device)
+
+        try:
+            found = nodes_of(of_rows, rows, source, opset, prefix)
+        except UnrecordableError as error:
+            raise ValueError(f"{method} of this {name} has no graph of ONNX: it {error}.") from error
+        _require_same(estimator, method, rows(4), of_rows)
+    return found
+
+
+def precision_of(estimator: Any, function: Function | str) -> torch.dtype:
+    """Dtype of the rows that a graph takes: that of the estimator, or float64 where float32 would round too coarsely."""
+    function = _function(estimator, function) if isinstance(function, str) else function
+    frame, own = estimator._frame, estimator._flat.theta.dtype
+    is_near = frame.fits_float32 and bool((np.abs(frame.offset) <= FAR * frame.scale).all())
+    return own if is_near or function.of_codes else torch.float64
+
+
+def _function(estimator: Any, method: str) -> Function:
+    functions: dict[str, Function] = estimator._functions()
+    if method not in functions:
+        raise ValueError(
+            f"method={method!r} of {type(estimator).__name__} cannot be exported: it must be one of {[*functions]}."
+        )
+    return functions[method]
+
+
+def _width(estimator: Any, function: Function) -> int:
+    return int(estimator._n_features_out if function.of_codes else len(estimator._frame))
+
+
+def _rows(estimator: Any, function: Function, n: int) -> Tensor:
+    """Rows that are possible for most models: the mean, or codes that are zero, and zeros in every other row."""
+    typical = np.zeros(_width(estimator, function)) if function.of_codes else estimator._frame.mean
+    return torch.tensor(np.where(np.arange(n)[:, None] % 2, 0.0, typical))
+
+
+def _applied(estimator: Any, function: Function, module: Any, x: Tensor) -> Tensor:
+    """What a function makes of rows of X, or of codes."""
+    seen = (x if function.of_codes else estimator._frame.apply(x)).to(estimator._flat.theta.dtype)
+    found = function.of_batch(module, Batch(seen))
+    return found if function.undo is None else function.undo.undo(found)
+
+
+def _require_same(estimator: Any, method: str, x: Tensor, function: Callable[[Tensor], Tensor]) -> None:
+    """Refuse a method that a class has replaced by another one, or that needs more than rows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        own = np.asarray(getattr(estimator, method)(x.cpu().numpy()), dtype=float)
+    ours = function(x).double().cpu().numpy().reshape(own.shape)
+    if not np.allclose(ours, own, rtol=1e-4, atol=1e-4 * float(np.abs(own[np.isfinite(own)]).max(initial=0.0))):
+        raise ValueError(
+            f"{method} of {type(estimator).__name__} does more than the hooks of its class, and cannot be exported."
+        )
+
+
+def _notes(estimator: Any, method: str) -> dict[str, str]:
+    """Metadata of a model. Names and labels are lists in JSON."""
+    notes = {"class": type(estimator).__name__, "version": __version__, "method": method}
+    if hasattr(estimator, "feature_names_in_"):
+        notes["feature_names"] = json.dumps(estimator.feature_names_in_.tolist())
+    if method == "predict_proba" and hasattr(estimator, "classes_"):
+        notes["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
+    return notes

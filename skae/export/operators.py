@@ -1,0 +1,421 @@
+"""Operations of torch as nodes of ONNX: arithmetic, matrix products and reductions.
+
+Each function of a table adds the nodes of one operation, and returns the name of its result. onnxruntime has not all
+operators in float64, so some are made of simpler ones, and a few are computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from .graph import Graph
+from .recorder import Ref, Spread, Step, UnrecordableError
+
+__all__ = ["OPERATORS", "Emit", "emit", "operator", "single"]
+
+Emit: TypeAlias = Callable[[Graph, dict[str, Any], Any], Any]
+"""Takes the graph, the arguments, and dtype and shape of the first result. Returns its name, or a list of names."""
+OPERATORS: dict[str, Emit] = {}
+"""By the name of the operation."""
+LANCZOS = (676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406, 12.507343278686905)
+LANCZOS = (*LANCZOS, -0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7)
+"""Coefficients of the logarithm of the gamma function (Lanczos, 1964), for g = 7."""
+
+
+def operator(*names: str) -> Callable[[Emit], Emit]:
+    """Enter a function into the table, as that of the operations with these names."""
+
+    def entered(function: Emit) -> Emit:
+        OPERATORS.update(dict.fromkeys(names, function))
+        return function
+
+    return entered
+
+
+def emit(graph: Graph, step: Step) -> None:
+    """Add the nodes of a step."""
+    if step.name not in OPERATORS:
+        raise UnrecordableError(f"needs {step.name!r} of torch, which has no counterpart here")
+    found = OPERATORS[step.name](graph, step.arguments, graph.metas[step.outputs[0]])
+    graph.set(step, found if isinstance(found, list) else [found])
+
+
+def single(graph: Graph, kind: str, *inputs: str, dtype: torch.dtype, **attributes: Any) -> str:
+    """Add a node that onnxruntime has in float32 only."""
+    if dtype == torch.float32:
+        return str(graph.add(kind, *inputs, **attributes))
+    found = graph.add(kind, *(graph.cast(name, torch.float32) for name in inputs), **attributes)
+    return graph.cast(found, dtype)
+
+
+# ------------------------------------------------------------------ entry by entry
+
+UNARY = {
+    "relu": ("Relu",),
+    "tanh": ("Tanh",),
+    "sigmoid": ("Sigmoid",),
+    "exp": ("Exp",),
+    "log": ("Log",),
+    "sqrt": ("Sqrt",),
+    "rsqrt": ("Sqrt", "Reciprocal"),
+    "reciprocal": ("Reciprocal",),
+    "neg": ("Neg",),
+    "abs": ("Abs",),
+    "sign": ("Sign",),
+    "sgn": ("Sign",),
+    "round": ("Round",),
+    "floor": ("Floor",),
+    "ceil": ("Ceil",),
+    "logical_not": ("Not",),
+    "bitwise_not": ("Not",),
+}
+BINARY = {
+    "mul": "Mul",
+    "maximum": "Max",
+    "minimum": "Min",
+    "logical_and": "And",
+    "bitwise_and": "And",
+    "logical_or": "Or",
+    "bitwise_or": "Or",
+    "gt": "Greater",
+    "lt": "Less",
+    "ge": "GreaterOrEqual",
+    "le": "LessOrEqual",
+    "eq": "Equal",
+}
+
+
+def _unary(kinds: tuple[str, ...]) -> Emit:
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> str:
+        name = graph.name(a["self"], out.dtype)
+        for kind in kinds:
+            name = graph.add(kind, name)
+        return name
+
+    return emitted
+
+
+def _binary(kind: str) -> Emit:
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> str:
+        dtype = out.dtype if out.dtype != torch.bool or kind in ("And", "Or") else _common(graph, a["self"], a["other"])
+        return str(graph.add(kind, graph.name(a["self"], dtype), graph.name(a["other"], dtype)))
+
+    return emitted
+
+
+OPERATORS.update({name: _unary(kinds) for name, kinds in UNARY.items()})
+OPERATORS.update({name: _binary(kind) for name, kind in BINARY.items()})
+
+
+def _common(graph: Graph, one: Any, other: Any) -> torch.dtype:
+    """The dtype in which two arguments are compared."""
+    like = [torch.empty((1,) * bool(m.shape), dtype=m.dtype) for m in map(graph.meta, (one, other))]
+    pair = (t if isinstance(v, (Ref, Spread, Tensor)) else v for t, v in zip(like, (one, other), strict=True))
+    dtype = torch.result_type(*pair)
+    return torch.float32 if dtype == torch.bool else dtype
+
+
+@operator("ne")
+def _ne(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("Not", OPERATORS["eq"](graph, a, out))
+
+
+@operator("add")
+def _add(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Add") -> Any:
+    other = graph.name(a["other"], out.dtype)
+    if a.get("alpha", 1) != 1:
+        other = graph.add("Mul", other, graph.constant(a["alpha"], out.dtype))
+    return graph.add(kind, graph.name(a["self"], out.dtype), other)
+
+
+@operator("sub")
+def _sub(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _add(graph, a, out, "Sub")
+
+
+@operator("rsub")
+def _rsub(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    scaled = graph.name(a["self"], out.dtype)
+    if a.get("alpha", 1) != 1:
+        scaled = graph.add("Mul", scaled, graph.constant(a["alpha"], out.dtype))
+    return graph.add("Sub", graph.name(a["other"], out.dtype), scaled)
+
+
+@operator("div")
+def _div(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    dtype = out.dtype if out.dtype.is_floating_point else torch.float64
+    quotient = graph.add("Div", graph.name(a["self"], dtype), graph.name(a["other"], dtype))
+    if a.get("rounding_mode") == "floor":
+        quotient = graph.add("Floor", quotient)
+    elif a.get("rounding_mode") == "trunc":
+        quotient = graph.add("Mul", graph.add("Sign", quotient), graph.add("Floor", graph.add("Abs", quotient)))
+    return quotient if dtype == out.dtype else graph.cast(quotient, out.dtype)
+
+
+@operator("remainder")
+def _remainder(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if not out.dtype.is_floating_point:
+        return graph.add("Mod", graph.name(a["self"], out.dtype), graph.name(a["other"], out.dtype))
+    x, y = graph.name(a["self"], out.dtype), graph.name(a["other"], out.dtype)
+    return graph.add("Sub", x, graph.add("Mul", graph.add("Floor", graph.add("Div", x, y)), y))
+
+
+@operator("pow")
+def _pow(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x, exponent = graph.name(a["self"], out.dtype), a["exponent"]
+    if exponent == 2:
+        return graph.add("Mul", x, x)
+    return graph.add("Sqrt", x) if exponent == 0.5 else graph.add("Pow", x, graph.name(exponent, out.dtype))
+
+
+@operator("addcmul")
+def _addcmul(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Mul") -> Any:
+    product = graph.add(kind, graph.name(a["tensor1"], out.dtype), graph.name(a["tensor2"], out.dtype))
+    if a.get("value", 1) != 1:
+        product = graph.add("Mul", product, graph.constant(a["value"], out.dtype))
+    return graph.add("Add", graph.name(a["self"], out.dtype), product)
+
+
+@operator("addcdiv")
+def _addcdiv(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _addcmul(graph, a, out, "Div")
+
+
+@operator("clamp", "clamp_min", "clamp_max")
+def _clamp(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    name = graph.name(a["self"], out.dtype)
+    for kind, bound in (("Max", a.get("min")), ("Min", a.get("max"))):
+        name = name if bound is None else graph.add(kind, name, graph.name(bound, out.dtype))
+    return name
+
+
+@operator("where")
+def _where(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add(
+        "Where", graph.name(a["condition"]), graph.name(a["self"], out.dtype), graph.name(a["other"], out.dtype)
+    )
+
+
+@operator("masked_fill")
+def _masked_fill(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("Where", graph.name(a["mask"]), graph.name(a["value"], out.dtype), graph.name(a["self"], out.dtype))
+
+
+@operator("silu")
+def _silu(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x = graph.name(a["self"], out.dtype)
+    return graph.add("Mul", x, graph.add("Sigmoid", x))
+
+
+@operator("gelu")
+def _gelu(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if a["approximate"] != "none":
+        raise UnrecordableError("has an approximate 'gelu'")
+    x = graph.name(a["self"], out.dtype)
+    z = graph.add("Mul", x, graph.constant(math.sqrt(0.5), out.dtype))
+    twice = graph.add("Add", single(graph, "Erf", z, dtype=out.dtype), graph.constant(1.0, out.dtype))
+    return graph.add("Mul", graph.add("Mul", x, graph.constant(0.5, out.dtype)), twice)
+
+
+@operator("elu")
+def _elu(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if (a["alpha"], a["scale"], a["input_scale"]) != (1, 1, 1):
+        raise UnrecordableError("has a scaled 'elu'")
+    x, zero = graph.name(a["self"], out.dtype), graph.constant(0.0, out.dtype)
+    below = graph.add("Sub", graph.add("Exp", graph.add("Min", x, zero)), graph.constant(1.0, out.dtype))
+    return graph.add("Add", graph.add("Relu", x), below)
+
+
+@operator("leaky_relu")
+def _leaky_relu(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x = graph.name(a["self"], out.dtype)
+    below = graph.add("Mul", x, graph.constant(a["negative_slope"], out.dtype))
+    return graph.add("Where", graph.add("Greater", x, graph.constant(0.0, out.dtype)), x, below)
+
+
+def _softplus_of(graph: Graph, x: str, dtype: torch.dtype) -> str:
+    """Log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
+    small = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
+    logarithm = graph.add("Log", graph.add("Add", small, graph.constant(1.0, dtype)))
+    return str(graph.add("Add", graph.add("Relu", x), logarithm))
+
+
+@operator("softplus")
+def _softplus(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if a["beta"] != 1:
+        raise UnrecordableError("has a scaled 'softplus'")
+    return _softplus_of(graph, graph.name(a["self"], out.dtype), out.dtype)
+
+
+@operator("log_sigmoid_forward")
+def _log_sigmoid(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x = graph.add("Neg", graph.name(a["self"], out.dtype))
+    return [graph.add("Neg", _softplus_of(graph, x, out.dtype))]
+
+
+@operator("logaddexp")
+def _logaddexp(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x, y = graph.name(a["self"], out.dtype), graph.name(a["other"], out.dtype)
+    return graph.add("Add", y, _softplus_of(graph, graph.add("Sub", x, y), out.dtype))
+
+
+@operator("log1p")
+def _log1p(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("Log", graph.add("Add", graph.name(a["self"], out.dtype), graph.constant(1.0, out.dtype)))
+
+
+@operator("expm1")
+def _expm1(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("Sub", graph.add("Exp", graph.name(a["self"], out.dtype)), graph.constant(1.0, out.dtype))
+
+
+@operator("binary_cross_entropy_with_logits")
+def _cross_entropy(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if a["weight"] is not None or a["pos_weight"] is not None or a["reduction"] != 0:
+        raise UnrecordableError("has a weighted cross-entropy")
+    eta, x = graph.name(a["self"], out.dtype), graph.name(a["target"], out.dtype)
+    return graph.add("Sub", _softplus_of(graph, eta, out.dtype), graph.add("Mul", eta, x))
+
+
+@operator("lgamma")
+def _lgamma(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    """Log of the gamma function of numbers of at least 1/2."""
+
+    def number(value: float) -> str:
+        return graph.constant(value, torch.float64)
+
+    z = graph.add("Sub", graph.name(a["self"], torch.float64), number(1.0))
+    total = number(0.9999999999998099)
+    for k, factor in enumerate(LANCZOS, 1):
+        total = graph.add("Add", total, graph.add("Div", number(factor), graph.add("Add", z, number(float(k)))))
+    t = graph.add("Add", z, number(7.5))
+    power = graph.add("Mul", graph.add("Add", z, number(0.5)), graph.add("Log", t))
+    rest = graph.add("Sub", graph.add("Log", total), t)
+    found = graph.add("Add", graph.add("Add", power, rest), number(0.5 * math.log(2 * math.pi)))
+    return found if out.dtype == torch.float64 else graph.cast(found, out.dtype)
+
+
+# ------------------------------------------------------------------ products
+
+
+@operator("mm", "bmm", "mv", "dot", "matmul")
+def _matmul(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    other = next(a[key] for key in ("mat2", "vec", "tensor", "other") if key in a)
+    return graph.add("MatMul", graph.name(a["self"], out.dtype), graph.name(other, out.dtype))
+
+
+@operator("addmm")
+def _addmm(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    inputs = [graph.name(a[key], out.dtype) for key in ("mat1", "mat2", "self")]
+    return graph.add("Gemm", *inputs, alpha=float(a["alpha"]), beta=float(a["beta"]))
+
+
+@operator("baddbmm", "addmv")
+def _baddbmm(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if (a["alpha"], a["beta"]) != (1, 1):
+        raise UnrecordableError("has a scaled product")
+    left, right = ("batch1", "batch2") if "batch1" in a else ("mat", "vec")
+    product = graph.add("MatMul", graph.name(a[left], out.dtype), graph.name(a[right], out.dtype))
+    return graph.add("Add", product, graph.name(a["self"], out.dtype))
+
+
+# ------------------------------------------------------------------ reductions
+
+
+def _axes(graph: Graph, a: dict[str, Any]) -> list[int]:
+    """Axes that are reduced, counted from the first. No axis, or an empty list, stands for all."""
+    n = len(graph.meta(a["self"]).shape)
+    dim = a.get("dim")
+    listed = [dim] if isinstance(dim, int) else dim
+    return sorted(axis % n for axis in listed) if listed else list(range(n))
+
+
+def _reduced(graph: Graph, kind: str, x: str, axes: list[int], keepdims: bool) -> str:
+    """A node that reduces. Before version 18, the axes of all but sums were attributes."""
+    if kind == "ReduceSum" or graph.opset >= 18:
+        return str(graph.add(kind, x, graph.constant(axes), keepdims=int(keepdims)))
+    return str(graph.add(kind, x, axes=axes, keepdims=int(keepdims)))
+
+
+@operator("sum")
+def _sum(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _reduced(graph, "ReduceSum", graph.name(a["self"], out.dtype), _axes(graph, a), a.get("keepdim", False))
+
+
+@operator("mean")
+def _mean(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    axes = _axes(graph, a)
+    sizes = [graph.meta(a["self"]).shape[axis] for axis in axes]
+    if not all(isinstance(size, int) for size in sizes):
+        raise UnrecordableError("takes a mean over the rows")
+    return graph.add("Div", _sum(graph, a, out), graph.constant(float(math.prod(sizes)), out.dtype))
+
+
+@operator("amax", "max")
+def _extreme(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Max") -> Any:
+    x, axes, keepdim = graph.name(a["self"], out.dtype), _axes(graph, a), a.get("keepdim", False)
+    found = _reduced(graph, f"Reduce{kind}", x, axes, keepdim)
+    if not isinstance(a.get("dim"), int):
+        return found
+    return [found, graph.add(f"Arg{kind}", x, axis=axes[0], keepdims=int(keepdim))]
+
+
+@operator("amin", "min")
+def _least(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _extreme(graph, a, out, "Min")
+
+
+@operator("argmax")
+def _argmax(graph: Graph, a: dict[str, Any], out: Any, kind: str = "ArgMax") -> Any:
+    (axis,) = _axes(graph, a)
+    return graph.add(kind, graph.name(a["self"]), axis=axis, keepdims=int(a["keepdim"]))
+
+
+@operator("argmin")
+def _argmin(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _argmax(graph, a, out, "ArgMin")
+
+
+@operator("any")
+def _any(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    counted = graph.cast(graph.name(a["self"]), torch.float32)
+    n = _reduced(graph, "ReduceSum", counted, _axes(graph, a), a.get("keepdim", False))
+    return graph.add("Greater", n, graph.constant(0.0, torch.float32))
+
+
+@operator("logsumexp")
+def _logsumexp(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    x, axes = graph.name(a["self"], out.dtype), _axes(graph, a)
+    least = graph.constant(torch.finfo(out.dtype).min, out.dtype)
+    largest = graph.add("Max", _reduced(graph, "ReduceMax", x, axes, True), least)  # all may be -inf
+    total = _reduced(graph, "ReduceSum", graph.add("Exp", graph.add("Sub", x, largest)), axes, True)
+    found = graph.add("Add", graph.add("Log", total), largest)
+    return found if a["keepdim"] else graph.add("Squeeze", found, graph.constant(axes))
+
+
+@operator("linalg_vector_norm")
+def _norm(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    if a["ord"] != 2:
+        raise UnrecordableError("has another norm than the euclidean one")
+    x = graph.name(a["self"], out.dtype)
+    return graph.add("Sqrt", _reduced(graph, "ReduceSum", graph.add("Mul", x, x), _axes(graph, a), a["keepdim"]))
+
+
+@operator("_softmax")
+def _softmax(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Softmax") -> Any:
+    return graph.add(kind, graph.name(a["self"], out.dtype), axis=a["dim"])
+
+
+@operator("_log_softmax")
+def _log_softmax(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return _softmax(graph, a, out, "LogSoftmax")
+
+
+@operator("cumsum")
+def _cumsum(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("CumSum", graph.name(a["self"], out.dtype), graph.constant(a["dim"]))
