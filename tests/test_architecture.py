@@ -10,7 +10,15 @@ import skae
 
 ROOT = Path(skae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-FLOORS = [["functional"], ["nn", "energy", "engine", "export"], ["base"], ["families"], ["compose"], ["inspection"], ["tables"]]
+FLOORS = [
+    ["functional"],
+    ["nn", "energy", "engine", "export"],
+    ["base"],
+    ["families"],
+    ["compose"],
+    ["inspection"],
+    ["tables"],
+]
 """Folders by floor. A folder that is not named here is a family of estimators."""
 BELOW = {"exceptions", "metrics", "tokens", "trees", "_version"}
 """Files and folders at the root that every folder may import, and that import nothing of ours."""
@@ -22,7 +30,7 @@ OUTSIDE = [
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
     {"numpy", "sklearn", "pandas"},
-    {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
+    {"torch", "numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions", "onnx", "skl2onnx"},
 ]
 """What each floor may import from other packages."""
 MOST_LINES = 250

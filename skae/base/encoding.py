@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..engine.arrays import Arrays
 from ..engine.completion import Completion, filled
-from ..engine.data import Source, Table, chunks, is_on, name_of, resolve_device
+from ..engine.data import Batch, Source, Table, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from ..engine.notices import warn
@@ -26,7 +26,7 @@ from .advice import validate
 from .checks import check_weight, check_x, look_for_gaps, watcher
 from .damage import Saved
 from .derivatives import jacobian_singular_values
-from .exporting import Function, export
+from .exporting import Exported, export
 from .saving import intact, portable, readable, restore
 from .state import new_generator
 from .verdict import constant_code, some_rows
@@ -111,9 +111,13 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """The code of a batch, computed without noise."""
         raise NotImplementedError
 
-    def _functions(self) -> dict[str, Function]:
+    def _exported(self) -> dict[str, Exported]:
         """The methods that ``to_onnx`` can export, by their names, as functions of tensors."""
-        return {"transform": Function(self._encode)}
+        return {"transform": Exported(self._encode)}
+
+    def _seen_batch(self, x: Tensor) -> Any:
+        """A batch of complete rows without y, as the module sees them, given rows of X."""
+        return Batch(self._frame.apply(x).to(self._flat.theta.dtype))
 
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""

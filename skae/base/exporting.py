@@ -19,7 +19,7 @@ from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from ..export.model import OPSET, Nodes, UnrecordableError, import_onnx, model_of, nodes_of, write
 
-__all__ = ["Function", "export", "nodes_of_method", "precision_of"]
+__all__ = ["Exported", "export", "nodes_of_method", "precision_of"]
 
 OUTPUTS = {
     "transform": "H",
@@ -34,7 +34,7 @@ FAR = 100.0
 coarsely."""
 
 
-class Function(NamedTuple):
+class Exported(NamedTuple):
     """A method of a fitted estimator as a function of tensors, for complete rows without y."""
 
     of_batch: Callable[[Any, Any], Tensor]
@@ -82,37 +82,38 @@ def nodes_of_method(
     return found
 
 
-def precision_of(estimator: Any, function: Function | str) -> torch.dtype:
-    """Dtype of the rows that a graph takes: that of the estimator, or float64 where float32 would round too coarsely."""
+def precision_of(estimator: Any, function: Exported | str) -> torch.dtype:
+    """Dtype of the rows that a graph takes: the estimator's, or float64 where float32 would round too coarsely."""
     function = _function(estimator, function) if isinstance(function, str) else function
     frame, own = estimator._frame, estimator._flat.theta.dtype
     is_near = frame.fits_float32 and bool((np.abs(frame.offset) <= FAR * frame.scale).all())
     return own if is_near or function.of_codes else torch.float64
 
 
-def _function(estimator: Any, method: str) -> Function:
-    functions: dict[str, Function] = estimator._functions()
-    if method not in functions:
+def _function(estimator: Any, method: str) -> Exported:
+    functions: dict[str, Exported] = estimator._exported()
+    own = [name for name in functions if hasattr(estimator, name)]
+    if method not in own:
         raise ValueError(
-            f"method={method!r} of {type(estimator).__name__} cannot be exported: it must be one of {[*functions]}."
+            f"method={method!r} of {type(estimator).__name__} cannot be exported: it must be one of {own}."
         )
     return functions[method]
 
 
-def _width(estimator: Any, function: Function) -> int:
+def _width(estimator: Any, function: Exported) -> int:
     return int(estimator._n_features_out if function.of_codes else len(estimator._frame))
 
 
-def _rows(estimator: Any, function: Function, n: int) -> Tensor:
+def _rows(estimator: Any, function: Exported, n: int) -> Tensor:
     """Rows that are possible for most models: the mean, or codes that are zero, and zeros in every other row."""
     typical = np.zeros(_width(estimator, function)) if function.of_codes else estimator._frame.mean
     return torch.tensor(np.where(np.arange(n)[:, None] % 2, 0.0, typical))
 
 
-def _applied(estimator: Any, function: Function, module: Any, x: Tensor) -> Tensor:
+def _applied(estimator: Any, function: Exported, module: Any, x: Tensor) -> Tensor:
     """What a function makes of rows of X, or of codes."""
-    seen = (x if function.of_codes else estimator._frame.apply(x)).to(estimator._flat.theta.dtype)
-    found = function.of_batch(module, Batch(seen))
+    seen = Batch(x.to(estimator._flat.theta.dtype)) if function.of_codes else estimator._seen_batch(x)
+    found = function.of_batch(module, seen)
     return found if function.undo is None else function.undo.undo(found)
 
 

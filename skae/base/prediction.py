@@ -26,7 +26,7 @@ from .checks import check_weight
 from .damage import Saved
 from .encoding import judged
 from .estimator import Run
-from .exporting import Function
+from .exporting import Exported
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from .verdict import constant_prediction, one_class
 
@@ -290,9 +290,9 @@ class ClassPrediction(ClassifierMixin, Prediction):
         weight = _weight_of(known, check_weight(sample_weight, len(known)))
         return float(np.average(predicted[known] == index[known], weights=weight))
 
-    def _functions(self) -> dict[str, Function]:
-        probabilities = Function(lambda module, batch: self._link(self._output(module, batch)))
-        return {**super()._functions(), "predict_proba": probabilities}  # type: ignore[misc]
+    def _exported(self) -> dict[str, Exported]:
+        probabilities = Exported(lambda module, batch: self._link(self._output(module, batch)))
+        return {**super()._exported(), "predict_proba": probabilities}  # type: ignore[misc]
 
     def _read(self, y: Any, n_samples: int) -> Labels:
         """Check the labels, and the classes if they were given."""
@@ -410,8 +410,8 @@ class NumberPrediction(RegressorMixin, Prediction):
         columns = zip(truth.T, predicted.reshape(len(truth), -1).T, ~np.isnan(truth).T, strict=True)
         return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
 
-    def _functions(self) -> dict[str, Function]:
-        return {**super()._functions(), "predict": Function(self._predicted_batch)}  # type: ignore[misc]
+    def _exported(self) -> dict[str, Exported]:
+        return {**super()._exported(), "predict": Exported(self._predicted_batch)}  # type: ignore[misc]
 
     def _predicted_batch(self, module: Any, batch: Any) -> Tensor:
         """``predict`` of a batch, on the scale of y."""

@@ -25,7 +25,7 @@ from .checks import check_codes, check_weight
 from .compat import fit_context
 from .encoding import judged
 from .estimator import TorchEstimator
-from .exporting import Function
+from .exporting import Exported
 from .params import PositiveInt
 from .state import unchanged_on_error
 from .support import inside, log_density_inside, scored_inside, warn_of_rows
@@ -68,11 +68,11 @@ class TorchTransformer(TorchEstimator):
         """The rows that a fitted model can describe. None if it describes all. Other rows have the score -inf."""
         return None
 
-    def _functions(self) -> dict[str, Function]:
+    def _exported(self) -> dict[str, Exported]:
         return {
-            **super()._functions(),
-            "inverse_transform": Function(self._decoded_batch, self._output_frame, of_codes=True),
-            "score_samples": Function(self._minus_errors),
+            **super()._exported(),
+            "inverse_transform": Exported(self._decoded_batch, self._output_frame, of_codes=True),
+            "score_samples": Exported(self._minus_errors),
         }
 
     # ---------------------------------------------------------------- what is reconstructed
@@ -249,8 +249,9 @@ class TorchTransformer(TorchEstimator):
 
     def _minus_errors(self, module: Any, batch: Any) -> Tensor:
         """``score_samples`` of a batch of complete rows."""
-        error = self._error_and_variation(module, batch)[:, 0]
-        return scored_inside(self._support(), batch.x, -error * self._output_frame.unit**2)
+        frame, target = self._output_frame, self._target(batch)
+        error = frame.norm(target - self._restored(module, batch)).square()
+        return scored_inside(self._support(), target, -error * frame.unit**2)
 
     def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
         """Squared distances of each row to its reconstruction and to the training mean, as columns."""
@@ -301,8 +302,8 @@ class Generative:
         """
         return self._log_densities(self._log_likelihood, X)
 
-    def _functions(self) -> dict[str, Function]:
-        return {**super()._functions(), "score_samples": Function(self._log_density_of)}  # type: ignore[misc]
+    def _exported(self) -> dict[str, Exported]:
+        return {**super()._exported(), "score_samples": Exported(self._log_density_of)}  # type: ignore[misc]
 
     def _log_density_of(self, module: Any, batch: Any) -> Tensor:
         """``score_samples`` of a batch of complete rows."""

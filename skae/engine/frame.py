@@ -150,9 +150,9 @@ class Frame:
         x, other = _where_double_is(x), _where_double_is(other).expand_as(x)
         size = max(1, BLOCK // x.shape[1])
         pairs = zip(x.split(size), other.split(size), strict=True)
-        return torch.cat([self._norm(one - two) for one, two in pairs]).square_()
+        return torch.cat([self.norm(one - two) for one, two in pairs]).square_()
 
-    def _norm(self, difference: Tensor) -> Tensor:
+    def norm(self, difference: Tensor) -> Tensor:
         """Length of each difference of two rows, in units of ``unit``."""
         if isinstance(self.scale, np.ndarray):
             difference = in_double(difference)

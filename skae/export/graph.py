@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .recorder import Meta, Program, Ref, Spread, Step, Times
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "type_of"]
 
 
 class Graph:

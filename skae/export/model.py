@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .graph import Graph, type_of
 from .operators import emit
-from .recorder import Program, Ref, UnrecordableError, record
+from .recorder import Ref, UnrecordableError, record
 from .shaping import OPERATORS as _OPERATORS  # noqa: F401  enters its functions into the table
 
 __all__ = ["OPSET", "Nodes", "UnrecordableError", "import_onnx", "model_of", "nodes_of", "write"]
@@ -77,28 +77,11 @@ def nodes_of(
     if not isinstance(program.result, Ref):
         raise UnrecordableError("does not depend on the rows")
     graph = Graph(program, source, opset, prefix)
-    for step in _needed(program):
+    for step in program.steps:
         emit(graph, step)
     meta = graph.meta(program.result)
     nodes, used = _reached(graph.nodes, graph.name(program.result))
     return Nodes(nodes, [c for c in graph.constants if c.name in used], graph.name(program.result), *meta)
-
-
-def _needed(program: Program) -> list[Any]:
-    """The steps that the result is made of."""
-    wanted = set(_refs(program.result))
-    kept = []
-    for step in reversed(program.steps):
-        if wanted.intersection(step.outputs):
-            wanted.update(_refs([*step.arguments.values()]))
-            kept.append(step)
-    return kept[::-1]
-
-
-def _refs(value: Any) -> list[int]:
-    if isinstance(value, Ref):
-        return [value.number]
-    return [ref for part in value for ref in _refs(part)] if type(value) in (list, tuple) else []
 
 
 def _reached(nodes: list[Any], output: str) -> tuple[list[Any], set[str]]:

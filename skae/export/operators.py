@@ -203,7 +203,9 @@ def _where(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 
 @operator("masked_fill")
 def _masked_fill(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return graph.add("Where", graph.name(a["mask"]), graph.name(a["value"], out.dtype), graph.name(a["self"], out.dtype))
+    return graph.add(
+        "Where", graph.name(a["mask"]), graph.name(a["value"], out.dtype), graph.name(a["self"], out.dtype)
+    )
 
 
 @operator("silu")

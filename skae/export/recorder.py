@@ -18,11 +18,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["Program", "Ref", "Spread", "Step", "Times", "UnrecordableError", "record"]
 
-SIZES = 6, 9
-"""Numbers of rows that a function is recorded on."""
+SIZES = (6, 9), (32, 64)
+"""Pairs of numbers of rows that a function is recorded on. The second pair is for functions of whole blocks of rows."""
 SAME = {"alias", "detach", "lift_fresh", "view", "_unsafe_view", "unsqueeze", "squeeze", "t"}
 """Views with all the entries of their base, in the same sequence, or with its axes swapped."""
-WITHOUT_VALUES = {"empty_like", "zeros_like", "ones_like", "full_like", "new_empty", "new_zeros", "new_ones", "new_full"}
+WITHOUT_VALUES = {
+    "empty_like",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_empty",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+}
 """What takes only the shape of a tensor."""
 
 
@@ -68,7 +77,7 @@ class Program(NamedTuple):
     """The operations of a function, what is known of its values, and the number of its result."""
 
     steps: list[Step]
-    metas: list[Meta]
+    metas: dict[int, Meta]
     result: Any
 
 
@@ -87,17 +96,43 @@ def record(function: Callable[[Tensor], Tensor], rows: Callable[[int], Tensor]) 
     UnrecordableError
         If the operations depend on the values of the rows, or on their number.
     """
-    one, other = (_recorded(function, rows(n)) for n in SIZES)
-    if len(one.steps) != len(other.steps):
-        raise UnrecordableError("takes other steps for other numbers of rows")
-    return Program(*(_merged(a, b) for a, b in zip(one, other, strict=True)))
+    first, second = SIZES
+    try:
+        return _recorded_twice(function, rows, first)
+    except UnrecordableError:
+        return _recorded_twice(function, rows, second)
+
+
+def _recorded_twice(
+    function: Callable[[Tensor], Tensor], rows: Callable[[int], Tensor], sizes: tuple[int, int]
+) -> Program:
+    one, other = (_recorded(function, rows(n)) for n in sizes)
+    merged: Program = _Merger(sizes).merged(one, other)
+    return merged
 
 
 def _recorded(function: Callable[[Tensor], Tensor], x: Tensor) -> Program:
     recorder = Recorder(x)
     with recorder:
         result = function(x)
-    return recorder.program(result)
+    return _needed(recorder.program(result))
+
+
+def _needed(program: Program) -> Program:
+    """The steps that the result is made of, and what is known of their values."""
+    wanted = {0, *_refs(program.result)}
+    kept = []
+    for step in reversed(program.steps):
+        if wanted.intersection(step.outputs):
+            wanted.update(step.outputs, _refs([*step.arguments.values()]))
+            kept.append(step)
+    return Program(kept[::-1], {number: program.metas[number] for number in sorted(wanted)}, program.result)
+
+
+def _refs(value: Any) -> list[int]:
+    if isinstance(value, Ref):
+        return [value.number]
+    return [number for part in value for number in _refs(part)] if isinstance(value, list) else []
 
 
 # ------------------------------------------------------------------ one recording
@@ -125,7 +160,7 @@ class Recorder(TorchDispatchMode):
     def __init__(self, x: Tensor) -> None:
         super().__init__()
         self._steps: list[Step] = []
-        self._metas = [Meta(x.dtype, tuple(x.shape))]
+        self._metas = {0: Meta(x.dtype, tuple(x.shape))}
         self._states = {id(x): _State(x, 0)}
         self._constants: list[tuple[Tensor, int]] = []
 
@@ -244,7 +279,7 @@ class Recorder(TorchDispatchMode):
 
     def _step(self, name: str, arguments: dict[str, Any], outputs: Sequence[Tensor]) -> tuple[int, ...]:
         numbers = tuple(range(len(self._metas), len(self._metas) + len(outputs)))
-        self._metas += [Meta(tensor.dtype, tuple(tensor.shape)) for tensor in outputs]
+        self._metas.update((k, Meta(t.dtype, tuple(t.shape))) for k, t in zip(numbers, outputs, strict=True))
         self._steps.append(Step(name, arguments, numbers))
         return numbers
 
@@ -267,41 +302,52 @@ def _tensors(value: Any) -> list[Tensor]:
 # ------------------------------------------------------------------ two recordings
 
 
-def _merged(one: Any, other: Any) -> Any:
-    """What two recordings have in common. Sizes that differ become multiples of the number of rows."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return _merged_constant(one, other)
-    if type(one) is not type(other):
-        raise UnrecordableError("takes other steps for other numbers of rows")
-    if isinstance(one, dict):
-        return {key: _merged(one[key], other[key]) for key in one}
-    if isinstance(one, (list, tuple)) and len(one) == len(other):
-        parts = [_merged(a, b) for a, b in zip(one, other, strict=True)]
-        return type(one)(*parts) if hasattr(one, "_fields") else type(one)(parts)
-    if isinstance(one, int) and one != other:
-        factor = one // SIZES[0]
-        if (one, other) == (factor * SIZES[0], factor * SIZES[1]):
-            return Times(factor)
-    if one == other or one != one:
-        return one
-    raise UnrecordableError("computes with the number of rows")
+class _Merger:
+    """What two recordings have in common. Sizes that differ become multiples of the number of rows.
 
+    Parameters
+    ----------
+    sizes : (int, int)
+        The numbers of rows.
+    """
 
-def _merged_constant(one: Tensor, other: Tensor) -> Any:
-    if one.dtype != other.dtype or one.ndim != other.ndim:
-        raise UnrecordableError("takes other steps for other numbers of rows")
-    if one is other:
-        return one
-    shape = _merged(tuple(one.shape), tuple(other.shape))
-    for axis, size in enumerate(shape):
-        if isinstance(size, Times):
-            first, second = one.narrow(axis, 0, 1), other.narrow(axis, 0, 1)
-            if not (_equal(one, first.expand_as(one)) and _equal(other, second.expand_as(other))):
-                raise UnrecordableError("has a constant for each row")
-            one, other = first, second
-    if not _equal(one, other):
-        raise UnrecordableError("draws noise")
-    return one if not any(isinstance(size, Times) for size in shape) else Spread(one, shape)
+    def __init__(self, sizes: tuple[int, int]) -> None:
+        self._sizes = sizes
+
+    def merged(self, one: Any, other: Any) -> Any:
+        """What two values have in common."""
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
+            return self._constant(one, other)
+        if type(one) is not type(other) or (isinstance(one, (list, tuple, dict)) and len(one) != len(other)):
+            raise UnrecordableError("takes other steps for other numbers of rows")
+        if isinstance(one, dict):
+            return {key: self.merged(part, other.get(key)) for key, part in one.items()}
+        if isinstance(one, (list, tuple)):
+            parts = [self.merged(a, b) for a, b in zip(one, other, strict=True)]
+            return type(one)(*parts) if hasattr(one, "_fields") else type(one)(parts)
+        return one if one == other or one != one else self._size(one, other)
+
+    def _size(self, one: Any, other: Any) -> Times:
+        n, m = self._sizes
+        if isinstance(one, int) and one * m == other * n and one % n == 0:
+            return Times(one // n)
+        raise UnrecordableError("computes with the number of rows")
+
+    def _constant(self, one: Tensor, other: Tensor) -> Any:
+        if one is other:
+            return one
+        if one.dtype != other.dtype or one.ndim != other.ndim:
+            raise UnrecordableError("takes other steps for other numbers of rows")
+        shape = self.merged(tuple(one.shape), tuple(other.shape))
+        for axis, size in enumerate(shape):
+            if isinstance(size, Times):
+                first, second = one.narrow(axis, 0, 1), other.narrow(axis, 0, 1)
+                if not (_equal(one, first.expand_as(one)) and _equal(other, second.expand_as(other))):
+                    raise UnrecordableError("has a constant for each row")
+                one, other = first, second
+        if not _equal(one, other):
+            raise UnrecordableError("draws noise")
+        return Spread(one, shape) if any(isinstance(size, Times) for size in shape) else one
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

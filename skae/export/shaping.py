@@ -1,4 +1,4 @@
-"""Operations of torch as nodes of ONNX: views, columns that are taken or written, groups of columns, and convolutions."""
+"""Operations of torch as nodes of ONNX: views, columns that are taken or set, groups of columns, and convolutions."""
 
 from __future__ import annotations
 
@@ -296,7 +296,11 @@ def _embedding(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 @operator("_embedding_bag", "_embedding_bag_forward_only")
 def _embedding_bag(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     order, start = a["indices"], a["offsets"]
-    if not (isinstance(order, Tensor) and isinstance(start, Tensor)) or a["mode"] or a["per_sample_weights"] is not None:
+    if (
+        not (isinstance(order, Tensor) and isinstance(start, Tensor))
+        or a["mode"]
+        or a["per_sample_weights"] is not None
+    ):
         raise UnrecordableError("has bags that differ between rows")
     ends = [*start.tolist()[1:], len(order)]
     members = [order[first:end].tolist() for first, end in zip(start.tolist(), ends, strict=True)]

@@ -125,6 +125,14 @@ class Stacked(Variational):
             return super()._seen(data, dtype, device, resident)
         return self._coded(data).seen(self._output_frame, None, dtype, device, resident)
 
+    def _seen_batch(self, x: Tensor) -> Batch:
+        if self._below is None:
+            seen: Batch = super()._seen_batch(x)
+            return seen
+        below = self._below
+        moments = below._moments_of(below._ready_module(), below._seen_batch(x))
+        return Batch(self._output_frame.apply(moments.chunk(2, 1)[0]).to(self._flat.theta.dtype))
+
     def _coded(self, data: Any) -> Arrays:
         """The mean codes of rows, in their place."""
         return Arrays(self._moments_below(data)[0], data.weight, data.y)
