@@ -20,17 +20,13 @@ from .export.graph import type_of
 __all__ = ["register"]
 
 
-def register(*classes: type) -> None:
+def register() -> None:
     """Teach skl2onnx how estimators of this package are written as parts of a graph.
 
     Then ``skl2onnx.to_onnx(pipeline, X[:1])`` writes a whole Pipeline or ColumnTransformer with them. Classifiers give
     labels and probabilities, with the options "zipmap" and "output_class_labels" of skl2onnx. Regressors give
-    predictions, and all others the code.
-
-    Parameters
-    ----------
-    *classes : type
-        Classes of your own to register as well. They are derived from estimators of this package.
+    predictions, and all others the code. Classes of your own that are derived from our estimators are registered too,
+    if they exist when this is called.
 
     Raises
     ------
@@ -58,15 +54,15 @@ def register(*classes: type) -> None:
         from skl2onnx import update_registered_converter
     except ImportError:
         raise ImportError("register needs the package skl2onnx: pip install 'skae[onnx]'.") from None
-    import skae
-
-    ours = [getattr(skae, name) for name in skae.__all__]
-    for cls in (*ours, *classes):
-        if not (inspect.isclass(cls) and issubclass(cls, TorchEstimator)):
-            continue
-        options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
+    options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
+    for cls in _descendants(TorchEstimator):
         how: dict[str, Any] = {"options": options} if _classifies(cls) else {"parser": _parsed}
         update_registered_converter(cls, f"Skae{cls.__name__}", _measure, _convert, **how)
+
+
+def _descendants(cls: type) -> list[type]:
+    own: list[type] = cls.__subclasses__()
+    return own + [found for child in own for found in _descendants(child)]
 
 
 def _classifies(cls: type) -> bool:

@@ -292,7 +292,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
 
     def _exported(self) -> dict[str, Exported]:
         probabilities = Exported(lambda module, batch: self._link(self._output(module, batch)))
-        return {**super()._exported(), "predict_proba": probabilities}  # type: ignore[misc]
+        return {**super()._exported(), "predict_proba": probabilities}
 
     def _read(self, y: Any, n_samples: int) -> Labels:
         """Check the labels, and the classes if they were given."""
@@ -411,7 +411,7 @@ class NumberPrediction(RegressorMixin, Prediction):
         return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
 
     def _exported(self) -> dict[str, Exported]:
-        return {**super()._exported(), "predict": Exported(self._predicted_batch)}  # type: ignore[misc]
+        return {**super()._exported(), "predict": Exported(self._predicted_batch)}
 
     def _predicted_batch(self, module: Any, batch: Any) -> Tensor:
         """``predict`` of a batch, on the scale of y."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .recorder import Meta, Program, Ref, Spread, Step, Times
+from .recorder import Meta, Program, Ref, Spread, Step, Times, UnrecordableError
 
 __all__ = ["Graph", "type_of"]
 
@@ -49,6 +49,8 @@ class Graph:
 
     def constant(self, value: Any, dtype: torch.dtype | None = None) -> str:
         """Name of a constant: a tensor, or a number or whole numbers of this dtype."""
+        if isinstance(value, Times) or (isinstance(value, list) and any(isinstance(v, Times) for v in value)):
+            raise UnrecordableError("computes with the number of rows")
         if not isinstance(value, Tensor):
             value = torch.tensor(value, dtype=torch.int64 if dtype is None else dtype)
         elif dtype is not None:
@@ -97,7 +99,7 @@ class Graph:
         """
         if isinstance(value, Ref):
             name, own = self._names[value.number], self.metas[value.number].dtype
-            return name if dtype in (None, own) else self.cast(name, dtype)  # type: ignore[arg-type]
+            return name if dtype in (None, own) else self.cast(name, dtype)
         if isinstance(value, Spread):
             name = self.constant(value.tensor, dtype)
             return self.add("Expand", name, self.shape(value.shape)) if whole else name

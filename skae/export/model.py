@@ -95,7 +95,15 @@ def _reached(nodes: list[Any], output: str) -> tuple[list[Any], set[str]]:
     return kept[::-1], used
 
 
-def model_of(found: Nodes, source: str, width: int, dtype: torch.dtype, output: str, notes: Mapping[str, str]) -> Any:
+def model_of(
+    found: Nodes,
+    source: str,
+    width: int,
+    dtype: torch.dtype,
+    output: str,
+    notes: Mapping[str, str],
+    opset: int = OPSET,
+) -> Any:
     """A checked model with these nodes.
 
     Parameters
@@ -108,7 +116,9 @@ def model_of(found: Nodes, source: str, width: int, dtype: torch.dtype, output: 
     dtype : torch.dtype
         That of the input.
     notes : dict of str to str
-        Metadata.
+        Metadata, among them "class" and "version".
+    opset : int, default=17
+        Version of the operators in ``found``.
 
     Returns
     -------
@@ -121,7 +131,7 @@ def model_of(found: Nodes, source: str, width: int, dtype: torch.dtype, output: 
     shape = ["n_rows", *found.shape[1:]]
     outputs = [helper.make_tensor_value_info(output, type_of(found.dtype), shape)]
     graph = helper.make_graph([*found.nodes, last], notes["class"], inputs, outputs, found.constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="skae")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="skae")
     model.ir_version, model.producer_version = FORMAT, notes["version"]
     helper.set_model_props(model, dict(notes))
     onnx.checker.check_model(model, full_check=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .graph import Graph
-from .recorder import Ref, Spread, Step, UnrecordableError
+from .recorder import Ref, Spread, Step, Times, UnrecordableError
 
 __all__ = ["OPERATORS", "Emit", "emit", "operator", "single"]
 
@@ -22,8 +22,8 @@ Emit: TypeAlias = Callable[[Graph, dict[str, Any], Any], Any]
 """Takes the graph, the arguments, and dtype and shape of the first result. Returns its name, or a list of names."""
 OPERATORS: dict[str, Emit] = {}
 """By the name of the operation."""
-LANCZOS = (676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406, 12.507343278686905)
-LANCZOS = (*LANCZOS, -0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7)
+LANCZOS = [676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406, 12.507343278686905]
+LANCZOS += [-0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7]
 """Coefficients of the logarithm of the gamma function (Lanczos, 1964), for g = 7."""
 
 
@@ -125,25 +125,21 @@ def _ne(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return graph.add("Not", OPERATORS["eq"](graph, a, out))
 
 
-@operator("add")
-def _add(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Add") -> Any:
-    other = graph.name(a["other"], out.dtype)
-    if a.get("alpha", 1) != 1:
-        other = graph.add("Mul", other, graph.constant(a["alpha"], out.dtype))
-    return graph.add(kind, graph.name(a["self"], out.dtype), other)
+def _with_factor(kind: str, one: str, other: str, factor: str) -> Emit:
+    """``one`` plus or minus ``other``, which is multiplied by a factor."""
+
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+        scaled = graph.name(a[other], out.dtype)
+        if a.get(factor, 1) != 1:
+            scaled = graph.add("Mul", scaled, graph.constant(a[factor], out.dtype))
+        return graph.add(kind, graph.name(a[one], out.dtype), scaled)
+
+    return emitted
 
 
-@operator("sub")
-def _sub(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return _add(graph, a, out, "Sub")
-
-
-@operator("rsub")
-def _rsub(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    scaled = graph.name(a["self"], out.dtype)
-    if a.get("alpha", 1) != 1:
-        scaled = graph.add("Mul", scaled, graph.constant(a["alpha"], out.dtype))
-    return graph.add("Sub", graph.name(a["other"], out.dtype), scaled)
+OPERATORS["add"] = _with_factor("Add", "self", "other", "alpha")
+OPERATORS["sub"] = _with_factor("Sub", "self", "other", "alpha")
+OPERATORS["rsub"] = _with_factor("Sub", "other", "self", "alpha")
 
 
 @operator("div")
@@ -173,17 +169,17 @@ def _pow(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return graph.add("Sqrt", x) if exponent == 0.5 else graph.add("Pow", x, graph.name(exponent, out.dtype))
 
 
-@operator("addcmul")
-def _addcmul(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Mul") -> Any:
-    product = graph.add(kind, graph.name(a["tensor1"], out.dtype), graph.name(a["tensor2"], out.dtype))
-    if a.get("value", 1) != 1:
-        product = graph.add("Mul", product, graph.constant(a["value"], out.dtype))
-    return graph.add("Add", graph.name(a["self"], out.dtype), product)
+def _with_product(kind: str) -> Emit:
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+        product = graph.add(kind, graph.name(a["tensor1"], out.dtype), graph.name(a["tensor2"], out.dtype))
+        if a.get("value", 1) != 1:
+            product = graph.add("Mul", product, graph.constant(a["value"], out.dtype))
+        return graph.add("Add", graph.name(a["self"], out.dtype), product)
+
+    return emitted
 
 
-@operator("addcdiv")
-def _addcdiv(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return _addcmul(graph, a, out, "Div")
+OPERATORS["addcmul"], OPERATORS["addcdiv"] = _with_product("Mul"), _with_product("Div")
 
 
 @operator("clamp", "clamp_min", "clamp_max")
@@ -352,35 +348,39 @@ def _sum(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 @operator("mean")
 def _mean(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     axes = _axes(graph, a)
-    sizes = [graph.meta(a["self"]).shape[axis] for axis in axes]
-    if not all(isinstance(size, int) for size in sizes):
-        raise UnrecordableError("takes a mean over the rows")
-    return graph.add("Div", _sum(graph, a, out), graph.constant(float(math.prod(sizes)), out.dtype))
+    n = 1
+    for axis in axes:
+        size = graph.meta(a["self"]).shape[axis]
+        if isinstance(size, Times):
+            raise UnrecordableError("takes a mean over the rows")
+        n *= size
+    return graph.add("Div", _sum(graph, a, out), graph.constant(n, out.dtype))
 
 
-@operator("amax", "max")
-def _extreme(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Max") -> Any:
-    x, axes, keepdim = graph.name(a["self"], out.dtype), _axes(graph, a), a.get("keepdim", False)
-    found = _reduced(graph, f"Reduce{kind}", x, axes, keepdim)
-    if not isinstance(a.get("dim"), int):
-        return found
-    return [found, graph.add(f"Arg{kind}", x, axis=axes[0], keepdims=int(keepdim))]
+def _extreme(kind: str) -> Emit:
+    """The largest or smallest entry along an axis, and its place if one axis is named."""
+
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+        x, axes, keepdim = graph.name(a["self"], out.dtype), _axes(graph, a), a.get("keepdim", False)
+        found = _reduced(graph, f"Reduce{kind}", x, axes, keepdim)
+        if not isinstance(a.get("dim"), int):
+            return found
+        return [found, graph.add(f"Arg{kind}", x, axis=axes[0], keepdims=int(keepdim))]
+
+    return emitted
 
 
-@operator("amin", "min")
-def _least(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return _extreme(graph, a, out, "Min")
+def _place(kind: str) -> Emit:
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+        (axis,) = _axes(graph, a)
+        return graph.add(f"Arg{kind}", graph.name(a["self"]), axis=axis, keepdims=int(a["keepdim"]))
+
+    return emitted
 
 
-@operator("argmax")
-def _argmax(graph: Graph, a: dict[str, Any], out: Any, kind: str = "ArgMax") -> Any:
-    (axis,) = _axes(graph, a)
-    return graph.add(kind, graph.name(a["self"]), axis=axis, keepdims=int(a["keepdim"]))
-
-
-@operator("argmin")
-def _argmin(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return _argmax(graph, a, out, "ArgMin")
+for _name, _kind in (("max", "Max"), ("min", "Min")):
+    OPERATORS[_name] = OPERATORS[f"a{_name}"] = _extreme(_kind)
+    OPERATORS[f"arg{_name}"] = _place(_kind)
 
 
 @operator("any")
@@ -408,14 +408,14 @@ def _norm(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return graph.add("Sqrt", _reduced(graph, "ReduceSum", graph.add("Mul", x, x), _axes(graph, a), a["keepdim"]))
 
 
-@operator("_softmax")
-def _softmax(graph: Graph, a: dict[str, Any], out: Any, kind: str = "Softmax") -> Any:
-    return graph.add(kind, graph.name(a["self"], out.dtype), axis=a["dim"])
+def _normalised(kind: str) -> Emit:
+    def emitted(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+        return graph.add(kind, graph.name(a["self"], out.dtype), axis=a["dim"])
+
+    return emitted
 
 
-@operator("_log_softmax")
-def _log_softmax(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return _softmax(graph, a, out, "LogSoftmax")
+OPERATORS["_softmax"], OPERATORS["_log_softmax"] = _normalised("Softmax"), _normalised("LogSoftmax")
 
 
 @operator("cumsum")
