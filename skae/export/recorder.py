@@ -164,6 +164,11 @@ class Recorder(TorchDispatchMode):
         self._states = {id(x): _State(x, 0)}
         self._constants: list[tuple[Tensor, int]] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False, because torch would import its compiler to skip it, which takes seconds."""
+        return False
+
     def program(self, result: Tensor) -> Program:
         """What was noted, given the result of the function."""
         if any(tensor._version != version for tensor, version in self._constants):
