@@ -13,7 +13,6 @@ from torch import Tensor
 from .graph import Graph, type_of
 from .operators import emit
 from .recorder import Ref, UnrecordableError, record
-from .shaping import OPERATORS as _OPERATORS  # noqa: F401  enters its functions into the table
 
 __all__ = ["OPSET", "Nodes", "UnrecordableError", "import_onnx", "model_of", "nodes_of", "write"]
 

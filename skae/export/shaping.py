@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from .graph import Graph
-from .operators import OPERATORS, operator, single
+from .operators import operator, single
 from .recorder import Ref, Spread, Times, UnrecordableError
 
-__all__ = ["OPERATORS"]
+__all__: list[str] = []
 
 LAST = 2**62
 """An end behind the last entry."""
