@@ -207,7 +207,10 @@ def _masked_fill(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 @operator("silu")
 def _silu(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     x = graph.name(a["self"], out.dtype)
-    return graph.add("Mul", x, graph.add("Sigmoid", x))
+    if out.dtype == torch.float32:
+        return graph.add("Mul", x, graph.add("Sigmoid", x))
+    # As a product, onnxruntime 1.19 would replace it by an operator that it has in float32 only.
+    return graph.add("Div", x, graph.add("Add", graph.add("Exp", graph.add("Neg", x)), graph.constant(1.0, out.dtype)))
 
 
 @operator("gelu")

@@ -152,16 +152,14 @@ def _split(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return [graph.add("Gather", name, graph.constant(k), axis=axis) for k in range(length)]
 
 
-def _refused(why: str) -> Any:
-    raise UnrecordableError(why)
-
-
 @operator("slice_scatter", "select_scatter")
 def _scatter_slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     axis = _axis(graph, a)
     length = out.shape[axis]
+    if graph.meta(a["src"]).shape == out.shape:
+        return graph.name(a["src"], out.dtype, whole=True)
     if isinstance(length, Times):
-        return graph.name(a["src"], out.dtype, whole=True) if a.get("end") in (None, length) else _refused("sets rows")
+        raise UnrecordableError("sets some of the rows")
     picked = a["index"] if "index" in a else slice(a["start"], a["end"], a["step"])
     places = np.atleast_1d(np.arange(length)[picked]).tolist()
     name, src = graph.name(a["self"], whole=True), graph.name(a["src"], out.dtype, whole=True)

@@ -198,6 +198,7 @@ CHANGED = torch.zeros(WIDTH)
         (lambda x: x + torch.rand(WIDTH), "draws noise"),
         (lambda x: torch.cat([x.square()] * len(x), 1), "other steps for other numbers of rows"),
         (lambda x: x - x.mean(0), "takes a mean over the rows"),
+        (lambda x: x[2:], "computes with the number of rows"),
         (lambda x: x[x[:, 0] > 0], "computes with the number of rows"),
         (lambda x: torch.linalg.svdvals(x), "needs '_linalg_svd' of torch, which has no counterpart"),
         (lambda x: x.new_zeros(3), "does not depend on the rows"),
