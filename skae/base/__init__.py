@@ -11,6 +11,7 @@ from .checks import require_positive
 from .damage import Saved
 from .estimator import Run, TorchEstimator
 from .exporting import Exported
+from .listening import Epoch
 from .params import (
     Fraction,
     NonNegative,
@@ -33,6 +34,7 @@ __all__ = [
     "Batch",
     "Bottleneck",
     "ClassPrediction",
+    "Epoch",
     "Exported",
     "Fraction",
     "Frame",
