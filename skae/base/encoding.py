@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from ..engine.arrays import Arrays
 from ..engine.completion import Completion, filled
+from ..engine.container import FilePath
 from ..engine.data import Batch, Source, Table, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
@@ -182,7 +182,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         return self._map(self._encode, X, like=X)
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None, method: str = "transform") -> Any:
+    def to_onnx(self, path: FilePath | None = None, method: str = "transform") -> Any:
         """Write a method of the fitted estimator as a graph of ONNX, which runs without Python or torch.
 
         The graph takes rows as ``method`` does, any number of them, and does all that it does: centring and scaling
@@ -210,6 +210,8 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If onnx is not installed.
         ValueError
             If the method has no graph, because it takes a y, noise, or steps that depend on the values of the rows.
+        OSError
+            If the file cannot be written.
 
         Examples
         --------

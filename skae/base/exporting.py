@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,10 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._version import __version__
+from ..engine.container import FilePath, write_whole
 from ..engine.data import Batch
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
-from ..export.model import OPSET, Nodes, UnrecordableError, import_onnx, model_of, nodes_of, write
+from ..export.model import OPSET, Nodes, UnrecordableError, import_onnx, model_of, nodes_of
 
 __all__ = ["Exported", "export", "nodes_of_method", "precision_of"]
 
@@ -45,7 +45,7 @@ class Exported(NamedTuple):
     """Whether the rows are codes, and not rows of X."""
 
 
-def export(estimator: Any, path: str | os.PathLike[str] | None, method: str) -> Any:
+def export(estimator: Any, path: FilePath | None, method: str) -> Any:
     """See ``Encoding.to_onnx``."""
     import_onnx()
     check_is_fitted(estimator)
@@ -55,7 +55,7 @@ def export(estimator: Any, path: str | os.PathLike[str] | None, method: str) -> 
     found = nodes_of_method(estimator, method, source, dtype)
     model = model_of(found, source, _width(estimator, function), dtype, OUTPUTS[method], _notes(estimator, method))
     if path is not None:
-        write(model.SerializeToString(), path)
+        write_whole(path, [model.SerializeToString()])
     return model
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +12,7 @@ from .graph import Graph, type_of
 from .operators import emit
 from .recorder import Ref, UnrecordableError, record
 
-__all__ = ["OPSET", "Nodes", "UnrecordableError", "import_onnx", "model_of", "nodes_of", "write"]
+__all__ = ["OPSET", "Nodes", "UnrecordableError", "import_onnx", "model_of", "nodes_of"]
 
 OPSET = 17
 """Version of the operators in a model: that of onnxruntime 1.12, of July 2022, and later."""
@@ -135,17 +133,3 @@ def model_of(
     helper.set_model_props(model, dict(notes))
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def write(content: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file beside its place, and rename it then, so that there is never half of one."""
-    place = Path(path)
-    beside = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)

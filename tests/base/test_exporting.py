@@ -119,8 +119,22 @@ def test_a_file_holds_the_model(model, iris, tmp_path):
 
 
 def test_a_folder_that_is_not_there(model, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
         model.to_onnx(tmp_path / "no" / "model.onnx")
+
+
+def test_a_file_is_there_whole_or_as_it_was(model, tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        model.to_onnx(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert path.read_bytes() == b"old"
 
 
 def test_exporting_changes_nothing(model, iris):

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from skae import functional
-from skae.export.model import UnrecordableError, import_onnx, model_of, nodes_of, write
+from skae.export.model import UnrecordableError, import_onnx, model_of, nodes_of
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -212,24 +212,7 @@ def test_what_has_no_graph_says_why(function, why):
         nodes_of(function, rows, "X")
 
 
-# ------------------------------------------------------------------ models and files
-
-
 def test_without_onnx_a_sentence_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(ImportError, match=r"needs the package onnx: pip install 'skae\[onnx\]'\."):
         import_onnx()
-
-
-def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "a.onnx"
-    write(b"old", path)
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write(b"new", path)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
-    assert path.read_bytes() == b"old"
