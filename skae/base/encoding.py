@@ -218,9 +218,9 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         >>> from sklearn.datasets import load_iris
         >>> from skae import Autoencoder
         >>> X = load_iris().data
-        >>> model = Autoencoder(2, max_iter=5, random_state=0).fit(X)
+        >>> model = Autoencoder(2, hidden_layer_sizes=(), max_iter=5, random_state=0).fit(X)
         >>> [node.op_type for node in model.to_onnx().graph.node]
-        ['Sub', 'Mul', 'Gemm', 'Mul', 'Identity']
+        ['Sub', 'Mul', 'Gemm', 'Gemm', 'Identity']
         """
         return export(self, path, method)
 
