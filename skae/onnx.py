@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import is_regressor
+from sklearn.utils.validation import check_is_fitted
 
 from .base import ClassPrediction, TorchEstimator
 from .base.exporting import nodes_of_method, precision_of
@@ -57,12 +58,17 @@ def register() -> None:
     options = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
     for cls in _descendants(TorchEstimator):
         how: dict[str, Any] = {"options": options} if _classifies(cls) else {"parser": _parsed}
-        update_registered_converter(cls, f"Skae{cls.__name__}", _measure, _convert, **how)
+        update_registered_converter(cls, _alias(cls), _measure, _convert, **how)
 
 
 def _descendants(cls: type) -> list[type]:
     own: list[type] = cls.__subclasses__()
     return own + [found for child in own for found in _descendants(child)]
+
+
+def _alias(cls: type) -> str:
+    """Name of a class in skl2onnx."""
+    return f"Skae {cls.__module__}.{cls.__qualname__}"
 
 
 def _classifies(cls: type) -> bool:
@@ -81,13 +87,14 @@ def _type_of(estimator: Any) -> Any:
     """Type of predictions or codes in skl2onnx."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
+    check_is_fitted(estimator)
     is_double = is_regressor(estimator) or estimator._flat.theta.dtype == torch.float64
     return DoubleTensorType if is_double else FloatTensorType
 
 
 def _parsed(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """One output, whose type the steps behind it are told."""
-    operator = scope.declare_local_operator(f"Skae{type(model).__name__}", model)
+    operator = scope.declare_local_operator(_alias(type(model)), model)
     operator.inputs = inputs
     operator.outputs.append(scope.declare_local_variable("variable", _type_of(model)()))
     return operator.outputs

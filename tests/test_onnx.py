@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -96,6 +97,11 @@ def test_a_regressor_gives_a_column(X):
     (found,) = run(pipeline, X)
     assert found.shape == (150, 1)
     np.testing.assert_allclose(found[:, 0], pipeline.predict(X), rtol=1e-5)
+
+
+def test_a_step_that_is_not_fitted(iris):
+    with pytest.raises(NotFittedError, match="Autoencoder"):
+        run(make_pipeline(Autoencoder(2)), iris)
 
 
 def test_labels_that_are_text_and_the_options_of_skl2onnx(iris, y):

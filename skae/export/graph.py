@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,6 @@ class Graph:
         self._source, self._prefix = source, prefix
         self._names = {0: source}
         self._known: dict[Any, str] = {}
-        self._of_tensors: dict[Any, str] = {}
 
     # ---------------------------------------------------------------- nodes and constants
 
@@ -58,7 +58,7 @@ class Graph:
         from onnx import numpy_helper
 
         array = np.ascontiguousarray(value.detach().cpu().numpy()).reshape(tuple(value.shape))
-        key = array.dtype, array.shape, array.tobytes()
+        key = array.dtype, array.shape, hashlib.sha256(array.data).digest()
         if key not in self._known:
             name = f"{self._prefix}constant_{len(self.constants)}"
             self._known[key] = name
