@@ -110,9 +110,9 @@ def _width(estimator: Any, function: Exported) -> int:
 
 
 def _rows(estimator: Any, function: Exported, n: int) -> Tensor:
-    """Rows that are possible for most models: the mean, or codes that are zero, and zeros in every other row."""
-    typical = np.zeros(_width(estimator, function)) if function.of_codes else estimator._frame.mean
-    return torch.tensor(np.where(np.arange(n)[:, None] % 2, 0.0, typical))
+    """Rows that are possible for most models: a part of the mean that depends on n, and zeros in every other row."""
+    typical = np.ones(_width(estimator, function)) if function.of_codes else estimator._frame.mean
+    return torch.tensor(np.where(np.arange(n)[:, None] % 2, 0.0, typical * (1 - 1 / n)))
 
 
 def _applied(estimator: Any, function: Exported, module: Any, x: Tensor) -> Tensor:

@@ -92,6 +92,10 @@ class Graph:
             return Meta(value.dtype, tuple(value.shape))
         return Meta(torch.tensor(value).dtype, ())
 
+    def axis(self, arguments: dict[str, Any]) -> int:
+        """The axis "dim" of "self", counted from the first."""
+        return int(arguments["dim"] % max(1, len(self.meta(arguments["self"]).shape)))
+
     def name(self, value: Any, dtype: torch.dtype | None = None, whole: bool = False) -> str:
         """Name of an argument, in a dtype.
 

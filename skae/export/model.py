@@ -22,6 +22,10 @@ FORMAT = 8
 """Version of the file format, of the same age."""
 
 
+MOST_BYTES = 2**31 - 2**20
+"""Bytes of the weights that a model holds."""
+
+
 class Nodes(NamedTuple):
     """Nodes and constants of a function, the name of its result, and the result's dtype and sizes but for the rows."""
 
@@ -123,6 +127,9 @@ def model_of(
     """
     onnx = import_onnx()
     helper = onnx.helper
+    size = sum(len(constant.raw_data) for constant in found.constants)
+    if size > MOST_BYTES:
+        raise ValueError(f"A file of ONNX holds at most 2 GB, but the weights of this model take {size / 1e9:.1f} GB.")
     last = helper.make_node("Identity", [found.output], [output], name=output)
     inputs = [helper.make_tensor_value_info(source, type_of(dtype), ["n_rows", width])]
     shape = ["n_rows", *found.shape[1:]]

@@ -20,6 +20,8 @@ __all__ = ["Program", "Ref", "Spread", "Step", "Times", "UnrecordableError", "re
 
 SIZES = (6, 9), (32, 64)
 """Pairs of numbers of rows that a function is recorded on. The second pair is for functions of whole blocks of rows."""
+OUTSIDE = "draws noise, or computes with something else than torch"
+"""Why constants differ from one recording to the other."""
 SAME = {"alias", "detach", "lift_fresh", "view", "_unsafe_view", "unsqueeze", "squeeze", "t"}
 """Views with all the entries of their base, in the same sequence, or with its axes swapped."""
 WITHOUT_VALUES = {
@@ -89,7 +91,7 @@ def record(function: Callable[[Tensor], Tensor], rows: Callable[[int], Tensor]) 
     function : callable
         Takes rows and returns a tensor, without gradients and without noise.
     rows : callable
-        Makes so many rows. Their values do not matter, but they have no NaN.
+        Makes so many rows, with other values for other numbers of rows. They have no NaN.
 
     Raises
     ------
@@ -336,7 +338,7 @@ class _Merger:
         n, m = self._sizes
         if isinstance(one, int) and one * m == other * n and one % n == 0:
             return Times(one // n)
-        raise UnrecordableError("computes with the number of rows")
+        raise UnrecordableError("computes with the number of rows" if isinstance(one, int) else OUTSIDE)
 
     def _constant(self, one: Tensor, other: Tensor) -> Any:
         if one is other:
@@ -351,7 +353,7 @@ class _Merger:
                     raise UnrecordableError("has a constant for each row")
                 one, other = first, second
         if not _equal(one, other):
-            raise UnrecordableError("draws noise")
+            raise UnrecordableError(OUTSIDE)
         return Spread(one, shape) if any(isinstance(size, Times) for size in shape) else one
 
 

@@ -1,14 +1,15 @@
-"""Operations of torch as nodes of ONNX: matrix products, sums, maxima and their like."""
+"""Operations of torch as nodes of ONNX: matrix products, sums, maxima and their like, also in groups of columns."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .graph import Graph
 from .operators import OPERATORS, Emit, operator
-from .recorder import Times, UnrecordableError
+from .recorder import Ref, Spread, Times, UnrecordableError
 
 __all__: list[str] = []
 
@@ -135,3 +136,78 @@ OPERATORS["_softmax"], OPERATORS["_log_softmax"] = _normalised("Softmax"), _norm
 @operator("cumsum")
 def _cumsum(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return graph.add("CumSum", graph.name(a["self"], out.dtype), graph.constant(a["dim"]))
+
+
+# ------------------------------------------------------------------ groups of columns
+
+
+def _in_groups(graph: Graph, x: str, axis: int, members: list[list[int]], kind: str, filler: str) -> str:
+    """Sums or maxima of groups of entries along an axis, given the places of each group's members.
+
+    ``filler`` is the name of an entry that changes no result. It is added behind the last place, -1.
+    """
+    most = max(1, *(len(group) for group in members))
+    table = [group + [-1] * (most - len(group)) for group in members]
+    gathered = graph.add("Gather", graph.add("Concat", x, filler, axis=axis), graph.constant(table), axis=axis)
+    return _reduced(graph, kind, gathered, [axis + 1], False)
+
+
+def _filler(graph: Graph, value: Any, axis: int, dtype: torch.dtype, number: float) -> str:
+    shape = list(graph.meta(value).shape)
+    shape[axis] = 1
+    return str(graph.add("Expand", graph.constant(number, dtype), graph.shape(shape)))
+
+
+def _groups(index: Any, axis: int, n_groups: int) -> list[list[int]]:
+    """The members of each group, given the group of each entry."""
+    index = index.tensor if isinstance(index, Spread) else index
+    if isinstance(index, Ref) or index.numel() != index.shape[axis if index.ndim > 1 else 0]:
+        raise UnrecordableError("has groups that differ between rows")
+    groups = index.flatten().tolist()
+    return [[i for i, group in enumerate(groups) if group == k] for k in range(n_groups)]
+
+
+def _starts_at(value: Any, number: float) -> None:
+    tensor = value.tensor if isinstance(value, Spread) else value
+    if isinstance(tensor, Ref) or not bool((tensor == number).all()):
+        raise UnrecordableError("adds groups to something")
+
+
+@operator("index_add")
+def _index_add(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    axis = graph.axis(a)
+    _starts_at(a["self"], 0.0)
+    members = _groups(a["index"], axis, out.shape[axis])
+    filler = _filler(graph, a["source"], axis, out.dtype, 0.0)
+    return _in_groups(graph, graph.name(a["source"], out.dtype, True), axis, members, "ReduceSum", filler)
+
+
+@operator("scatter_reduce")
+def _scatter_reduce(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    axis = graph.axis(a)
+    if a["reduce"] != "amax":
+        raise UnrecordableError(f"reduces groups by {a['reduce']!r}")
+    _starts_at(a["self"], -torch.inf)
+    members = _groups(a["index"], axis, out.shape[axis])
+    filler = _filler(graph, a["src"], axis, out.dtype, -torch.inf)
+    return _in_groups(graph, graph.name(a["src"], out.dtype, True), axis, members, "ReduceMax", filler)
+
+
+@operator("embedding")
+def _embedding(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    return graph.add("Gather", graph.name(a["weight"]), graph.name(a["indices"], torch.int64, True), axis=0)
+
+
+@operator("_embedding_bag", "_embedding_bag_forward_only")
+def _embedding_bag(graph: Graph, a: dict[str, Any], out: Any) -> Any:
+    order, start = a["indices"], a["offsets"]
+    if (
+        not (isinstance(order, Tensor) and isinstance(start, Tensor))
+        or a["mode"]
+        or a["per_sample_weights"] is not None
+    ):
+        raise UnrecordableError("has bags that differ between rows")
+    ends = [*start.tolist()[1:], len(order)]
+    members = [order[first:end].tolist() for first, end in zip(start.tolist(), ends, strict=True)]
+    filler = _filler(graph, a["weight"], 0, out.dtype, 0.0)
+    return [_in_groups(graph, graph.name(a["weight"], out.dtype, True), 0, members, "ReduceSum", filler)]

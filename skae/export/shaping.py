@@ -1,4 +1,4 @@
-"""Operations of torch as nodes of ONNX: views, columns that are taken or set, groups of columns, and convolutions."""
+"""Operations of torch as nodes of ONNX: views, columns that are taken or set, and convolutions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from torch import Tensor
 
 from .graph import Graph
 from .operators import operator, single
-from .recorder import Ref, Spread, Times, UnrecordableError
+from .recorder import Times, UnrecordableError
 
 __all__: list[str] = []
 
 LAST = 2**62
 """An end behind the last entry."""
-
-
-def _axis(graph: Graph, a: dict[str, Any], key: str = "dim") -> int:
-    """An axis, counted from the first."""
-    return int(a[key] % max(1, len(graph.meta(a["self"]).shape)))
 
 
 # ------------------------------------------------------------------ the same entries
@@ -128,17 +123,17 @@ def _slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     start, end, step = a["start"] or 0, a["end"], a["step"]
     if isinstance(start, Times) or isinstance(end, Times):
         raise UnrecordableError("takes some of the rows")
-    return _sliced(graph, name, _axis(graph, a), start, LAST if end is None else end, step)
+    return _sliced(graph, name, graph.axis(a), start, LAST if end is None else end, step)
 
 
 @operator("select")
 def _select(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return graph.add("Gather", graph.name(a["self"], whole=True), graph.constant(a["index"]), axis=_axis(graph, a))
+    return graph.add("Gather", graph.name(a["self"], whole=True), graph.constant(a["index"]), axis=graph.axis(a))
 
 
 @operator("split", "split_with_sizes", "unbind")
 def _split(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    name, axis = graph.name(a["self"], whole=True), _axis(graph, a)
+    name, axis = graph.name(a["self"], whole=True), graph.axis(a)
     length = graph.meta(a["self"]).shape[axis]
     if graph.meta(a["self"]).shape == out.shape:
         return [name]
@@ -154,7 +149,7 @@ def _split(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 
 @operator("slice_scatter", "select_scatter")
 def _scatter_slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    axis = _axis(graph, a)
+    axis = graph.axis(a)
     length = out.shape[axis]
     if graph.meta(a["src"]).shape == out.shape:
         return graph.name(a["src"], out.dtype, whole=True)
@@ -173,7 +168,7 @@ def _scatter_slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 @operator("index_select")
 def _index_select(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     index = graph.name(a["index"], torch.int64)
-    return graph.add("Gather", graph.name(a["self"], whole=True), index, axis=_axis(graph, a))
+    return graph.add("Gather", graph.name(a["self"], whole=True), index, axis=graph.axis(a))
 
 
 @operator("index")
@@ -202,7 +197,7 @@ def _index_put(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 @operator("gather")
 def _gather(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     inputs = graph.name(a["self"], whole=True), graph.name(a["index"], torch.int64, True)
-    return graph.add("GatherElements", *inputs, axis=_axis(graph, a))
+    return graph.add("GatherElements", *inputs, axis=graph.axis(a))
 
 
 @operator("scatter")
@@ -212,7 +207,7 @@ def _scatter(graph: Graph, a: dict[str, Any], out: Any) -> Any:
         updates = graph.name(a["src"], out.dtype, True)
     else:
         updates = graph.add("Expand", graph.name(a["value"], out.dtype), graph.shape(graph.meta(a["index"]).shape))
-    return graph.add("ScatterElements", graph.name(a["self"], whole=True), index, updates, axis=_axis(graph, a))
+    return graph.add("ScatterElements", graph.name(a["self"], whole=True), index, updates, axis=graph.axis(a))
 
 
 @operator("topk")
@@ -227,83 +222,6 @@ def _flip(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     for axis in a["dims"]:
         name = graph.add("Gather", name, graph.constant([*reversed(range(out.shape[axis]))]), axis=axis)
     return name
-
-
-# ------------------------------------------------------------------ groups of columns
-
-
-def _in_groups(graph: Graph, x: str, axis: int, members: list[list[int]], kind: str, filler: str) -> str:
-    """Sums or maxima of groups of entries along an axis, given the places of each group's members.
-
-    ``filler`` is the name of an entry that changes no result. It is added behind the last place, -1.
-    """
-    most = max(1, *(len(group) for group in members))
-    table = [group + [-1] * (most - len(group)) for group in members]
-    gathered = graph.add("Gather", graph.add("Concat", x, filler, axis=axis), graph.constant(table), axis=axis)
-    if kind == "ReduceSum" or graph.opset >= 18:
-        return str(graph.add(kind, gathered, graph.constant([axis + 1]), keepdims=0))
-    return str(graph.add(kind, gathered, axes=[axis + 1], keepdims=0))
-
-
-def _filler(graph: Graph, value: Any, axis: int, dtype: torch.dtype, number: float) -> str:
-    shape = list(graph.meta(value).shape)
-    shape[axis] = 1
-    return str(graph.add("Expand", graph.constant(number, dtype), graph.shape(shape)))
-
-
-def _groups(index: Any, axis: int, n_groups: int) -> list[list[int]]:
-    """The members of each group, given the group of each entry."""
-    index = index.tensor if isinstance(index, Spread) else index
-    if isinstance(index, Ref) or index.numel() != index.shape[axis if index.ndim > 1 else 0]:
-        raise UnrecordableError("has groups that differ between rows")
-    groups = index.flatten().tolist()
-    return [[i for i, group in enumerate(groups) if group == k] for k in range(n_groups)]
-
-
-def _starts_at(value: Any, number: float) -> None:
-    tensor = value.tensor if isinstance(value, Spread) else value
-    if isinstance(tensor, Ref) or not bool((tensor == number).all()):
-        raise UnrecordableError("adds groups to something")
-
-
-@operator("index_add")
-def _index_add(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    axis = _axis(graph, a)
-    _starts_at(a["self"], 0.0)
-    members = _groups(a["index"], axis, out.shape[axis])
-    filler = _filler(graph, a["source"], axis, out.dtype, 0.0)
-    return _in_groups(graph, graph.name(a["source"], out.dtype, True), axis, members, "ReduceSum", filler)
-
-
-@operator("scatter_reduce")
-def _scatter_reduce(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    axis = _axis(graph, a)
-    if a["reduce"] != "amax":
-        raise UnrecordableError(f"reduces groups by {a['reduce']!r}")
-    _starts_at(a["self"], -torch.inf)
-    members = _groups(a["index"], axis, out.shape[axis])
-    filler = _filler(graph, a["src"], axis, out.dtype, -torch.inf)
-    return _in_groups(graph, graph.name(a["src"], out.dtype, True), axis, members, "ReduceMax", filler)
-
-
-@operator("embedding")
-def _embedding(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    return graph.add("Gather", graph.name(a["weight"]), graph.name(a["indices"], torch.int64, True), axis=0)
-
-
-@operator("_embedding_bag", "_embedding_bag_forward_only")
-def _embedding_bag(graph: Graph, a: dict[str, Any], out: Any) -> Any:
-    order, start = a["indices"], a["offsets"]
-    if (
-        not (isinstance(order, Tensor) and isinstance(start, Tensor))
-        or a["mode"]
-        or a["per_sample_weights"] is not None
-    ):
-        raise UnrecordableError("has bags that differ between rows")
-    ends = [*start.tolist()[1:], len(order)]
-    members = [order[first:end].tolist() for first, end in zip(start.tolist(), ends, strict=True)]
-    filler = _filler(graph, a["weight"], 0, out.dtype, 0.0)
-    return [_in_groups(graph, graph.name(a["weight"], out.dtype, True), 0, members, "ReduceSum", filler)]
 
 
 # ------------------------------------------------------------------ images

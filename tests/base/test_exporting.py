@@ -178,6 +178,16 @@ class Replaced(Autoencoder):
         return super().transform(X) + 1
 
 
+class Outside(Autoencoder):
+    def _encode(self, module, batch):
+        return super()._encode(module, batch) + float(batch.x.numpy().max())
+
+
+def test_what_is_not_computed_with_torch_is_refused(iris):
+    with pytest.raises(ValueError, match="it draws noise, or computes with something else than torch"):
+        Outside(2, **QUICK).fit(iris).to_onnx()
+
+
 def test_a_class_of_ones_own_is_exported_as_it_computes(iris):
     estimator = Doubled(2, **QUICK).fit(iris)
     (found,) = session_of(estimator.to_onnx()).run(None, {"X": iris.astype("f4")})

@@ -216,3 +216,9 @@ def test_without_onnx_a_sentence_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(ImportError, match=r"needs the package onnx: pip install 'skae\[onnx\]'\."):
         import_onnx()
+
+
+def test_more_weights_than_a_file_holds_are_refused(monkeypatch):
+    monkeypatch.setattr("skae.export.model.MOST_BYTES", 100)
+    with pytest.raises(ValueError, match="at most 2 GB, but the weights of this model take 0"):
+        session(lambda x: x @ like(x))
