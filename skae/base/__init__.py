@@ -10,6 +10,7 @@ from ..nn.bottleneck import Bottleneck
 from .checks import require_positive
 from .damage import Saved
 from .estimator import Run, TorchEstimator
+from .listening import Epoch
 from .params import (
     Fraction,
     NonNegative,
@@ -32,6 +33,7 @@ __all__ = [
     "Batch",
     "Bottleneck",
     "ClassPrediction",
+    "Epoch",
     "Fraction",
     "Frame",
     "Generative",

@@ -1,4 +1,4 @@
-"""What a fit takes: rows a step, steps, epochs, the optimizer and threads."""
+"""What a fit takes: rows a step, steps, epochs, its plan, the optimizer and threads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 
 from ..engine.modes import one_thread
 from ..engine.optim import Optimizer
+from ..engine.plan import Plan
+from .run import Run
 
-__all__ = ["SMALL_TABLE", "epochs_of", "optimizer_of", "rows_a_step", "steps_worthwhile", "threads_of"]
+__all__ = ["SMALL_TABLE", "epochs_of", "optimizer_of", "plan_of", "rows_a_step", "steps_worthwhile", "threads_of"]
 
 SMALL_STEP = 2**25
 """Multiplications per step below which a second thread does not help, and costs time if it is busy."""
@@ -33,6 +35,23 @@ def epochs_of(n_steps: int, n_samples: int, batch_size: int, most: int | None = 
     """Number of epochs that have at least so many steps, but at most ``most`` if that is a number."""
     n_epochs = math.ceil(n_steps / math.ceil(n_samples / batch_size))
     return n_epochs if most is None else min(most, n_epochs)
+
+
+def plan_of(estimator: Any, n_samples: int, run: Run) -> Plan:
+    """The plan of a training on so many rows, by the parameters of an estimator."""
+    watched = "validation_loss" if run.held_out else None if estimator._is_noisy() else estimator._monitor
+    schedule = "constant" if run.partial or estimator.solver == "lbfgs" else estimator.learning_rate
+    return Plan(
+        batch_size=estimator._batch_size(n_samples),
+        max_iter=0 if not run.train else 1 if run.partial else estimator._n_epochs(n_samples),
+        rate=estimator._rate(schedule),
+        schedule=schedule,
+        tol=float(estimator.tol),
+        n_iter_no_change=int(estimator.n_iter_no_change),
+        shuffle=estimator.shuffle and estimator.solver != "lbfgs",
+        monitor=None if run.partial else watched,
+        objective=estimator._monitor is not None,
+    )
 
 
 def optimizer_of(estimator: Any) -> Optimizer:

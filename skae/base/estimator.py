@@ -7,22 +7,25 @@ training loop are handled here and in the folders below.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
+from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
-from .budget import SMALL_TABLE, epochs_of, optimizer_of, rows_a_step, steps_worthwhile, threads_of
+from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
 from .checks import frame_of
 from .compat import fit_context
 from .encoding import Encoding, widest
+from .listening import attended
 from .params import (
     Fraction,
     NonNegative,
@@ -37,24 +40,12 @@ from .params import (
     joined_doc,
     sign_plainly,
 )
+from .run import Run
 from .state import new_generator, unchanged_on_error
 from .streams import fit_stream, is_stream
 from .verdict import tell, tell_of_falling, withheld
 
 __all__ = ["Run", "TorchEstimator"]
-
-
-class Run(NamedTuple):
-    """What a call of ``fit`` or ``partial_fit`` has to do."""
-
-    resume: bool = False
-    """Continue from the last call."""
-    partial: bool = False
-    """Take one pass over a chunk, and do not normalise its sample weights."""
-    train: bool = True
-    """False initialises the weights and does not train them."""
-    held_out: bool = False
-    """Some rows are held out, and training watches their loss."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
@@ -104,7 +95,11 @@ class TorchEstimator(Encoding):
         Whether ``fit`` continues from the last fit, with its weights, optimizer and random numbers. A pickle does not
         hold the curvature that "lbfgs" has estimated.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints one line per epoch.
+        0 is silent, 1 shows a progress bar, 2 prints one line per epoch. If a fit has several stages, such as the
+        layers of a stack, all of them are shown with their names.
+    callback : callable or None, default=None
+        A function that is called after each epoch of each stage, with a ``skae.base.Epoch``: ``stage``, ``number``,
+        ``max_iter``, ``terms``, and ``estimator``. If it returns True, the stage ends, with its best weights so far.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, of the order of the rows and of all noise. With an int, results are reproducible on
         the same device, with the same number of threads and the same versions. Global random generators are not used.
@@ -130,6 +125,7 @@ class TorchEstimator(Encoding):
     shuffle: bool = True
     warm_start: bool = False
     verbose: Verbosity = 0
+    callback: Callable[[Any], Any] | None = None
     random_state: RandomState = None
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
@@ -184,6 +180,10 @@ class TorchEstimator(Encoding):
     def _last_stage(self) -> Any:
         """The estimator whose training ends the fit. It is a layer if the layers are not trained together."""
         return self
+
+    def _stage(self) -> str:
+        """Name of the training of the whole, if others come before it in the same fit."""
+        return ""
 
     def _initialise(self, module: Any, data: Any, rng: torch.Generator) -> None:
         """Set the weights of a new module. ``data`` are the rows it will be fitted to."""
@@ -280,7 +280,8 @@ class TorchEstimator(Encoding):
         resolve_device(self.device, self.dtype)
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
         self._check_parameters()
-        self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
+        with attended(self):
+            self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
 
     def _learn(self, data: Source, run: Run) -> None:
         """Fit to a source that has been checked."""
@@ -362,16 +363,19 @@ class TorchEstimator(Encoding):
         train, held_out = self._split(data, run)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
-            outcome = minimise(
-                lambda batch: self._step(self.module_, batch, noise),
-                train,
-                self._flat,
-                optimizer_of(self),
-                plan,
-                self._rng,
-                lambda: self._examine(train, held_out),
-                lambda epoch: self._before_epoch(train, epoch / plan.max_iter),
-            )
+            with in_stage(self._stage()):
+                outcome = minimise(
+                    lambda batch: self._step(self.module_, batch, noise),
+                    train,
+                    self._flat,
+                    optimizer_of(self),
+                    plan,
+                    self._rng,
+                    lambda: self._examine(train, held_out),
+                    lambda epoch: self._before_epoch(train, epoch / plan.max_iter),
+                    noise,
+                    self,
+                )
         except Interrupted as interrupt:
             self._record(interrupt.outcome)
             raise
@@ -404,20 +408,7 @@ class TorchEstimator(Encoding):
         return float(total)
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
-        watched = "validation_loss" if run.held_out else None if self._is_noisy() else self._monitor
-        schedule = "constant" if run.partial or self.solver == "lbfgs" else self.learning_rate
-        return Plan(
-            batch_size=self._batch_size(n_samples),
-            max_iter=0 if not run.train else 1 if run.partial else self._n_epochs(n_samples),
-            rate=self._rate(schedule),
-            schedule=schedule,
-            tol=float(self.tol),
-            n_iter_no_change=int(self.n_iter_no_change),
-            shuffle=self.shuffle and self.solver != "lbfgs",
-            verbose=int(self.verbose),
-            monitor=None if run.partial else watched,
-            objective=self._monitor is not None,
-        )
+        return plan_of(self, n_samples, run)
 
     def _require_same_architecture(self, n_features: int) -> None:
         spec = self._architecture(n_features)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
+from ..engine.listeners import in_stage
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
@@ -116,7 +117,8 @@ class Prediction:
             return backward({"prediction": self._misfit(layer(embed(batch.x)), batch.y)})
 
         plan = Plan(batch_size=n, max_iter=100, shuffle=False)
-        minimise(step, some, Flat(layer), Optimizer("lbfgs", weight_decay=share), plan, rng)
+        with in_stage("linear start"):
+            minimise(step, some, Flat(layer), Optimizer("lbfgs", weight_decay=share), plan, rng)
 
     def _inconsistency(
         self, predict: Callable[[Tensor], Tensor], batch: Any, output: Tensor, level: float, rng: torch.Generator

@@ -44,7 +44,7 @@ class _Snapshot:
         self.is_fitted = "module_" in self.attributes
         if self.is_fitted:
             with one_thread():  # a second one makes no copy faster
-                self.weights, self.optimizer = estimator._flat.save(), estimator._optimizer.save()
+                self.weights, self.optimizer = estimator._flat.save(), estimator._optimizer.save(estimator._flat)
         if "_rng" in self.attributes:
             self.order = estimator._rng.get_state()
 
@@ -65,7 +65,7 @@ class _Snapshot:
             module.to(device)
             estimator._flat = Flat(module)
         estimator._flat.load(self.weights)
-        estimator._optimizer.load(self.optimizer)
+        estimator._optimizer.load(self.optimizer, estimator._flat)
 
 
 def new_generator(random_state: Any) -> torch.Generator:

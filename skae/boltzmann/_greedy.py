@@ -32,7 +32,7 @@ __all__ = [
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
-OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype"}
+OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype", "callback"}
 """Parameters of RBM that a layer cannot have for itself."""
 
 

@@ -23,6 +23,7 @@ from ..energy.deep import Deep
 from ..energy.harmonium import Harmonium, Statistics
 from ..energy.layers import Part
 from ..engine.data import Batch, Table
+from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, minimise
 from ..functional import spawn
@@ -157,4 +158,6 @@ def _learn(
         return {}
 
     quarters = 4 ** (layer.is_lowest + layer.is_top)
-    minimise(step, codes, Flat(machine), optimizer, replace(plan, rate=plan.rate / quarters), rng)
+    slower = replace(plan, rate=plan.rate / quarters)
+    with in_stage(f"pretraining of layer {layer.deep.hidden_layers.index(layer.upper) + 1}"):
+        minimise(step, codes, Flat(machine), optimizer, slower, rng, noise=noise)

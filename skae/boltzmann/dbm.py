@@ -209,10 +209,13 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
             self._pretrain_layers(data)
         super()._train(data, run)
 
+    def _stage(self) -> str:
+        return "all layers" if self.pretrain_iter and len(self.module_.hidden_layers) > 1 else ""
+
     def _pretrain_layers(self, data: Any) -> None:
         """Learn the layers one by one, and let the offsets and the chains start at what they say of the rows."""
         module, parts = self.module_, self._layers(self._spec)[0]
-        plan = replace(self._plan(len(data), Run()), max_iter=int(self.pretrain_iter), verbose=0)
+        plan = replace(self._plan(len(data), Run()), max_iter=int(self.pretrain_iter))
         pretrain(module, parts, data, plan, optimizer_of(self), self._is_centred(), self._rng)
         with torch.no_grad():
             if self._is_centred():

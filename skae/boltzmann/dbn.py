@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from ..base.estimator import Run
+from ..base.listening import attended
 from ..base.params import NonNegative, NonNegativeInt, Sizes, sizes_of
 from ..base.state import new_generator
 from ..energy.belief import Belief
 from ..energy.harmonium import Harmonium, Known
 from ..energy.label import draw_missing
 from ..engine.data import Batch, Source, Table, resolve_device
+from ..engine.listeners import in_stage
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import average
@@ -86,8 +88,8 @@ class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
     max_iter : int or "auto", default="auto"
         Maximum number of epochs of each layer. "auto" is as in ``RBM``.
     verbose : int, default=0
-        1 shows a progress bar, 2 prints one line per epoch. This applies to the stage that learns last: the layer of
-        the code, or up-down learning. For the layers below, set ``verbose`` in ``layers``.
+        0 is silent, 1 shows a progress bar, 2 prints one line per epoch, of each layer and of up-down learning. A
+        ``verbose`` in ``layers`` shows its layer alone.
     random_state : int, RandomState instance or None, default=None
         Seed of the first layer, as in ``RBM``. The seeds of the others are drawn from it.
     warm_start : bool, default=False
@@ -195,16 +197,18 @@ class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
 
     def _new_layers(self) -> list[RBM]:
         """Unfitted layers, without labels; the first has the seed of the whole network."""
-        parameters = {name: getattr(self, name) for name in RBM().get_params()} | {"verbose": 0, "warm_start": False}
+        own = {"verbose": 0, "callback": None, "warm_start": False}
+        parameters = {name: getattr(self, name) for name in RBM().get_params()} | own
         return make_layers(self.layers, parameters, self._widths())
 
     def _made_layers(self) -> list[RBM]:
         """Unfitted layers; the last has the labels."""
         layers = self._new_layers()
         layers[-1]._n_labels = self._n_classes()
-        if not self.up_down_iter and "verbose" not in (self.layers or [{}])[-1]:
-            layers[-1].verbose = self.verbose
         return layers
+
+    def _stage(self) -> str:
+        return "up-down"
 
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:
         self._is_tuned = False
@@ -240,7 +244,8 @@ class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
             codes = codes_for(layer, k, belief, data, self._rng)
             if not run.resume:
                 self._prepare(layer, belief, k, codes)
-            layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
+            with in_stage(f"layer {k + 1} of {len(self.layers_)}"), attended(layer):
+                layer._learn_seen(codes, run._replace(partial=run.partial and not self.up_down_iter))
             if k < len(belief.stages):
                 belief.stages[k].take(layer.module_)
 

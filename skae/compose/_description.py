@@ -14,6 +14,8 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["described"]
 
+NO_EFFECT = {"verbose", "callback", "checkpoint"}
+"""Parameters of estimators that do not change what is learnt."""
 LONG = 100
 """An array with more entries is told by a checksum."""
 PLAIN = (str, bytes, Number, type(None), np.ndarray, FunctionType)
@@ -51,7 +53,8 @@ def described(value: Any, ignore: Collection[str] = ()) -> str:
 
 
 def _with_arguments(name: str, arguments: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
-    told = sorted(f"{key}={described(item, ignore)}" for key, item in arguments.items() if key not in ignore)
+    left_out = {*ignore, *NO_EFFECT}
+    told = sorted(f"{key}={described(item, ignore)}" for key, item in arguments.items() if key not in left_out)
     return f"{name}({', '.join(told)})"
 
 

@@ -16,6 +16,7 @@ from ..autoencoders.dense import Autoencoder
 from ..base.encoding import widest
 from ..base.transformer import TorchTransformer
 from ..engine.data import RESIDENT_BYTES, Array, Batch, to_tensor
+from ..engine.listeners import in_stage
 from ..engine.notices import reworded
 from ..functional import squared_error, weighted_average
 from ..nn.coder import Coder
@@ -129,7 +130,7 @@ def pretrain(named: Named, X: Array, weight: np.ndarray | None, rng: torch.Gener
         seed = int(torch.randint(2**31 - 1, (), generator=rng))
         if layer.random_state is None:
             layer.set_params(random_state=seed)
-        with _telling(name, None if below is None else below[0]):
+        with in_stage(name), _telling(name, None if below is None else below[0]):
             layer._fit(X, None, weight, train=train)
         below = name, layer
 

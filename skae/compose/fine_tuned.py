@@ -22,6 +22,7 @@ from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction
 from ..engine.data import Batch, Rows, Source, Table, chunks
+from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
@@ -108,9 +109,13 @@ class _FineTuned(Prediction, LogisticTuning):
     def _learn_code(self, encoder: Any, data: Any) -> None:
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
-        encoder._fit(data.X, None, data.weight, train=bool(self.pretrain))
+        with in_stage("encoder"):
+            encoder._fit(data.X, None, data.weight, train=bool(self.pretrain))
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
+
+    def _stage(self) -> str:
+        return "encoder and head"
 
     def _measure(self, data: Any) -> None:
         self._frame = self.encoder_._frame
@@ -171,7 +176,8 @@ class _FineTuned(Prediction, LogisticTuning):
             return backward({"prediction": self._misfit(module.head(batch.x), batch.y)})
 
         plan = Plan(batch_size=n, max_iter=int(self.n_frozen), shuffle=False)
-        minimise(step, codes, Flat(module.head), Optimizer("lbfgs", weight_decay=1 / n), plan, rng)
+        with in_stage("head"):
+            minimise(step, codes, Flat(module.head), Optimizer("lbfgs", weight_decay=1 / n), plan, rng)
 
     def _loss(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Terms:
         return {"prediction": self._misfit(module.head(self._encode(module, batch)), batch.y)}

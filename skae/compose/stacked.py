@@ -267,6 +267,9 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     def _last_stage(self) -> Any:
         return self if self.fine_tune else self.layers_[-1]
 
+    def _stage(self) -> str:
+        return "all layers"
+
     def _measure(self, data: Any) -> None:
         self._frame = coder_of(self.layers_[0])._frame
 

@@ -33,15 +33,6 @@ class Move(NamedTuple):
     """What follows on the same batch, after these parts have moved, with a gradient that is zero again."""
 
 
-class OptimizerState(NamedTuple):
-    """A copy of the state of an optimizer."""
-
-    moments: dict[str, Tensor]
-    bound_to: Flat | None
-    solver: torch.optim.LBFGS | None
-    curvature: dict[str, Any] | None
-
-
 class Group:
     """The parameters that belong to one part and have the same rate. They are adjacent in the flat buffers.
 
@@ -163,17 +154,20 @@ class Optimizer:
     _views: dict[Group, list[Tensor]] = field(default_factory=dict, repr=False)
     """The moments of each group, as views of ``_viewed``. They are kept because slicing takes time in every step."""
 
-    def save(self) -> OptimizerState:
-        """Copy everything that training changes."""
+    def save(self, flat: Flat) -> dict[str, Any]:
+        """Copy everything that training changes, as numbers and tensors."""
         moments = {name: moment.clone() for name, moment in self.moments.items()}
-        curvature = None if self._solver is None else deepcopy(self._solver.state_dict())
-        return OptimizerState(moments, self._bound_to, self._solver, curvature)
+        solver = self._solver if self._bound_to is flat else None
+        return {"moments": moments, "curvature": None if solver is None else deepcopy(solver.state_dict()["state"])}
 
-    def load(self, saved: OptimizerState) -> None:
-        """Restore a copy that ``save`` made."""
-        self.moments, self._bound_to, self._solver, curvature = saved
-        if self._solver is not None and curvature is not None:
-            self._solver.load_state_dict(curvature)
+    def load(self, saved: dict[str, Any], flat: Flat) -> None:
+        """Restore a copy that ``save`` made, perhaps of another optimizer with the same rule, on these buffers."""
+        device = flat.theta.device
+        self.moments = {name: moment.to(device, copy=True) for name, moment in saved["moments"].items()}
+        self._solver = self._bound_to = None
+        if saved["curvature"] is not None:
+            self._solver, self._bound_to = _solver_of(flat.theta, flat.grad), flat
+            self._solver.load_state_dict({**self._solver.state_dict(), "state": deepcopy(saved["curvature"])})
 
     def prepare(self) -> None:
         """Load what the rule needs, so that training need not."""

@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 from itertools import pairwise
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .data import Source, Subset, held_rows, shuffled
+from .listeners import current_stage, listeners
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
+from .plan import SCHEDULES, Outcome, Plan
+from .watch import NonFiniteLossError, Watch
 
 __all__ = [
     "Flat",
@@ -34,15 +36,12 @@ __all__ = [
     "Outcome",
     "Plan",
     "Terms",
+    "Training",
     "backward",
     "hold_out",
     "joined",
     "minimise",
 ]
-
-
-class NonFiniteLossError(ValueError):
-    """A loss became NaN or infinite."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -89,62 +88,6 @@ def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
     return terms
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda t: 1.0,
-    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
-    "one_cycle": lambda t: (
-        0.04 + 0.48 * (1 - math.cos(math.pi * t / 0.3)) if t < 0.3 else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
-    ),
-}
-"""Factor of learning_rate_init, as a function of the fraction of the steps that are done."""
-HALF_WAY_DOWN = 0.65
-"""Fraction of the steps after which the rate of "one_cycle" is below half its peak for good."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train, and what to watch."""
-
-    batch_size: int
-    max_iter: int
-    rate: float = 1e-3
-    schedule: str = "constant"
-    tol: float = 1e-4
-    n_iter_no_change: int = 10
-    shuffle: bool = True
-    verbose: int = 0
-    monitor: str | None = "loss"
-    """What training watches: a term, "loss" for the sum of all terms, "validation_loss", or None for nothing."""
-    objective: bool = True
-    """Whether training minimises the sum of the terms. If not, the history has no "loss"."""
-
-    def __post_init__(self) -> None:
-        if self.monitor == "loss" and not self.objective:
-            raise ValueError("monitor='loss' needs terms whose sum is the objective: monitor a term, or None.")
-
-    def is_settling(self, epoch: int) -> bool:
-        """Whether the rate is low enough at the end of an epoch for a plateau to be a minimum."""
-        return self.schedule != "one_cycle" or (epoch + 1) / self.max_iter > HALF_WAY_DOWN
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of training, besides the weights."""
-
-    history: dict[str, list[float]]
-    """One value per epoch and curve.
-
-    "loss" is the sum of the terms, if that is the objective. A term is averaged over the rows of the steps that
-    returned it, and NaN if no step did. The values of ``examine`` follow, such as "validation_loss".
-    """
-    loss: float
-    """The watched value of the weights that were kept. If nothing is watched, the last "loss", or NaN without one."""
-    still_falling: bool
-    """Whether training with a constant learning rate ended while the watched value was still falling."""
-    stopped_early: bool = False
-    """Whether the watched value stopped falling before the end of the plan."""
-
-
 def batches(n: int, size: int) -> Iterator[slice]:
     """Split rows into batches. If the last batch would have a single row, it joins the one before."""
     starts = [*range(0, n, size)]
@@ -163,6 +106,8 @@ def minimise(
     rng: torch.Generator,
     examine: Callable[[], dict[str, float]] = dict,
     prepare: Callable[[int], None] = lambda epoch: None,
+    noise: torch.Generator | None = None,
+    owner: Any = None,
 ) -> Outcome:
     """Take steps over shuffled batches, until the plan ends or the watched value stops falling.
 
@@ -186,6 +131,10 @@ def minimise(
         is also called at the start.
     prepare : callable, default=nothing
         Called before each epoch with its number, which counts from 0.
+    noise : torch.Generator or None, default=None
+        The generator with which the step draws noise, so that a state of the training holds its state too.
+    owner : object, default=None
+        The estimator that is trained, for listeners.
 
     Returns
     -------
@@ -200,176 +149,147 @@ def minimise(
         At Ctrl-C, if an epoch was finished. In the first epoch it is a plain KeyboardInterrupt.
     """
     optimizer.prepare()
-    watch = _Watch(flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs")
+    training = Training(step, data, flat, optimizer, plan, rng, examine, prepare, noise, owner)
     try:
-        with _Progress(plan) as progress:
-            for epoch in range(plan.max_iter):
-                prepare(epoch)
-                terms = _epoch(step, data, flat, optimizer, plan, rng, epoch)
-                progress.show(epoch, watch.record(epoch, terms))
-                if watch.finished:
-                    break
-        if watch.one_batch and watch.pending is not None:
-            everything = data[torch.arange(len(data), device=flat.theta.device)]
-            watch.settle(optimizer.gradient(flat, lambda: step(everything)))
-        outcome = watch.conclude()
+        outcome = training.run()
     except KeyboardInterrupt as stop:
-        if not watch.rows:
+        if not training.epoch:
             raise
         with uninterrupted():
-            outcome = watch.conclude()
+            kept = training.watch.conclude()
         if flat.is_finite():
-            raise Interrupted(outcome) from stop
+            raise Interrupted(kept) from stop
         raise
     if not flat.is_finite():
-        raise NonFiniteLossError(f"The weights became NaN or infinite in epoch {len(watch.rows)}: {watch.cure}.")
+        raise NonFiniteLossError(
+            f"The weights became NaN or infinite in epoch {training.epoch}: {training.watch.cure}."
+        )
+    for listener in training.listeners:
+        listener.ends(training)
     return outcome
 
 
-def _epoch(
-    step: Callable[[Any], Terms | Move],
-    data: Source,
-    flat: Flat,
-    optimizer: Optimizer,
-    plan: Plan,
-    rng: torch.Generator,
-    epoch: int,
-) -> dict[str, float]:
+class Training:
+    """One call of ``minimise``, as its listeners see it.
+
+    Attributes
+    ----------
+    stage : str
+        Name of what is trained, see ``in_stage``.
+    owner : object
+        The estimator that is trained, if there is one.
+    epoch : int
+        Number of finished epochs.
+    row : dict of str to float
+        Values of the last epoch.
+    outcome : Outcome or None
+        None until training has ended.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any], Terms | Move],
+        data: Source,
+        flat: Flat,
+        optimizer: Optimizer,
+        plan: Plan,
+        rng: torch.Generator,
+        examine: Callable[[], dict[str, float]],
+        prepare: Callable[[int], None],
+        noise: torch.Generator | None,
+        owner: Any,
+    ) -> None:
+        self.step, self.data, self.flat, self.optimizer, self.plan = step, data, flat, optimizer, plan
+        self.rng, self.prepare, self.owner = rng, prepare, owner
+        self.generators = (rng,) if noise is None else (rng, noise)
+        self.watch = Watch(
+            flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs"
+        )
+        self.stage, self.listeners = current_stage(), listeners()
+        self.is_stopped = False
+        self.outcome: Outcome | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.watch.rows)
+
+    @property
+    def row(self) -> dict[str, float]:
+        """Values of the last epoch."""
+        return self.watch.rows[-1]
+
+    def run(self) -> Outcome:
+        """Take all epochs, and load the best weights."""
+        for listener in self.listeners:
+            listener.begins(self)
+        while self.outcome is None and not self._is_over():
+            self.prepare(self.epoch)
+            self.watch.record(self.epoch, _epoch(self))
+            for listener in self.listeners:
+                self.is_stopped = bool(listener.ends_epoch(self)) or self.is_stopped
+        if self.outcome is None:
+            self.outcome = self._conclude()
+        return self.outcome
+
+    def _is_over(self) -> bool:
+        return self.is_stopped or self.watch.converged or self.epoch >= self.plan.max_iter
+
+    def _conclude(self) -> Outcome:
+        watch, flat, data = self.watch, self.flat, self.data
+        if watch.one_batch and watch.pending is not None:
+            everything = data[torch.arange(len(data), device=flat.theta.device)]
+            watch.settle(self.optimizer.gradient(flat, lambda: self.step(everything)))
+        return watch.conclude(self.is_stopped)
+
+    def state(self) -> dict[str, Any]:
+        """All that a new training of the same needs to go on from here, to the bit.
+
+        Returns
+        -------
+        state : dict
+            Numbers, tensors, and lists and dictionaries of such. Tensors are not written to afterwards.
+        """
+        return {
+            "weights": self.flat.save(),
+            "optimizer": self.optimizer.save(self.flat),
+            "generators": [generator.get_state() for generator in self.generators],
+            "watch": self.watch.state() if self.outcome is None else None,
+            "is_stopped": self.is_stopped,
+            "outcome": None if self.outcome is None else asdict(self.outcome),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a state. If it is that of a training that has ended, there is no epoch more."""
+        self.flat.load(state["weights"])
+        self.optimizer.load(state["optimizer"], self.flat)
+        for generator, order in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(order)
+        if state["watch"] is not None:
+            self.watch.load(state["watch"])
+        self.is_stopped = state["is_stopped"]
+        self.outcome = None if state["outcome"] is None else Outcome(**state["outcome"])
+
+
+def _epoch(training: Training) -> dict[str, float]:
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
+    data, flat, plan, step = training.data, training.flat, training.plan, training.step
     n = len(data)
-    order = torch.randperm(n, generator=rng) if plan.shuffle else torch.arange(n)
+    order = torch.randperm(n, generator=training.rng) if plan.shuffle else torch.arange(n)
     ordered = shuffled(data, order.to(flat.theta.device))
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
     seen: dict[str, int] = {}
     for rows in batches(n, plan.batch_size):
         batch, size = ordered[rows], rows.stop - rows.start
-        rate = plan.rate * factor((epoch + rows.start / n) / plan.max_iter)
-        for name, value in optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
+        rate = plan.rate * factor((training.epoch + rows.start / n) / plan.max_iter)
+        for name, value in training.optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
             if name not in sums:
                 sums[name], seen[name] = torch.zeros_like(value), 0
             sums[name].add_(value.detach(), alpha=size / n)
             seen[name] += size
     means = torch.stack(list(sums.values())).tolist() if sums else []
     return {name: mean * (n / seen[name]) for name, mean in zip(sums, means, strict=True)}
-
-
-class _Watch:
-    """Keeps the history and the best weights, and decides when to stop.
-
-    A validation loss belongs to the weights at the end of its epoch. A training loss does not, because it is measured
-    while the weights change. So the weights between two epochs are judged by the worse of the two losses. If an epoch
-    is a single batch, they are judged by the loss at the start of the next epoch.
-    """
-
-    def __init__(
-        self, flat: Flat, plan: Plan, examine: Callable[[], dict[str, float]], one_batch: bool, has_rate: bool
-    ) -> None:
-        self.flat, self.plan, self.examine, self.one_batch, self.has_rate = flat, plan, examine, one_batch, has_rate
-        self.rows: list[dict[str, float]] = []
-        self.n_stale = 0
-        held_out = plan.monitor == "validation_loss"
-        self.lowest = examine()["validation_loss"] if held_out else math.inf
-        self.best_value, self.best = self.lowest, flat.save()
-        watched_in_training = plan.monitor is not None and not held_out
-        self.pending = self.best if watched_in_training else None
-        self.at_least = -math.inf
-
-    def record(self, epoch: int, terms: dict[str, float]) -> dict[str, float]:
-        """Add an epoch to the history, and keep the best weights. A term that is not finite raises an error."""
-        row = {"loss": sum(terms.values()), **terms} if terms and self.plan.objective else dict(terms)
-        row |= self.examine()
-        for name in (*terms, *row):  # terms first, because the sum does not show which term failed
-            self._require_finite(name, row[name], epoch)
-        self.rows.append(row)
-        if self.plan.monitor is not None:
-            self._compare(row[self.plan.monitor], self.plan.is_settling(epoch))
-        return row
-
-    def _compare(self, value: float, settling: bool) -> None:
-        enough = self.plan.tol * abs(self.lowest) if math.isfinite(self.lowest) else 0.0
-        self.n_stale = self.n_stale + 1 if settling and value > self.lowest - enough else 0
-        self.lowest = min(self.lowest, value)
-        if self.pending is None:
-            self._keep(value, self.flat.save)
-            return
-        self._keep_pending(value)
-        self.pending, self.at_least = self.flat.save(), -math.inf if self.one_batch else value
-
-    def _keep_pending(self, value: float) -> None:
-        pending = self.pending
-        assert pending is not None
-        self._keep(max(value, self.at_least), lambda: pending)
-
-    def _keep(self, value: float, weights: Callable[[], list[Tensor]]) -> None:
-        if value <= self.best_value:  # of equally good weights, keep those that were trained longer
-            self.best_value, self.best = value, weights()
-
-    def settle(self, terms: Terms) -> None:
-        """Compare the final weights with the best, given their terms."""
-        monitor = self.plan.monitor
-        value = total(terms) if monitor in (None, "loss") else terms[monitor]
-        self._keep_pending(float(value.detach()))
-
-    @property
-    def finished(self) -> bool:
-        """Whether the watched value has stopped falling."""
-        return self.n_stale >= self.plan.n_iter_no_change
-
-    def conclude(self) -> Outcome:
-        """Load the weights of the best epoch. If nothing is watched, keep those of the last epoch."""
-        history = {name: [row.get(name, math.nan) for row in self.rows] for row in self.rows for name in row}
-        if self.plan.monitor is None:
-            return Outcome(history, history.get("loss", [math.nan])[-1], False)
-        if self.pending is not None and not self.one_batch and self.rows:
-            self._keep_pending(self.at_least)
-        self.flat.load(self.best)
-        known = self.best_value if math.isfinite(self.best_value) else math.nan
-        still_falling = self.plan.schedule == "constant" and self.n_stale == 0
-        return Outcome(history, known, still_falling, self.finished and len(self.rows) < self.plan.max_iter)
-
-    @property
-    def cure(self) -> str:
-        """What to do about values that are not finite, for messages."""
-        if not self.has_rate:
-            return "use dtype='float64' or another solver than 'lbfgs', or look for extreme or equal rows in X"
-        return (
-            f"lower learning_rate_init (now {self.plan.rate:g}), set max_grad_norm=1.0, or look for extreme values in X"
-        )
-
-    def _require_finite(self, name: str, value: float, epoch: int) -> None:
-        if not math.isfinite(value):
-            raise NonFiniteLossError(f"The loss term {name!r} became {value} in epoch {epoch + 1}: {self.cure}.")
-
-
-class _Progress:
-    """A progress bar (verbose=1), one line per epoch (verbose=2), or nothing."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.bar: Any = None
-
-    def __enter__(self) -> _Progress:
-        if self.plan.verbose == 1:
-            from tqdm.auto import tqdm
-
-            self.bar = tqdm(total=self.plan.max_iter, unit="epoch")
-        return self
-
-    def show(self, epoch: int, row: dict[str, float]) -> None:
-        """Show the terms of an epoch."""
-        if self.bar is not None:
-            self.bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()}, refresh=False)
-            self.bar.update()
-        elif self.plan.verbose > 1:
-            terms = "  ".join(f"{name} {value:.6g}" for name, value in row.items())
-            print(f"epoch {epoch + 1}/{self.plan.max_iter}  {terms}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
 
 def hold_out(data: Source, fraction: float, rng: torch.Generator) -> tuple[Subset, Subset]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..base import Arrays, Batch, Frame, Run, Saved, Source, damage, sizes_of, spawn
 from ..base.checks import check_columns, check_x, watcher
 from ..engine.data import Rows
+from ..engine.listeners import in_stage
 from ..functional import common_normal
 from ..nn.latent import Posterior
 from ._variational import N_DECODED, Variational
@@ -99,7 +100,8 @@ class Stacked(Variational):
         encoder._validate_params()
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
-        encoder._fit(data.X, None, data.weight)
+        with in_stage("encoder"):
+            encoder._fit(data.X, None, data.weight)
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
         return encoder

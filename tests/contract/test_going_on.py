@@ -11,6 +11,8 @@ from contract.tables import CLASSES, EVERY, entering, every_class, predicts_noth
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from skae import Autoencoder, DeepBeliefNetwork, DeepBoltzmannMachine, FineTunedClassifier, StackedAutoencoder
+
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
 
 
@@ -88,15 +90,72 @@ def test_early_stopping_needs_two_rows(estimator, X):
 
 
 @entering("going on")
-def test_verbose(estimator, X, y, capsys):
+def test_verbose_shows_all_stages_by_their_names(estimator, X, y, capsys):
     estimator.set_params(verbose=2).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == estimator.n_iter_
-    assert lines[0].startswith("epoch 1/3")
+    *_, stage = (line.rpartition("epoch ")[0] for line in lines)
+    own = [line for line in lines if line.startswith(f"{stage}epoch")]
+    assert len(own) == estimator.n_iter_
+    assert own[0].startswith(f"{stage}epoch 1/3")
     estimator.set_params(verbose=1, early_stopping=True).fit(X, y)
     shown = capsys.readouterr().err
     assert "validation_loss" in shown
     assert "prediction" in shown if "FineTuned" in type(estimator).__name__ else "reconstruction" in shown
+
+
+def stages_of(estimator, X, y):
+    """Fit with a callback. Returns the names of the stages in order, and all that the callback was told."""
+    told = []
+    estimator.set_params(callback=told.append).fit(X, y)
+    return list(dict.fromkeys(epoch.stage for epoch in told)), told
+
+
+def test_a_callback_is_told_of_each_epoch_and_may_stop_it(X):
+    seen = []
+
+    def stop(epoch):
+        seen.append(epoch.estimator.transform(X))
+        return epoch.number == 2
+
+    estimator = Autoencoder(random_state=0, max_iter=5, callback=stop)
+    codes = estimator.fit_transform(X)
+    assert len(seen) == estimator.n_iter_ == 2
+    assert not np.array_equal(seen[0], seen[1])
+    assert any(np.array_equal(codes, each) for each in seen), "the weights of one of the epochs are kept"
+    stages, told = stages_of(estimator.set_params(max_iter=3), X, None)
+    assert stages == [""]
+    assert [epoch.terms["loss"] for epoch in told] == estimator.history_["loss"]
+    assert [(epoch.number, epoch.max_iter) for epoch in told] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_callbacks_see_the_stages_of_models_that_have_several(X):
+    def binary(x):
+        return (x > x.mean(0)).astype(float)
+
+    y = np.arange(len(X)) % 2
+    stack = StackedAutoencoder([4, 2], max_iter=2, random_state=0)
+    assert stages_of(stack, X, None)[0] == ["layer1", "layer2", "all layers"]
+    nested = StackedAutoencoder([DeepBeliefNetwork(3, hidden_layer_sizes=(4,), visible="gaussian", max_iter=1), 2])
+    asked = stages_of(nested.set_params(max_iter=1, random_state=0), X, None)[0]
+    assert asked == ["layer1: layer 1 of 2", "layer1: layer 2 of 2", "layer2", "all layers"]
+    deep = DeepBeliefNetwork(2, hidden_layer_sizes=(3,), max_iter=1, up_down_iter=1, random_state=0)
+    assert stages_of(deep, binary(X), None)[0] == ["layer 1 of 2", "layer 2 of 2", "up-down"]
+    machine = DeepBoltzmannMachine(2, hidden_layer_sizes=(3,), max_iter=1, pretrain_iter=1, random_state=0)
+    asked = stages_of(machine, binary(X), None)[0]
+    assert asked == ["pretraining of layer 1", "pretraining of layer 2", "all layers"]
+    tuned = FineTunedClassifier(Autoencoder(max_iter=1), max_iter=1, random_state=0)
+    assert stages_of(tuned, X, y)[0] == ["encoder", "head", "encoder and head"]
+
+
+def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(X):
+    def failing(epoch):
+        raise RuntimeError("no room in the log")
+
+    estimator = Autoencoder(random_state=0, max_iter=2).fit(X)
+    before = estimator.transform(X)
+    with pytest.raises(RuntimeError, match="no room"):
+        estimator.set_params(callback=failing).fit(X)
+    assert np.array_equal(before, estimator.transform(X))
 
 
 def test_convergence_warning_only_where_it_helps(X):

@@ -207,9 +207,9 @@ def test_the_velocity_outlasts_what_happens_between_steps(disturb):
             for parameter, gradient in zip(module.parameters(), expected, strict=True):
                 torch.testing.assert_close(parameter.grad, gradient)
         elif disturb == "load":
-            saved = optimizer.save()
+            saved = optimizer.save(flat)
             optimizer.step(flat, lambda: backward(residual(module)), 0.0)
-            optimizer.load(saved)
+            optimizer.load(saved, flat)
         else:
             flat = Flat(module)
         reference.zero_grad()

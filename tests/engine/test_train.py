@@ -13,20 +13,22 @@ from sklearn.datasets import load_iris
 from torch import nn
 
 from skae import Autoencoder
+from skae.engine.listeners import attending
+from skae.engine.plan import SCHEDULES
+from skae.engine.progress import Bars, Lines
 from skae.engine.train import (
-    SCHEDULES,
     Flat,
     Interrupted,
     Move,
     NonFiniteLossError,
     Optimizer,
     Plan,
-    _Watch,
     backward,
     batches,
     hold_out,
     minimise,
 )
+from skae.engine.watch import Watch
 
 
 def seeded(seed=0):
@@ -406,7 +408,7 @@ def test_an_interrupt_goes_up_with_the_best_weights():
 
 @pytest.mark.parametrize("broken", ["record", "_compare"])
 def test_an_interrupt_between_two_steps_keeps_curves_of_equal_length(broken, monkeypatch):
-    real, calls = getattr(_Watch, broken), []
+    real, calls = getattr(Watch, broken), []
 
     def interrupted(self, *args):
         calls.append(args)
@@ -414,7 +416,7 @@ def test_an_interrupt_between_two_steps_keeps_curves_of_equal_length(broken, mon
             raise KeyboardInterrupt
         return real(self, *args)
 
-    monkeypatch.setattr(_Watch, broken, interrupted)
+    monkeypatch.setattr(Watch, broken, interrupted)
     with pytest.raises(Interrupted) as caught:
         count_up(lambda theta: {"a": scalar(0), "b": scalar(1)}, 9)
     assert {len(curve) for curve in caught.value.outcome.history.values()} == {3 if broken == "_compare" else 2}
@@ -496,7 +498,9 @@ def test_an_estimator_can_be_trained_on_after_an_error_as_if_it_had_not_been(met
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
 def test_progress_is_nothing_a_bar_or_a_line_an_epoch(verbose, capsys):
-    count_up(lambda t: {"reconstruction": scalar(2), "sparsity": scalar(0.5)}, 3, verbose=verbose)
+    shown = {1: [Bars()], 2: [Lines()]}.get(verbose, [])
+    with attending(*shown):
+        count_up(lambda t: {"reconstruction": scalar(2), "sparsity": scalar(0.5)}, 3)
     out, err = capsys.readouterr()
     assert (out != "", err != "") == (verbose == 2, verbose == 1)
     if verbose == 1:
