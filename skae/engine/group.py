@@ -11,6 +11,8 @@ the process group, where a process that fails leaves its sentence.
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "current", "offered", "together"]
+__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "current", "is_offered", "offered", "together"]
 
 PATIENCE = timedelta(seconds=1)
 """How long a process waits for the others before it looks whether one of them has failed."""
@@ -89,9 +91,9 @@ class Pending:
         self.place = team.place(tensor)
         self.work = team.begin(dist.all_reduce, self.place)
 
-    def finish(self) -> Tensor:
-        """Wait for the sum."""
-        self.team.wait(self.work)
+    def finish(self, at_once: bool = True) -> Tensor:
+        """Wait for the sum, or let only the device wait for it if not ``at_once``."""
+        self.team.wait(self.work, at_once)
         if self.place is not self.tensor:
             self.tensor.copy_(self.place)
         return self.tensor
@@ -114,7 +116,10 @@ class Team(Group):
         """Whether the processes are out of step after an error, so that no sum can be computed any more."""
         ranks = "-".join(map(str, dist.get_process_group_ranks(handle)))
         self._store = dist.PrefixStore(f"skae/{ranks}/{number}", dist.distributed_c10d._get_default_store())
-        self._n_fits, self._is_waiting = 0, False
+        self._n_fits = 0
+        self._trailing: list[Any] = []
+        self.is_interrupted = False
+        """Whether Ctrl-C asks to stop. All processes then stop at the same step."""
         self._is_nccl = dist.get_backend(handle) == "nccl"
 
     # ---------------------------------------------------------------- sums
@@ -132,35 +137,44 @@ class Team(Group):
         except RuntimeError as error:
             raise self._lost() from error
 
-    def wait(self, work: Any) -> None:
-        """Wait for an operation, as long as no process has failed."""
-        self._is_waiting = True
-        while self._is_nccl and not work.is_completed():  # its own waiting returns before it is over
-            self._pause()
-        try:
-            while not self._is_over(work):
-                self._listen()
-        except OtherProcessError:
-            raise
-        except RuntimeError as error:
-            raise self._lost() from error
-        self._is_waiting = False
+    def wait(self, work: Any, at_once: bool = True) -> None:
+        """Wait for an operation, as long as no process has failed.
+
+        If not ``at_once``, a device that computes by itself waits, and this process goes on. It is then at most two
+        steps ahead.
+        """
+        self._trailing.append(work)
+        if self._is_nccl:
+            work.wait()
+        self.settle(0 if at_once or not self._is_nccl else 2)
+
+    def settle(self, ahead: int = 0) -> None:
+        """Wait for all operations but the last few."""
+        while len(self._trailing) > ahead:
+            work = self._trailing[0]
+            try:
+                while not self._is_over(work):
+                    self._listen()
+            except OtherProcessError:
+                raise
+            except RuntimeError as error:
+                raise self._lost() from error
+            del self._trailing[0]
 
     def _is_over(self, work: Any) -> bool:
         """Wait for an operation for some time. Returns whether it has succeeded; an error says that it has failed."""
+        if self._is_nccl:  # its own waiting returns before it is over
+            end = time.monotonic() + PATIENCE.total_seconds()
+            while not work.is_completed() and time.monotonic() < end:
+                time.sleep(1e-4)
+            return bool(work.is_completed())
         try:
-            work.wait() if self._is_nccl else work.wait(PATIENCE)
+            work.wait(PATIENCE)
         except RuntimeError:
             if not work.is_completed():
                 return False
             work.wait()  # it may have ended since, well or badly
         return True
-
-    def _pause(self) -> None:
-        started = time.monotonic()
-        time.sleep(1e-4)
-        if int(started) != int(time.monotonic()):
-            self._listen()
 
     def start(self, tensor: Tensor) -> Pending:
         """Start to sum a tensor over the processes."""
@@ -217,12 +231,34 @@ class Team(Group):
                 "An error has left the processes out of step: end them and start again, or pass another group to "
                 "data_parallel."
             )
-        self._n_fits, self._is_waiting = self._n_fits + 1, False
+        self._n_fits += 1
+        self._trailing.clear()
         try:
-            yield
+            with self._interruptible():
+                yield
         except BaseException as error:
             self._tell(error)
             raise
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let the first Ctrl-C wait for the end of a step, at which all processes stop."""
+        self.is_interrupted = False
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or handler is None:
+            yield
+            return
+
+        def interrupt(*signal_and_frame: Any) -> None:
+            if self.is_interrupted:
+                raise KeyboardInterrupt
+            self.is_interrupted = True
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     def _key(self, name: str) -> str:
         return f"{self._n_fits}/{name}"
@@ -236,7 +272,7 @@ class Team(Group):
                 kind = "" if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: "
                 said = str(error) or "it was stopped"
                 self._store.set(self._key("sentence"), f"rank {self.rank}: {kind}{said}")
-            waiting = self._store.add(self._key("waiting"), int(self._is_waiting))
+            waiting = self._store.add(self._key("waiting"), len(self._trailing))
             self._store.add(self._key("fallen"), 1)
             if self._all_answer("fallen"):
                 waiting = self._store.add(self._key("waiting"), 0)
@@ -305,6 +341,11 @@ def offered(team: Team | None) -> Iterator[None]:
         yield
     finally:
         _offered.reset(token)
+
+
+def is_offered() -> bool:
+    """Whether several processes share the fits here."""
+    return _offered.get() is not None
 
 
 @contextmanager
