@@ -68,7 +68,7 @@ class Group:
         """Overwrite tensors by those of the first process."""
 
     def own(self, noise: torch.Generator) -> torch.Generator:
-        """Another generator with the same seed, whose numbers are independent of those of the other processes."""
+        """Make of a generator that all processes share one whose numbers are independent of those of the others."""
         return noise
 
     def mean_of_batch(self, mean: Tensor) -> Tensor:
@@ -211,11 +211,8 @@ class Team(Group):
 
     def own(self, noise: torch.Generator) -> torch.Generator:
         """See ``Group``."""
-        own = torch.Generator(noise.device)
-        own.set_state(noise.get_state())
-        if self.rank:
-            own.manual_seed((noise.initial_seed() + self.rank * 0x9E3779B97F4A7C15) % 2**63)
-        return own
+        seed = int(torch.randint(2**62, (), generator=noise, device=noise.device))
+        return torch.Generator(noise.device).manual_seed((seed + self.rank * 0x9E3779B97F4A7C15) % 2**63)
 
     def mean_of_batch(self, mean: Tensor) -> Tensor:
         """See ``Group``."""
