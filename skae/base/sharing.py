@@ -38,25 +38,33 @@ def fitting_together(estimator: Any) -> Iterator[None]:
     if not is_offered() or current() is not ALONE:
         yield
         return
-    reason = estimator._needs_all_rows() if hasattr(estimator, "_needs_all_rows") else "it fits more than a module"
     with together() as group:
         _require_same(group, {"class": type(estimator).__name__})
-        if reason is not None:
-            raise ValueError(
-                f"{type(estimator).__name__} cannot be fitted by several processes, because {reason}: fit it outside "
-                "data_parallel, in one process."
-            )
+        _require_shareable(estimator)
         _require_same(group, {"skae": __version__, "torch": torch.__version__, **_parameters(estimator)})
         _require_same(group, {"fitted weights": _digest(estimator)}, "load the same file in all processes")
         yield
         _require_same(group, {"fitted weights": _digest(estimator)}, "this is an error of skae, please report it")
 
 
+def _require_shareable(estimator: Any) -> None:
+    """Raise an error for an estimator that several processes cannot fit."""
+    reason = "it fits more than a module"
+    if hasattr(estimator, "_needs_all_rows"):
+        reason = estimator._needs_all_rows()
+    if reason is not None:
+        raise ValueError(
+            f"{type(estimator).__name__} cannot be fitted by several processes, because {reason}: fit it outside "
+            "data_parallel, in one process."
+        )
+
+
 def shared(data: Source, estimator: Any) -> Source:
     """The rows of all processes, given those of this one."""
     group = current()
-    if group.size == 1 or data.held() is not None:
+    if group.size == 1:
         return data
+    _require_shareable(estimator)  # it may be a layer of another one
     X, y = getattr(data, "X", None), getattr(data, "y", None)
     names = getattr(estimator, "feature_names_in_", None)
     _require_same(

@@ -69,10 +69,15 @@ class Arrays(Source):
         y = None if self.y is None else Shared(self.y, group) if is_wide else gathered(self.y, group)
         return Arrays(Shared(self.X, group), weight, y, self.has_gaps)
 
+    def own(self) -> Arrays:
+        """Return the rows that this process holds, which are all if it does not share them."""
+        held = self.held()
+        return self if held is None else held.data  # type: ignore[return-value]
+
     def take(self, rows: np.ndarray) -> Arrays:
-        """Return some of the rows, by their numbers."""
-        weight, y = (None if column is None else column[rows] for column in (self.weight, self.y))
-        return Arrays(self.X[rows], weight, y, self.has_gaps)
+        """Return some of the rows, by their numbers in ascending order."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Arrays(_taken(self.X, rows), weight, None if self.y is None else _taken(self.y, rows), self.has_gaps)
 
     def learnt(self, merge: bool) -> Arrays:
         """Return the rows to learn from. Equal rows are merged if ``merge``, and the mean weight is 1."""
@@ -122,6 +127,10 @@ class Arrays(Source):
         if target_frame is None:
             return Table(x, weight, to_tensor(self.y).to(x.device, dtype))
         return Table(x, weight, _rows(self.y, target_frame, dtype, device, resident))
+
+
+def _taken(array: Any, rows: np.ndarray) -> Any:
+    return array.take(rows) if isinstance(array, Shared) else array[rows]
 
 
 def _rows(

@@ -147,7 +147,7 @@ def _is_constant(X: Array, weight: np.ndarray | None) -> bool:
     X, weight, group = held_of(X, weight)
     source = Rows(X, dtype=_dtype(X), device=torch.device("cpu"))
     counts = torch.ones(X.shape[0], dtype=torch.bool) if weight is None else torch.from_numpy(weight > 0)
-    start = int(counts.int().argmax())
+    start = int(counts.int().argmax()) if len(counts) else 0
     firsts = group.gather(source[start : start + 1] if bool(counts.any()) else None)
     first = next(row for row in firsts if row is not None)
     return not group.any(any(not bool((source[rows][counts[rows]] == first).all()) for rows in chunks(*X.shape)))
@@ -169,6 +169,8 @@ def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) 
 def _own_moments(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[float, Tensor, Tensor]:
     """Sum of the weights, mean of each column, and the sum of squared deviations from it."""
     n_features = X.shape[1]
+    if X.shape[0] == 0:  # other processes have all rows
+        return 0.0, *torch.zeros((2, n_features), dtype=torch.float64)
     device = X.device if isinstance(X, Tensor) and dtype == X.dtype else torch.device("cpu")
     source = Rows(X, dtype=dtype, device=device)
     start = 0 if weight is None else int(np.argmax(weight > 0))

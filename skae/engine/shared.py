@@ -58,6 +58,12 @@ class Shared:
         return found if isinstance(self.own, Tensor) else found.numpy()
 
 
+    def take(self, rows: np.ndarray) -> Shared:
+        """Some of the rows, by their numbers in ascending order. Each process keeps those that it holds."""
+        mine = rows[(rows >= self.held.start) & (rows < self.held.stop)]
+        return Shared(self.own[mine - self.held.start], self.group)
+
+
 class SharedRows(Rows):
     """Rows as a module sees them, which are held by several processes.
 
