@@ -144,7 +144,9 @@ class SparseAutoencoder(Autoencoder):
             return neck
         h, weight = neck.h, batch.weight
         if self.penalty == "kl":
-            cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, weight, ALONE if rng is None else current()))
+            cost, slope = bernoulli_divergence(
+                self.sparsity_target, _mean_activation(h, weight, ALONE if rng is None else current())
+            )
             cost = average(cost.sum(), weight)  # the batch's weight, as in its reconstruction error
         else:
             of_unit, slope_of_unit = PENALTIES[self.penalty]

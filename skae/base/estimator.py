@@ -16,7 +16,7 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.group import current
+from ..engine.group import ALONE, current, part_of
 from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
@@ -408,14 +408,14 @@ class TorchEstimator(Encoding):
     @torch.no_grad()
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
-        held = data.held() if at_a_time is None else None
-        part, n = data if held is None else held.data, len(data)
+        part, group = part_of(data) if at_a_time is None else (data, ALONE)
+        n = len(data)
         total: Tensor | float = 0.0
         width = max(data.width, widest(self.module_))
         for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
             terms = self._loss(self.module_, part[rows], None)
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)
-        return float(total if held is None else current().sum(torch.tensor(float(total), dtype=torch.float64)))
+        return float(group.sum(torch.tensor(float(total), dtype=torch.float64)))
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         return plan_of(self, n_samples, run)

@@ -10,9 +10,9 @@ import torch
 from sklearn.utils import check_random_state
 
 from ..engine.data import is_on
+from ..engine.group import current
 from ..engine.modes import one_thread, uninterrupted
 from ..engine.optim import Flat
-from ..engine.group import current
 from ..engine.train import Interrupted
 from .sharing import fitting_together
 

@@ -14,7 +14,7 @@ from ..energy.label import draw_missing
 from ..energy.layers import Part
 from ..engine.data import Batch, Held, Source, Table, chunks
 from ..engine.frame import Frame
-from ..engine.group import ALONE, current
+from ..engine.group import current, part_of
 from ..functional import spawn
 from ._rows import are_probabilities
 from .machine import visible_parts
@@ -203,9 +203,10 @@ def frame_of(layer: RBM, codes: Source) -> Frame:
 
     The mean of a label is that of the labelled rows. If the codes are standardised, the label is left as it is.
     """
-    total, squares, count, labelled = 0.0, 0.0, 0.0, 0.0
-    held = codes.held()
-    part, group = (codes, ALONE) if held is None else (held.data, current())
+    total: Any = 0.0
+    squares: Any = 0.0
+    count, labelled = 0.0, 0.0
+    part, group = part_of(codes)
     for rows in chunks(len(part), int(layer.n_components)):
         batch = part[rows]
         x = batch.x.double()
@@ -213,12 +214,12 @@ def frame_of(layer: RBM, codes: Source) -> Frame:
         total, squares, count = total + (w @ x).cpu(), squares + (w @ x.square()).cpu(), count + float(w.sum())
         labelled += float((w * x[:, x.shape[1] - layer._n_labels :].sum(1)).sum())
     if group.size > 1:
-        total, squares = group.sum(total), group.sum(squares)  # type: ignore[arg-type]
+        total, squares = group.sum(total), group.sum(squares)
         count, labelled = group.sum(torch.tensor([count, labelled], dtype=torch.float64)).tolist()
     mean: Any = total / count
     n_units = len(mean) - layer._n_labels
     if not layer._standardizes():
-        mean[n_units:] = total[n_units:] / max(labelled, 1e-290)  # type: ignore[index]
+        mean[n_units:] = total[n_units:] / max(labelled, 1e-290)
         return Frame(mean.numpy(), 1.0, centred=False)
     variance: Any = (squares / count - mean.square()).clamp_min(0)
     mean[n_units:] = 0.0

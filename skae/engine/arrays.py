@@ -92,8 +92,9 @@ class Arrays(Source):
         If all rows are one batch, their order and their repetitions carry no information. Without them a fit does not
         depend on them, to the last bit. A weight of two then equals two copies of a row.
         """
-        X = _as_numpy(self.X)
-        whole = X if self.y is None else np.hstack([X, _as_numpy(self.y)])
+        whole = _as_numpy(self.X)
+        if self.y is not None:
+            whole = np.hstack([whole, _as_numpy(self.y)])
         weight = np.ones(len(whole)) if self.weight is None else self.weight
         whole = whole[weight > 0]
         # NaN equals nothing, so gaps are compared as zeros with a mark.
@@ -102,7 +103,7 @@ class Arrays(Source):
         rows = whole[first]
         sums = np.bincount(place.ravel(), weight[weight > 0])
         y = None if self.y is None else rows[:, self.width :]
-        X = rows[:, : self.width]
+        X: Array = rows[:, : self.width]
         if isinstance(self.X, Shared):
             X = divided(X, self.X.group)
         return Arrays(X, None if (sums == sums[0]).all() else sums, y, self.has_gaps)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .data import Held, Source, shuffled
-from .group import Group, Team, current
+from .group import Team, current
 from .optim import Flat, Move, Terms
 
 __all__ = ["Course", "batches", "course_of"]

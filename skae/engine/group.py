@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "current", "is_offered", "offered", "together"]
+__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "current", "is_offered", "offered", "part_of", "together"]
 
 PATIENCE = timedelta(seconds=1)
 """How long a process waits for the others before it looks whether one of them has failed."""
@@ -115,7 +115,8 @@ class Team(Group):
         self.is_broken = False
         """Whether the processes are out of step after an error, so that no sum can be computed any more."""
         ranks = "-".join(map(str, dist.get_process_group_ranks(handle)))
-        self._store = dist.PrefixStore(f"skae/{ranks}/{number}", dist.distributed_c10d._get_default_store())
+        inside: Any = dist.distributed_c10d  # torch has no public name for the store of a process group
+        self._store = inside.PrefixStore(f"skae/{ranks}/{number}", inside._get_default_store())
         self._n_fits = 0
         self._trailing: list[Any] = []
         self.is_interrupted = False
@@ -338,6 +339,15 @@ def offered(team: Team | None) -> Iterator[None]:
         yield
     finally:
         _offered.reset(token)
+
+
+def part_of(data: Any) -> tuple[Any, Group]:
+    """The rows of a source that this process holds, and the group over which to sum what is summed over them.
+
+    If each process has all rows, these are all of them, and the group is that of one process.
+    """
+    held = data.held()
+    return (data, ALONE) if held is None else (held.data, current())
 
 
 def is_offered() -> bool:

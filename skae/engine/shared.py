@@ -57,7 +57,6 @@ class Shared:
         found = _together(self.group, self.held, torch.from_numpy(rows), read, self.shape[1], like)
         return found if isinstance(self.own, Tensor) else found.numpy()
 
-
     def take(self, rows: np.ndarray) -> Shared:
         """Some of the rows, by their numbers in ascending order. Each process keeps those that it holds."""
         mine = rows[(rows >= self.held.start) & (rows < self.held.stop)]
@@ -79,6 +78,8 @@ class SharedRows(Rows):
     has_gaps : bool
         Whether entries of any row are guesses.
     """
+
+    held: slice
 
     def __init__(self, own: Rows, held: slice, group: Group, n_rows: int, has_gaps: bool) -> None:
         self._own, self.held, self.group, self._n_rows, self._has_gaps = own, held, group, n_rows, has_gaps
