@@ -12,6 +12,10 @@ import torch
 import torch.distributed as dist
 
 
+PATIENCE = float(os.environ.get("SKAE_TEST_PATIENCE", "300"))
+"""Seconds that a check may take, on a busy machine too."""
+
+
 class Crew:
     """Processes with a process group of gloo.
 
@@ -31,6 +35,8 @@ class Crew:
             process.start()
             self.pipes.append(ours)
             self.processes.append(process)
+        for pipe in self.pipes:
+            assert pipe.poll(PATIENCE) and pipe.recv() == "ready"
 
     def run(self, function, *arguments, ranks=(0, 1)):
         """Call ``function(group, rank, *arguments)`` in processes, with a new group of them, and return the results.
@@ -39,7 +45,7 @@ class Crew:
         """
         for pipe in self.pipes:  # a new group needs all processes
             pipe.send((function, ranks, arguments))
-        answers = [pipe.recv() if pipe.poll(300) else "no answer" for pipe in self.pipes]
+        answers = [pipe.recv() if pipe.poll(PATIENCE) else "no answer" for pipe in self.pipes]
         return [answers[rank] for rank in ranks]
 
     def close(self):
@@ -53,6 +59,7 @@ class Crew:
 def _serve(pipe, place, rank, size):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=size)
+    pipe.send("ready")
     with contextlib.suppress(EOFError):
         while True:
             function, ranks, arguments = pipe.recv()

@@ -180,10 +180,12 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     shape = sample_weight.shape if known else np.asarray(sample_weight, dtype=object).shape
     if len(shape) == 1 and shape[0] != n_samples:
         raise ValueError(f"sample_weight has {shape[0]} weights, but X has {n_samples} rows: pass one for each row.")
+    if current().size > 1 and shape == (n_samples,) and not np.any(sample_weight):
+        return np.zeros(n_samples)  # rows of other processes may count
     rows = np.broadcast_to(np.float32(0), (n_samples, 1))
     check = partial(check_sample_weight, X=rows, dtype=np.float64, ensure_non_negative=True)
     weight: np.ndarray = as_numbers(unmasked(sample_weight), check, "sample_weight", n_dims=1)
-    if not weight.any() and current().size == 1:  # those of other processes may count
+    if not weight.any():
         raise ValueError("All sample weights are zero: at least one row must count.")
     return weight.copy()
 
