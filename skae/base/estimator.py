@@ -17,6 +17,7 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
+from ..engine.group import ALONE, current, part_of
 from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
@@ -44,6 +45,7 @@ from .params import (
     sign_plainly,
 )
 from .run import Run
+from .sharing import shared
 from .state import new_generator, unchanged_on_error
 from .streams import fit_stream, is_stream
 from .verdict import tell, tell_of_falling, withheld
@@ -225,6 +227,10 @@ class TorchEstimator(Encoding):
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
 
+    def _needs_all_rows(self) -> str | None:
+        """Why several processes cannot share a fit, such as "its loss compares rows", or None if they can."""
+        return None if self._rows_are_independent() else "with these parameters its loss looks at several rows at once"
+
     def _is_noisy(self) -> bool:
         """Whether the training loss contains noise. Then the epoch of the lowest loss need not be the best."""
         return False
@@ -293,7 +299,7 @@ class TorchEstimator(Encoding):
         refuse_nested(self)
         self._check_parameters()
         with attended(self):
-            self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
+            self._learn(shared(self._source(X, y, sample_weight, reset=not run.resume), self), run)
 
     def _learn(self, data: Source, run: Run) -> None:
         """Fit to a source that has been checked."""
@@ -378,6 +384,8 @@ class TorchEstimator(Encoding):
     def _train(self, data: Source, run: Run) -> None:
         noise = spawn(self._rng, self._flat.theta.device)
         train, held_out = self._split(data, run)
+        if train.held() is not None:
+            noise = current().own(noise)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
             with in_stage(self._stage()):
@@ -417,12 +425,14 @@ class TorchEstimator(Encoding):
     @torch.no_grad()
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
+        part, group = part_of(data) if at_a_time is None else (data, ALONE)
+        n = len(data)
         total: Tensor | float = 0.0
         width = max(data.width, widest(self.module_))
-        for rows in chunks(len(data), width) if at_a_time is None else chunks(len(data), 1, at_a_time):
-            terms = self._loss(self.module_, data[rows], None)
-            total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
-        return float(total)
+        for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
+            terms = self._loss(self.module_, part[rows], None)
+            total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)
+        return float(group.sum(torch.tensor(float(total), dtype=torch.float64)))
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         return plan_of(self, n_samples, run)
