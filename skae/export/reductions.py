@@ -161,9 +161,12 @@ def _filler(graph: Graph, value: Any, axis: int, dtype: torch.dtype, number: flo
 def _groups(index: Any, axis: int, n_groups: int) -> list[list[int]]:
     """The members of each group, given the group of each entry."""
     index = index.tensor if isinstance(index, Spread) else index
-    if isinstance(index, Ref) or index.numel() != index.shape[axis if index.ndim > 1 else 0]:
+    if isinstance(index, Ref):
         raise UnrecordableError("has groups that differ between rows")
-    groups = index.flatten().tolist()
+    each = index[None] if index.ndim == 1 else index.movedim(axis, -1).flatten(0, -2)
+    if not bool((each == each[0]).all()):
+        raise UnrecordableError("has groups that differ between rows")
+    groups = each[0].tolist()
     return [[i for i, group in enumerate(groups) if group == k] for k in range(n_groups)]
 
 
