@@ -25,7 +25,7 @@ BELOW = {"exceptions", "metrics", "tokens", "trees", "_version"}
 OUTSIDE = [
     {"torch"},
     {"torch", "numpy", "scipy", "tqdm", "threadpoolctl", "onnx"},
-    {"torch", "numpy", "scipy", "sklearn", "typing_extensions", "pynndescent", "pyarrow"},
+    {"torch", "numpy", "scipy", "sklearn", "joblib", "typing_extensions", "pynndescent", "pyarrow"},
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},

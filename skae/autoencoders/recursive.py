@@ -190,6 +190,7 @@ default="tanh"
     _peak: ClassVar[float] = 0.02
     _most_epochs: ClassVar[int] = 200
     _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(damage.spec_with_layers("n_layers")),
         "_leaves": Saved(damaged, cls=Leaves),
         "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),

@@ -21,13 +21,15 @@ from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
-from . import damage
+from . import damage, files
 from .advice import validate
+from .callbacks import without_callbacks
 from .checks import check_weight, check_x, look_for_gaps, watcher
+from .compat import CallbackSupportMixin
 from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .exporting import Exported, export
-from .saving import intact, portable, readable, restore
+from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
 from .state import new_generator
 from .verdict import constant_code, some_rows
 
@@ -53,7 +55,7 @@ def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
     return some_rows(data, widest(estimator.module_), among)
 
 
-class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
     device: str
@@ -345,12 +347,19 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         seeds = new_generator(self.random_state if random_state is None else random_state)
         return spawn(seeds, self._flat.theta.device)
 
+    save = files.save
+
     def __getstate__(self) -> dict[str, Any]:
-        return portable(self, dict(super().__getstate__()))
+        state = without_callbacks(self, dict(super().__getstate__()))
+        if "module_" in state:
+            state.pop("_flat")
+            state |= learnt(self)
+        return portable(self, state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with intact(self):
             super().__setstate__(readable(self, state))
-            if "module_" in state:
+            if is_fitted(type(self), vars(self)):
                 with plain_torch():
                     restore(self)
+                    restore_learnt(self)

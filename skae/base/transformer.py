@@ -21,6 +21,8 @@ from ..engine.forest import Forest
 from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
 from ..functional import Support
+from .callbacks import monitored
+from .checkpoint import refuse_checkpoint
 from .checks import check_codes, check_weight
 from .compat import fit_context
 from .encoding import judged
@@ -148,7 +150,8 @@ class TorchTransformer(TorchEstimator):
         """
         if self.early_stopping not in (False, "auto"):
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
-        with plain_torch(), unchanged_on_error(self):
+        refuse_checkpoint(self, "partial_fit takes one pass over a chunk", "use checkpoint=None, or fit")
+        with monitored(self, X, y, sample_weight), plain_torch(), unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)
         return self
 

@@ -16,7 +16,6 @@ from ..base import Batch, Exported, PositiveInt, Run, Saved, Source, require_pos
 from ..base.damage import fault_of_array, fault_of_numbers
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch, uninterrupted
-from ..engine.train import Interrupted
 from ..nn.coder import Coder
 from ..nn.latent import Posterior
 from ..nn.priors import Mixture
@@ -136,12 +135,7 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     def _learn(self, data: Source, run: Run) -> None:
         if not run.resume:
             self._require_rows(data)
-        try:
-            super()._learn(data, run)
-        except Interrupted:
-            self._label(data)
-            raise
-        self._label(data)
+        super()._learn(data, run)
 
     def _require_rows(self, data: Source) -> None:
         n = len(data) if data.weight is None else int((data.weight > 0).sum())
@@ -158,12 +152,16 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
         self.labels_ = self._collect(self._cluster, seen).numpy()
 
     def _before_epoch(self, train: Source, progress: float) -> None:
-        if progress >= FIRST_STAGE and not self.module_.prior.is_started:
+        prior = self.module_.prior
+        if progress >= FIRST_STAGE and not prior.is_known:
             self._find_clusters(train)
+        prior.is_started = prior.is_known
 
     def _conclude(self, data: Any) -> None:
-        if not self.module_.prior.is_known:
+        prior = self.module_.prior
+        if not prior.is_known:
             self._find_clusters(data)
+        prior.is_started = True
         super()._conclude(data)
 
     def _find_clusters(self, data: Source) -> None:
