@@ -109,9 +109,12 @@ def _any(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 def _logsumexp(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     x, axes = graph.name(a["self"], out.dtype), _axes(graph, a)
     least = graph.constant(torch.finfo(out.dtype).min, out.dtype)
-    largest = graph.add("Max", _reduced(graph, "ReduceMax", x, axes, True), least)  # all may be -inf
-    total = _reduced(graph, "ReduceSum", graph.add("Exp", graph.add("Sub", x, largest)), axes, True)
-    found = graph.add("Add", graph.add("Log", total), largest)
+    most = _reduced(graph, "ReduceMax", x, axes, True)
+    shift = graph.add("Max", most, least)
+    total = _reduced(graph, "ReduceSum", graph.add("Exp", graph.add("Sub", x, shift)), axes, True)
+    found = graph.add("Add", graph.add("Log", total), shift)
+    # All may be -inf, of which the exponential is not exactly 0 in float64 in onnxruntime 1.19.
+    found = graph.add("Where", graph.add("Less", most, least), most, found)
     return found if a["keepdim"] else graph.add("Squeeze", found, graph.constant(axes))
 
 
