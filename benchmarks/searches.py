@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -119,6 +120,8 @@ def main() -> None:
     parser.add_argument("--scheduler", help="address of a scheduler of dask")
     parser.add_argument("--ray-address", help="address of a head of ray")
     options = parser.parse_args()
+    here = Path(__file__).resolve().parent  # where distributed.py is not the package of dask
+    sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != here]
     X = load_digits().data[:: options.every]
     found: dict[tuple[str, str], tuple[GridSearchCV, float, float]] = {}
     for backend in options.backends:
