@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -310,11 +310,12 @@ class Autoencoder(TorchTransformer):
         if self._takes_gaps and isinstance(data, Arrays):
             self._completion = fit_completion(data, self._frame, int(self.n_components), self._member(), unit)
 
-    def _member(self) -> Tensor | None:
+    def _member(self, spec: Mapping[str, Any] | None = None) -> Tensor | None:
         """Group of each column of X, if its columns are one-hot. Those of another target are no columns of X."""
-        if self.likelihood == "mixed":
-            return torch.from_numpy(groups_of_columns(columns_of(self.columns)))
-        groups = self._sizes()
+        likelihood, columns = (self.likelihood, self.columns) if spec is None else (spec["likelihood"], spec["columns"])
+        if likelihood == "mixed":
+            return torch.from_numpy(groups_of_columns(columns_of(columns)))
+        groups = self._sizes() if spec is None else spec["categories"]
         if sum(groups) != len(self._frame):
             return None
         return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups))

@@ -155,7 +155,7 @@ def _fault_of_gaussian(gaussian: Gaussian | Factors, width: int) -> str | None:
     if found:
         return found
     try:
-        np.linalg.cholesky(gaussian.covariance)
+        np.linalg.cholesky(gaussian._precision())
     except np.linalg.LinAlgError:
         return "has a covariance that is none"
     return None
