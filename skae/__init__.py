@@ -20,6 +20,7 @@ from .autoencoders import (
     SparseAutoencoder,
     TopKAutoencoder,
 )
+from .base.checkpoint import Checkpoint
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
 from .compose import (
@@ -47,6 +48,7 @@ __all__ = [
     "Autoencoder",
     "AutoencoderImputer",
     "BidirectionalGAN",
+    "Checkpoint",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",

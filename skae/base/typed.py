@@ -10,6 +10,8 @@ from typing_extensions import dataclass_transform
 
 from . import damage, files
 from .advice import validate
+from .callbacks import without_callbacks
+from .compat import CallbackSupportMixin
 from .damage import Saved
 from .params import constraints, sign_plainly
 from .saving import intact, is_fitted, portable, readable, restore
@@ -18,7 +20,7 @@ __all__ = ["Typed"]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class Typed(BaseEstimator):
+class Typed(CallbackSupportMixin, BaseEstimator):
     """A scikit-learn estimator without a module of its own. Its annotated attributes are its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
@@ -42,7 +44,7 @@ class Typed(BaseEstimator):
     save = files.save
 
     def __getstate__(self) -> dict[str, Any]:
-        return portable(self, dict(super().__getstate__()))
+        return portable(self, without_callbacks(self, dict(super().__getstate__())))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with intact(self):

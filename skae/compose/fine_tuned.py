@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..base import damage
 from ..base.checks import check_columns
 from ..base.damage import Saved
+from ..base.description import described
 from ..base.encoding import widest
 from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
@@ -26,7 +27,6 @@ from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
-from ._description import described
 from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]
@@ -110,7 +110,8 @@ class _FineTuned(Prediction, LogisticTuning):
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
         with in_stage("encoder"):
-            encoder._fit(data.X, None, data.weight, train=bool(self.pretrain))
+            own = data.own()
+            encoder._fit(own.X, None, own.weight, train=bool(self.pretrain))
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
 

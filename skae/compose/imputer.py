@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_x
 from ..base.compat import HasMethods, MissingValues, fit_context
 from ..base.damage import Saved
@@ -188,7 +189,7 @@ class AutoencoderImputer(TransformerMixin, Typed):
             stays as it was before the call.
         """
         self._check_parameters()
-        with plain_torch(), unchanged_on_error(self):
+        with monitored(self, X, y, None), plain_torch(), unchanged_on_error(self):
             self._fit(self._read(X, reset=True))
         return self
 

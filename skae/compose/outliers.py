@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_x, look_for_gaps
 from ..base.compat import Interval, fit_context
 from ..base.damage import Saved
@@ -172,7 +173,7 @@ class OutlierDetector(OutlierMixin, Typed):
             was before the call.
         """
         self._check_parameters()
-        with unchanged_on_error(self):
+        with monitored(self, X, y, None), unchanged_on_error(self):
             if isinstance(self.estimator, TableAutoencoder):
                 self._fit_table(X)
                 return self

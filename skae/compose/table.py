@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
 from ..base.damage import Saved
@@ -176,7 +177,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
         is_normal = self.numbers == "normal"
         schema = schema_of(names, cells, weight, self.columns, self.max_categories, is_normal)
         estimator = self._new_estimator(schema)
-        with unchanged_on_error(self):
+        with monitored(self, X, y, sample_weight), unchanged_on_error(self):
             validate_data(self, X, reset=True, skip_check_array=True)
             estimator.fit(schema.encoded(cells), sample_weight=weight)
             self.estimator_, self._schema, self._sheet = estimator, schema, sheet

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from .devices import is_on, name_of, resolve_device
 from .frame import Frame
+from .group import Group
 from .outside import InOrder, Outside
 
 __all__ = [
     "Batch",
     "Embedded",
+    "Held",
     "Rows",
     "Source",
     "Subset",
@@ -32,6 +34,7 @@ __all__ = [
     "held_rows",
     "in_order",
     "is_on",
+    "memory_map",
     "name_of",
     "resolve_device",
     "rows_of",
@@ -113,12 +116,15 @@ class Source:
         Sample weights of the rows.
     device : torch.device
         Device of the rows.
+    generators : tuple of torch.Generator
+        Those from which batches draw, if they do. Their states are a part of the state of a training.
     """
 
     width: int
     has_gaps: bool = False
     weight: Any = None
     device: torch.device = torch.device("cpu")
+    generators: tuple[torch.Generator, ...] = ()
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -139,6 +145,14 @@ class Source:
             Row numbers.
         """
         return Subset(self, order)
+
+    def held(self) -> Held | None:
+        """Return the rows that this process holds. None if each process has all rows, as if it were alone."""
+        return None
+
+    def shared(self, group: Group) -> Source:
+        """Return the rows of all processes, of which each has only its own."""
+        raise ValueError(f"Only tables can be divided among processes: this X is a {type(self).__name__}.")
 
     def sequence(self, rows: Tensor) -> Tensor | None:
         """In which sequence to take shuffled rows, as an index of them. None takes them as they are.
@@ -196,6 +210,15 @@ class Source:
         return self
 
 
+class Held(NamedTuple):
+    """The rows of a source that a process holds, if several processes have divided them among themselves."""
+
+    data: Source
+    """These rows alone."""
+    places: Tensor
+    """Their numbers in the source, in ascending order."""
+
+
 def to_tensor(array: Array) -> Tensor:
     """A dense tensor of an array.
 
@@ -241,7 +264,7 @@ class Rows:
     ) -> None:
         self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
         self.width = int(X.shape[1])
-        self._map = _memory_map(X)
+        self._map = memory_map(X)
         is_outside = self._map is not None or isinstance(X, Outside)
         most = RESIDENT_BYTES // 16 if is_outside else RESIDENT_BYTES
         self.resident = resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most
@@ -267,6 +290,18 @@ class Rows:
         if self.look is not None:
             self.look(index, x)
         return x
+
+    held: slice | None = None
+    """Which rows this process holds. None if it has all of them."""
+
+    @property
+    def own(self) -> Rows:
+        """The rows that this process holds."""
+        return self
+
+    def embedded(self, embed: Callable[[Tensor], Tensor]) -> Rows:
+        """The rows as an encoder sees them, which ``embed`` computes of some of them."""
+        return Embedded(self, embed)
 
     def with_mask(self, index: Index) -> tuple[Tensor, Tensor | None]:
         """Rows, and a mask of the entries that were observed if others are guesses."""
@@ -303,7 +338,7 @@ class Embedded(Rows):
         return self._embed(super().__getitem__(index))
 
 
-def _memory_map(X: Array) -> mmap.mmap | None:
+def memory_map(X: Array) -> mmap.mmap | None:
     """The memory map behind an array, if its pages can be dropped without losing changes."""
     shared = False
     while X is not None and not isinstance(X, mmap.mmap):
@@ -340,6 +375,15 @@ class Table(Source):
         x, known = self.x.with_mask(index)
         return Batch(x, weight, y, known=known)
 
+    def held(self) -> Held | None:
+        """See ``Source``."""
+        rows = self.x.held
+        if rows is None:
+            return None
+        weight = None if self.weight is None else self.weight[rows]
+        y = self.y.own if isinstance(self.y, Rows) else None if self.y is None else self.y[rows]
+        return Held(Table(self.x.own, weight, y), torch.arange(rows.start, rows.stop))
+
     def sequence(self, rows: Tensor) -> Tensor | None:
         """See ``Source``. Rows of a table outside memory are taken in windows of a file."""
         found = self.x.X.sequence(rows.numpy(force=True)) if isinstance(self.x.X, Outside) else None
@@ -373,6 +417,7 @@ class Subset(Source):
         self.data = data
         self.device = getattr(data, "device", rows.device)
         self.width = getattr(data, "width", 1)
+        self.generators = getattr(data, "generators", ())
         self.rows = rows.to(self.device)
 
     @property
@@ -388,6 +433,17 @@ class Subset(Source):
         if isinstance(index, Tensor) and index.device != self.device:
             index = index.to(self.device)
         return self.data[self.rows[index]]
+
+    def held(self) -> Held | None:
+        """See ``Source``."""
+        whole = self.data.held() if isinstance(self.data, Source) else None
+        if whole is None:
+            return None
+        index = torch.full((len(self.data),), -1)
+        index[whole.places] = torch.arange(len(whole.places))
+        index = index[self.rows.cpu()]
+        places = torch.nonzero(index >= 0).squeeze(1)
+        return Held(Subset(whole.data, index[places]), places)
 
     def sequence(self, rows: Tensor) -> Tensor | None:
         """See ``Source``."""
@@ -434,7 +490,7 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
 
 def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
     """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
-    shared = _memory_map(X)
+    shared = memory_map(X)
     for rows in chunks(*X.shape):
         part = X[rows]
         values = part.data if sparse.issparse(part) else part
