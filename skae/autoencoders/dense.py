@@ -312,10 +312,11 @@ class Autoencoder(TorchTransformer):
 
     def _member(self, spec: Mapping[str, Any] | None = None) -> Tensor | None:
         """Group of each column of X, if its columns are one-hot. Those of another target are no columns of X."""
-        likelihood, columns = (self.likelihood, self.columns) if spec is None else (spec["likelihood"], spec["columns"])
+        of = vars(self) if spec is None else spec
+        likelihood, columns = of["likelihood"], of.get("columns")
         if likelihood == "mixed":
             return torch.from_numpy(groups_of_columns(columns_of(columns)))
-        groups = self._sizes() if spec is None else spec["categories"]
+        groups = self._sizes() if spec is None else spec.get("categories") or ()
         if sum(groups) != len(self._frame):
             return None
         return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups))

@@ -55,7 +55,7 @@ def _checked(make: Callable[..., Any], sort: type = list) -> Callable[[Any], Any
     def made(told: Any) -> Any:
         try:
             if type(told) is sort:
-                return make(*told) if sort is list else make(told)
+                return make(*told) if isinstance(told, list) else make(told)
         except ImportError:
             raise
         except Exception:
