@@ -31,6 +31,7 @@ from .compose import (
     StackedAutoencoder,
     TableAutoencoder,
 )
+from .loading import load, trusted_types
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -75,4 +76,6 @@ __all__ = [
     "WassersteinAutoencoder",
     "__version__",
     "compare",
+    "load",
+    "trusted_types",
 ]

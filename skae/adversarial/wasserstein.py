@@ -115,6 +115,9 @@ class WassersteinAutoencoder(Matched):
             raise ValueError(f"scales={self.scales!r} must be one number above 0, or several.")
         return tuple(found.tolist())
 
+    def _needs_all_rows(self) -> str | None:
+        return "the codes of a batch are compared with one another" if self.mmd_weight else super()._needs_all_rows()
+
     def _is_noisy(self) -> bool:
         """A batch is a draw of rows, whose distance to the prior varies more than the rest. "lbfgs" takes all rows."""
         return self.solver != "lbfgs" or super(Matched, self)._is_noisy()

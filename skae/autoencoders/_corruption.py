@@ -13,6 +13,7 @@ from torch import Tensor
 from ..base import damage
 from ..engine.data import Table, chunks, to_tensor
 from ..engine.frame import Frame
+from ..engine.group import part_of
 from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 
 __all__ = ["Corruption", "limits_fault", "limits_of"]
@@ -80,8 +81,10 @@ class Corruption:
 def limits_of(data: Table, before: np.ndarray | None) -> np.ndarray:
     """Smallest and largest value of each column, on the scale of the module, with those of the rows before."""
     known = [] if before is None else [to_tensor(before)]
-    parts = (data.x[rows] for rows in chunks(len(data), data.width))
-    ends = torch.stack([*known, *(torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts)])
+    own, group = part_of(data)
+    parts = (own.x[rows] for rows in chunks(len(own), own.width))
+    found = [torch.stack(torch.aminmax(x, dim=0)).cpu() for x in parts]
+    ends = torch.stack([*known, *(pair for pairs in group.gather(found) for pair in pairs)])
     return torch.stack([ends[:, 0].amin(0), ends[:, 1].amax(0)]).numpy()
 
 

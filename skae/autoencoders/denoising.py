@@ -372,6 +372,10 @@ class DenoisingAutoencoder(Autoencoder):
         looks_elsewhere = callable(self.corruption) or self.corruption in ("swap", "bert")
         return super()._rows_are_independent() and not looks_elsewhere
 
+    def _needs_all_rows(self) -> str | None:
+        mixes = self.walkback > 1 and self.likelihood == "gaussian"
+        return "walkback measures the residuals of a batch" if mixes else super()._needs_all_rows()
+
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         if self._target_frame is not None:
             batch = batch._replace(told=batch.known, known=None)  # gaps in X say nothing of the error of Y

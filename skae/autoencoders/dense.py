@@ -17,7 +17,7 @@ from ..base.support import warn_outside
 from ..base.transformer import TorchTransformer
 from ..engine.arrays import Arrays
 from ..engine.completion import fit_completion
-from ..engine.data import Batch, Embedded, Source, Table, chunks
+from ..engine.data import Batch, Source, Table, chunks
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch
 from ..engine.moments import principal_axes
@@ -290,7 +290,7 @@ class Autoencoder(TorchTransformer):
             n = int(self.n_components)
             guesses = self._completion
             found = guesses.axes(n) if guesses is not None and guesses.has_gaps.any() else None
-            rows = Embedded(data.x, module.likelihood.embed) if module.likelihood.embeds else data.x
+            rows = data.x.embedded(module.likelihood.embed) if module.likelihood.embeds else data.x
             axes, variances = principal_axes(rows, n, rng, data.weight) if found is None else found
             self._start_at_axes(module, axes.to(module.projection), variances.to(module.projection))
 

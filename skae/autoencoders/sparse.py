@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..base.params import Fraction, NonNegative, sizes_of
 from ..engine.data import Batch, Table
+from ..engine.group import ALONE, Group, current
 from ..functional import PENALTIES, average, bernoulli_divergence, weighted_average
 from ..nn.bottleneck import Bottleneck
 from ._atoms import peak_of_atoms
@@ -133,13 +134,19 @@ class SparseAutoencoder(Autoencoder):
             with torch.no_grad():  # units start near their target
                 module.encoder.biases[-1].fill_(math.log(self.sparsity_target / (1 - self.sparsity_target)))
 
+    def _needs_all_rows(self) -> str | None:
+        of_held_out = self.penalty == "kl" and self.early_stopping
+        return "the mean activation of held-out rows is watched" if of_held_out else super()._needs_all_rows()
+
     def _bottleneck(self, module: Any, batch: Batch, e: Tensor, rng: torch.Generator | None) -> Bottleneck:
         neck = super()._bottleneck(module, batch, e, rng)
         if self.sparsity == 0.0:
             return neck
         h, weight = neck.h, batch.weight
         if self.penalty == "kl":
-            cost, slope = bernoulli_divergence(self.sparsity_target, _mean_activation(h, weight))
+            cost, slope = bernoulli_divergence(
+                self.sparsity_target, _mean_activation(h, weight, ALONE if rng is None else current())
+            )
             cost = average(cost.sum(), weight)  # the batch's weight, as in its reconstruction error
         else:
             of_unit, slope_of_unit = PENALTIES[self.penalty]
@@ -149,6 +156,10 @@ class SparseAutoencoder(Autoencoder):
         return neck.plus("sparsity", self.sparsity * cost, gradient.expand_as(h))
 
 
-def _mean_activation(h: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of each unit over a batch. The weights may all be zero."""
-    return h.mean(0) if weight is None else weight @ h / weight.sum().clamp_min(1e-12)
+def _mean_activation(h: Tensor, weight: Tensor | None, group: Group) -> Tensor:
+    """Mean of each unit over a batch, which several processes may have divided. The weights may all be zero."""
+    if group.size == 1:
+        return h.mean(0) if weight is None else weight @ h / weight.sum().clamp_min(1e-12)
+    w = torch.ones_like(h[:, 0]) if weight is None else weight
+    sums = group.mean_of_batch(torch.cat([w @ h, w.sum()[None]]) / len(h))
+    return sums[:-1] / sums[-1].clamp_min(1e-12)

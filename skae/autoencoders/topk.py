@@ -170,6 +170,9 @@ class TopKAutoencoder(Autoencoder):
     def _rows_are_independent(self) -> bool:
         return super()._rows_are_independent() and self.selection == "row"
 
+    def _needs_all_rows(self) -> str | None:
+        return super()._needs_all_rows() or "it counts for how many rows each unit has been silent"
+
     @property
     def _peak(self) -> float:  # type: ignore[override]
         deep = sizes_of("hidden_layer_sizes", self.hidden_layer_sizes)

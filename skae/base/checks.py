@@ -16,6 +16,7 @@ from torch import Tensor, float32, float64, isfinite, strided
 
 from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
 from ..engine.frame import Frame
+from ..engine.group import current
 from .arrow import outside
 from .compat import check_sample_weight
 from .complaints import as_numbers
@@ -127,10 +128,11 @@ def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *,
         has_gaps = has_gaps or not bool(known.all())
         _require_observed(known, rows.start)
         observed |= (known if counts is None else known[counts]).any(0).cpu().numpy()
+    observed = current().any(observed)
     if columns and not observed.all():
         column = _column(estimator, int(np.argmin(observed)))
         raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")
-    return has_gaps
+    return bool(current().any(has_gaps))
 
 
 def _require_observed(known: Tensor, first_row: int) -> None:
@@ -178,6 +180,8 @@ def check_weight(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     shape = sample_weight.shape if known else np.asarray(sample_weight, dtype=object).shape
     if len(shape) == 1 and shape[0] != n_samples:
         raise ValueError(f"sample_weight has {shape[0]} weights, but X has {n_samples} rows: pass one for each row.")
+    if current().size > 1 and shape == (n_samples,) and not np.any(sample_weight):
+        return np.zeros(n_samples)  # rows of other processes may count
     rows = np.broadcast_to(np.float32(0), (n_samples, 1))
     check = partial(check_sample_weight, X=rows, dtype=np.float64, ensure_non_negative=True)
     weight: np.ndarray = as_numbers(unmasked(sample_weight), check, "sample_weight", n_dims=1)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["described"]
+__all__ = ["NO_EFFECT", "described"]
 
-NO_EFFECT = {"verbose", "callback", "checkpoint"}
+NO_EFFECT = frozenset({"verbose", "callback", "checkpoint"})
 """Parameters of estimators that do not change what is learnt."""
 LONG = 100
 """An array with more entries is told by a checksum."""

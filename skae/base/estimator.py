@@ -17,12 +17,14 @@ from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
 from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
+from ..engine.group import ALONE, current, part_of
 from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
 from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
+from .callbacks import monitored
 from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
 from .compat import fit_context
@@ -43,6 +45,7 @@ from .params import (
     sign_plainly,
 )
 from .run import Run
+from .sharing import shared
 from .state import new_generator, unchanged_on_error
 from .streams import fit_stream, is_stream
 from .verdict import tell, tell_of_falling, withheld
@@ -217,9 +220,16 @@ class TorchEstimator(Encoding):
     def _conclude(self, data: Any) -> None:
         """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
+    def _label(self, data: Source) -> None:
+        """Set what is told of each row that was passed to ``fit``, in the order of the rows."""
+
     def _rows_are_independent(self) -> bool:
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
+
+    def _needs_all_rows(self) -> str | None:
+        """Why several processes cannot share a fit, such as "its loss compares rows", or None if they can."""
+        return None if self._rows_are_independent() else "with these parameters its loss looks at several rows at once"
 
     def _is_noisy(self) -> bool:
         """Whether the training loss contains noise. Then the epoch of the lowest loss need not be the best."""
@@ -277,7 +287,8 @@ class TorchEstimator(Encoding):
             At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
             epoch. Otherwise it stays as it was before the call.
         """
-        with plain_torch(), unchanged_on_error(self), resumable(self, X, y, sample_weight):
+        watched = monitored(self, X, y, sample_weight)
+        with watched, plain_torch(), unchanged_on_error(self), resumable(self, X, y, sample_weight):
             (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
@@ -288,7 +299,7 @@ class TorchEstimator(Encoding):
         refuse_nested(self)
         self._check_parameters()
         with attended(self):
-            self._learn(self._source(X, y, sample_weight, reset=not run.resume), run)
+            self._learn(shared(self._source(X, y, sample_weight, reset=not run.resume), self), run)
 
     def _learn(self, data: Source, run: Run) -> None:
         """Fit to a source that has been checked."""
@@ -297,11 +308,16 @@ class TorchEstimator(Encoding):
         else:
             self._rng = new_generator(self.random_state)
         interrupt = self._pretrained(data, run)
-        data = self._learnt(data, run)
+        learnt = self._learnt(data, run)
         if not run.resume:
-            self._measure(data)
+            self._measure(learnt)
         device = resolve_device(self.device, self.dtype)
-        self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+        try:
+            self._learn_seen(self._seen(learnt, getattr(torch, self.dtype), device, resident=True), run)
+        except Interrupted:
+            self._label(data)
+            raise
+        self._label(data)
         if interrupt is not None:
             interrupt.kept = self
             raise interrupt
@@ -368,6 +384,8 @@ class TorchEstimator(Encoding):
     def _train(self, data: Source, run: Run) -> None:
         noise = spawn(self._rng, self._flat.theta.device)
         train, held_out = self._split(data, run)
+        if train.held() is not None:
+            noise = current().own(noise)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
             with in_stage(self._stage()):
@@ -407,12 +425,14 @@ class TorchEstimator(Encoding):
     @torch.no_grad()
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
+        part, group = part_of(data) if at_a_time is None else (data, ALONE)
+        n = len(data)
         total: Tensor | float = 0.0
         width = max(data.width, widest(self.module_))
-        for rows in chunks(len(data), width) if at_a_time is None else chunks(len(data), 1, at_a_time):
-            terms = self._loss(self.module_, data[rows], None)
-            total = total + sum(terms.values()) * ((rows.stop - rows.start) / len(data))
-        return float(total)
+        for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
+            terms = self._loss(self.module_, part[rows], None)
+            total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)
+        return float(group.sum(torch.tensor(float(total), dtype=torch.float64)))
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         return plan_of(self, n_samples, run)

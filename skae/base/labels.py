@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
 from ..engine import notices
+from ..engine.group import current
 from .checks import unmasked
 
 __all__ = ["UNLABELLED", "Labels", "Told", "is_missing", "moments_of_known", "numbers", "read_classes", "read_labels"]
@@ -38,7 +40,7 @@ class Labels(NamedTuple):
     def distinct(self, weight: np.ndarray | None) -> np.ndarray:
         """The classes: all labels of rows with positive weight but -1. If only -1 and 1 occur, both are classes."""
         counted = self.values if weight is None else self.values[weight[self.present] > 0]
-        found = np.unique(counted)
+        found = _of_all_processes(np.unique(counted))
         if found.tolist() == [-1, 1]:
             notices.warn(
                 "y holds only -1 and 1, which are taken as two classes. If -1 was meant as 'no label', mark those "
@@ -98,17 +100,36 @@ def numbers(y: Any, name: str) -> np.ndarray:
 def moments_of_known(y: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the known values of each column. The deviation of a constant column is 1."""
     w = ~np.isnan(y) * (1.0 if weight is None else weight[:, None])
-    total = w.sum(axis=0)
+    total = _summed(w)
     if (total == 0).any():
         column = int(np.argmax(total == 0))
         raise ValueError(f"y has no number in column {column}: at least one row must have a known y.")
     filled = np.where(np.isnan(y), 0.0, y)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = (w * filled).sum(axis=0) / total
-        scale = np.sqrt((w * (filled - mean) ** 2).sum(axis=0) / total)
+        mean = _summed(w * filled) / total
+        scale = np.sqrt(_summed(w * (filled - mean) ** 2) / total)
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
         raise ValueError("y has values so large that their variance is infinite: rescale y.")
     return mean, np.where(scale <= 1e-14 * np.abs(mean), 1.0, scale)
+
+
+def _of_all_processes(classes: np.ndarray) -> np.ndarray:
+    """The classes of which any of the processes that share a fit has a row."""
+    parts = [part for part in current().gather(classes) if len(part)]
+    if len({part.dtype.kind for part in parts} - set("biuf")) > 1 or (parts and not _are_alike(parts)):
+        raise ValueError("y has labels of another kind in one process than in another: use numbers or text in all.")
+    return np.unique(np.concatenate(parts)) if len(parts) > 1 else classes if not parts else parts[0]
+
+
+def _are_alike(parts: list[np.ndarray]) -> bool:
+    return len({part.dtype.kind in "biuf" for part in parts}) == 1
+
+
+def _summed(rows: np.ndarray) -> np.ndarray:
+    """Sum over the rows, of all processes that share a fit."""
+    sums: np.ndarray = rows.sum(axis=0)
+    group = current()
+    return sums if group.size == 1 else group.sum(torch.from_numpy(sums)).numpy()
 
 
 def _require_y(y: Any, name: str) -> None:

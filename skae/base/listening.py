@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from ..engine.group import current
 from ..engine.listeners import Listener, attending, listeners
 from ..engine.progress import Bars, Lines
 
@@ -45,14 +46,16 @@ class Callback(Listener):
 def attended(estimator: Any) -> AbstractContextManager[None]:
     """Let what an estimator asks for attend the trainings in the context.
 
-    Its ``verbose`` shows nothing if the fit around it shows all stages already.
+    Its ``verbose`` shows nothing if the fit around it shows all stages already. Of several processes that share a fit,
+    the first one shows it.
 
     Parameters
     ----------
     estimator : TorchEstimator
     """
     new: list[Listener] = []
-    if estimator.verbose and not any(isinstance(listener, Bars | Lines) for listener in listeners()):
+    is_told = current().rank == 0
+    if is_told and estimator.verbose and not any(isinstance(listener, Bars | Lines) for listener in listeners()):
         new.append(Bars() if estimator.verbose == 1 else Lines())
     if estimator.callback is not None:
         new.append(Callback(estimator.callback))

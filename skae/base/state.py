@@ -10,10 +10,12 @@ import torch
 from sklearn.utils import check_random_state
 
 from ..engine.data import is_on
+from ..engine.group import current
 from ..engine.journal import seeded
 from ..engine.modes import one_thread, uninterrupted
 from ..engine.optim import Flat
 from ..engine.train import Interrupted
+from .sharing import fitting_together
 
 __all__ = ["new_generator", "unchanged_on_error"]
 
@@ -22,11 +24,14 @@ __all__ = ["new_generator", "unchanged_on_error"]
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
     """Restore an estimator, to the bit, if the code in the context raises an error.
 
+    If several processes share the fits, the code is a fit of all of them, and an error in one is an error in all.
+
     It stays as it is if the error is an interrupt that left it fitted.
     """
     before = _Snapshot(estimator)
     try:
-        yield
+        with fitting_together(estimator):
+            yield
     except BaseException as error:
         if isinstance(error, Interrupted) and error.kept is estimator:
             raise
@@ -72,9 +77,14 @@ class _Snapshot:
 def new_generator(random_state: Any) -> torch.Generator:
     """A new random generator. No global state is used.
 
-    Without a seed it is seeded by the operating system, or as before if the fit goes on from a checkpoint.
+    Without a seed it is seeded by the operating system, or as before if the fit goes on from a checkpoint. All
+    processes that share a fit have the generator of the first one.
     """
     rng = torch.Generator()
     if random_state is None:
-        return rng.manual_seed(seeded(rng.seed))
-    return rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
+        rng.manual_seed(seeded(rng.seed))
+    else:
+        rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
+    if (group := current()).size > 1:
+        rng.manual_seed(group.gather(rng.initial_seed())[0])
+    return rng

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from typing import Any
 
+from ..engine.group import current
+
 __all__ = ["fit_stream", "is_stream", "needs_all_rows"]
 
 ARRAY_LIKE = ("__getitem__", "__array__", "shape")
@@ -47,6 +49,11 @@ def fit_stream(estimator: Any, X: Iterable[Any], y: Any, sample_weight: Any) -> 
     name = type(estimator).__name__
     if not hasattr(estimator, "partial_fit"):
         raise ValueError(needs_all_rows(f"this {name}"))
+    if current().size > 1:
+        raise ValueError(
+            f"X, of type {type(X).__name__}, gives chunks, of which each process may have another number: call "
+            "partial_fit chunk by chunk, as many times in each process."
+        )
     if y is not None or sample_weight is not None:
         got = "sample_weight" if y is None else "y"
         cure = "call partial_fit chunk by chunk" if y is None else "let each chunk be a pair (X, y)"

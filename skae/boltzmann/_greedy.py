@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 from ..energy.belief import Belief
 from ..energy.label import draw_missing
 from ..energy.layers import Part
-from ..engine.data import Batch, Source, Table, chunks
+from ..engine.data import Batch, Held, Source, Table, chunks
 from ..engine.frame import Frame
+from ..engine.group import current, part_of
 from ..functional import spawn
 from ._rows import are_probabilities
 from .machine import visible_parts
@@ -29,6 +30,8 @@ __all__ = [
     "settings_of",
     "sides_of",
 ]
+
+Lift: TypeAlias = Callable[[Tensor, Tensor | None, torch.Generator], Tensor]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
@@ -59,16 +62,17 @@ class Codes(Source):
     width : int
         Units of the layer below, and labels.
     lift : callable
-        Draws the states for rows x, and joins the labels y.
+        Draws the states for rows x with a generator, and joins the labels y.
     noise : torch.Generator
         The generator of its draws.
     """
 
-    def __init__(
-        self, data: Source, width: int, lift: Callable[[Tensor, Tensor | None], Tensor], noise: torch.Generator
-    ) -> None:
-        self.data, self.width, self.lift, self.generators = data, width, lift, (noise,)
+    def __init__(self, data: Source, width: int, lift: Lift, noise: torch.Generator) -> None:
+        self.data, self.width, self.lift, self.noise = data, width, lift, noise
+        self.generators = (noise,)
         self.device, self.weight = data.device, data.weight
+        held = data.held()
+        self._held = None if held is None else held._replace(data=Codes(held.data, width, lift, current().own(noise)))
 
     def __len__(self) -> int:
         return len(self.data)
@@ -76,7 +80,11 @@ class Codes(Source):
     @torch.no_grad()
     def __getitem__(self, index: Any) -> Batch:
         batch = self.data[index]
-        return Batch(self.lift(batch.x, batch.y), batch.weight)
+        return Batch(self.lift(batch.x, batch.y, self.noise), batch.weight)
+
+    def held(self) -> Held | None:
+        """See ``Source``. Each process draws by itself."""
+        return self._held
 
     def sequence(self, rows: Tensor) -> Tensor | None:
         """See ``Source``."""
@@ -84,7 +92,7 @@ class Codes(Source):
 
     def in_order(self, order: Tensor) -> Source:
         """See ``Source``."""
-        return Codes(self.data.in_order(order), self.width, self.lift, *self.generators)
+        return Codes(self.data.in_order(order), self.width, self.lift, self.noise)
 
 
 def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Generator) -> Any:
@@ -107,7 +115,7 @@ def codes_for(learner: Any, k: int, belief: Belief, data: Table, rng: torch.Gene
         return data
     noise = spawn(rng, belief.top.weight.device)
 
-    def lift(x: Tensor, y: Tensor | None) -> Tensor:
+    def lift(x: Tensor, y: Tensor | None, noise: torch.Generator) -> Tensor:
         z: Tensor = stages[0].up.visible.draw(x, noise) if drawn else belief.states_up(x, noise, k)[-1]
         if y is None or not labelled:
             return z
@@ -207,17 +215,23 @@ def frame_of(layer: RBM, codes: Source) -> Frame:
 
     The mean of a label is that of the labelled rows. If the codes are standardised, the label is left as it is.
     """
-    total, squares, count, labelled = 0.0, 0.0, 0.0, 0.0
-    for rows in chunks(len(codes), int(layer.n_components)):
-        batch = codes[rows]
+    total: Any = 0.0
+    squares: Any = 0.0
+    count, labelled = 0.0, 0.0
+    part, group = part_of(codes)
+    for rows in chunks(len(part), int(layer.n_components)):
+        batch = part[rows]
         x = batch.x.double()
         w = torch.ones_like(x[:, 0]) if batch.weight is None else batch.weight.double()
         total, squares, count = total + (w @ x).cpu(), squares + (w @ x.square()).cpu(), count + float(w.sum())
         labelled += float((w * x[:, x.shape[1] - layer._n_labels :].sum(1)).sum())
+    if group.size > 1:
+        total, squares = group.sum(total), group.sum(squares)
+        count, labelled = group.sum(torch.tensor([count, labelled], dtype=torch.float64)).tolist()
     mean: Any = total / count
     n_units = len(mean) - layer._n_labels
     if not layer._standardizes():
-        mean[n_units:] = total[n_units:] / max(labelled, 1e-290)  # type: ignore[index]
+        mean[n_units:] = total[n_units:] / max(labelled, 1e-290)
         return Frame(mean.numpy(), 1.0, centred=False)
     variance: Any = (squares / count - mean.square()).clamp_min(0)
     mean[n_units:] = 0.0

@@ -1,4 +1,4 @@
-"""Learning from rows with gaps: the gradient of a batch in which entries are unknown."""
+"""What the steps of several machines have in common: offsets that follow, and gradients of rows with gaps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,34 @@ import torch
 from torch import Tensor
 
 from ..energy.deep import Deep
+from ..energy.harmonium import Harmonium
 from ..energy.layers import columns_of
 from ..engine.data import Batch
+from ..engine.group import current
 from ..engine.optim import Terms
 from ..functional import gradient_of
 
-__all__ = ["allow_for_spread", "lacks_a_modality", "step_in_parts"]
+__all__ = ["allow_for_spread", "follow", "lacks_a_modality", "mean_activation", "step_in_parts"]
+
+
+def follow(machine: Harmonium, s: Tensor, h: Tensor, share: Tensor, rate: float) -> None:
+    """Let the offsets of a machine follow the means of a batch, see ``Harmonium.follow``.
+
+    If several processes divide the batch, these are the means of all of its rows.
+    """
+    group = current()
+    if group.size > 1:
+        sums = group.mean_of_batch(torch.cat([share @ s, share @ h, share.sum()[None]]))
+        s, h, share = (part[None] for part in (sums / sums[-1].clamp_min(1e-30)).split([s.shape[1], h.shape[1], 1]))
+        share = sums[-1:]
+    machine.follow(s, h, share, rate)
+
+
+def mean_activation(h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of the expectations h of hidden units over a batch, and the sum of the shares of its rows."""
+    sums = current().mean_of_batch(torch.cat([share @ h, share.sum()[None]]))
+    total = sums[-1].clamp_min(1e-30)
+    return sums[:-1] / total, total
 
 
 def step_in_parts(step: Callable[[str, Batch], Terms], module: Deep, batch: Batch, algorithm: str) -> Terms:

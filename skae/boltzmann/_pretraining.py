@@ -23,11 +23,13 @@ from ..energy.deep import Deep
 from ..energy.harmonium import Harmonium, Statistics
 from ..energy.layers import Part
 from ..engine.data import Batch, Table
+from ..engine.group import current
 from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, minimise
 from ..functional import spawn
 from ._greedy import Codes
+from ._learning import follow
 from .rbm import OFFSET_RATE
 
 __all__ = ["pretrain"]
@@ -146,9 +148,13 @@ def _learn(
     rng: torch.Generator,
 ) -> None:
     machine, mean = layer.machine, layer.deep.unembed(layer.deep.visible_offset)
-    codes = Codes(
-        data, machine.visible.width, lambda x, y: layer.seen(torch.where(x.isnan(), mean, x), layers, noise), noise
-    )
+
+    def lift(x: Tensor, y: Tensor | None, noise: torch.Generator) -> Tensor:
+        return layer.seen(torch.where(x.isnan(), mean, x), layers, noise)
+
+    codes = Codes(data, machine.visible.width, lift, noise)
+    if codes.held() is not None:
+        noise = current().own(noise)
 
     def step(batch: Batch) -> Terms:
         n, weight = len(batch.x), batch.weight
@@ -156,7 +162,7 @@ def _learn(
         share = shares(n, n, weight, True, like=s)
         machine.accumulate(Statistics(s, h * share[:, None], share), centred)
         if centred:
-            machine.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
+            follow(machine, s[:n], h[:n], -share[:n], OFFSET_RATE)
         return {}
 
     quarters = 4 ** (layer.is_lowest + layer.is_top)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..energy.deep import Deep
 from ..energy.units import Units
-from ..engine.data import RESIDENT_BYTES, Batch, Index, Source, Table, chunks
+from ..engine.data import RESIDENT_BYTES, Batch, Held, Index, Source, Table, chunks
 
 __all__ = ["MeanFieldNetwork", "MeanFieldTuning"]
 
@@ -147,6 +147,14 @@ class PreparedRows(Source):
             index = index.to(self.device)
         batch = self.data[index]
         return Prepared(batch.x, batch.weight, batch.y, self.fixed[index])
+
+    def held(self) -> Held | None:
+        """See ``Source``."""
+        held = self.data.held()
+        if held is None:
+            return None
+        rows: Any = held.data
+        return Held(PreparedRows(rows, self.fixed[held.places.to(self.fixed.device)]), held.places)
 
 
 class MeanFieldTuning:

@@ -155,6 +155,9 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
     def _settings(self) -> dict[str, Setting]:
         return settings_of(self.modalities, vars(self), DEFAULTS)
 
+    def _needs_all_rows(self) -> str | None:
+        return "it measures each modality by itself"
+
     def _modalities_of(self, n_features: int) -> list[Modality]:
         names = getattr(self, "feature_names_in_", None)
         return modalities_of(self.modalities, vars(self), DEFAULTS, n_features, names)

@@ -24,6 +24,7 @@ from ..engine.optim import Terms, total
 from ..functional import average, bernoulli_divergence, spawn
 from ._filling import mean_of_field
 from ._gaps import WITH_GAPS, by_gaps, require_known_groups
+from ._learning import follow, mean_activation
 from ._modalities import ALL, Modality
 from ._rows import counting, root_mean_squares
 from ._unroll import Level
@@ -258,7 +259,7 @@ class RBM(BoltzmannMachine):
         if isinstance(module.log_scale, nn.Parameter):
             module.accumulate_scale(s[:n], h[:n], -share[:n])
         if self._is_centred():
-            module.follow(s[:n], h[:n], -share[:n], OFFSET_RATE)
+            follow(module, s[:n], h[:n], -share[:n], OFFSET_RATE)
         return terms
 
     def _pulled_to_target(self, module: Any, statistics: Statistics, h: Tensor) -> tuple[Tensor, Statistics]:
@@ -270,8 +271,8 @@ class RBM(BoltzmannMachine):
 
     def _sparsity(self, h: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """KL divergence of the target from each unit's mean activation, and its slope in the fields of each row."""
-        total = share.sum().clamp_min(1e-30)
-        value, derivative = bernoulli_divergence(self.sparsity_target, share @ h / total)
+        mean, total = mean_activation(h, share)
+        value, derivative = bernoulli_divergence(self.sparsity_target, mean)
         return self.sparsity * value.sum(), self.sparsity / total * derivative * h * (1 - h)
 
     # ---------------------------------------------------------------- progress

@@ -110,7 +110,8 @@ class _FineTuned(Prediction, LogisticTuning):
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
         with in_stage("encoder"):
-            encoder._fit(data.X, None, data.weight, train=bool(self.pretrain))
+            own = data.own()
+            encoder._fit(own.X, None, own.weight, train=bool(self.pretrain))
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
 

@@ -262,7 +262,8 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
             made = self._made_layers()
             shorten(self.layers, made, len(data))
             self.layers_ = [layer for _, layer in made]
-            pretrain(made, data.X, data.weight, new_generator(self.random_state), run.train)
+            own = data.own()
+            pretrain(made, own.X, own.weight, new_generator(self.random_state), run.train)
 
     def _last_stage(self) -> Any:
         return self if self.fine_tune else self.layers_[-1]

@@ -105,6 +105,8 @@ class Harmonium(nn.Module):
     """
 
     chain: Tensor
+    apart: dict[str, int]
+    """Buffers that several processes may divide among themselves in training, and along which axis."""
     base: Tensor
     direction: Tensor
     spread: Tensor
@@ -147,6 +149,7 @@ class Harmonium(nn.Module):
         self.register_buffer("direction", torch.ones(n_features))
         self.register_buffer("spread", torch.ones(n_features))
         self.register_buffer("chain", torch.zeros(tuple(chain_shape)))
+        self.apart = {} if tuple(chain_shape) == (1, 1) else {"chain": -2}
 
     # ---------------------------------------------------------------- layers given each other
 

@@ -15,6 +15,7 @@ from .data import Index, Rows, Table, chunks, to_tensor
 from .factors import factors_given, parts_of, summed_moments
 from .frame import Frame
 from .moments import pointing_up, principal_axes
+from .shared import SharedRows, held_of
 
 __all__ = ["Completion", "FilledRows", "MaskedRows", "filled", "fit_completion"]
 
@@ -171,8 +172,11 @@ def fit_completion(
 def _columns_with_gaps(data: Arrays, member: Tensor | None) -> np.ndarray:
     """Mask of the columns of which an entry is missing."""
     found = torch.zeros(1, data.width, dtype=torch.bool)
-    for rows in chunks(len(data), data.width) if data.has_gaps else ():
-        found |= to_tensor(data.X[rows]).isnan().any(0).cpu()
+    if data.has_gaps:
+        X, _, group = held_of(data.X)
+        for rows in chunks(X.shape[0], data.width):
+            found |= to_tensor(X[rows]).isnan().any(0).cpu()
+        found = group.any(found)
     return any_of_variable(found, member)[0].numpy()
 
 
@@ -268,6 +272,9 @@ def filled(data: Table, fill: Callable[[Tensor], Tensor], member: Tensor | None 
     member : LongTensor of shape (n_features,) or None, default=None
         See ``FilledRows``.
     """
+    if isinstance(data.x, SharedRows):
+        own = filled(Table(data.x.own), fill, member)
+        return Table(data.x.with_own(own.x, has_gaps=True), data.weight, data.y)
     rows: Rows = FilledRows(data.x, fill, member)
     if data.x.resident:
         known = torch.empty(data.x.X.shape, dtype=torch.bool, device=data.x.device)

@@ -18,7 +18,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
@@ -28,7 +28,7 @@ import numpy as np
 from .._version import __version__
 from ..exceptions import FileError
 
-__all__ = ["FilePath", "Held", "damaged", "read", "write"]
+__all__ = ["FilePath", "Held", "damaged", "read", "write", "write_whole"]
 
 FORMAT = 1
 """Number of the format of what the header tells. Files of another format cannot be read."""
@@ -120,14 +120,34 @@ def write(path: FilePath, kind: str, content: Any, arrays: Mapping[str, np.ndarr
     kept = {name: _little_endian(array) for name, array in arrays.items()}
     told = {"format": FORMAT, "kind": kind, "skae": __version__, "content": content}
     header, order = _header(_text(told), kept)
+    write_whole(target, [header, *(_bytes_of(kept[name]) for name in order)])
+
+
+def write_whole(path: FilePath, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write bytes to a file, which is there whole or, after an error or a crash, as it was before.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Where to write. A file that is there is replaced, and keeps its permissions.
+    pieces : iterable of bytes-like
+        What to write.
+
+    Raises
+    ------
+    FileError
+        If the path is a folder or a device.
+    OSError
+        If the file cannot be written.
+    """
+    target = _target(path)
     part = target.with_name(f".skae-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
             with suppress(FileNotFoundError):
                 part.chmod(stat.S_IMODE(target.stat().st_mode))
-            file.write(header)
-            for name in order:
-                file.write(_bytes_of(kept[name]))
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from .devices import is_on, name_of, resolve_device
 from .frame import Frame
+from .group import Group
 from .outside import InOrder, Outside
 
 __all__ = [
     "Batch",
     "Embedded",
+    "Held",
     "Rows",
     "Source",
     "Subset",
@@ -144,6 +146,14 @@ class Source:
         """
         return Subset(self, order)
 
+    def held(self) -> Held | None:
+        """Return the rows that this process holds. None if each process has all rows, as if it were alone."""
+        return None
+
+    def shared(self, group: Group) -> Source:
+        """Return the rows of all processes, of which each has only its own."""
+        raise ValueError(f"Only tables can be divided among processes: this X is a {type(self).__name__}.")
+
     def sequence(self, rows: Tensor) -> Tensor | None:
         """In which sequence to take shuffled rows, as an index of them. None takes them as they are.
 
@@ -198,6 +208,15 @@ class Source:
         data : Source
         """
         return self
+
+
+class Held(NamedTuple):
+    """The rows of a source that a process holds, if several processes have divided them among themselves."""
+
+    data: Source
+    """These rows alone."""
+    places: Tensor
+    """Their numbers in the source, in ascending order."""
 
 
 def to_tensor(array: Array) -> Tensor:
@@ -272,6 +291,18 @@ class Rows:
             self.look(index, x)
         return x
 
+    held: slice | None = None
+    """Which rows this process holds. None if it has all of them."""
+
+    @property
+    def own(self) -> Rows:
+        """The rows that this process holds."""
+        return self
+
+    def embedded(self, embed: Callable[[Tensor], Tensor]) -> Rows:
+        """The rows as an encoder sees them, which ``embed`` computes of some of them."""
+        return Embedded(self, embed)
+
     def with_mask(self, index: Index) -> tuple[Tensor, Tensor | None]:
         """Rows, and a mask of the entries that were observed if others are guesses."""
         return self[index], None
@@ -344,6 +375,15 @@ class Table(Source):
         x, known = self.x.with_mask(index)
         return Batch(x, weight, y, known=known)
 
+    def held(self) -> Held | None:
+        """See ``Source``."""
+        rows = self.x.held
+        if rows is None:
+            return None
+        weight = None if self.weight is None else self.weight[rows]
+        y = self.y.own if isinstance(self.y, Rows) else None if self.y is None else self.y[rows]
+        return Held(Table(self.x.own, weight, y), torch.arange(rows.start, rows.stop))
+
     def sequence(self, rows: Tensor) -> Tensor | None:
         """See ``Source``. Rows of a table outside memory are taken in windows of a file."""
         found = self.x.X.sequence(rows.numpy(force=True)) if isinstance(self.x.X, Outside) else None
@@ -393,6 +433,17 @@ class Subset(Source):
         if isinstance(index, Tensor) and index.device != self.device:
             index = index.to(self.device)
         return self.data[self.rows[index]]
+
+    def held(self) -> Held | None:
+        """See ``Source``."""
+        whole = self.data.held() if isinstance(self.data, Source) else None
+        if whole is None:
+            return None
+        index = torch.full((len(self.data),), -1)
+        index[whole.places] = torch.arange(len(whole.places))
+        index = index[self.rows.cpu()]
+        places = torch.nonzero(index >= 0).squeeze(1)
+        return Held(Subset(whole.data, index[places]), places)
 
     def sequence(self, rows: Tensor) -> Tensor | None:
         """See ``Source``."""

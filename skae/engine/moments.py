@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .data import Array, Rows, chunks, to_tensor
+from .shared import held_of
 
 __all__ = ["column_moments", "known_moments", "moments", "pointing_up", "principal_axes"]
 
@@ -80,6 +81,7 @@ def _known_mean_and_variance(X: Array, weight: np.ndarray | None) -> tuple[Tenso
 
 def _first_and_count(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
     """The first observed entry of each column that counts, and the weight of all."""
+    X, weight, group = held_of(X, weight)
     first, count = torch.full((2, X.shape[1]), torch.nan, dtype=torch.float64)
     count.zero_()
     for rows in chunks(*X.shape):
@@ -88,22 +90,26 @@ def _first_and_count(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tenso
         top = x.gather(0, known.byte().argmax(0)[None])[0]
         first = torch.where(first.isnan() & known.any(0), top, first)
         count += w @ known.double()
-    return first, count
+    for theirs in group.gather(first)[::-1]:
+        first = torch.where(theirs.isnan(), first, theirs)
+    return first, group.sum(count)
 
 
 def _known_are_constant(X: Array, weight: np.ndarray | None, first: Tensor) -> bool:
     """Whether the observed entries of each column that count are all equal to the first."""
+    X, weight, group = held_of(X, weight)
     parts = (_double(X, weight, rows) for rows in chunks(*X.shape))
-    return all(bool(((x == first) | x.isnan())[w > 0].all()) for x, w in parts)
+    return not group.any(any(not bool(((x == first) | x.isnan())[w > 0].all()) for x, w in parts))
 
 
 def _sums(X: Array, weight: np.ndarray | None, first: Tensor, shift: Tensor, power: int) -> Tensor:
     """Sums of powers of the observed entries of each column, after what comes first and a shift are subtracted."""
+    X, weight, group = held_of(X, weight)
     sums = torch.zeros_like(first)
     for rows in chunks(*X.shape):
         x, w = _double(X, weight, rows)
         sums += w @ x.sub_(first).sub_(shift).pow_(power).nan_to_num_(0.0, torch.inf, -torch.inf)
-    return sums
+    return group.sum(sums)
 
 
 def _double(X: Array, weight: np.ndarray | None, rows: slice) -> tuple[Tensor, Tensor]:
@@ -138,16 +144,33 @@ def _moments(X: Array, weight: np.ndarray | None) -> tuple[Tensor, Tensor]:
 
 def _is_constant(X: Array, weight: np.ndarray | None) -> bool:
     """Whether all rows that count are equal."""
+    X, weight, group = held_of(X, weight)
     source = Rows(X, dtype=_dtype(X), device=torch.device("cpu"))
     counts = torch.ones(X.shape[0], dtype=torch.bool) if weight is None else torch.from_numpy(weight > 0)
-    start = int(counts.int().argmax())
-    first = source[start : start + 1]
-    return all(bool((source[rows][counts[rows]] == first).all()) for rows in chunks(*X.shape))
+    start = int(counts.int().argmax()) if len(counts) else 0
+    firsts = group.gather(source[start : start + 1] if bool(counts.any()) else None)
+    first = next(row for row in firsts if row is not None)
+    return not group.any(any(not bool((source[rows][counts[rows]] == first).all()) for rows in chunks(*X.shape)))
 
 
 def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Mean and variance of each column in double precision, from chunks of the given dtype."""
+    X, weight, group = held_of(X, weight)
+    parts = group.gather(_own_moments(X, weight, dtype))
+    total, mean, squares = parts[0]
+    for size, center, more in parts[1:]:
+        if size:
+            total, shift = total + size, center - mean
+            mean = mean + shift * (size / total)
+            squares = squares + more + shift.square() * (size * (total - size) / total)
+    return mean, squares / total
+
+
+def _own_moments(X: Array, weight: np.ndarray | None, dtype: torch.dtype) -> tuple[float, Tensor, Tensor]:
+    """Sum of the weights, mean of each column, and the sum of squared deviations from it."""
     n_features = X.shape[1]
+    if X.shape[0] == 0:  # other processes have all rows
+        return 0.0, *torch.zeros((2, n_features), dtype=torch.float64)
     device = X.device if isinstance(X, Tensor) and dtype == X.dtype else torch.device("cpu")
     source = Rows(X, dtype=dtype, device=device)
     start = 0 if weight is None else int(np.argmax(weight > 0))
@@ -167,10 +190,11 @@ def _mean_and_variance(X: Array, weight: np.ndarray | None, dtype: torch.dtype) 
         total += size
         mean += shift * (size / total)
         squares += shift.square() * (size * (total - size) / total)
-    return mean + first[0].cpu().double(), squares / total
+    return total, mean + first[0].cpu().double(), squares
 
 
 def _dtype(X: Array) -> torch.dtype:
+    X, _, _ = held_of(X)
     return X.dtype if isinstance(X, Tensor) else torch.from_numpy(np.empty(0, X.dtype)).dtype
 
 
@@ -234,12 +258,15 @@ def pointing_up(axes: Tensor) -> Tensor:
 
 def _second_moment(x: Rows, weight: Tensor | None, block: Tensor | None = None) -> Tensor:
     """The matrix sum_i w_i x_i x_i' / sum_i w_i, or its product with a few columns."""
-    result: Tensor | float = 0.0
+    total = float(len(x) if weight is None else weight.sum())
+    n_features = x[:1].shape[1]
+    x, weight, group = held_of(x, weight)
+    result: Tensor = torch.zeros((), dtype=torch.float64)
+    if group.size > 1:
+        result = result.expand(n_features, n_features if block is None else block.shape[1])
     thin = None if block is None else block.to(x.out, x.dtype)
-    for rows in chunks(len(x), x[:1].shape[1]):
+    for rows in chunks(len(x), n_features):
         part = x[rows]
         left = part if weight is None else part * weight[rows].to(part)[:, None]
         result = result + (left.T @ (part if thin is None else part @ thin)).cpu().double()
-    total = float(len(x) if weight is None else weight.sum())
-    assert isinstance(result, Tensor)
-    return result / total
+    return group.sum(result) / total

@@ -77,7 +77,12 @@ class Flat:
         parameters.sort(key=lambda p: (keys.index(_part_and_rate(p)), not _decays(p)))
         self.theta = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.grad = torch.zeros_like(self.theta)
-        self.buffers = list(module.buffers())
+        self.module = module
+        self.find_buffers()
+        self.apart = [
+            (owner, name, axis) for owner in module.modules() for name, axis in getattr(owner, "apart", {}).items()
+        ]
+        """Buffers of which each of several processes has a share: the module, the name and the axis."""
         self.groups: list[Group] = []
         start = 0
         for key, members in groupby(parameters, _part_and_rate):
@@ -91,6 +96,10 @@ class Flat:
             self.groups.append(Group(*key, slice(first, start), n_decayed, self.theta, self.grad))
         self.parts = {group.part for group in self.groups}
         self.has_fused_adam = self.theta.device.type in {"cpu", "cuda"}
+
+    def find_buffers(self) -> None:
+        """Look up the buffers of the module, some of which may be other tensors than before."""
+        self.buffers = list(self.module.buffers())
 
     def save(self) -> list[Tensor]:
         """Copy everything that training changes."""

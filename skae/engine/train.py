@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .data import Source, Subset, held_rows, shuffled
+from .course import course_of
+from .data import Source, Subset, held_rows
+from .group import current
 from .listeners import current_stage, listeners
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
@@ -88,15 +90,6 @@ def backward(terms: Terms, parameters: Iterable[Tensor] | None = None) -> Terms:
     return terms
 
 
-def batches(n: int, size: int) -> Iterator[slice]:
-    """Split rows into batches. If the last batch would have a single row, it joins the one before."""
-    starts = [*range(0, n, size)]
-    if len(starts) > 1 and n % size == 1 and size > 1:
-        del starts[-1]
-    for start, stop in pairwise([*starts, n]):
-        yield slice(start, stop)
-
-
 def minimise(
     step: Callable[[Any], Terms | Move],
     data: Source,
@@ -150,16 +143,21 @@ def minimise(
     """
     optimizer.prepare()
     training = Training(step, data, flat, optimizer, plan, rng, examine, prepare, noise, owner)
+    has_weights = False
     try:
         outcome = training.run()
+        has_weights = True
     except KeyboardInterrupt as stop:
         if not training.epoch:
             raise
         with uninterrupted():
             kept = training.watch.conclude()
+        has_weights = True
         if flat.is_finite():
             raise Interrupted(kept) from stop
         raise
+    finally:
+        training.course.close(has_weights)
     if not flat.is_finite():
         raise NonFiniteLossError(
             f"The weights became NaN or infinite in epoch {training.epoch}: {training.watch.cure}."
@@ -199,10 +197,11 @@ class Training:
         noise: torch.Generator | None,
         owner: Any,
     ) -> None:
-        self.step, self.data, self.flat, self.optimizer, self.plan = step, data, flat, optimizer, plan
+        self.data, self.flat, self.optimizer, self.plan = data, flat, optimizer, plan
         self.rng, self.prepare, self.owner = rng, prepare, owner
         drawn_from = (rng, *([] if noise is None else [noise]), *getattr(data, "generators", ()))
         self.generators = tuple({id(generator): generator for generator in drawn_from}.values())
+        self.course = course_of(step, data, flat)
         self.watch = Watch(
             flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs"
         )
@@ -225,10 +224,13 @@ class Training:
         for listener in self.listeners:
             listener.begins(self)
         while self.outcome is None and not self._is_over():
+            for listener in self.listeners:
+                listener.begins_epoch(self)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
             for listener in reversed(self.listeners):  # so that what keeps the state of a fit knows whether it stops
                 self.is_stopped = bool(listener.ends_epoch(self)) or self.is_stopped
+            self.is_stopped = current().any(self.is_stopped)
         if self.outcome is None:
             self.outcome = self._conclude()
         return self.outcome
@@ -237,10 +239,9 @@ class Training:
         return self.is_stopped or self.watch.converged or self.epoch >= self.plan.max_iter
 
     def _conclude(self) -> Outcome:
-        watch, flat, data = self.watch, self.flat, self.data
+        watch = self.watch
         if watch.one_batch and watch.pending is not None:
-            everything = data[torch.arange(len(data), device=flat.theta.device)]
-            watch.settle(self.optimizer.gradient(flat, lambda: self.step(everything)))
+            watch.settle(self.optimizer.gradient(self.flat, self.course.whole()))
         return watch.conclude(self.is_stopped)
 
     def state(self) -> dict[str, Any]:
@@ -271,20 +272,35 @@ class Training:
         self.is_stopped = state["is_stopped"]
         self.outcome = None if state["outcome"] is None else Outcome(**state["outcome"])
 
+    @contextmanager
+    def stopped(self) -> Iterator[Outcome]:
+        """The outcome and the weights that training would end with, if it stopped here. It can go on afterwards.
+
+        Yields
+        ------
+        outcome : Outcome
+        """
+        if self.outcome is not None:
+            yield self.outcome
+            return
+        state = self.state()
+        try:
+            yield self._conclude()
+        finally:
+            self.load(state)
+
 
 def _epoch(training: Training) -> dict[str, float]:
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
-    data, flat, plan, step = training.data, training.flat, training.plan, training.step
-    n = len(data)
+    plan, n = training.plan, len(training.data)
     order = torch.randperm(n, generator=training.rng) if plan.shuffle else torch.arange(n)
-    ordered = shuffled(data, order.to(flat.theta.device))
     factor = SCHEDULES[plan.schedule]
     sums: Terms = {}
     seen: dict[str, int] = {}
-    for rows in batches(n, plan.batch_size):
-        batch, size = ordered[rows], rows.stop - rows.start
+    for rows, evaluate in training.course.steps(order, plan.batch_size):
+        size = rows.stop - rows.start
         rate = plan.rate * factor((training.epoch + rows.start / n) / plan.max_iter)
-        for name, value in training.optimizer.step(flat, lambda: step(batch), rate).items():  # noqa: B023
+        for name, value in training.optimizer.step(training.flat, evaluate, rate).items():
             if name not in sums:
                 sums[name], seen[name] = torch.zeros_like(value), 0
             sums[name].add_(value.detach(), alpha=size / n)

@@ -188,6 +188,9 @@ class Variational(Generative, Coded):
     def _is_noisy(self) -> bool:
         return True
 
+    def _needs_all_rows(self) -> str | None:
+        return "free_bits are those of a whole batch" if self.free_bits else super()._needs_all_rows()
+
     def _rate(self, schedule: str) -> float:
         usual = super()._rate(schedule)
         variance = getattr(self.module_.likelihood, "variance", 1.0)

@@ -207,6 +207,9 @@ class VectorQuantizedAutoencoder(Generative, Coded):
             )
         return found
 
+    def _needs_all_rows(self) -> str | None:
+        return "its entries are means of a batch" if self.quantizer == "vq" else super()._needs_all_rows()
+
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
         data = super()._source(X, y, weight, reset)
         if reset and self.quantizer == "vq" and self.codebook_size != "auto" and self.codebook_size > len(data):

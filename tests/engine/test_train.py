@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from torch import nn
 
 from skae import Autoencoder
+from skae.engine.course import batches
 from skae.engine.listeners import attending
 from skae.engine.plan import SCHEDULES
 from skae.engine.progress import Bars, Lines
@@ -24,7 +25,6 @@ from skae.engine.train import (
     Optimizer,
     Plan,
     backward,
-    batches,
     hold_out,
     minimise,
 )
