@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["Program", "Ref", "Spread", "Step", "Times", "UnrecordableError", "record"]
 
-SIZES = (6, 9), (32, 64)
+SIZES = (4, 6), (32, 64)
 """Pairs of numbers of rows that a function is recorded on. The second pair is for functions of whole blocks of rows."""
 OUTSIDE = "draws noise, or computes with something else than torch"
 """Why constants differ from one recording to the other."""

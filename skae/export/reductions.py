@@ -109,9 +109,12 @@ def _any(graph: Graph, a: dict[str, Any], out: Any) -> Any:
 def _logsumexp(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     x, axes = graph.name(a["self"], out.dtype), _axes(graph, a)
     least = graph.constant(torch.finfo(out.dtype).min, out.dtype)
-    largest = graph.add("Max", _reduced(graph, "ReduceMax", x, axes, True), least)  # all may be -inf
-    total = _reduced(graph, "ReduceSum", graph.add("Exp", graph.add("Sub", x, largest)), axes, True)
-    found = graph.add("Add", graph.add("Log", total), largest)
+    most = _reduced(graph, "ReduceMax", x, axes, True)
+    shift = graph.add("Max", most, least)
+    total = _reduced(graph, "ReduceSum", graph.add("Exp", graph.add("Sub", x, shift)), axes, True)
+    found = graph.add("Add", graph.add("Log", total), shift)
+    # All may be -inf, of which the exponential is not exactly 0 in float64 in onnxruntime 1.19.
+    found = graph.add("Where", graph.add("Less", most, least), most, found)
     return found if a["keepdim"] else graph.add("Squeeze", found, graph.constant(axes))
 
 
@@ -161,9 +164,12 @@ def _filler(graph: Graph, value: Any, axis: int, dtype: torch.dtype, number: flo
 def _groups(index: Any, axis: int, n_groups: int) -> list[list[int]]:
     """The members of each group, given the group of each entry."""
     index = index.tensor if isinstance(index, Spread) else index
-    if isinstance(index, Ref) or index.numel() != index.shape[axis if index.ndim > 1 else 0]:
+    if isinstance(index, Ref):
         raise UnrecordableError("has groups that differ between rows")
-    groups = index.flatten().tolist()
+    each = index[None] if index.ndim == 1 else index.movedim(axis, -1).flatten(0, -2)
+    if not bool((each == each[0]).all()):
+        raise UnrecordableError("has groups that differ between rows")
+    groups = each[0].tolist()
     return [[i for i, group in enumerate(groups) if group == k] for k in range(n_groups)]
 
 

@@ -11,7 +11,6 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 METHODS = "transform", "inverse_transform", "score_samples", "predict_proba", "predict"
 VALUES = "it takes steps that depend on the values in the rows."
-EACH = "it has a constant for each row."
 REFUSED = {
     ("DeepBoltzmannMachine", "transform"): VALUES,  # mean field settles in as many sweeps as it needs
     ("DeepBoltzmannMachine", "inverse_transform"): VALUES,
@@ -19,10 +18,6 @@ REFUSED = {
     ("MultimodalDeepBoltzmannMachine", "transform"): VALUES,
     ("MultimodalDeepBoltzmannMachine", "inverse_transform"): VALUES,
     ("MultimodalDeepBoltzmannMachine", "score_samples"): VALUES,
-    ("SemiSupervisedVariationalAutoencoder", "transform"): VALUES,  # classes without any share are left out
-    ("SemiSupervisedVariationalAutoencoder", "inverse_transform"): EACH,
-    ("SemiSupervisedVariationalAutoencoder", "score_samples"): EACH,
-    ("SemiSupervisedVariationalAutoencoder stacked", "transform"): VALUES,
     ("SemiSupervisedVariationalAutoencoder stacked", "inverse_transform"): "one of ['transform', 'predict_proba']",
     ("SemiSupervisedVariationalAutoencoder stacked", "score_samples"): "one of ['transform', 'predict_proba']",
     ("RBM counts", "score_samples"): "it draws noise, or computes with something else",  # log Z of each length

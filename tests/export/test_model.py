@@ -77,6 +77,7 @@ FUNCTIONS = {
     "largest": lambda x: torch.zeros_like(x).scatter(1, x.topk(2, 1).indices, x.topk(2, 1).values),
     "gathered": lambda x: x.gather(1, x.topk(3, 1).indices),
     "group sums": lambda x: functional.group_sum(x, MEMBER, 3),
+    "group softmax of draws": lambda x: functional.group_log_softmax(torch.stack([x, 2 * x]), MEMBER, 3).sum(0),
     "group softmax": lambda x: functional.group_log_softmax(x, MEMBER, 3),
     "bags": lambda x: F.embedding_bag(torch.tensor([0, 3, 3, 5]), x.T.contiguous(), torch.tensor([0, 1]), mode="sum").T,
     "convolution": lambda x: F.conv2d(x.view(-1, 1, 2, 3), like(x)[:2, :3].view(2, 1, 1, 3), None, 1, (0, 1)).flatten(
