@@ -15,6 +15,7 @@ from typing import Any
 from sklearn.frozen import FrozenEstimator
 
 from ..engine.container import damaged
+from ..engine.group import is_offered
 from ..engine.journal import Journal, StrangeStateError
 from ..engine.listeners import attending
 from ..engine.notices import warn
@@ -128,6 +129,12 @@ def resumable(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     if asked is None:
         yield
         return
+    if is_offered():
+        refuse_checkpoint(
+            estimator,
+            "Several processes share this fit, and their files would not be in step",
+            "use checkpoint=None, and save the model after the fit",
+        )
     if is_stream(X):
         refuse_checkpoint(estimator, "X gives one chunk at a time", "pass a table, or save the model between chunks")
     if estimator.warm_start and hasattr(estimator, "module_"):

@@ -34,6 +34,7 @@ from skae import (
 from skae.base import checkpoint as checkpoints
 from skae.base import fingerprint as fingerprints
 from skae.engine.listeners import Listener, attending
+from skae.exceptions import FileError
 from skae.trees import Tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
@@ -412,6 +413,24 @@ def test_chunks_have_no_checkpoint(iris, path):
     estimator = Autoencoder(2, checkpoint=path, **QUICK)
     assert refuses(estimator, "partial_fit", iris).startswith("partial_fit takes one pass over a chunk, so that check")
     assert refuses(estimator, "fit", iter([iris])).startswith("X gives one chunk at a time, so that checkpoint=")
+
+
+def test_processes_that_share_a_fit_have_no_checkpoint(iris, path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "is_offered", lambda: True)
+    told = refuses(Autoencoder(2, checkpoint=path, **QUICK), "fit", iris)
+    assert told.startswith(
+        "Several processes share this fit, and their files would not be in step, so that checkpoint="
+    )
+
+
+def test_a_model_that_is_saved_has_none(kept, path, tmp_path):
+    kept.set_params(checkpoint=Checkpoint(path)).save(tmp_path / "model.skae")
+    assert kept.checkpoint == Checkpoint(path)
+    assert skae.load(tmp_path / "model.skae").checkpoint is None
+    with pytest.raises(FileError, match="is a checkpoint of a fit: pass its path as checkpoint to an estimator with"):
+        skae.load(path)
+    told = refuses(clone(kept).set_params(checkpoint=tmp_path / "model.skae"), "fit", np.eye(4))
+    assert told.endswith("is a model that was saved: pass another path, or delete the file to start anew.")
 
 
 def test_a_warm_start_from_another_model_has_no_checkpoint(iris, path):
