@@ -304,6 +304,32 @@ def test_a_damaged_file_is_refused(kept, iris, path):
         assert told.endswith(": pass another path, or delete the file to start anew.")
 
 
+@pytest.mark.parametrize("content", [3, {}, {"fingerprint": 1, "journal": {"seeds": [], "finished": [], "running": 0}}])
+def test_a_file_without_what_a_checkpoint_holds_is_refused(kept, iris, path, content):
+    checkpoints.save(path, checkpoints.KIND, content)
+    assert "is damaged: it does not hold what a checkpoint does" in refuses(clone(kept), "fit", iris)
+
+
+def test_a_class_that_has_another_parameter_since_is_another_fit(iris, path):
+    def versions():
+        class Mine(Autoencoder):
+            """One version of it."""
+
+        yield Mine
+
+        class Mine(Mine):
+            """The next."""
+
+            strength: float = 1.0
+
+        yield Mine
+
+    one, two = versions()
+    two.__qualname__, two.__module__ = one.__qualname__, one.__module__
+    one(2, checkpoint=path, **QUICK).fit(iris)
+    assert "another strength (none there, 1.0 here):" in refuses(two(2, checkpoint=path, **QUICK), "fit", iris)
+
+
 @pytest.mark.parametrize("part", ["weights", "optimizer", "generators", "watch", "outcome"])
 def test_a_file_of_other_contents_is_refused(iris, path, part, monkeypatch):
     """One whose checksum is right, such as of somebody who edited it."""
@@ -327,6 +353,14 @@ def test_a_fit_whose_file_cannot_be_written_goes_on_and_warns_once(iris, tmp_pat
         estimator.fit(iris)
     assert len(caught) == 1
     require_equal(estimator.transform(iris), Autoencoder(2, **QUICK).fit(iris).transform(iris))
+
+
+def test_a_path_that_becomes_a_folder_does_not_end_the_fit(iris, path):
+    estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=np.int64(1)), **QUICK)
+    estimator.callback = lambda epoch: path.mkdir() if epoch.number == 1 else None
+    with pytest.warns(UserWarning, match="is no file but a folder.*: this fit goes on") as caught:
+        estimator.fit(iris)
+    assert len(caught) == 1
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(iris, path, monkeypatch):
