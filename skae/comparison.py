@@ -222,9 +222,9 @@ def compare(
     fold of some hundred rows and two components, and minutes for many components. ``PaCMAP`` moves held-out rows only,
     towards their nearest training rows. It gets ``save_tree=True`` for that.
 
-    With ``resume``, models of the first fold that were not fitted in this run are fitted again, because the pictures of
-    ``ComparisonDisplay`` need them. Their figures stay those that were kept. The folder holds figures and digests,
-    and no rows of X.
+    With ``resume``, models of the first fold are kept too, because the pictures of ``ComparisonDisplay`` need them.
+    Those of other packages are fitted again in their place, with the figures that were kept. The folder holds no rows
+    of X. A change in the code of a reducer of yours is not noticed: use another folder then.
 
     Examples
     --------
@@ -258,9 +258,16 @@ def compare(
                     with kept.keeping(name, k, fold) as rows, where(), _drawn(fold == 0):
                         row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
                         rows.append({"reducer": name, "n_components": k, "fold": fold, **row})
+                    if fold == 0:
+                        kept.keep_model(name, k, model)
                 elif fold == 0:
-                    with where(), _unheard():  # its warnings were issued with its rows
-                        fit(model, fold_of(X, y, *splits[fold], standardize))
+                    found = kept.find_model(name, k, model)
+                    if found is None:
+                        with where(), _unheard():  # its warnings were issued with its rows
+                            fit(model, fold_of(X, y, *splits[fold], standardize))
+                        kept.keep_model(name, k, model)
+                    else:
+                        model = found
                 folds += rows
                 if fold == 0:
                     estimators[name, k] = model

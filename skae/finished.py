@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -20,8 +20,12 @@ import sklearn.exceptions
 from . import exceptions
 from ._version import __version__
 from .base.description import NO_EFFECT, described
+from .base.encoding import Encoding
+from .base.typed import Typed
 from .engine.notices import warn
 from .engine.replaced import replaced
+from .exceptions import FileError
+from .loading import load
 
 __all__ = ["Finished", "Nothing", "description"]
 
@@ -45,6 +49,12 @@ class Nothing:
     def keeping(self, name: str, k: int, fold: int) -> Iterator[list[dict[str, Any]]]:
         """A list for the rows of a fit. They are kept when the context ends."""
         yield []
+
+    def keep_model(self, name: str, k: int, model: Any) -> None:
+        """Keep the model of the first fold, if it can be saved."""
+
+    def find_model(self, name: str, k: int, model: Any) -> Any:
+        """Find the model of the first fold, given the unfitted one. There is none."""
 
 
 class Finished(Nothing):
@@ -138,11 +148,31 @@ class Finished(Nothing):
         content = {"reducer": name, "n_components": k, "fold": fold, "rows": rows, "warnings": said}
         self._write(self._path(name, k, fold), content)
 
+    def keep_model(self, name: str, k: int, model: Any) -> None:
+        """Keep the model of the first fold, if it is of this package. Others are fitted again where they are needed."""
+        if isinstance(model, Encoding | Typed):
+            with self._writing(), suppress(FileError):  # a function among its parameters, for example
+                model.save(self._path(name, k, 0).with_suffix(".skae"))
+
+    def find_model(self, name: str, k: int, model: Any) -> Any:
+        """Find the model of the first fold, given the unfitted one. None if it was not kept, or cannot be read."""
+        is_ours = type(model).__module__.partition(".")[0] == __name__.partition(".")[0]
+        try:
+            found = load(self._path(name, k, 0).with_suffix(".skae"), [] if is_ours else [type(model)])
+        except (OSError, ValueError, TypeError):
+            return None
+        return found if described(found, NEUTRAL) == described(model, NEUTRAL) else None
+
     def _write(self, path: Path, content: dict[str, Any]) -> None:
+        with self._writing(), replaced(path) as part:
+            part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Go on if nothing can be written, and tell so once."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
-            with replaced(path) as part:
-                part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            yield
         except OSError as error:
             if not self.has_warned:
                 warn(

@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_to_the_table_of_an_unbroken_one(stop, tmp_pa
         run(tmp_path, Autoencoder(**TINY))
     monkeypatch.setattr(Columns, "stops", None)
     kept = files(tmp_path)
-    times = [json.loads(kept[name])["rows"][0] for name in kept if name != "comparison.json"]
+    times = [json.loads(kept[name])["rows"][0] for name in kept if "-" in name and name.endswith(".json")]
     resumed = run(tmp_path, Autoencoder(**TINY))
     first_folds = 1 + (stop > 3)
     assert len(Columns.counted) == 6 + first_folds  # those of the pictures were fitted again, and no others
@@ -107,6 +107,29 @@ def test_an_interrupted_run_goes_on_to_the_table_of_an_unbroken_one(stop, tmp_pa
         np.testing.assert_array_equal(
             model.transform(resumed.X_test), unbroken.estimators[key].transform(unbroken.X_test)
         )
+
+
+class Mine(Autoencoder):
+    """A user's own variant."""
+
+
+@pytest.mark.parametrize("cls", [Autoencoder, Mine])
+def test_kept_models_of_this_package_are_loaded_and_fitted_again_only_if_they_are_damaged(cls, tmp_path, monkeypatch):
+    before = run(tmp_path, cls(**TINY), k=[2]).estimators[cls.__name__, 2]
+    with monkeypatch.context() as context:
+        context.setattr(Autoencoder, "_fit", lambda *_, **__: 1 / 0)
+        result = run(tmp_path, cls(**TINY), k=[2])
+    found = result.estimators[cls.__name__, 2]
+    assert type(found) is cls
+    np.testing.assert_array_equal(found.transform(X), before.transform(X))
+    file = next(tmp_path.glob("*.skae"))
+    whole = file.read_bytes()
+    for content in (b"", whole[:-5], None):
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
+        again = run(tmp_path, cls(**TINY), k=[2]).estimators[cls.__name__, 2]
+        np.testing.assert_array_equal(again.transform(X), before.transform(X))
 
 
 KILLED = """

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from skae import (
     Autoencoder,
     AutoencoderImputer,
+    Checkpoint,
     DeepBeliefNetwork,
     FineTunedClassifier,
     NeighborAutoencoder,
@@ -216,6 +217,21 @@ def test_partial_fit_and_streams_are_one_fit_a_chunk(X):
     estimator.fit(iter([X, X]))
     assert blind.tasks == 3 * expected
     assert blind.told == 3 * ["setup", "teardown"]
+
+
+def test_a_fit_that_goes_on_from_a_checkpoint_shows_the_epochs_that_are_left(X, tmp_path):
+    def fails(epoch):
+        if epoch.number == 2:
+            raise RuntimeError
+
+    estimator = Autoencoder(**TINY, checkpoint=Checkpoint(tmp_path / "run.skae", every_epochs=1), callback=fails)
+    with pytest.raises(RuntimeError):
+        estimator.fit(X)
+    seeing = Seeing()
+    estimator.set_params(callback=None).set_callbacks(seeing).fit(X)
+    assert [key[-1] for key in seeing.given] == ["epoch 0", "epoch 1", "training", "fit"]
+    require_same(Autoencoder(**TINY).fit(X), estimator, X)
+    require_same(seeing.fitted["fit", "training", "epoch 1"], estimator, X)
 
 
 # ------------------------------------------------------------------ copies
