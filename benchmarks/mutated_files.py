@@ -97,6 +97,8 @@ def main() -> int:
         outcome(folder / f"{name}.skae", rows[name][1])
         usual[name] = traced(folder / f"{name}.skae")
     signal.signal(signal.SIGVTALRM, too_slow)
+    stop: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: stop.append(number))  # tell what was found until then
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + ROOM, now + ROOM))
     ends: Counter[str] = Counter()
@@ -104,6 +106,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "m.skae")
         for i in range(options.n):
+            if stop:
+                break
             name = [*files][i % len(files)]
             made, way = mutated(files[name], rng)
             write(path, made)
@@ -113,7 +117,7 @@ def main() -> int:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             slowest = max(slowest, time.process_time() - before)
             if end not in ("refused", "used", "refuses the rows"):
-                print(f"file {i}, {name}, {way}: {end[:200]}")
+                print(f"file {i}, {name}, {way}: {end[:200]}", flush=True)
                 end = "wrong"
             ends[end] += 1
             if i % options.traced == 0 and end != "wrong":

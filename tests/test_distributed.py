@@ -226,7 +226,6 @@ def test_without_a_seed_all_have_that_of_the_first(crew):
     assert first.history_ == second.history_
 
 
-
 # ------------------------------------------------------------------ what does not go together
 
 
@@ -247,7 +246,11 @@ MODEL = Autoencoder(3, **SMALL)
             "rank 1 has max_iter 4, but rank 0 has max_iter 3: pass the same in all processes",
         ),
         ((MODEL, RBM(3)), (X, X), "rank 1 has class RBM, but rank 0 has class Autoencoder"),
-        ((MODEL, MODEL), (X, X[:, :5]), "rank 1 has number of columns of X 5, but rank 0 has number of columns of X 64"),
+        (
+            (MODEL, MODEL),
+            (X, X[:, :5]),
+            "rank 1 has number of columns of X 5, but rank 0 has number of columns of X 64",
+        ),
         ((MODEL, MODEL), (X, X.astype("f4")), "rank 1 has dtype of X float32, but rank 0 has dtype of X float64"),
         (
             (TopKAutoencoder(9),) * 2,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -310,11 +310,13 @@ class Autoencoder(TorchTransformer):
         if self._takes_gaps and isinstance(data, Arrays):
             self._completion = fit_completion(data, self._frame, int(self.n_components), self._member(), unit)
 
-    def _member(self) -> Tensor | None:
+    def _member(self, spec: Mapping[str, Any] | None = None) -> Tensor | None:
         """Group of each column of X, if its columns are one-hot. Those of another target are no columns of X."""
-        if self.likelihood == "mixed":
-            return torch.from_numpy(groups_of_columns(columns_of(self.columns)))
-        groups = self._sizes()
+        of = vars(self) if spec is None else spec
+        likelihood, columns = of["likelihood"], of.get("columns")
+        if likelihood == "mixed":
+            return torch.from_numpy(groups_of_columns(columns_of(columns)))
+        groups = self._sizes() if spec is None else spec.get("categories") or ()
         if sum(groups) != len(self._frame):
             return None
         return torch.arange(len(groups)).repeat_interleave(torch.tensor(groups))

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
 from ..engine.container import damaged
+from ..engine.group import is_offered
 from ..engine.journal import Journal, StrangeStateError
 from ..engine.listeners import attending
 from ..engine.notices import warn
@@ -22,7 +24,7 @@ from ..engine.packing import save
 from ..engine.unpacking import load
 from ..engine.watch import NonFiniteLossError
 from ..exceptions import FileError
-from .fingerprint import Fingerprint, fingerprint_of
+from .fingerprint import PARTS, Fingerprint, fingerprint_of
 from .streams import is_stream
 
 __all__ = ["Checkpoint", "refuse_checkpoint", "refuse_nested", "resumable"]
@@ -30,6 +32,7 @@ __all__ = ["Checkpoint", "refuse_checkpoint", "refuse_nested", "resumable"]
 LARGEST_SHARE = 0.05
 """Largest share of the time of a fit that is spent with writing, but for its end."""
 KIND = "checkpoint"
+CONTENT, NOTES = {"fingerprint", "journal"}, {"seeds", "finished", "running"}
 SHORT = 1.0
 """Seconds of training that are too few to be kept when a stage ends."""
 
@@ -91,7 +94,7 @@ class Checkpoint:
 
 
 def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def refuse_checkpoint(estimator: Any, where: str, cure: str) -> None:
@@ -128,6 +131,12 @@ def resumable(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     if asked is None:
         yield
         return
+    if is_offered():
+        refuse_checkpoint(
+            estimator,
+            "Several processes share this fit, and their files would not be in step",
+            "use checkpoint=None, and save the model after the fit",
+        )
     if is_stream(X):
         refuse_checkpoint(estimator, "X gives one chunk at a time", "pass a table, or save the model between chunks")
     if estimator.warm_start and hasattr(estimator, "module_"):
@@ -224,10 +233,11 @@ class _Kept(Journal):
         try:
             save(self.path, KIND, {"fingerprint": self.fingerprint.entries, "journal": content})
             self._size_in_file = self.size
-        except OSError as error:
+        except (OSError, FileError) as error:
             if not self._is_warned:
+                why = getattr(error, "strerror", None) or error
                 warn(
-                    f"The checkpoint {str(self.path)!r} cannot be written ({error.strerror or error}): this fit goes "
+                    f"The checkpoint {str(self.path)!r} cannot be written ({why}): this fit goes "
                     "on, but if it is killed it is lost."
                 )
             self._is_warned = True
@@ -248,7 +258,10 @@ def _file(path: Any, fingerprint: Fingerprint) -> Path:
 def _read(path: Path) -> Any:
     """What a file holds, or None if there is none."""
     try:
-        return load(path, KIND)[1]
+        found = load(path, KIND)[1]
+        if not (_has(found, CONTENT) and _has(found["fingerprint"], PARTS) and _has(found["journal"], NOTES)):
+            raise damaged(path, "it does not hold what a checkpoint does")
+        return found
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise FileError(
@@ -261,6 +274,10 @@ def _read(path: Path) -> Any:
         raise FileError(
             f"The checkpoint {str(path)!r} cannot be read ({error.strerror or error}): pass another path."
         ) from None
+
+
+def _has(value: Any, names: set[str]) -> bool:
+    return isinstance(value, dict) and value.keys() == names
 
 
 def _with_cure(error: FileError) -> FileError:

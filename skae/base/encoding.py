@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -307,10 +307,13 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSuppor
         seen = data.seen(self._frame, self._target_frame, dtype, device, resident, look)
         if self._completion is None or not isinstance(seen, Table) or (resident and not data.has_gaps):
             return seen
-        return filled(seen, self._completion.complete, self._member())
+        return filled(seen, self._completion.complete, self._member(None if resident else self._spec))
 
-    def _member(self) -> Tensor | None:
-        """Group of each column of X, if columns are one-hot. A group is missing as a whole."""
+    def _member(self, spec: Mapping[str, Any] | None = None) -> Tensor | None:
+        """Group of each column of X, if columns are one-hot. A group is missing as a whole.
+
+        It follows from the arguments of the module, or from the parameters before there is one.
+        """
         return None
 
     # ---------------------------------------------------------------- module, devices and randomness

@@ -9,6 +9,7 @@ import datetime
 import decimal
 from collections.abc import Callable
 from importlib import import_module
+from types import NoneType
 from typing import Any
 
 from ..engine.unpacking import DamagedError
@@ -48,38 +49,32 @@ def _timestamp(text: str, unit: str, zone: str | None) -> Any:
     return moment if zone is None else moment.tz_convert(zone)
 
 
-def _checked(make: Callable[..., Any], *, spread: bool) -> Callable[[Any], Any]:
-    """A maker of entries that tells what it cannot make. ``spread`` passes the items of a list one by one."""
+def _checked(make: Callable[..., Any], sort: type = list) -> Callable[[Any], Any]:
+    """A maker of entries from text or from a list, whose items are its arguments. It tells what it cannot make."""
 
     def made(told: Any) -> Any:
-        if isinstance(told, list) != spread:
-            raise DamagedError("an entry of a table is none")
         try:
-            return make(*told) if spread else make(told)
+            if type(told) is sort:
+                return make(*told) if isinstance(told, list) else make(told)
         except ImportError:
             raise
         except Exception:
             raise DamagedError("an entry of a table is none") from None
+        raise DamagedError("an entry of a table is none")
 
     return made
 
 
-def _na(told: None) -> Any:
-    return import_module("pandas").NA
-
-
 ENTRIES: dict[str, Callable[[Any], Any]] = {
-    "Day": _checked(datetime.date.fromisoformat, spread=False),
-    "Moment": _checked(datetime.datetime.fromisoformat, spread=False),
-    "Time": _checked(datetime.time.fromisoformat, spread=False),
-    "Duration": _checked(datetime.timedelta, spread=True),
-    "Decimal": _checked(decimal.Decimal, spread=False),
-    "NAType": _checked(_na, spread=False),
-    "Timestamp": _checked(_timestamp, spread=True),
-    "Timedelta": _checked(
-        lambda value, unit: import_module("pandas").Timedelta(value, "ns").as_unit(unit), spread=True
-    ),
-    "Interval": _checked(lambda *parts: import_module("pandas").Interval(*parts), spread=True),
-    "Period": _checked(lambda text, freq: import_module("pandas").Period(text, freq), spread=True),
+    "Day": _checked(datetime.date.fromisoformat, str),
+    "Moment": _checked(datetime.datetime.fromisoformat, str),
+    "Time": _checked(datetime.time.fromisoformat, str),
+    "Duration": _checked(lambda days, seconds, microseconds: datetime.timedelta(days, seconds, microseconds)),
+    "Decimal": _checked(decimal.Decimal, str),
+    "NAType": _checked(lambda told: import_module("pandas").NA, NoneType),
+    "Timestamp": _checked(_timestamp),
+    "Timedelta": _checked(lambda value, unit: import_module("pandas").Timedelta(value, "ns").as_unit(unit)),
+    "Interval": _checked(lambda *parts: import_module("pandas").Interval(*parts)),
+    "Period": _checked(lambda text, freq: import_module("pandas").Period(text, freq)),
 }
 """What makes entries again, by their kinds."""

@@ -26,8 +26,8 @@ __all__ = ["is_known", "loaded", "save", "table_of"]
 
 OURS = __name__.partition(".")[0] + "."
 """Beginning of the names of the modules of this package, and of its classes in a file."""
-NOT_SAVED = ("callback",)
-"""Parameters that are about watching a fit, and no part of the model. They are None in a file."""
+NOT_SAVED = ("callback", "checkpoint")
+"""Parameters that are about a running fit and its machine, and no part of the model. They are None in a file."""
 REQUESTS = "_metadata_request"
 """Where scikit-learn keeps which arguments are routed to an estimator."""
 
@@ -52,7 +52,7 @@ def save(self: Any, path: FilePath) -> None:
     ------
     skae.exceptions.FileError
         A ValueError, if a file cannot hold a part of the estimator, such as a function or an estimator of another
-        package, or if the path is a folder. A ``callback`` is left out, and nothing is said.
+        package, or if the path is a folder. ``callback`` and ``checkpoint`` are left out, and nothing is said.
     ValueError
         If a parameter is not as described.
     OSError

@@ -23,6 +23,8 @@ __all__ = ["Fingerprint", "fingerprint_of"]
 LONGEST = 60
 """Letters of the longest text of a parameter that is kept as it is, for messages."""
 SUFFIX = ".skae"
+PARTS = {"skae", "torch", "class", "parameters", "X", "y", "sample_weight"}
+"""What a fingerprint tells."""
 
 
 class Fingerprint:
@@ -72,12 +74,12 @@ class Fingerprint:
 
     def _differing(self, entries: dict[str, Any]) -> list[str]:
         """What differs from another fingerprint of the same class, and how, if that can be told shortly."""
-        before, now = entries["parameters"], self.entries["parameters"]
-        found = [
-            f"{name} ({before[name]} there, {now[name]} here)" if len(before[name]) + len(now[name]) < LONGEST else name
-            for name in now
-            if before[name] != now[name]
-        ]
+        both = entries["parameters"], self.entries["parameters"]
+        found = []
+        for name in sorted({*both[0], *both[1]}):
+            before, now = (values.get(name, "none") for values in both)
+            if before != now:
+                found.append(f"{name} ({before} there, {now} here)" if len(before) + len(now) < LONGEST else name)
         return found + [name for name in ("X", "y", "sample_weight") if entries[name] != self.entries[name]]
 
 

@@ -155,7 +155,7 @@ def _fault_of_gaussian(gaussian: Gaussian | Factors, width: int) -> str | None:
     if found:
         return found
     try:
-        np.linalg.cholesky(gaussian.covariance)
+        np.linalg.cholesky(gaussian._precision())
     except np.linalg.LinAlgError:
         return "has a covariance that is none"
     return None
@@ -201,7 +201,7 @@ def _fault_of_offset(detector: Any, offset: Any) -> str | None:
     found = damage.number(finite=False)(detector, offset)
     if found or math.isnan(offset):
         return found or "is NaN"
-    lacks = _is_own(detector.estimator_) and not {"_near", "_ease"} <= vars(detector).keys()
+    lacks = _is_own(detector.estimator_) and any(vars(detector).get(name) is None for name in ("_near", "_ease"))
     return "has no rows to compare others with" if lacks else None
 
 

@@ -81,6 +81,8 @@ class RecursiveNetwork(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"There is no activation {activation!r}.")
         d = n_components
         self.d, self.activation, self.unit_length, self.dropout = d, activation, unit_length, dropout
         kind = COMPOSITIONS[composition]

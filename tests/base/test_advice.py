@@ -22,7 +22,7 @@ from skae import (
 from skae.engine.suggestions import ELSEWHERE, suggest
 
 X = np.random.default_rng(0).random((12, 4))
-ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if isinstance(getattr(skae, name), type)]
+ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")]
 BY_VARIANCE = (
     "PCA then chooses by the variance, but components that are learnt together are not ordered by it: choose a whole "
     "number, for example with GridSearchCV or skae.compare."

@@ -26,6 +26,7 @@ from skae import (
     Checkpoint,
     DeepBeliefNetwork,
     FineTunedClassifier,
+    MixtureVariationalAutoencoder,
     RecursiveAutoencoder,
     StackedAutoencoder,
     VariationalAutoencoder,
@@ -33,6 +34,7 @@ from skae import (
 from skae.base import checkpoint as checkpoints
 from skae.base import fingerprint as fingerprints
 from skae.engine.listeners import Listener, attending
+from skae.exceptions import FileError
 from skae.trees import Tree
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
@@ -93,6 +95,9 @@ def require_same_model(one, two):
 
 OTHERS = {
     "RecursiveAutoencoder": RecursiveAutoencoder(2, structure="greedy", max_iter=3, random_state=0),
+    "MixtureVariationalAutoencoder with clusters": MixtureVariationalAutoencoder(
+        2, n_clusters=2, **{**QUICK, "max_iter": 10}
+    ),
     "StackedAutoencoder of machines": StackedAutoencoder(
         [CLASSES["RBM"], CLASSES["DeepBeliefNetwork"]], max_iter=2, random_state=0
     ),
@@ -190,12 +195,18 @@ def test_ctrl_c_keeps_the_file(iris, path):
 
 def test_a_fit_that_would_fail_again_leaves_no_file(iris, path):
     """Else it would go on to the same NaN for ever."""
-    estimator = Autoencoder(2, solver="sgd", checkpoint=Checkpoint(path, every_epochs=1), **QUICK)
-    estimator.set_params(learning_rate="constant", learning_rate_init=1e9, tol=0.0)
-    with attending(seen := Epochs()), pytest.raises(ValueError, match="became"):
-        estimator.fit(iris / 1e3)
-    assert not path.exists(), seen.stages
-    estimator.set_params(learning_rate_init=0.01).fit(iris)
+    there = []
+
+    def poison(epoch):
+        there.append(path.exists())
+        if epoch.number == 2:
+            epoch.estimator._flat.theta.fill_(np.nan)
+
+    estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=1), callback=poison, **QUICK)
+    assert "became nan in epoch 3" in refuses(estimator, "fit", iris)
+    assert there == [False, True]
+    assert not path.exists()
+    estimator.set_params(callback=None, max_iter=2).fit(iris)
 
 
 # ------------------------------------------------------------------ which fit a file is of
@@ -244,7 +255,7 @@ def test_another_version_is_refused(kept, iris, path, name, monkeypatch):
 
 
 def test_random_states_and_frozen_encoders_are_told_apart(iris, few, path):
-    one, two = (VariationalAutoencoder(2, **{**QUICK, "random_state": seed}).fit(iris) for seed in (0, 1))
+    one, two = (VariationalAutoencoder(2, **QUICK).fit(rows) for rows in (iris, iris[::-1]))
     estimator = FineTunedClassifier(FrozenEstimator(one), max_iter=2, checkpoint=path, random_state=0).fit(iris, few)
     assert epochs_of(clone(estimator), iris, few) == []
     assert "another encoder" in refuses(clone(estimator).set_params(encoder=FrozenEstimator(two)), "fit", iris, few)
@@ -293,6 +304,32 @@ def test_a_damaged_file_is_refused(kept, iris, path):
         assert told.endswith(": pass another path, or delete the file to start anew.")
 
 
+@pytest.mark.parametrize("content", [3, {}, {"fingerprint": 1, "journal": {"seeds": [], "finished": [], "running": 0}}])
+def test_a_file_without_what_a_checkpoint_holds_is_refused(kept, iris, path, content):
+    checkpoints.save(path, checkpoints.KIND, content)
+    assert "is damaged: it does not hold what a checkpoint does" in refuses(clone(kept), "fit", iris)
+
+
+def test_a_class_that_has_another_parameter_since_is_another_fit(iris, path):
+    def versions():
+        class Mine(Autoencoder):
+            """One version of it."""
+
+        yield Mine
+
+        class Mine(Mine):
+            """The next."""
+
+            strength: float = 1.0
+
+        yield Mine
+
+    one, two = versions()
+    two.__qualname__, two.__module__ = one.__qualname__, one.__module__
+    one(2, checkpoint=path, **QUICK).fit(iris)
+    assert "another strength (none there, 1.0 here):" in refuses(two(2, checkpoint=path, **QUICK), "fit", iris)
+
+
 @pytest.mark.parametrize("part", ["weights", "optimizer", "generators", "watch", "outcome"])
 def test_a_file_of_other_contents_is_refused(iris, path, part, monkeypatch):
     """One whose checksum is right, such as of somebody who edited it."""
@@ -316,6 +353,14 @@ def test_a_fit_whose_file_cannot_be_written_goes_on_and_warns_once(iris, tmp_pat
         estimator.fit(iris)
     assert len(caught) == 1
     require_equal(estimator.transform(iris), Autoencoder(2, **QUICK).fit(iris).transform(iris))
+
+
+def test_a_path_that_becomes_a_folder_does_not_end_the_fit(iris, path):
+    estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=np.int64(1)), **QUICK)
+    estimator.callback = lambda epoch: path.mkdir() if epoch.number == 1 else None
+    with pytest.warns(UserWarning, match="is no file but a folder.*: this fit goes on") as caught:
+        estimator.fit(iris)
+    assert len(caught) == 1
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(iris, path, monkeypatch):
@@ -402,6 +447,24 @@ def test_chunks_have_no_checkpoint(iris, path):
     estimator = Autoencoder(2, checkpoint=path, **QUICK)
     assert refuses(estimator, "partial_fit", iris).startswith("partial_fit takes one pass over a chunk, so that check")
     assert refuses(estimator, "fit", iter([iris])).startswith("X gives one chunk at a time, so that checkpoint=")
+
+
+def test_processes_that_share_a_fit_have_no_checkpoint(iris, path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "is_offered", lambda: True)
+    told = refuses(Autoencoder(2, checkpoint=path, **QUICK), "fit", iris)
+    assert told.startswith(
+        "Several processes share this fit, and their files would not be in step, so that checkpoint="
+    )
+
+
+def test_a_model_that_is_saved_has_none(kept, path, tmp_path):
+    kept.set_params(checkpoint=Checkpoint(path)).save(tmp_path / "model.skae")
+    assert kept.checkpoint == Checkpoint(path)
+    assert skae.load(tmp_path / "model.skae").checkpoint is None
+    with pytest.raises(FileError, match="is a checkpoint of a fit: pass its path as checkpoint to an estimator with"):
+        skae.load(path)
+    told = refuses(clone(kept).set_params(checkpoint=tmp_path / "model.skae"), "fit", np.eye(4))
+    assert told.endswith("is a model that was saved: pass another path, or delete the file to start anew.")
 
 
 def test_a_warm_start_from_another_model_has_no_checkpoint(iris, path):

@@ -15,7 +15,7 @@ import skae.tokens
 import skae.trees
 from skae.base import PositiveInt
 
-ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if isinstance(getattr(skae, name), type)]
+ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")]
 PUBLIC = [
     getattr(module, name)
     for module in (skae, skae.inspection, skae.metrics, skae.tokens, skae.trees)

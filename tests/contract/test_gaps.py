@@ -196,3 +196,13 @@ def test_hidden_entries_are_restored_better_than_by_the_mean(digits):
         for other in (model.inverse_transform(model.transform(gappy)), np.nanmean(gappy, axis=0))
     )
     assert error < 0.45 * of_mean
+
+
+def test_columns_changed_after_fit_do_not_break_the_fitted_model():
+    row = np.arange(30.0)
+    rows = np.column_stack([row, row % 2, 1 - row % 2])
+    rows[::4, 1:] = np.nan
+    model = Autoencoder(2, likelihood="mixed", columns=(("gaussian", 1), ("categorical", 2)), max_iter=2).fit(rows)
+    before = model.transform(rows)
+    model.set_params(likelihood="gaussian", columns=(("gaussian", 9),))
+    np.testing.assert_array_equal(model.transform(rows), before)
