@@ -12,8 +12,8 @@ from .engine.group import OtherProcessError, Team, offered
 
 __all__ = ["OtherProcessError", "data_parallel", "shard"]
 
-_numbers: dict[int, int] = {}
-"""How many times each process group was used, by its identity."""
+_numbers: dict[str, int] = {}
+"""How many times each process group was used, by its name."""
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     handle = dist.group.WORLD if group is None else group
     if dist.get_rank(handle) < 0:
         raise ValueError("This process is not in the group that was passed: enter data_parallel in its members only.")
-    number = _numbers[id(handle)] = _numbers.get(id(handle), -1) + 1
+    number = _numbers[handle.group_name] = _numbers.get(handle.group_name, -1) + 1
     team = Team(handle, number)
     with offered(team if team.size > 1 else None):
         yield

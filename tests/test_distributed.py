@@ -89,13 +89,14 @@ def of_group(crew, estimator, *data, size=2):
     return first
 
 
-def assert_same(ours, theirs, rows, within=1e-8):
-    """Curves are equal within rounding. Codes are less so: Adam divides small gradients, and their errors, by their size."""
+def assert_same(ours, theirs, rows):
+    """Curves and codes are equal within rounding, which Adam enlarges: it divides small gradients by their size."""
+    within = 1e-9 if theirs.solver in ("sgd", "lbfgs") else 1e-5
     assert ours.history_.keys() == theirs.history_.keys()
     for name, values in theirs.history_.items():
         np.testing.assert_allclose(ours.history_[name], values, rtol=within, atol=1e-12, err_msg=name)
     codes = theirs.transform(rows)
-    np.testing.assert_allclose(ours.transform(rows), codes, rtol=0, atol=1e3 * within * np.abs(codes).max())
+    np.testing.assert_allclose(ours.transform(rows), codes, rtol=0, atol=100 * within * np.abs(codes).max())
 
 
 # ------------------------------------------------------------------ as one process
@@ -120,7 +121,7 @@ WITHOUT_NOISE = {
     "penalty": (SparseAutoencoder(9, **QUICK), X),
     "mean activation": (SparseAutoencoder(9, penalty="kl", **QUICK), X, None, WEIGHT + 0.1),
     "layers": (StackedAutoencoder([5, 2], **QUICK), X),
-    "labels": (FineTunedClassifier(Autoencoder(3, max_iter=3), **QUICK), X, np.where(np.arange(101) < 40, Y, -1)),
+    "labels": (FineTunedClassifier(Autoencoder(3, **SMALL), **QUICK), X, np.where(np.arange(101) < 40, Y, -1)),
 }
 
 
@@ -129,8 +130,7 @@ def test_the_fit_is_that_of_one_process_with_all_rows(crew, name):
     estimator, *data = WITHOUT_NOISE[name]
     theirs = one_process(estimator, *data)
     rows = data[0]
-    has_float32 = name in ("layers", "labels")
-    assert_same(of_group(crew, estimator, *data), theirs, rows, 1e-4 if has_float32 else 1e-8)
+    assert_same(of_group(crew, estimator, *data), theirs, rows)
 
 
 @pytest.mark.parametrize("name", ["batches and a tail", "gaps", "weights", "all rows in a batch, some equal"])

@@ -128,7 +128,8 @@ def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *,
         has_gaps = has_gaps or not bool(known.all())
         _require_observed(known, rows.start)
         observed |= (known if counts is None else known[counts]).any(0).cpu().numpy()
-    observed = current().any(observed)
+    parts = current().gather(observed)  # whose lengths may differ: it is told later
+    observed = np.any([part for part in parts if len(part) == len(observed)], axis=0)
     if columns and not observed.all():
         column = _column(estimator, int(np.argmin(observed)))
         raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")

@@ -114,9 +114,8 @@ class Team(Group):
         self.rank, self.size = dist.get_rank(handle), dist.get_world_size(handle)
         self.is_broken = False
         """Whether the processes are out of step after an error, so that no sum can be computed any more."""
-        ranks = "-".join(map(str, dist.get_process_group_ranks(handle)))
         inside: Any = dist.distributed_c10d  # torch has no public name for the store of a process group
-        self._store = inside.PrefixStore(f"skae/{ranks}/{number}", inside._get_default_store())
+        self._store = inside.PrefixStore(f"skae/{handle.group_name}/{number}", inside._get_default_store())
         self._n_fits = 0
         self._trailing: list[Any] = []
         self.is_interrupted = False
