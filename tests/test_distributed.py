@@ -33,7 +33,7 @@ from skae import (
     VariationalAutoencoder,
 )
 from skae.distributed import data_parallel, shard
-from tests.crew import Crew
+from tests.crew import PATIENCE, Crew
 
 X = load_digits().data[:101] / 16
 Y = load_digits().target[:101] % 2
@@ -45,6 +45,7 @@ CUTS = {2: [0, 37, 101], 4: [0, 30, 31, 90, 101]}
 
 QUICK = {"max_iter": 3, "batch_size": 20, "random_state": 0, "dtype": "float64"}
 SMALL = {"hidden_layer_sizes": (8,), **QUICK}
+LINEAR = Autoencoder(5, hidden_layer_sizes=(), solver="lbfgs", **QUICK)
 COUNTS = (("gaussian", 2), ("categorical", 2), ("poisson", 1))
 KINDS = np.column_stack([X[:, 20:22], Y, 1 - Y, (5 * X[:, 30]).round()])
 
@@ -120,7 +121,7 @@ WITHOUT_NOISE = {
     "images": (ConvolutionalAutoencoder(3, channels=(2,), **QUICK), X),
     "penalty": (SparseAutoencoder(9, **QUICK), X),
     "mean activation": (SparseAutoencoder(9, penalty="kl", **QUICK), X, None, WEIGHT + 0.1),
-    "layers": (StackedAutoencoder([5, 2], **QUICK), X),
+    "layers": (StackedAutoencoder([LINEAR, clone(LINEAR).set_params(n_components=2)], solver="lbfgs", **QUICK), X),
     "labels": (FineTunedClassifier(Autoencoder(3, **SMALL), **QUICK), X, np.where(np.arange(101) < 40, Y, -1)),
 }
 
@@ -349,7 +350,7 @@ def interrupted(group, rank):
             model.fit(cut(X, rank, 2))
         except KeyboardInterrupt as error:
             assert signal.getsignal(signal.SIGINT) is handler
-            return str(error), pickle.dumps(model)
+            return str(error), pickle.dumps(model.set_params(callback=None))
 
 
 def test_ctrl_c_in_one_process_stops_all_at_the_same_step(crew):
@@ -415,7 +416,7 @@ def test_a_killed_process_ends_the_others():
     crew = Crew(4)
     for pipe in crew.pipes:
         pipe.send((killed, (0, 1, 2, 3), ()))
-    told = [crew.pipes[rank].recv() for rank in (0, 1, 3) if crew.pipes[rank].poll(40)]
+    told = [crew.pipes[rank].recv() for rank in (0, 1, 3) if crew.pipes[rank].poll(PATIENCE)]
     crew.close()
     assert len(told) == 3
     for sentence, waited in told:
