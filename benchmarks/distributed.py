@@ -140,11 +140,17 @@ def report(name: str) -> None:
     n_steps = len(alone["history"][curve]) * -(-n // size)
     both = first["cpu"] + second["cpu"]
     print(f"\n{name}: {n} rows, {size} rows a step, {n_steps} steps")
-    print(f"  largest relative difference of the curves      {apart:.1e}   equal in both: {first['history'] == second['history']}")
-    print(f"  processor time of one process, of two together {alone['cpu']:.2f} s, {both:.2f} s: efficiency {alone['cpu'] / both:.2f}")
+    print(
+        f"  largest relative difference of the curves      {apart:.1e}   equal in both: {first['history'] == second['history']}"
+    )
+    print(
+        f"  processor time of one process, of two together {alone['cpu']:.2f} s, {both:.2f} s: efficiency {alone['cpu'] / both:.2f}"
+    )
     print(f"  bytes a step, of which gradient                {first['bytes'] / n_steps:,.0f}, {first['gradient']:,}")
     print(f"  sums a step                                    {first['sums'] / n_steps:.2f}")
-    print(f"  wall time waiting, with and without prefetch   {first['waited'] / first['wall']:.0%}, {late['waited'] / late['wall']:.0%}")
+    print(
+        f"  wall time waiting, with and without prefetch   {first['waited'] / first['wall']:.0%}, {late['waited'] / late['wall']:.0%}"
+    )
     model(size, alone["cpu"] / n_steps / size, first["bytes"] / n_steps, first["sums"] / n_steps)
 
 

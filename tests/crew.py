@@ -12,7 +12,6 @@ import traceback
 import torch
 import torch.distributed as dist
 
-
 PATIENCE = float(os.environ.get("SKAE_TEST_PATIENCE", "300"))
 """Seconds that a check may take, on a busy machine too."""
 

@@ -13,7 +13,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -33,7 +32,7 @@ from skae import (
     VariationalAutoencoder,
 )
 from skae.distributed import data_parallel, shard
-from tests.crew import PATIENCE, Crew
+from tests.crew import Crew
 
 X = load_digits().data[:101] / 16
 Y = load_digits().target[:101] % 2
@@ -227,7 +226,6 @@ def test_without_a_seed_all_have_that_of_the_first(crew):
     assert first.history_ == second.history_
 
 
-
 # ------------------------------------------------------------------ what does not go together
 
 
@@ -248,7 +246,11 @@ MODEL = Autoencoder(3, **SMALL)
             "rank 1 has max_iter 4, but rank 0 has max_iter 3: pass the same in all processes",
         ),
         ((MODEL, RBM(3)), (X, X), "rank 1 has class RBM, but rank 0 has class Autoencoder"),
-        ((MODEL, MODEL), (X, X[:, :5]), "rank 1 has number of columns of X 5, but rank 0 has number of columns of X 64"),
+        (
+            (MODEL, MODEL),
+            (X, X[:, :5]),
+            "rank 1 has number of columns of X 5, but rank 0 has number of columns of X 64",
+        ),
         ((MODEL, MODEL), (X, X.astype("f4")), "rank 1 has dtype of X float32, but rank 0 has dtype of X float64"),
         (
             (TopKAutoencoder(9),) * 2,
