@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import tempfile
 import traceback
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -30,13 +31,14 @@ class Crew:
         self.pipes, self.processes, self.number = [], [], 0
         for rank in range(size):
             ours, theirs = spawned.Pipe()
-            place = os.path.join(self.folder.name, "store")
+            place = str(Path(self.folder.name) / "store")
             process = spawned.Process(target=_serve, args=(theirs, place, rank, size), daemon=True)
             process.start()
             self.pipes.append(ours)
             self.processes.append(process)
         for pipe in self.pipes:
-            assert pipe.poll(PATIENCE) and pipe.recv() == "ready"
+            assert pipe.poll(PATIENCE)
+            assert pipe.recv() == "ready"
 
     def run(self, function, *arguments, ranks=(0, 1)):
         """Call ``function(group, rank, *arguments)`` in processes, with a new group of them, and return the results.

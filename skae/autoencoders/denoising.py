@@ -373,8 +373,7 @@ class DenoisingAutoencoder(Autoencoder):
         return super()._rows_are_independent() and not looks_elsewhere
 
     def _needs_all_rows(self) -> str | None:
-        mixes = self.walkback > 1 and self.likelihood == "gaussian"
-        return "walkback measures the residuals of a batch" if mixes else super()._needs_all_rows()
+        return super()._needs_all_rows() or ("walkback looks at a whole batch" if self.walkback > 1 else None)
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         if self._target_frame is not None:

@@ -14,7 +14,8 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
+from ..engine.data import Array, Source, chunks, name_of, to_tensor
+from ..engine.finite import find_nonfinite
 from ..engine.frame import Frame
 from ..engine.group import current
 from .arrow import outside

@@ -409,9 +409,8 @@ class TorchEstimator(Encoding):
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
         part, group = part_of(data) if at_a_time is None else (data, ALONE)
-        n = len(data)
+        n, width = len(data), max(data.width, widest(self.module_))
         total: Tensor | float = 0.0
-        width = max(data.width, widest(self.module_))
         for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
             terms = self._loss(self.module_, part[rows], None)
             total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)

@@ -30,7 +30,6 @@ __all__ = [
     "Subset",
     "Table",
     "chunks",
-    "find_nonfinite",
     "held_rows",
     "in_order",
     "is_on",
@@ -260,7 +259,7 @@ class Rows:
     ) -> None:
         self.X, self.frame, self.dtype, self.out, self.look = X, frame, dtype, device, look
         self.width = int(X.shape[1])
-        self._map = _memory_map(X)
+        self._map = memory_map(X)
         is_outside = self._map is not None or isinstance(X, Outside)
         most = RESIDENT_BYTES // 16 if is_outside else RESIDENT_BYTES
         self.resident = resident and X.shape[0] * X.shape[1] * dtype.itemsize <= most
@@ -334,7 +333,7 @@ class Embedded(Rows):
         return self._embed(super().__getitem__(index))
 
 
-def _memory_map(X: Array) -> mmap.mmap | None:
+def memory_map(X: Array) -> mmap.mmap | None:
     """The memory map behind an array, if its pages can be dropped without losing changes."""
     shared = False
     while X is not None and not isinstance(X, mmap.mmap):
@@ -481,28 +480,3 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
     size = max(1, elements // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
-
-
-def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
-    """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
-    shared = _memory_map(X)
-    for rows in chunks(*X.shape):
-        part = X[rows]
-        values = part.data if sparse.issparse(part) else part
-        with np.errstate(all="ignore"):
-            finite = np.isfinite(float(values.sum()))
-        found = None if finite else _first_nonfinite(to_tensor(part), rows.start, allow_nan)
-        if shared is not None:
-            del part, values
-            shared.madvise(mmap.MADV_DONTNEED)
-        if found is not None:
-            return found
-    return None
-
-
-def _first_nonfinite(x: Tensor, first_row: int, allow_nan: bool) -> tuple[int, int, float] | None:
-    where = torch.nonzero(x.isinf() if allow_nan else ~torch.isfinite(x))
-    if len(where) == 0:  # the sum overflowed, or is NaN as it may be, but no entry is wrong
-        return None
-    row, column = (int(i) for i in where[0])
-    return first_row + row, column, float(x[row, column])
