@@ -20,6 +20,7 @@ from .autoencoders import (
     SparseAutoencoder,
     TopKAutoencoder,
 )
+from .base.checkpoint import Checkpoint
 from .boltzmann import RBM, DeepBeliefNetwork, DeepBoltzmannMachine, MultimodalDeepBoltzmannMachine
 from .comparison import compare
 from .compose import (
@@ -30,6 +31,7 @@ from .compose import (
     StackedAutoencoder,
     TableAutoencoder,
 )
+from .loading import load, trusted_types
 from .maps import NeighborAutoencoder
 from .variational import (
     ConditionalVariationalAutoencoder,
@@ -46,6 +48,7 @@ __all__ = [
     "Autoencoder",
     "AutoencoderImputer",
     "BidirectionalGAN",
+    "Checkpoint",
     "ConditionalVariationalAutoencoder",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
@@ -73,4 +76,6 @@ __all__ = [
     "WassersteinAutoencoder",
     "__version__",
     "compare",
+    "load",
+    "trusted_types",
 ]

@@ -88,6 +88,7 @@ def run(options: argparse.Namespace) -> None:
                 standardize=standardized(options, data),
                 random_state=options.seed,
                 verbose=1,
+                resume=options.resume,
             )
         print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
         print(legend(result, data), flush=True)

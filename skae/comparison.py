@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from sklearn.base import clone
 
 from .autoencoders import Autoencoder
 from .engine.notices import reworded
-from .evaluation import evaluate, evaluate_baselines
+from .evaluation import evaluate, evaluate_baselines, fit
 from .exceptions import DisconnectedGraphWarning
+from .finished import Finished, Nothing, description
 from .folds import check_table, fold_of, splits_of
 from .maps import NeighborAutoencoder
 from .peers import is_map, lacking, prepare, quiet
@@ -24,6 +27,8 @@ __all__ = ["Comparison", "compare"]
 
 MAP_SIZE = 2
 """Number of components of maps, if no number is given."""
+BASELINES = "all columns"
+"""Name under which what all columns and a guess get is kept, with 0 components, which no reducer has."""
 
 
 @dataclass
@@ -154,6 +159,7 @@ def compare(
     standardize: Any = False,
     random_state: int | None = 0,
     verbose: int = 0,
+    resume: str | PathLike[str] | None = None,
 ) -> Comparison:
     """Cross-validate PCA, autoencoders and other reducers on the same folds.
 
@@ -189,6 +195,10 @@ def compare(
         Seed of the folds, and of every reducer that has a ``random_state`` of None.
     verbose : int, default=0
         1 shows a progress bar.
+    resume : path of a folder, or None, default=None
+        Folder in which finished fits are kept, so that a comparison that was killed goes on from them: call ``compare``
+        again with the same arguments. The result is that of an unbroken run, with the times that were measured before.
+        Reducers and numbers of components may be added. The folder is made if it is not there. None keeps nothing.
 
     Returns
     -------
@@ -201,7 +211,8 @@ def compare(
         If ``reducers`` is a single reducer, or if one of them is no reducer.
     ValueError
         If there are more components than columns or training rows, or if X, y or a parameter is not as described. Or if
-        a reducer fails in a fold: the message says which and where.
+        a reducer fails in a fold: the message says which and where. Or if the fits in ``resume`` are those of another
+        comparison: the message says what differs.
     KeyboardInterrupt
         If the comparison is interrupted. There is then no result.
 
@@ -210,6 +221,10 @@ def compare(
     ``UMAP`` places held-out rows by ``transform`` and decodes them by ``inverse_transform``, which takes seconds for a
     fold of some hundred rows and two components, and minutes for many components. ``PaCMAP`` moves held-out rows only,
     towards their nearest training rows. It gets ``save_tree=True`` for that.
+
+    With ``resume``, models of the first fold that were not fitted in this run are fitted again, because the pictures of
+    ``ComparisonDisplay`` need them. Their figures stay those that were kept. The folder holds figures and digests,
+    and no rows of X.
 
     Examples
     --------
@@ -233,17 +248,29 @@ def compare(
         jobs = _jobs(named, sizes, len(splits), most_of_maps=MAP_SIZE if n_components is None else max(sizes))
         folds, estimators, guesses = [], {}, []
         total = len(jobs) + len(splits) * (y is not None)
+        kept = _kept_fits(resume, X, y, splits, named, standardize, random_state)
         with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
             for k, name, fold in jobs:
                 model, who = _with_components(named[name], k), f"{name} with n_components={k}"
-                with _told(who, f"fold {fold + 1} of {len(splits)}"), _drawn(fold == 0):
-                    row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
-                folds.append({"reducer": name, "n_components": k, "fold": fold, **row})
+                where = partial(_told, who, f"fold {fold + 1} of {len(splits)}")
+                rows = kept.find(name, k, fold)
+                if rows is None:
+                    with kept.keeping(name, k, fold) as rows, where(), _drawn(fold == 0):
+                        row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
+                        rows.append({"reducer": name, "n_components": k, "fold": fold, **row})
+                elif fold == 0:
+                    with where(), _unheard():  # its warnings were issued with its rows
+                        fit(model, fold_of(X, y, *splits[fold], standardize))
+                folds += rows
                 if fold == 0:
                     estimators[name, k] = model
                 bar.update()
-            for split in splits if y is not None else []:
-                guesses += evaluate_baselines(fold_of(X, y, *split, standardize))
+            for fold, split in enumerate(splits if y is not None else []):
+                rows = kept.find(BASELINES, 0, fold)
+                if rows is None:
+                    with kept.keeping(BASELINES, 0, fold) as rows:
+                        rows += evaluate_baselines(fold_of(X, y, *split, standardize))
+                guesses += rows
                 bar.update()
     first = fold_of(X, y, *splits[0], standardize)
     return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
@@ -263,6 +290,32 @@ def _told(who: str, where: str) -> Iterator[None]:
             yield
     except Exception as error:
         raise ValueError(f"{who} failed in {where}: {str(error) or type(error).__name__}") from error
+
+
+def _kept_fits(
+    resume: str | PathLike[str] | None,
+    X: np.ndarray,
+    y: np.ndarray | None,
+    splits: list[tuple[Any, Any]],
+    named: dict[str, Any],
+    standardize: Any,
+    random_state: int | None,
+) -> Nothing:
+    """Where finished fits are kept, and found."""
+    if resume is None:
+        return Nothing()
+    if random_state is None:
+        raise ValueError("resume needs the same folds and models in the next run: pass a number as random_state.")
+    settings = {"standardize": standardize, "random_state": random_state}
+    return Finished(Path(resume), description(X, y, splits, named, settings))
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Issue no warnings a second time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sklearn.utils import get_tags
 
 from .metrics import neighbors_kept, r2_against, reconstruct
 
-__all__ = ["Fold", "evaluate", "evaluate_baselines", "n_neighbors", "takes_gaps"]
+__all__ = ["Fold", "evaluate", "evaluate_baselines", "fit", "n_neighbors", "takes_gaps"]
 
 N_NEIGHBORS = 15
 """Largest number of neighbours of which the share is measured that the code keeps."""
@@ -80,13 +80,8 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
         With the keys "r2", "linear", "knn", "neighbors", "fit_seconds" and "rows_per_second". A value is None if the
         model cannot reconstruct, or if the fold has no score. Without ``transform`` all but "fit_seconds" are None.
     """
-    supervised = _learns_from_target(model)
-    if supervised and fold.y_train is None:
-        raise ValueError("it learns from a target, and there is none: pass one.")
+    fit_seconds = fit(model, fold)
     X_train, X_test = fold.rows_for(model)
-    start = time.perf_counter()
-    model.fit(X_train, fold.y_train if supervised else None)
-    fit_seconds = time.perf_counter() - start
     if not hasattr(model, "transform"):
         return {**NOTHING, "fit_seconds": fit_seconds}
     H_test = _encoded(model, X_test)
@@ -97,6 +92,23 @@ def evaluate(model: Any, fold: Fold) -> dict[str, float | None]:
         "fit_seconds": fit_seconds,
         "rows_per_second": _rows_per_second(model, X_test),
     }
+
+
+def fit(model: Any, fold: Fold) -> float:
+    """Fit a reducer to the training rows.
+
+    Returns
+    -------
+    seconds : float
+        How long it took.
+    """
+    supervised = _learns_from_target(model)
+    if supervised and fold.y_train is None:
+        raise ValueError("it learns from a target, and there is none: pass one.")
+    X_train, _ = fold.rows_for(model)
+    start = time.perf_counter()
+    model.fit(X_train, fold.y_train if supervised else None)
+    return time.perf_counter() - start
 
 
 def evaluate_baselines(fold: Fold) -> list[dict[str, Any]]:

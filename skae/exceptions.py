@@ -1,10 +1,17 @@
-"""Warnings of this package, for filters such as ``warnings.simplefilter("error", ModeCollapseWarning)``."""
+"""Errors and warnings of this package.
+
+Warnings are for filters such as ``warnings.simplefilter("error", ModeCollapseWarning)``.
+"""
 
 from __future__ import annotations
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["CriticWinsWarning", "DisconnectedGraphWarning", "ModeCollapseWarning", "NothingLearntWarning"]
+__all__ = ["CriticWinsWarning", "DisconnectedGraphWarning", "FileError", "ModeCollapseWarning", "NothingLearntWarning"]
+
+
+class FileError(ValueError):
+    """A file cannot be written or read as what it should be. The message says why, and what to do."""
 
 
 class NothingLearntWarning(ConvergenceWarning):

@@ -99,6 +99,13 @@ def _add_evaluation(compare: argparse.ArgumentParser) -> None:
     add("--cv", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     add("--seed", type=int, default=0, help="seed of the folds and the models (default: 0)")
     add("--output", type=Path, default=Path("compare"), metavar="DIR", help="folder for the results (default: compare)")
+    add(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="folder in which finished fits are kept: with the same command, a comparison that was killed goes on from "
+        "them (default: none are kept)",
+    )
 
 
 def check(options: argparse.Namespace) -> None:

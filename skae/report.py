@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from ._version import __version__
 from .comparison import Comparison
+from .engine.replaced import replaced
 from .evaluation import n_neighbors, takes_gaps
 from .folds import is_classes
 from .tables import Dataset, printable
@@ -154,14 +154,11 @@ def write(result: Comparison, data: Dataset, options: argparse.Namespace) -> lis
 @contextmanager
 def _replaced(path: Path) -> Iterator[Path]:
     """A path to write to. What was written takes the place of the old file when it is complete, and not before."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield part
-        part.replace(path)
+        with replaced(path) as part:
+            yield part
     except OSError as error:
         raise NotWrittenError(f"Cannot write {str(path)!r}: {error.strerror or error}.") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _json(result: Comparison, data: Dataset, options: argparse.Namespace) -> str:

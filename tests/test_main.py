@@ -167,6 +167,7 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
         "device": "auto",
         "seed": 3,
         "output": "compare",
+        "resume": None,
     }
 
 
@@ -356,7 +357,7 @@ def test_without_options_the_estimators_keep_their_defaults(table, monkeypatch):
     (_, y, models, n_components, cv), named = seen[0]
     assert models["Autoencoder"].get_params() == skae.Autoencoder().get_params()
     assert (y, n_components, cv) == (None, None, 5)
-    assert named == {"standardize": False, "random_state": 0, "verbose": 1}
+    assert named == {"standardize": False, "random_state": 0, "verbose": 1, "resume": None}
 
 
 # -------------------------------------------------------------------- the terminal

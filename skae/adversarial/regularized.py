@@ -14,6 +14,7 @@ from ..base import (
     Arrays,
     Batch,
     Bottleneck,
+    Exported,
     Frame,
     Move,
     NonNegative,
@@ -342,6 +343,11 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
                 "spherical=True to one-hot columns (sklearn's OneHotEncoder) instead, which is the same model."
             )
         return super()._tunable()
+
+    def _exported(self) -> dict[str, Exported]:
+        if self._spec["n_tokens"]:
+            raise ValueError("A model with likelihood='tokens' has no graph of ONNX: its rows are tokens, not numbers.")
+        return super()._exported()
 
     def _as_ids(self, rows: Any) -> Any:
         """Token ids, if the model is of tokens, and otherwise the rows as they are."""

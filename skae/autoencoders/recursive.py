@@ -15,6 +15,7 @@ from ..base import damage
 from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
 from ..base.damage import Saved
+from ..base.exporting import Exported
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer
 from ..engine.data import Rows, Source, to_tensor
@@ -82,7 +83,7 @@ class RecursiveAutoencoder(TorchTransformer):
         children's vectors in this layer, and h is the node's own one in the layer below. The last layer is the code.
     activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"}, \
 default="tanh"
-        Function f. In a gated composition it is only used to decode.
+        Exported f. In a gated composition it is only used to decode.
     unit_length : bool or "auto", default="auto"
         Whether vectors of inner nodes have the length 1. "auto" is True without ``unfolding``, because shorter vectors
         would be easier to reconstruct, and False with it, and for a gated composition.
@@ -189,6 +190,7 @@ default="tanh"
     _peak: ClassVar[float] = 0.02
     _most_epochs: ClassVar[int] = 200
     _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(damage.spec_with_layers("n_layers")),
         "_leaves": Saved(damaged, cls=Leaves),
         "_is_deep": Saved(damage.truth),
         "_shares": Saved(lambda estimator, value: damage.fault_of_numbers(value, (None,)), required=False),
@@ -332,6 +334,11 @@ default="tanh"
         return "use tune_leaves=False, which keeps leaves apart" if self.tune_leaves else self._cure()
 
     # ---------------------------------------------------------------- using
+
+    def _exported(self) -> dict[str, Exported]:
+        raise ValueError(
+            f"A {type(self).__name__} has no graph of ONNX: its rows are trees, and a graph takes a table."
+        )
 
     def _encode(self, module: RecursiveNetwork, batch: Packed) -> Tensor:
         batch = self._arranged(module, batch)

@@ -10,6 +10,7 @@ from ..nn.bottleneck import Bottleneck
 from .checks import require_positive
 from .damage import Saved
 from .estimator import Run, TorchEstimator
+from .exporting import Exported
 from .listening import Epoch
 from .params import (
     Fraction,
@@ -34,6 +35,7 @@ __all__ = [
     "Bottleneck",
     "ClassPrediction",
     "Epoch",
+    "Exported",
     "Fraction",
     "Frame",
     "Generative",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
+from operator import methodcaller
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,14 +19,17 @@ from ..engine.completion import Completion
 from ..engine.frame import Frame
 
 __all__ = [
+    "DamageError",
     "Fault",
     "Saved",
     "classes",
     "completion",
     "fault_of_array",
+    "fault_of_factors",
     "fault_of_numbers",
     "frame",
     "history",
+    "largest",
     "names",
     "nested",
     "nothing",
@@ -33,6 +37,7 @@ __all__ = [
     "saved_by",
     "scales",
     "spec",
+    "spec_with_layers",
     "targets",
     "truth",
     "whole",
@@ -43,14 +48,33 @@ Fault: TypeAlias = Callable[[Any, Any], str | None]
 FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
+class DamageError(Exception):
+    """What is wrong with a file."""
+
+
 class Saved(NamedTuple):
     """What an attribute of a fitted estimator is like in a file."""
 
     fault: Fault
     required: bool = True
     """If False, the attribute may also be absent or None."""
-    cls: type | None = None
-    """A class of this package. The file holds what its ``__getstate__`` returns, and not the object."""
+    cls: type | tuple[type, ...] | None = None
+    """The class of an object that is no estimator of this package. A file holds its parts, and not the object."""
+    parts: Callable[[Any], tuple[Any, ...]] = methodcaller("__getstate__")
+    """A function of the object: plain values that make it again."""
+    whole: Callable[[tuple[Any, ...]], Any] | None = None
+    """A function of the parts: the object. None passes them to ``__setstate__`` of a new one."""
+
+    def rebuilt(self, name: str, parts: Any) -> Any:
+        """The object that a file holds the parts of."""
+        if not isinstance(parts, tuple):
+            raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
+        if self.whole is not None:
+            return self.whole(parts)
+        assert isinstance(self.cls, type)
+        made: Any = object.__new__(self.cls)
+        made.__setstate__(parts)
+        return made
 
     def wrong(self, estimator: Any, name: str) -> str | None:
         """Say what is wrong with an attribute, or return None."""
@@ -126,9 +150,21 @@ def completion(estimator: Any, value: Completion) -> str | None:
     n = len(estimator._frame)
     found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
     found = found or number(0.0)(estimator, value.variance)
-    if estimator._frame.column_unit is not None:
+    if estimator._frame.column_unit is not None or value.scale is not None:
         found = found or fault_of_numbers(value.scale, (n,))
-    return found or fault_of_array(value.has_gaps, (n,), np.bool_)
+    found = found or fault_of_array(value.has_gaps, (n,), np.bool_)
+    return found or fault_of_factors(value.loadings, np.array([value.variance]))
+
+
+def fault_of_factors(loadings: np.ndarray, variance: np.ndarray) -> str | None:
+    """Check that factors with these loadings have a distribution given all columns, up to rounding."""
+    try:
+        with np.errstate(all="ignore"):
+            precision = np.eye(loadings.shape[1]) + (loadings / variance[:, None]).T @ loadings
+        np.linalg.cholesky(precision)
+    except np.linalg.LinAlgError:
+        return "has loadings that are none"
+    return None if np.isfinite(precision).all() else "has loadings that are none"
 
 
 # ------------------------------------------------------------------ numbers and text
@@ -201,6 +237,26 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, Real, np.bool_))
+
+
+def largest(value: Any) -> int:
+    """The largest whole number in arguments of a module."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return max(map(largest, value), default=0)
+    return abs(int(value)) if isinstance(value, (int, np.integer)) else 0
+
+
+def spec_with_layers(name: str) -> Fault:
+    """Check the arguments of a module, of which one is a number of layers that have arrays each."""
+
+    def fault(estimator: Any, value: Any) -> str | None:
+        found = spec(estimator, value) or whole(1)(estimator, value.get(name))
+        arrays = vars(estimator).get("module_")
+        return found or (None if isinstance(arrays, dict) and value[name] <= len(arrays) else f"has a wrong {name}")
+
+    return fault
 
 
 # ------------------------------------------------------------------ estimators inside

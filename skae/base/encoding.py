@@ -14,18 +14,22 @@ from torch import Tensor, nn
 
 from ..engine.arrays import Arrays
 from ..engine.completion import Completion, filled
-from ..engine.data import Source, Table, chunks, is_on, name_of, resolve_device
+from ..engine.container import FilePath
+from ..engine.data import Batch, Source, Table, chunks, is_on, name_of, resolve_device
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
 from ..functional import spawn
-from . import damage
+from . import damage, files
 from .advice import validate
+from .callbacks import without_callbacks
 from .checks import check_weight, check_x, look_for_gaps, watcher
+from .compat import CallbackSupportMixin
 from .damage import Saved
 from .derivatives import jacobian_singular_values
-from .saving import intact, portable, readable, restore
+from .exporting import Exported, export
+from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
 from .state import new_generator
 from .verdict import constant_code, some_rows
 
@@ -51,7 +55,7 @@ def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
     return some_rows(data, widest(estimator.module_), among)
 
 
-class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
     device: str
@@ -108,6 +112,14 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _encode(self, module: Any, batch: Any) -> Tensor:
         """The code of a batch, computed without noise."""
         raise NotImplementedError
+
+    def _exported(self) -> dict[str, Exported]:
+        """The methods that ``to_onnx`` can export, by their names, as functions of tensors."""
+        return {"transform": Exported(self._encode)}
+
+    def _seen_batch(self, x: Tensor) -> Any:
+        """A batch of complete rows without y, as the module sees them, given rows of X."""
+        return Batch(self._frame.apply(x).to(self._flat.theta.dtype))
 
     def _new_module(self) -> nn.Module:
         """A new module with the arguments in ``_spec``, not yet initialised."""
@@ -171,6 +183,48 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             ``array_api_dispatch`` is on.
         """
         return self._map(self._encode, X, like=X)
+
+    def to_onnx(self, path: FilePath | None = None, method: str = "transform") -> Any:
+        """Write a method of the fitted estimator as a graph of ONNX, which runs without Python or torch.
+
+        The graph takes rows as ``method`` does, any number of them, and does all that it does: centring and scaling
+        too. Rows must be complete. It needs the package onnx, and onnxruntime 1.12 or later runs it.
+
+        Parameters
+        ----------
+        path : str or path-like or None, default=None
+            The file to write. It is written beside its place and then renamed, so there is never half of it. None
+            writes none.
+        method : {"transform", "inverse_transform", "score_samples", "predict_proba", "predict"}, default="transform"
+            The method, if this estimator has it. "predict" is for regressors.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            Its input is "X", or "H" for ``inverse_transform``, in the estimator's ``dtype``; in float64 if the means of
+            X are so far from zero that float32 would not hold the rows. Its output is "H", "X_hat", "scores",
+            "probabilities" or "y", in the dtype in which ``method`` returns it. Its metadata are the class, the version
+            of skae, the method, and the names of features and classes.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        ValueError
+            If the method has no graph, because it takes a y, noise, or steps that depend on the values of the rows.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import Autoencoder
+        >>> X = load_iris().data
+        >>> model = Autoencoder(2, hidden_layer_sizes=(), max_iter=5, random_state=0).fit(X)
+        >>> [node.op_type for node in model.to_onnx().graph.node]
+        ['Sub', 'Mul', 'Gemm', 'Gemm', 'Identity']
+        """
+        return export(self, path, method)
 
     def jacobian_singular_values(self, X: Any) -> np.ndarray:
         """Singular values of the derivative J = dh/dx of the code at each row.
@@ -293,12 +347,19 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         seeds = new_generator(self.random_state if random_state is None else random_state)
         return spawn(seeds, self._flat.theta.device)
 
+    save = files.save
+
     def __getstate__(self) -> dict[str, Any]:
-        return portable(self, dict(super().__getstate__()))
+        state = without_callbacks(self, dict(super().__getstate__()))
+        if "module_" in state:
+            state.pop("_flat")
+            state |= learnt(self)
+        return portable(self, state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with intact(self):
             super().__setstate__(readable(self, state))
-            if "module_" in state:
+            if is_fitted(type(self), vars(self)):
                 with plain_torch():
                     restore(self)
+                    restore_learnt(self)

@@ -7,25 +7,28 @@ training loop are handled here and in the folders below.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
-from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.group import ALONE, current, part_of
+from ..engine.data import Source, Subset, is_on, name_of, resolve_device
+from ..engine.group import current
 from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
-from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
+from ..engine.train import Interrupted, Outcome, Plan, backward, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
+from .callbacks import monitored
+from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
 from .compat import fit_context
-from .encoding import Encoding, widest
+from .encoding import Encoding
+from .held_out import mean_loss, split
 from .listening import attended
 from .params import (
     Fraction,
@@ -102,6 +105,9 @@ class TorchEstimator(Encoding):
     callback : callable or None, default=None
         A function that is called after each epoch of each stage, with a ``skae.base.Epoch``: ``stage``, ``number``,
         ``max_iter``, ``terms``, and ``estimator``. If it returns True, the stage ends, with its best weights so far.
+    checkpoint : path, skae.Checkpoint or None, default=None
+        A file from which ``fit`` goes on if it was killed: called again on the same data and with the same parameters,
+        it ends at the model of an unbroken fit, to the bit. A folder holds a file for each fit. See ``Checkpoint``.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, of the order of the rows and of all noise. With an int, results are reproducible on
         the same device, with the same number of threads and the same versions. Global random generators are not used.
@@ -128,6 +134,7 @@ class TorchEstimator(Encoding):
     warm_start: bool = False
     verbose: Verbosity = 0
     callback: Callable[[Any], Any] | None = None
+    checkpoint: str | os.PathLike | Checkpoint | None = None
     random_state: RandomState = None
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
@@ -213,6 +220,9 @@ class TorchEstimator(Encoding):
     def _conclude(self, data: Any) -> None:
         """Measure what a fitted model needs besides its weights, on the rows that it was just fitted to."""
 
+    def _label(self, data: Source) -> None:
+        """Set what is told of each row that was passed to ``fit``, in the order of the rows."""
+
     def _rows_are_independent(self) -> bool:
         """Whether the loss, apart from its noise, is a weighted sum over rows in which no row depends on another."""
         return True
@@ -277,7 +287,8 @@ class TorchEstimator(Encoding):
             At Ctrl-C. The estimator is then fitted with the best weights so far if its last stage has finished an
             epoch. Otherwise it stays as it was before the call.
         """
-        with plain_torch(), unchanged_on_error(self):
+        watched = monitored(self, X, y, sample_weight)
+        with watched, plain_torch(), unchanged_on_error(self), resumable(self, X, y, sample_weight):
             (fit_stream if is_stream(X) else type(self)._fit)(self, X, y, sample_weight)
         return self
 
@@ -285,6 +296,7 @@ class TorchEstimator(Encoding):
         """Fit. With ``train=False`` the weights are initialised but not trained."""
         resolve_device(self.device, self.dtype)
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
+        refuse_nested(self)
         self._check_parameters()
         with attended(self):
             self._learn(shared(self._source(X, y, sample_weight, reset=not run.resume), self), run)
@@ -296,11 +308,16 @@ class TorchEstimator(Encoding):
         else:
             self._rng = new_generator(self.random_state)
         interrupt = self._pretrained(data, run)
-        data = self._learnt(data, run)
+        learnt = self._learnt(data, run)
         if not run.resume:
-            self._measure(data)
+            self._measure(learnt)
         device = resolve_device(self.device, self.dtype)
-        self._learn_seen(self._seen(data, getattr(torch, self.dtype), device, resident=True), run)
+        try:
+            self._learn_seen(self._seen(learnt, getattr(torch, self.dtype), device, resident=True), run)
+        except Interrupted:
+            self._label(data)
+            raise
+        self._label(data)
         if interrupt is not None:
             interrupt.kept = self
             raise interrupt
@@ -398,23 +415,11 @@ class TorchEstimator(Encoding):
 
     def _split(self, data: Source, run: Run) -> tuple[Source, Subset | None]:
         """Rows to train on, and held-out rows if ``early_stopping``. No row of a chunk is held out."""
-        counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
-        if run.partial or not self._holds_out(len(counting)):
-            return data, None
-        if len(counting) < 2:
-            raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")
-        return hold_out(counting, self.validation_fraction, self._rng)
+        return split(self, data, run)
 
-    @torch.no_grad()
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
-        part, group = part_of(data) if at_a_time is None else (data, ALONE)
-        n, width = len(data), max(data.width, widest(self.module_))
-        total: Tensor | float = 0.0
-        for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
-            terms = self._loss(self.module_, part[rows], None)
-            total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)
-        return float(group.sum(torch.tensor(float(total), dtype=torch.float64)))
+        return mean_loss(self, data, at_a_time)
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         return plan_of(self, n_samples, run)

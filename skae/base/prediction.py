@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..engine.data import Subset, Table
+from ..engine.frame import in_double
 from ..engine.listeners import in_stage
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer, Terms
@@ -26,6 +27,7 @@ from .checks import check_weight
 from .damage import Saved
 from .encoding import judged
 from .estimator import Run
+from .exporting import Exported
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
 from .verdict import constant_prediction, one_class
 
@@ -290,6 +292,10 @@ class ClassPrediction(ClassifierMixin, Prediction):
         weight = _weight_of(known, check_weight(sample_weight, len(known)))
         return float(np.average(predicted[known] == index[known], weights=weight))
 
+    def _exported(self) -> dict[str, Exported]:
+        probabilities = Exported(lambda module, batch: self._link(self._output(module, batch)))
+        return {**super()._exported(), "predict_proba": probabilities}
+
     def _read(self, y: Any, n_samples: int) -> Labels:
         """Check the labels, and the classes if they were given."""
         y, classes = y if isinstance(y, Told) else Told(y, None)
@@ -405,6 +411,15 @@ class NumberPrediction(RegressorMixin, Prediction):
         weight = check_weight(sample_weight, len(truth))
         columns = zip(truth.T, predicted.reshape(len(truth), -1).T, ~np.isnan(truth).T, strict=True)
         return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
+
+    def _exported(self) -> dict[str, Exported]:
+        return {**super()._exported(), "predict": Exported(self._predicted_batch)}
+
+    def _predicted_batch(self, module: Any, batch: Any) -> Tensor:
+        """``predict`` of a batch, on the scale of y."""
+        y = in_double(self._output(module, batch))
+        y = y * torch.from_numpy(self.y_scale_).to(y) + torch.from_numpy(self.y_mean_).to(y)
+        return y[:, 0] if self._y_is_flat else y
 
     def _read(self, y: Any, n_samples: int, reset: bool | None = None, weight: np.ndarray | None = None) -> np.ndarray:
         """Check y and return it as a table with the number of columns that was fitted."""

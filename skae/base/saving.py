@@ -7,7 +7,7 @@ the shape and the dtype that this module asks for. Nothing in a file can replace
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,21 +19,20 @@ from .._version import __version__
 from ..engine.data import name_of, to_tensor
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
-from .damage import FLOATS, fault_of_array, fault_of_numbers, saved_by
+from . import damage
+from .damage import FLOATS, DamageError, fault_of_array, fault_of_numbers, saved_by
 
-__all__ = ["intact", "portable", "readable", "restore"]
+__all__ = ["intact", "is_fitted", "learnt", "portable", "readable", "restore", "restore_learnt"]
 
 FORMAT = 3
 """Number of the format of files. Files of another format cannot be loaded."""
 ADAM, SGD = {"mean", "square", "step"}, {"velocity"}
 MOMENTS: dict[str, set[str]] = {"adam": ADAM, "adamw": ADAM, "sgd": SGD, "lbfgs": set()}
 """What each optimizer keeps from step to step."""
+LARGE = 2**16
+"""Whole numbers up to which the arguments of a module may be larger than all that is known of it."""
 N_WORDS = 624
 """Words in the state of torch's generator for the CPU."""
-
-
-class DamageError(Exception):
-    """What is wrong with a file."""
 
 
 class ForeignError(Exception):
@@ -44,16 +43,28 @@ class ForeignError(Exception):
 
 
 def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator for a file, with numpy arrays instead of tensors and objects of this package."""
-    if "module_" not in state:
+    """The attributes of an estimator for a file, with plain values instead of tensors and objects."""
+    if not is_fitted(type(estimator), state):
         return state
-    described, optimizer = saved_by(type(estimator)), estimator._optimizer
-    objects = {k: v.__getstate__() for k, v in state.items() if k in described and described[k].cls and v is not None}
+    described = saved_by(type(estimator))
+    objects = {k: v for k, v in state.items() if k in described and described[k].cls and v is not None}
     return {
-        **{name: value for name, value in state.items() if name != "_flat"},
-        **objects,
+        **state,
+        **{name: described[name].parts(value) for name, value in objects.items()},
         "_skae_version": __version__,
         "_format": FORMAT,
+    }
+
+
+def is_fitted(cls: type, state: Mapping[str, Any]) -> bool:
+    """Whether there is any of the attributes that every fit sets."""
+    return any(saved.required and name in state for name, saved in saved_by(cls).items())
+
+
+def learnt(estimator: Any) -> dict[str, Any]:
+    """The weights of an estimator, its optimizer and its random numbers, as numpy arrays."""
+    optimizer = estimator._optimizer
+    return {
         "module_": {name: _to_numpy(tensor) for name, tensor in _learnt(estimator.module_).items()},
         "_optimizer": (optimizer.rule, {name: _to_numpy(moment) for name, moment in optimizer.moments.items()}),
         "_rng": estimator._rng.get_state().numpy(),
@@ -101,33 +112,45 @@ def readable(estimator: Any, state: Any) -> dict[str, Any]:
     version, layout = state.pop("_skae_version", __version__), state.pop("_format", None)
     if not (isinstance(version, str) and re.fullmatch(r"[\w.+-]{1,40}", version)):
         raise DamageError("it does not say which version of skae saved it")
-    fitted = "module_" in state
+    fitted = is_fitted(type(estimator), state)
     if fitted and layout != FORMAT:
         raise ForeignError(
             f"This {name} was saved by skae {version}, whose files skae {__version__} cannot read: "
             "fit it again, or load it with that version."
         )
-    if version != __version__:
+    if fitted and version != __version__:
         warn(
             f"This {name} was saved by skae {version} and is loaded by {__version__}: "
             "results may differ; fit again if they do."
         )
     if layout is not None and not fitted:
-        raise DamageError("module_ is missing")
-    _require_names(type(estimator), state)
-    return state
+        raise DamageError("what was learnt is missing")
+    _require_names(type(estimator), state, version)
+    return _with_defaults(type(estimator), state)
 
 
-def _require_names(cls: Any, state: dict[str, Any]) -> None:
+def _require_names(cls: Any, state: dict[str, Any], version: str) -> None:
     """Refuse attributes that would replace what the class defines, or that no fit sets."""
     parameters, described = cls._parameter_constraints, saved_by(cls)
     for name in state:
         fitted = (name.startswith("_") or name.endswith("_")) and not name.startswith("__")
-        if name not in parameters and name not in described and (hasattr(cls, name) or not fitted):
-            raise DamageError(f"it has an attribute {name!r}, which no fit sets")
-    missing = [name for name in parameters if name not in state]
-    if missing:
-        raise DamageError(f"the parameter {missing[0]} is missing")
+        if name in parameters or name in described or (fitted and not hasattr(cls, name)):
+            continue
+        if version != __version__ and name.isidentifier() and not hasattr(cls, name):
+            raise ForeignError(
+                f"This {cls.__name__} was saved by skae {version} and has {name[:80]!r}, which it has not in skae "
+                f"{__version__}: fit it again, or load it with that version."
+            )
+        raise DamageError(f"it has an attribute {name!r}, which no fit sets")
+
+
+def _with_defaults(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Add parameters that the version of a file did not have. They have their defaults."""
+    missing = [name for name in cls._parameter_constraints if name not in state]
+    needed = [name for name in missing if not hasattr(cls, name)]
+    if needed:
+        raise DamageError(f"the parameter {needed[0]} is missing")
+    return {**{name: getattr(cls, name) for name in missing}, **state}
 
 
 def restore(estimator: Any) -> None:
@@ -135,31 +158,33 @@ def restore(estimator: Any) -> None:
     own = vars(estimator)
     for name, saved in saved_by(type(estimator)).items():
         if saved.cls is not None and own.get(name) is not None:
-            own[name] = _rebuilt(saved.cls, name, own[name])
+            own[name] = saved.rebuilt(name, own[name])
         found = saved.wrong(estimator, name)
         if found:
             raise DamageError(f"{name} {found}")
+
+
+# ------------------------------------------------------------------ the module
+
+
+def restore_learnt(estimator: Any) -> None:
+    """Make the module of an estimator, its optimizer and its generator from the arrays of a file."""
+    own = vars(estimator)
+    if "module_" not in own:
+        raise DamageError("module_ is missing")
     module, rng = _module(estimator, own["module_"]), _generator(own.get("_rng"))
     flat = Flat(module)
     own["_optimizer"] = _optimizer(own.get("_optimizer"), flat)
     own["module_"], own["_flat"], own["_rng"] = module, flat, rng
 
 
-def _rebuilt(cls: type, name: str, parts: Any) -> Any:
-    if not isinstance(parts, tuple):
-        raise DamageError(f"{name} is a {type(parts).__name__} instead of a tuple")
-    made: Any = object.__new__(cls)
-    made.__setstate__(parts)
-    return made
-
-
-# ------------------------------------------------------------------ the module
-
-
 def _module(estimator: Any, arrays: Any) -> nn.Module:
     """A module with the arrays of a file."""
     if not isinstance(arrays, dict):
         raise DamageError(f"module_ is a {type(arrays).__name__} instead of a dictionary of arrays")
+    held = len(estimator._frame) + sum(getattr(array, "size", 0) for array in arrays.values())
+    if damage.largest(estimator._spec) > max(held, LARGE):  # modules make lists of so many things
+        raise DamageError("_spec describes a larger module than its arrays are for")
     with torch.device("meta"):  # where tensors have shapes and take no memory, however large they are
         _require_shapes(estimator._new_module(), arrays, len(estimator._frame))
     module: nn.Module = estimator._new_module()

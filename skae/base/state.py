@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..engine.data import is_on
 from ..engine.group import current
+from ..engine.journal import seeded
 from ..engine.modes import one_thread, uninterrupted
 from ..engine.optim import Flat
 from ..engine.train import Interrupted
@@ -74,13 +75,14 @@ class _Snapshot:
 
 
 def new_generator(random_state: Any) -> torch.Generator:
-    """A new random generator. Without a seed it is seeded by the operating system. No global state is used.
+    """A new random generator. No global state is used.
 
-    All processes that share a fit have that of the first one.
+    Without a seed it is seeded by the operating system, or as before if the fit goes on from a checkpoint. All
+    processes that share a fit have the generator of the first one.
     """
     rng = torch.Generator()
     if random_state is None:
-        rng.seed()
+        rng.manual_seed(seeded(rng.seed))
     else:
         rng.manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
     if (group := current()).size > 1:

@@ -17,7 +17,7 @@ from ..engine.data import Batch, Source, chunks
 from ..engine.notices import warn
 from ..functional import Support
 
-__all__ = ["inside", "log_density_inside", "warn_of_rows", "warn_outside"]
+__all__ = ["inside", "log_density_inside", "scored_inside", "warn_of_rows", "warn_outside"]
 
 
 def warn_outside(estimator: Any, data: Source, support: Support | None) -> None:
@@ -82,6 +82,11 @@ def log_density_inside(support: Support | None, function: Callable[[Batch], Tens
         return torch.full((len(batch.x),), -torch.inf, dtype=batch.x.dtype, device=batch.x.device)
     found = function(batch.take(is_inside))
     return found.new_full((len(batch.x),), -torch.inf).masked_scatter_(is_inside, found)
+
+
+def scored_inside(support: Support | None, x: Tensor, scores: Tensor) -> Tensor:
+    """Scores of complete rows x, with -inf for rows outside the support. No step depends on the values of the rows."""
+    return scores if support is None else torch.where(support.misfits(x).any(1), -torch.inf, scores)
 
 
 def _complaint(estimator: Any, support: Support, x: Tensor, row: int) -> str:

@@ -21,13 +21,16 @@ from ..engine.forest import Forest
 from ..engine.frame import Frame, in_double
 from ..engine.modes import plain_torch
 from ..functional import Support
+from .callbacks import monitored
+from .checkpoint import refuse_checkpoint
 from .checks import check_codes, check_weight
 from .compat import fit_context
 from .encoding import judged
 from .estimator import TorchEstimator
+from .exporting import Exported
 from .params import PositiveInt
 from .state import unchanged_on_error
-from .support import inside, log_density_inside, warn_of_rows
+from .support import inside, log_density_inside, scored_inside, warn_of_rows
 from .verdict import poor_reconstruction
 
 __all__ = ["Generative", "TorchTransformer", "is_stochastic", "mean_score", "row_by_row"]
@@ -66,6 +69,13 @@ class TorchTransformer(TorchEstimator):
     def _support(self) -> Support | None:
         """The rows that a fitted model can describe. None if it describes all. Other rows have the score -inf."""
         return None
+
+    def _exported(self) -> dict[str, Exported]:
+        return {
+            **super()._exported(),
+            "inverse_transform": Exported(self._decoded_batch, self._output_frame, of_codes=True),
+            "score_samples": Exported(self._minus_errors),
+        }
 
     # ---------------------------------------------------------------- what is reconstructed
 
@@ -140,7 +150,8 @@ class TorchTransformer(TorchEstimator):
         """
         if self.early_stopping not in (False, "auto"):
             raise ValueError("partial_fit sees one chunk at a time and does not support early_stopping: use fit.")
-        with plain_torch(), unchanged_on_error(self):
+        refuse_checkpoint(self, "partial_fit takes one pass over a chunk", "use checkpoint=None, or fit")
+        with monitored(self, X, y, sample_weight), plain_torch(), unchanged_on_error(self):
             self._fit(X, y, sample_weight, partial=True)
         return self
 
@@ -169,12 +180,13 @@ class TorchTransformer(TorchEstimator):
         theta, frame = self._flat.theta, self._output_frame
         data = Arrays(codes, y=targets).seen(None, None, theta.dtype, theta.device)
 
-        def decode(module: Any, batch: Batch) -> Tensor:
-            return self._decode(module, batch.x, batch)
-
         if isinstance(X, Tensor) and get_config()["array_api_dispatch"]:
-            return self._collect(decode, data, X.device, frame)
-        return self._collect(decode, data, undo=frame).numpy()
+            return self._collect(self._decoded_batch, data, X.device, frame)
+        return self._collect(self._decoded_batch, data, undo=frame).numpy()
+
+    def _decoded_batch(self, module: Any, batch: Batch) -> Tensor:
+        """Rows from a batch of codes, on the scale of the module."""
+        return self._decode(module, batch.x, batch)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Minus the squared reconstruction error of each row, in squared units of X.
@@ -238,6 +250,12 @@ class TorchTransformer(TorchEstimator):
         found: np.ndarray = self._map(lambda module, batch: row_by_row(partial(errors, module), batch), X, y)
         return found.T
 
+    def _minus_errors(self, module: Any, batch: Any) -> Tensor:
+        """``score_samples`` of a batch of complete rows."""
+        frame, target = self._output_frame, self._target(batch)
+        error = frame.norm(target - self._restored(module, batch)).square()
+        return scored_inside(self._support(), target, -error * frame.unit**2)
+
     def _error_and_variation(self, module: Any, batch: Any) -> Tensor:
         """Squared distances of each row to its reconstruction and to the training mean, as columns."""
         target, frame, known = self._target(batch), self._output_frame, self._observed(batch)
@@ -286,6 +304,13 @@ class Generative:
             warning names the first of them.
         """
         return self._log_densities(self._log_likelihood, X)
+
+    def _exported(self) -> dict[str, Exported]:
+        return {**super()._exported(), "score_samples": Exported(self._log_density_of)}  # type: ignore[misc]
+
+    def _log_density_of(self, module: Any, batch: Any) -> Tensor:
+        """``score_samples`` of a batch of complete rows."""
+        return scored_inside(self._support(), batch.x, in_double(self._log_likelihood(module, batch)))
 
     def _log_densities(self, function: Callable[[Any, Any], Tensor], X: Any, y: Any = None) -> np.ndarray:
         """Apply a log-density to all rows. Those outside the support get -inf, and a warning names the first."""

@@ -8,17 +8,29 @@ from typing import Any, ClassVar
 from sklearn.base import BaseEstimator
 from typing_extensions import dataclass_transform
 
+from . import damage, files
 from .advice import validate
+from .callbacks import without_callbacks
+from .compat import CallbackSupportMixin
+from .damage import Saved
 from .params import constraints, sign_plainly
+from .saving import intact, is_fitted, portable, readable, restore
 
 __all__ = ["Typed"]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class Typed(BaseEstimator):
+class Typed(CallbackSupportMixin, BaseEstimator):
     """A scikit-learn estimator without a module of its own. Its annotated attributes are its parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
+    _saved: ClassVar[dict[str, Saved]] = {
+        "n_features_in_": Saved(damage.whole(1)),
+        "feature_names_in_": Saved(damage.names, required=False),
+    }
+    """What the attributes of a fit are like in a file. A class adds its own ones."""
+    _inside: ClassVar[tuple[type, ...]] = ()
+    """Classes of this package that are no public ones, and of which there are estimators inside."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -28,3 +40,14 @@ class Typed(BaseEstimator):
 
     def _validate_params(self) -> None:
         validate(self)
+
+    save = files.save
+
+    def __getstate__(self) -> dict[str, Any]:
+        return portable(self, without_callbacks(self, dict(super().__getstate__())))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with intact(self):
+            super().__setstate__(readable(self, state))
+            if is_fitted(type(self), vars(self)):
+                restore(self)

@@ -35,7 +35,17 @@ Lift: TypeAlias = Callable[[Tensor, Tensor | None, torch.Generator], Tensor]
 
 VISIBLE_ABOVE = {"bernoulli": "bernoulli", "gaussian": "gaussian", "relu": "gaussian"}
 """Kind of the visible units of a layer, by the kind of the hidden units below it."""
-OF_THE_WHOLE = {"n_components", "visible", "categories", "warm_start", "random_state", "device", "dtype", "callback"}
+OF_THE_WHOLE = {
+    "n_components",
+    "visible",
+    "categories",
+    "warm_start",
+    "random_state",
+    "device",
+    "dtype",
+    "callback",
+    "checkpoint",
+}
 """Parameters of RBM that a layer cannot have for itself."""
 
 
@@ -54,10 +64,12 @@ class Codes(Source):
     lift : callable
         Draws the states for rows x with a generator, and joins the labels y.
     noise : torch.Generator
+        The generator of its draws.
     """
 
     def __init__(self, data: Source, width: int, lift: Lift, noise: torch.Generator) -> None:
         self.data, self.width, self.lift, self.noise = data, width, lift, noise
+        self.generators = (noise,)
         self.device, self.weight = data.device, data.weight
         held = data.held()
         self._held = None if held is None else held._replace(data=Codes(held.data, width, lift, current().own(noise)))

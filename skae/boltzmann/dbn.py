@@ -197,7 +197,7 @@ class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
 
     def _new_layers(self) -> list[RBM]:
         """Unfitted layers, without labels; the first has the seed of the whole network."""
-        own = {"verbose": 0, "callback": None, "warm_start": False}
+        own = {"verbose": 0, "callback": None, "checkpoint": None, "warm_start": False}
         parameters = {name: getattr(self, name) for name in RBM().get_params()} | own
         return make_layers(self.layers, parameters, self._widths())
 

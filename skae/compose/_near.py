@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,13 @@ class Near:
         found = nearest.isfinite()
         logs = 0.5 * torch.where(found, nearest, 1.0).log() * found
         return torch.where(found.any(1), logs.sum(1) / found.sum(1).clamp_min(1), 0.5 * math.log(SAME))
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.frame.__getstate__(), self.size, self.rows
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        frame, self.size, self.rows = state
+        self.frame = Frame(*frame)
 
 
 def weight_of(log_distance: np.ndarray) -> np.ndarray:

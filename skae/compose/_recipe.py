@@ -119,6 +119,7 @@ class Recipe:
             random_state=int(rng.randint(2**31 - 1)),
         ).set_output(transform="default")
         networks.fit(np.hstack([f, there & ~hidden]), np.hstack([np.where(hidden, x[rows], 0.0), hidden]))
+        networks._optimizer.moments = {}  # they are trained only once, and files of imputers need not hold these
         judged = rng.permutation(n)[:most]
         f = guess.complete(x[judged], seen[judged])
         step = (networks.transform(np.hstack([f, seen[judged]])) - f)[held[judged]]

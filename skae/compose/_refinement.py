@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..base import damage
+from ..base.damage import Saved
 from ..base.estimator import TorchEstimator
 from ..base.params import PositiveInt, Probability
 from ..base.transformer import row_by_row
@@ -66,6 +68,7 @@ class Refinement(TorchEstimator):
     dropout: Probability = 0.1
 
     _Module = RefiningNetworks
+    _saved: ClassVar[dict[str, Saved]] = {"_spec": Saved(damage.spec_with_layers("depth"))}
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         return y

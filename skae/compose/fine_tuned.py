@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..base import damage
 from ..base.checks import check_columns
 from ..base.damage import Saved
+from ..base.description import described
 from ..base.encoding import widest
 from ..base.estimator import Run, TorchEstimator
 from ..base.params import NonNegativeInt
@@ -26,7 +27,6 @@ from ..engine.listeners import in_stage
 from ..engine.optim import Flat, Optimizer, Terms
 from ..engine.train import Plan, backward, minimise
 from ..nn.heads import FineTunedNetwork
-from ._description import described
 from ._logistic import Budget, LogisticTuning, with_rates
 
 __all__ = ["FineTunedClassifier", "FineTunedRegressor"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
@@ -14,13 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_x
 from ..base.compat import HasMethods, MissingValues, fit_context
+from ..base.damage import Saved
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
 from ..engine.modes import plain_torch
+from ._files import IMPUTER
 from ._recipe import Recipe
+from ._refinement import Refinement
 from ._restored import Restored, refuse_unsuitable, weighs
 
 __all__ = ["AutoencoderImputer"]
@@ -146,6 +150,9 @@ class AutoencoderImputer(TransformerMixin, Typed):
     keep_empty_features: bool = False
     random_state: RandomState = None
 
+    _saved: ClassVar[dict[str, Saved]] = IMPUTER
+    _inside: ClassVar[tuple[type, ...]] = (Refinement,)
+
     def _check_parameters(self) -> None:
         """Raise an error for parameters that do not go together."""
         if self.estimator is None:
@@ -182,14 +189,13 @@ class AutoencoderImputer(TransformerMixin, Typed):
             stays as it was before the call.
         """
         self._check_parameters()
-        with plain_torch(), unchanged_on_error(self):
+        with monitored(self, X, y, None), plain_torch(), unchanged_on_error(self):
             self._fit(self._read(X, reset=True))
         return self
 
     def _fit(self, X: np.ndarray) -> None:
         plain = SimpleImputer(add_indicator=self.add_indicator, keep_empty_features=self.keep_empty_features)
         self.initial_imputer_ = plain.set_output(transform="default").fit(X)
-        self.indicator_ = self.initial_imputer_.indicator_
         known = ~np.isnan(X)
         self._kept = np.flatnonzero(known.any(0))
         rng = self._generator()
@@ -197,11 +203,31 @@ class AutoencoderImputer(TransformerMixin, Typed):
         self._measure(X, known)
         if len(self._kept):
             self._filler.fit(self._standardised(X), known[:, self._kept], rng)
-        is_model = isinstance(self._filler, Restored)
-        self.estimator_ = self._filler.estimator if isinstance(self._filler, Restored) else None
-        self.trust_ = np.nan if is_model else getattr(self._filler, "trust", 0.0)
-        self.shrinkage_ = np.nan if is_model else getattr(self._filler, "shrinkage", 0.0)
         self.n_iter_ = max(1, int(getattr(self.estimator_, "n_iter_", getattr(self._filler, "n_epochs", 1))))
+
+    @property
+    def indicator_(self) -> Any:
+        """What appends the mask, or None."""
+        check_is_fitted(self)
+        return self.initial_imputer_.indicator_
+
+    @property
+    def estimator_(self) -> Any:
+        """The fitted clone of ``estimator``, or None."""
+        check_is_fitted(self)
+        return self._filler.estimator if isinstance(self._filler, Restored) else None
+
+    @property
+    def trust_(self) -> float:
+        """How far the networks are trusted. NaN with an ``estimator``."""
+        check_is_fitted(self)
+        return np.nan if isinstance(self._filler, Restored) else self._filler.trust
+
+    @property
+    def shrinkage_(self) -> float:
+        """By how much the covariance of the Gaussian is shrunk to its diagonal. NaN with an ``estimator``."""
+        check_is_fitted(self)
+        return np.nan if isinstance(self._filler, Restored) else getattr(self._filler, "shrinkage", 0.0)
 
     def transform(self, X: Any) -> np.ndarray:
         """Fill in the missing entries of X.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from numbers import Real
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -12,8 +12,10 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_x, look_for_gaps
 from ..base.compat import Interval, fit_context
+from ..base.damage import Saved
 from ..base.params import RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
@@ -22,6 +24,7 @@ from ..engine.notices import warn
 from ..exceptions import NothingLearntWarning
 from ._blame import contributions
 from ._errors import ShortAutoencoders
+from ._files import DETECTOR
 from ._near import Near, standard_frame, weight_of
 from .table import TableAutoencoder
 
@@ -133,6 +136,9 @@ class OutlierDetector(OutlierMixin, Typed):
     contamination: Share | Literal["auto"] = "auto"
     random_state: RandomState = None
 
+    _saved: ClassVar[dict[str, Saved]] = DETECTOR
+    _inside: ClassVar[tuple[type, ...]] = (ShortAutoencoders,)
+
     def _check_parameters(self) -> None:
         """Raise an error for an estimator that cannot judge rows."""
         if self.estimator is not None and not hasattr(self.estimator, "score_samples"):
@@ -167,7 +173,7 @@ class OutlierDetector(OutlierMixin, Typed):
             was before the call.
         """
         self._check_parameters()
-        with unchanged_on_error(self):
+        with monitored(self, X, y, None), unchanged_on_error(self):
             if isinstance(self.estimator, TableAutoencoder):
                 self._fit_table(X)
                 return self

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from ..base import damage
 from ..base.damage import Saved
 from ..base.derivatives import dense_fields
+from ..base.description import described
 from ..base.estimator import Run
 from ..base.params import PositiveInt
 from ..base.state import new_generator
@@ -23,7 +24,6 @@ from ..engine.data import Batch, Table
 from ..engine.optim import Terms
 from ..engine.train import Plan
 from ..functional import Support
-from ._description import described
 from ._layers import Unrolled, coder_of, is_width, make_layers, named_layers, pretrain, shorten
 from ._logistic import Budget, LogisticTuning, with_rates
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from numbers import Integral
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
@@ -15,14 +15,17 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
+from ..base.callbacks import monitored
 from ..base.checks import check_weight, require_positive
 from ..base.compat import Interval, fit_context
+from ..base.damage import Saved
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
 from ..variational import VariationalAutoencoder
 from ._cells import Cells, read
 from ._schema import Schema, schema_of
+from ._table_files import TABLE
 
 __all__ = ["TableAutoencoder"]
 
@@ -137,6 +140,8 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
     handle_unknown: Literal["warn", "error"] = "warn"
     random_state: RandomState = None
 
+    _saved: ClassVar[dict[str, Saved]] = TABLE
+
     # ---------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -172,7 +177,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
         is_normal = self.numbers == "normal"
         schema = schema_of(names, cells, weight, self.columns, self.max_categories, is_normal)
         estimator = self._new_estimator(schema)
-        with unchanged_on_error(self):
+        with monitored(self, X, y, sample_weight), unchanged_on_error(self):
             validate_data(self, X, reset=True, skip_check_array=True)
             estimator.fit(schema.encoded(cells), sample_weight=weight)
             self.estimator_, self._schema, self._sheet = estimator, schema, sheet

@@ -30,9 +30,9 @@ __all__ = [
     "Subset",
     "Table",
     "chunks",
-    "held_rows",
     "in_order",
     "is_on",
+    "memory_map",
     "name_of",
     "resolve_device",
     "rows_of",
@@ -114,12 +114,15 @@ class Source:
         Sample weights of the rows.
     device : torch.device
         Device of the rows.
+    generators : tuple of torch.Generator
+        Those from which batches draw, if they do. Their states are a part of the state of a training.
     """
 
     width: int
     has_gaps: bool = False
     weight: Any = None
     device: torch.device = torch.device("cpu")
+    generators: tuple[torch.Generator, ...] = ()
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -412,6 +415,7 @@ class Subset(Source):
         self.data = data
         self.device = getattr(data, "device", rows.device)
         self.width = getattr(data, "width", 1)
+        self.generators = getattr(data, "generators", ())
         self.rows = rows.to(self.device)
 
     @property
@@ -434,8 +438,7 @@ class Subset(Source):
         if whole is None:
             return None
         index = torch.full((len(self.data),), -1)
-        index[whole.places] = torch.arange(len(whole.places))
-        index = index[self.rows.cpu()]
+        index = index.index_copy_(0, whole.places, torch.arange(len(whole.places)))[self.rows.cpu()]
         places = torch.nonzero(index >= 0).squeeze(1)
         return Held(Subset(whole.data, index[places]), places)
 
@@ -458,13 +461,6 @@ def shuffled(data: Any, order: Tensor) -> Source:
     """The rows of a source, or the items of a list, in a random order, or in one like it that is read faster."""
     sequence = data.sequence(order) if isinstance(data, Source) else None
     return in_order(data, order if sequence is None else order[sequence])
-
-
-def held_rows(data: Any, rows: Tensor) -> Tensor:
-    """Rows to evaluate again and again, in an order in which they are read fast."""
-    whole = data.data if isinstance(data, Subset) else data
-    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
-    return rows.sort().values if is_outside else rows
 
 
 def rows_of(part: Any) -> Tensor:

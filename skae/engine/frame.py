@@ -53,7 +53,7 @@ class Frame:
         self.offset = mean if shifted is None else np.where(shifted, mean, 0.0)
         self._is_identity = not centred and shifted is None
         least, most = np.min(scale), np.max(scale)
-        self._fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(self.offset) <= FAR * scale).all())
+        self.fits_float32 = bool(EXACT[0] < least and most < EXACT[1] and (np.abs(self.offset) <= FAR * scale).all())
         self._tensors: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Any]] = {}
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Frame:
         """
         if self._is_identity:
             return x
-        x = x if self._fits_float32 else in_double(x)
+        x = x if self.fits_float32 else in_double(x)
         mean, scale = self._like(x)
         return x.sub(mean).mul_(1.0 / scale)
 
@@ -150,9 +150,9 @@ class Frame:
         x, other = _where_double_is(x), _where_double_is(other).expand_as(x)
         size = max(1, BLOCK // x.shape[1])
         pairs = zip(x.split(size), other.split(size), strict=True)
-        return torch.cat([self._norm(one - two) for one, two in pairs]).square_()
+        return torch.cat([self.norm(one - two) for one, two in pairs]).square_()
 
-    def _norm(self, difference: Tensor) -> Tensor:
+    def norm(self, difference: Tensor) -> Tensor:
         """Length of each difference of two rows, in units of ``unit``."""
         if isinstance(self.scale, np.ndarray):
             difference = in_double(difference)

@@ -23,6 +23,9 @@ class Listener:
     def begins(self, training: Any) -> None:
         """Attend the start of a ``Training``. Its ``load`` lets it go on from a state."""
 
+    def begins_epoch(self, training: Any) -> None:
+        """Attend the start of an epoch."""
+
     def ends_epoch(self, training: Any) -> bool | None:
         """Attend the end of an epoch, whose values are in ``training.row``. True stops the training."""
         return None

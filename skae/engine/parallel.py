@@ -67,7 +67,7 @@ def data_parallel(group: Any = None) -> Iterator[None]:
     (1797, 8)
     """
     _require_processes()
-    handle = dist.group.WORLD if group is None else group
+    handle: Any = dist.group.WORLD if group is None else group
     if dist.get_rank(handle) < 0:
         raise ValueError("This process is not in the group that was passed: enter data_parallel in its members only.")
     number = _numbers[handle.group_name] = _numbers.get(handle.group_name, -1) + 1

@@ -12,7 +12,8 @@ back-propagation or by Gibbs sampling.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -20,11 +21,12 @@ import torch
 from torch import Tensor
 
 from .course import course_of
-from .data import Source, Subset, held_rows
+from .data import Source, Subset, Table
 from .group import current
 from .listeners import current_stage, listeners
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
+from .outside import Outside
 from .plan import SCHEDULES, Outcome, Plan
 from .watch import NonFiniteLossError, Watch
 
@@ -39,6 +41,7 @@ __all__ = [
     "Terms",
     "Training",
     "backward",
+    "held_rows",
     "hold_out",
     "joined",
     "minimise",
@@ -198,8 +201,9 @@ class Training:
     ) -> None:
         self.data, self.flat, self.optimizer, self.plan = data, flat, optimizer, plan
         self.rng, self.prepare, self.owner = rng, prepare, owner
+        drawn_from = (rng, *([] if noise is None else [noise]), *getattr(data, "generators", ()))
+        self.generators = tuple({id(generator): generator for generator in drawn_from}.values())
         self.course = course_of(step, data, flat)
-        self.generators = (rng,) if noise is None else (rng, noise)
         self.watch = Watch(
             flat, plan, examine, one_batch=len(data) <= plan.batch_size, has_rate=optimizer.rule != "lbfgs"
         )
@@ -222,9 +226,11 @@ class Training:
         for listener in self.listeners:
             listener.begins(self)
         while self.outcome is None and not self._is_over():
+            for listener in self.listeners:
+                listener.begins_epoch(self)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
-            for listener in self.listeners:
+            for listener in reversed(self.listeners):  # so that what keeps the state of a fit knows whether it stops
                 self.is_stopped = bool(listener.ends_epoch(self)) or self.is_stopped
             self.is_stopped = current().any(self.is_stopped)
         if self.outcome is None:
@@ -268,6 +274,23 @@ class Training:
         self.is_stopped = state["is_stopped"]
         self.outcome = None if state["outcome"] is None else Outcome(**state["outcome"])
 
+    @contextmanager
+    def stopped(self) -> Iterator[Outcome]:
+        """The outcome and the weights that training would end with, if it stopped here. It can go on afterwards.
+
+        Yields
+        ------
+        outcome : Outcome
+        """
+        if self.outcome is not None:
+            yield self.outcome
+            return
+        state = self.state()
+        try:
+            yield self._conclude()
+        finally:
+            self.load(state)
+
 
 def _epoch(training: Training) -> dict[str, float]:
     """One pass over the data. Returns the mean of each term over the rows of the steps that returned it."""
@@ -301,3 +324,10 @@ def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dic
     epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
     missing = [[math.nan] * n for n in epochs]
     return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}
+
+
+def held_rows(data: Any, rows: Tensor) -> Tensor:
+    """Rows to evaluate again and again, in an order in which they are read fast."""
+    whole = data.data if isinstance(data, Subset) else data
+    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
+    return rows.sort().values if is_outside else rows

@@ -18,7 +18,7 @@ class NonFiniteLossError(ValueError):
     """A loss became NaN or infinite."""
 
 
-STATE = ("rows", "n_stale", "lowest", "best_value", "best", "pending", "at_least")
+STATE = ("n_stale", "lowest", "best_value", "best", "pending", "at_least")
 """What changes while a training is watched."""
 
 
@@ -81,13 +81,21 @@ class Watch:
 
     def state(self) -> dict[str, Any]:
         """All that a later ``load`` needs to go on from here."""
-        return {name: getattr(self, name) for name in STATE} | {"rows": [*self.rows]}
+        return {"epochs": len(self.rows), "curves": self.curves(), **{name: getattr(self, name) for name in STATE}}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         for name in STATE:
             setattr(self, name, state[name])
-        self.rows = [*self.rows]
+        self.rows = [{} for _ in range(state["epochs"])]
+        for name, values in state["curves"].items():
+            for row, value in zip(self.rows, values, strict=True):
+                if not math.isnan(value):  # a row lacks it, for every value was finite
+                    row[name] = value
+
+    def curves(self) -> dict[str, list[float]]:
+        """The rows as columns, with NaN where a row lacks a value."""
+        return {name: [row.get(name, math.nan) for row in self.rows] for row in self.rows for name in row}
 
     @property
     def converged(self) -> bool:
@@ -99,7 +107,7 @@ class Watch:
 
         ``stopped`` says whether a listener has ended the training.
         """
-        history = {name: [row.get(name, math.nan) for row in self.rows] for row in self.rows for name in row}
+        history = self.curves()
         if self.plan.monitor is None:
             return Outcome(history, history.get("loss", [math.nan])[-1], False)
         if self.pending is not None and not self.one_batch and self.rows:

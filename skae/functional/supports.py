@@ -56,6 +56,11 @@ class Support(NamedTuple):
         is_inside = bool(low >= -ROUNDING) and bool(high <= self.most + ROUNDING)
         if is_inside and not self.whole and not self.sizes:
             return None
+        wrong = self.misfits(x)
+        return wrong if bool(wrong.any()) else None
+
+    def misfits(self, x: Tensor) -> Tensor:
+        """The mask of ``outside``, also if no entry is in it."""
         wrong = (x < -ROUNDING) | (x > self.most + ROUNDING)
         if self.whole:
             wrong |= (x - x.round()).abs() > ROUNDING
@@ -63,7 +68,7 @@ class Support(NamedTuple):
             member = self._member(x)
             is_off = (group_sum(x, member, len(self.sizes)) - 1).abs() > ROUNDING_OF_SUM
             wrong |= is_off[:, member]
-        return wrong if bool(wrong.any()) else None
+        return wrong
 
     def group(self, column: int) -> slice:
         """The columns of the group of a column. Without groups, it is the column alone."""
@@ -102,6 +107,10 @@ class Supports(NamedTuple):
             if found is not None:
                 wrong[:, columns] = found
         return wrong if bool(wrong.any()) else None
+
+    def misfits(self, x: Tensor) -> Tensor:
+        """The mask of ``outside``, also if no entry is in it."""
+        return torch.cat([support.misfits(x[:, columns]) for columns, support in self.parts], 1)
 
     def at(self, column: int) -> tuple[Support, slice]:
         """The support of a column, and the columns of its group, or the column alone if these are not adjacent."""

@@ -96,6 +96,7 @@ class Pairs(Table):
     ) -> None:
         super().__init__(table.x, table.weight, table.y)
         self.neighbors, self.peers, self.share, self.rng = neighbors, peers, share, rng
+        self.generators = () if rng is None else (rng,)
 
     def among(self, rows: Tensor) -> Pairs:
         """The same table, where neighbours and peers are among these rows alone."""

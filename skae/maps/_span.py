@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,7 +58,14 @@ class Span:
         width = len(self.basis)
         narrow = type(module)(**{**spec, "n_features": width, "n_outputs": width}).to(self.basis)
         self._copy(module, narrow, self.basis.t())
+        narrow.widened = partial(self._widened, narrow, module)
         return narrow
+
+    def _widened(self, narrow: Any, module: Any) -> Any:
+        """The network for rows that training in coordinates has come to."""
+        copy = deepcopy(module)
+        self.widen(narrow, copy)
+        return copy
 
     @torch.no_grad()
     def widen(self, narrow: Any, module: Any) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..base import Arrays, Batch, Frame, Run, Saved, Source, damage, sizes_of, spawn
+from ..base import Arrays, Batch, Exported, Frame, Run, Saved, Source, damage, sizes_of, spawn
 from ..base.checks import check_columns, check_x, watcher
 from ..engine.data import Rows
 from ..engine.listeners import in_stage
@@ -127,6 +127,19 @@ class Stacked(Variational):
         if self._below is None:
             return super()._seen(data, dtype, device, resident)
         return self._coded(data).seen(self._output_frame, None, dtype, device, resident)
+
+    def _exported(self) -> dict[str, Exported]:
+        """Without the methods that go through the encoder's rows as well."""
+        found: dict[str, Exported] = super()._exported()
+        return found if self._below is None else {k: found[k] for k in ("transform", "predict_proba") if k in found}
+
+    def _seen_batch(self, x: Tensor) -> Batch:
+        if self._below is None:
+            seen: Batch = super()._seen_batch(x)
+            return seen
+        below = self._below
+        moments = below._moments_of(below._ready_module(), below._seen_batch(x))
+        return Batch(self._output_frame.apply(moments.chunk(2, 1)[0]).to(self._flat.theta.dtype))
 
     def _coded(self, data: Any) -> Arrays:
         """The mean codes of rows, in their place."""

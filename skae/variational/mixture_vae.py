@@ -12,11 +12,10 @@ from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..base import Batch, PositiveInt, Run, Saved, Source, require_positive
+from ..base import Batch, Exported, PositiveInt, Run, Saved, Source, require_positive
 from ..base.damage import fault_of_array, fault_of_numbers
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch, uninterrupted
-from ..engine.train import Interrupted
 from ..nn.coder import Coder
 from ..nn.latent import Posterior
 from ..nn.priors import Mixture
@@ -88,7 +87,7 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     Jiang, Zheng, Tan, Tang and Zhou (2017), "Variational Deep Embedding: An Unsupervised and Generative
     Approach to Clustering", https://arxiv.org/abs/1611.05148
 
-    Ward (1963), "Hierarchical Grouping to Optimize an Objective Function",
+    Ward (1963), "Hierarchical Grouping to Optimize an Objective Exported",
     https://doi.org/10.1080/01621459.1963.10500845
 
     Examples
@@ -136,12 +135,7 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     def _learn(self, data: Source, run: Run) -> None:
         if not run.resume:
             self._require_rows(data)
-        try:
-            super()._learn(data, run)
-        except Interrupted:
-            self._label(data)
-            raise
-        self._label(data)
+        super()._learn(data, run)
 
     def _require_rows(self, data: Source) -> None:
         n = len(data) if data.weight is None else int((data.weight > 0).sum())
@@ -158,12 +152,16 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
         self.labels_ = self._collect(self._cluster, seen).numpy()
 
     def _before_epoch(self, train: Source, progress: float) -> None:
-        if progress >= FIRST_STAGE and not self.module_.prior.is_started:
+        prior = self.module_.prior
+        if progress >= FIRST_STAGE and not prior.is_known:
             self._find_clusters(train)
+        prior.is_started = prior.is_known
 
     def _conclude(self, data: Any) -> None:
-        if not self.module_.prior.is_known:
+        prior = self.module_.prior
+        if not prior.is_known:
             self._find_clusters(data)
+        prior.is_started = True
         super()._conclude(data)
 
     def _find_clusters(self, data: Source) -> None:
@@ -258,6 +256,9 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
         """
         found: np.ndarray = self._map(self._cluster, X, like=X)
         return found
+
+    def _exported(self) -> dict[str, Exported]:
+        return {**super()._exported(), "predict_proba": Exported(self._membership)}
 
     def _membership(self, module: Any, batch: Batch) -> Tensor:
         q = Posterior(*self._moments_of(module, batch).chunk(2, 1))

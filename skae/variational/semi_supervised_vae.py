@@ -17,6 +17,7 @@ from ..base import (
     Batch,
     Bottleneck,
     ClassPrediction,
+    Exported,
     Known,
     NonNegative,
     Run,
@@ -37,6 +38,7 @@ from ..engine.moments import principal_axes
 from ..engine.regression import Residuals
 from ..nn.heads import DeepHead
 from ..nn.latent import Posterior
+from ._each_class import with_every_class
 from ._stacked import Stacked
 
 __all__ = ["SemiSupervisedVariationalAutoencoder"]
@@ -312,6 +314,10 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         h = q.drawn(eps if eps.shape[1] == 1 else eps[:, rows])
         of_class = self._log_weights_at(module, told, q, h).unflatten(1, (len(batch.x), -1))
         return (of_class + module.log_prior).logsumexp(2)
+
+    def _exported(self) -> dict[str, Exported]:
+        found = super()._exported()
+        return {**found, **{name: own for name, own in with_every_class(self).items() if name in found}}
 
     # ---------------------------------------------------------------- for users
 

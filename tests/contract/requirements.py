@@ -35,3 +35,24 @@ def refuses(estimator, method, *args, **kwargs):
     assert all(after[name] is before[name] for name in before)
     assert len(str(caught.value).split()) >= 4, f"no sentence: {caught.value}"
     return str(caught.value)
+
+
+def require_equal(one, two, path=""):
+    """The same state of two estimators, to the bit, however deep."""
+    assert type(one) is type(two), path
+    if hasattr(one, "__getstate__") and hasattr(one, "get_params"):
+        one, two = one.__getstate__(), two.__getstate__()
+    if isinstance(one, dict):
+        assert one.keys() == two.keys(), path
+        for key in one:
+            require_equal(one[key], two[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), path
+        for k, pair in enumerate(zip(one, two, strict=True)):
+            require_equal(*pair, f"{path}[{k}]")
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, two, err_msg=path)
+    elif hasattr(one, "__dict__"):
+        require_equal(vars(one), vars(two), path)
+    else:
+        assert one == two or one != one, path

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from contract.requirements import require_same
+from contract.requirements import require_equal, require_same
 from contract.tables import CLASSES, every_class, needs_y
 from sklearn.base import clone, is_regressor
 from sklearn.exceptions import ConvergenceWarning
@@ -50,27 +50,6 @@ def n_steps(estimator, X, y, monkeypatch):
     with failing(0, None, monkeypatch) as count:
         clone(estimator).fit(X, y)
     return count[0]
-
-
-def require_equal(one, two, path=""):
-    """The same state of two estimators, to the bit, however deep."""
-    assert type(one) is type(two), path
-    if hasattr(one, "__getstate__") and hasattr(one, "get_params"):
-        one, two = one.__getstate__(), two.__getstate__()
-    if isinstance(one, dict):
-        assert one.keys() == two.keys(), path
-        for key in one:
-            require_equal(one[key], two[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two), path
-        for k, pair in enumerate(zip(one, two, strict=True)):
-            require_equal(*pair, f"{path}[{k}]")
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, two, err_msg=path)
-    elif hasattr(one, "__dict__"):
-        require_equal(vars(one), vars(two), path)
-    else:
-        assert one == two or one != one, path
 
 
 # ------------------------------------------------------------------ interrupts

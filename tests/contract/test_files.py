@@ -150,10 +150,18 @@ def test_a_file_cannot_replace_what_the_class_defines(estimator):
         assert "which no fit sets" in complaint(estimator, {**clone(estimator).__getstate__(), name: len})
 
 
-def test_a_parameter_must_not_be_missing():
-    assert "the parameter likelihood is missing" in complaint(
-        Autoencoder(), without(Autoencoder().__getstate__(), ("likelihood",))
-    )
+def test_a_parameter_that_a_version_did_not_have_has_its_default():
+    model = Autoencoder(likelihood="bernoulli")
+    model.__setstate__(without(Autoencoder(3).__getstate__(), ("likelihood",)))
+    assert (model.n_components, model.likelihood) == (3, "gaussian")
+    model = clone(CLASSES["FineTunedClassifier"])
+    assert "the parameter encoder is missing" in complaint(model, without(model.__getstate__(), ("encoder",)))
+
+
+def test_a_parameter_that_another_version_had_is_told():
+    state = {**Autoencoder().__getstate__(), "magic": 1, "_skae_version": "9.9"}
+    with pytest.raises(ValueError, match=r"saved by skae 9\.9 and has 'magic', which it has not in skae"):
+        Autoencoder().__setstate__(state)
 
 
 @pytest.mark.parametrize("state", [None, [], "text", {1: 2}, {b"solver": "adam"}])

@@ -13,6 +13,8 @@ from contract.requirements import require_same
 from contract.tables import CLASSES, entering, every_class
 from sklearn.base import clone
 
+import skae
+
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
 
 
@@ -48,6 +50,15 @@ def require_a_copy(estimator, X, y, copied):
 @entering("saving")
 def test_a_pickle_keeps_everything(estimator, X, y):
     require_a_copy(estimator, X, y, through_pickle)
+
+
+@entering("saving")
+def test_a_file_keeps_everything(estimator, X, y, tmp_path):
+    def through_file(model):
+        model.save(tmp_path / "m.skae")
+        return skae.load(tmp_path / "m.skae")
+
+    require_a_copy(estimator, X, y, through_file)
 
 
 @every_class()

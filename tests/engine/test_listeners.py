@@ -70,7 +70,7 @@ def test_a_training_goes_on_from_any_epoch_to_the_bit(rule, monitor):
         assert torch.equal(weights, other)
         assert result == outcome
         assert all(map(torch.equal, orders, others))
-        n_left = len(outcome.history["loss"]) - len(state["watch"]["rows"]) if state["watch"] else 0
+        n_left = len(outcome.history["loss"]) - state["watch"]["epochs"] if state["watch"] else 0
         assert len(again.states) == n_left + 1, "it takes only the epochs that are left"
         torch.testing.assert_close(again.states[-1]["optimizer"], recorder.states[-1]["optimizer"], rtol=0, atol=0)
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["described"]
+__all__ = ["NO_EFFECT", "described"]
 
-NO_EFFECT = {"verbose", "callback", "checkpoint"}
+NO_EFFECT = frozenset({"verbose", "callback", "checkpoint"})
 """Parameters of estimators that do not change what is learnt."""
 LONG = 100
 """An array with more entries is told by a checksum."""
@@ -45,6 +45,8 @@ def described(value: Any, ignore: Collection[str] = ()) -> str:
         return f"{value.dtype}{value.shape}:{zlib.crc32(value.tobytes())}"
     if isinstance(value, np.ndarray):
         value = value.tolist()
+    if isinstance(value, np.random.RandomState):
+        return f"RandomState:{zlib.crc32(repr(value.get_state()).encode())}"
     if isinstance(value, (list, tuple)):
         return f"({', '.join(described(item, ignore) for item in value)})"
     if value is None or isinstance(value, (str, bytes, Number)):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from skae import Autoencoder, DeepBeliefNetwork, DenoisingAutoencoder, StackedAutoencoder
-from skae.compose._description import described
+from skae.base.description import described
 
 
 class Holder:
