@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import pickle
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def pair(name: str, prefetch: bool = True) -> list[dict[str, Any]]:
     """What two processes measure."""
     spawned = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        answers, place = spawned.Queue(), os.path.join(folder, "store")
+        answers, place = spawned.Queue(), str(Path(folder) / "store")
         processes = [spawned.Process(target=member, args=(r, place, name, prefetch, answers)) for r in (0, 1)]
         for process in processes:
             process.start()
@@ -140,11 +140,13 @@ def report(name: str) -> None:
     n_steps = len(alone["history"][curve]) * -(-n // size)
     both = first["cpu"] + second["cpu"]
     print(f"\n{name}: {n} rows, {size} rows a step, {n_steps} steps")
-    print(f"  largest relative difference of the curves      {apart:.1e}   equal in both: {first['history'] == second['history']}")
-    print(f"  processor time of one process, of two together {alone['cpu']:.2f} s, {both:.2f} s: efficiency {alone['cpu'] / both:.2f}")
+    equal = first["history"] == second["history"]
+    waited, waited_late = first["waited"] / first["wall"], late["waited"] / late["wall"]
+    print(f"  largest relative difference of the curves      {apart:.1e}   equal in both: {equal}")
+    print(f"  processor time of one process, of two together {alone['cpu']:.2f} s, {both:.2f} s")
     print(f"  bytes a step, of which gradient                {first['bytes'] / n_steps:,.0f}, {first['gradient']:,}")
     print(f"  sums a step                                    {first['sums'] / n_steps:.2f}")
-    print(f"  wall time waiting, with and without prefetch   {first['waited'] / first['wall']:.0%}, {late['waited'] / late['wall']:.0%}")
+    print(f"  wall time waiting, with and without prefetch   {waited:.0%}, {waited_late:.0%}")
     model(size, alone["cpu"] / n_steps / size, first["bytes"] / n_steps, first["sums"] / n_steps)
 
 

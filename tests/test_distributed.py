@@ -4,6 +4,8 @@ The processes start once for the whole file. Each check has a process group of i
 group out of step.
 """
 
+import functools
+import operator
 import os
 import pickle
 import signal
@@ -13,7 +15,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -45,6 +46,7 @@ CUTS = {2: [0, 37, 101], 4: [0, 30, 31, 90, 101]}
 
 QUICK = {"max_iter": 3, "batch_size": 20, "random_state": 0, "dtype": "float64"}
 SMALL = {"hidden_layer_sizes": (8,), **QUICK}
+LINEAR = Autoencoder(5, hidden_layer_sizes=(), solver="lbfgs", **QUICK)
 COUNTS = (("gaussian", 2), ("categorical", 2), ("poisson", 1))
 KINDS = np.column_stack([X[:, 20:22], Y, 1 - Y, (5 * X[:, 30]).round()])
 
@@ -89,13 +91,14 @@ def of_group(crew, estimator, *data, size=2):
     return first
 
 
-def assert_same(ours, theirs, rows, within=1e-8):
-    """Curves are equal within rounding. Codes are less so: Adam divides small gradients, and their errors, by their size."""
+def assert_same(ours, theirs, rows):
+    """Curves and codes are equal within rounding, which Adam enlarges: it divides small gradients by their size."""
+    within = 1e-9 if theirs.solver in ("sgd", "lbfgs") else 1e-5
     assert ours.history_.keys() == theirs.history_.keys()
     for name, values in theirs.history_.items():
         np.testing.assert_allclose(ours.history_[name], values, rtol=within, atol=1e-12, err_msg=name)
     codes = theirs.transform(rows)
-    np.testing.assert_allclose(ours.transform(rows), codes, rtol=0, atol=1e3 * within * np.abs(codes).max())
+    np.testing.assert_allclose(ours.transform(rows), codes, rtol=0, atol=100 * within * np.abs(codes).max())
 
 
 # ------------------------------------------------------------------ as one process
@@ -119,8 +122,8 @@ WITHOUT_NOISE = {
     "images": (ConvolutionalAutoencoder(3, channels=(2,), **QUICK), X),
     "penalty": (SparseAutoencoder(9, **QUICK), X),
     "mean activation": (SparseAutoencoder(9, penalty="kl", **QUICK), X, None, WEIGHT + 0.1),
-    "layers": (StackedAutoencoder([5, 2], **QUICK), X),
-    "labels": (FineTunedClassifier(Autoencoder(3, max_iter=3), **QUICK), X, np.where(np.arange(101) < 40, Y, -1)),
+    "layers": (StackedAutoencoder([LINEAR, clone(LINEAR).set_params(n_components=2)], solver="lbfgs", **QUICK), X),
+    "labels": (FineTunedClassifier(Autoencoder(3, **SMALL), **QUICK), X, np.where(np.arange(101) < 40, Y, -1)),
 }
 
 
@@ -129,8 +132,7 @@ def test_the_fit_is_that_of_one_process_with_all_rows(crew, name):
     estimator, *data = WITHOUT_NOISE[name]
     theirs = one_process(estimator, *data)
     rows = data[0]
-    has_float32 = name in ("layers", "labels")
-    assert_same(of_group(crew, estimator, *data), theirs, rows, 1e-4 if has_float32 else 1e-8)
+    assert_same(of_group(crew, estimator, *data), theirs, rows)
 
 
 @pytest.mark.parametrize("name", ["batches and a tail", "gaps", "weights", "all rows in a batch, some equal"])
@@ -170,7 +172,8 @@ def test_each_process_moves_some_of_the_chains_with_noise_of_its_own(crew):
     assert first.shape == (7, 4)
     np.testing.assert_array_equal(first, second)
     start = one_process(RBM(4, visible="bernoulli", n_chains=7, **{**QUICK, "max_iter": 1}), X)
-    assert len(np.unique(first, axis=0)) > 2 and start.module_.chain.shape == first.shape
+    assert len(np.unique(first, axis=0)) > 2
+    assert start.module_.chain.shape == first.shape
 
 
 class Counting(Autoencoder):
@@ -192,7 +195,8 @@ def counts_of(group, rank):
 def test_each_process_computes_with_its_own_rows_alone(crew):
     first, second = crew.run(counts_of)
     assert len(first) == len(second) == 3 * 5
-    assert sum(first) == 3 * 37 and sum(second) == 3 * 64
+    assert sum(first) == 3 * 37
+    assert sum(second) == 3 * 64
     assert [a + b for a, b in zip(first, second, strict=True)] == 3 * [20, 20, 20, 20, 21]
 
 
@@ -211,7 +215,8 @@ def test_fits_go_on_together_and_outside_of_the_context_each_is_alone(crew):
     (machine, ours, first), (machine_too, ours_too, second) = map(pickle.loads, crew.run(going_on))
     theirs = Autoencoder(3, warm_start=True, **SMALL).fit(X).fit(X)
     assert_same(ours, theirs, X)
-    assert ours.history_ == ours_too.history_ and machine.history_ == machine_too.history_
+    assert ours.history_ == ours_too.history_
+    assert machine.history_ == machine_too.history_
     np.testing.assert_array_equal(machine.module_.chain.numpy(), machine_too.module_.chain.numpy())
     for model, rows in ((first, X[:37]), (second, X[37:])):  # nothing of another process is in it
         assert model.history_ == clone(theirs).fit(rows).history_
@@ -263,12 +268,14 @@ MODEL = Autoencoder(3, **SMALL)
             "because with these parameters its loss looks at several rows at once: fit it outside data_parallel",
         ),
         ((OutlierDetector(),) * 2, (X, X), "OutlierDetector cannot be fitted by several processes"),
+        ((Autoencoder(3, checkpoint="run.skae"),) * 2, (X, X), "because a checkpoint is the file of one process"),
         ((RBM(3, n_chains=1),) * 2, (X, X), "n_chains=1 are fewer than the 2 processes"),
     ],
 )
 def test_what_does_not_go_together_is_told_in_all_processes(crew, estimators, rows, message):
     first, second = crew.run(with_parameters, estimators, rows)
-    assert message in first and message in second
+    assert message in first
+    assert message in second
 
 
 def after_an_error(group, rank, rows):
@@ -296,10 +303,13 @@ def after_an_error(group, rank, rows):
 )
 def test_a_bad_row_in_one_process_ends_all_with_its_sentence(crew, rows, message):
     (first, then), (second, too) = crew.run(after_an_error, rows)
-    assert first.startswith("OtherProcessError: rank 1: ") and message in first
-    assert second.startswith("ValueError: ") and message in second
+    assert first.startswith("OtherProcessError: rank 1: ")
+    assert message in first
+    assert second.startswith("ValueError: ")
+    assert message in second
     # The others were waiting for the sums of rank 1, which will never come.
-    assert "out of step" in then and "out of step" in too
+    assert "out of step" in then
+    assert "out of step" in too
 
 
 def diverging(group, rank):
@@ -318,7 +328,9 @@ def diverging(group, rank):
 
 def test_an_error_of_all_processes_leaves_the_group_as_it_is(crew):
     first, second = crew.run(diverging)
-    assert first == second and "lower learning_rate_init" in first[0] and first[1] > 0
+    assert first == second
+    assert "lower learning_rate_init" in first[0]
+    assert first[1] > 0
 
 
 def failing(group, rank, error):
@@ -337,7 +349,8 @@ def failing(group, rank, error):
 def test_a_process_that_fails_in_training_ends_the_others(crew):
     (first, waited), (second, _) = crew.run(failing, MemoryError("no memory is left"))
     assert first == "OtherProcessError: rank 1: MemoryError: no memory is left"
-    assert second == "MemoryError: no memory is left" and waited < 30
+    assert second == "MemoryError: no memory is left"
+    assert waited < 30
 
 
 def interrupted(group, rank):
@@ -352,7 +365,7 @@ def interrupted(group, rank):
             model.fit(cut(X, rank, 2))
         except KeyboardInterrupt as error:
             assert signal.getsignal(signal.SIGINT) is handler
-            return str(error), pickle.dumps(model)
+            return str(error), pickle.dumps(model.set_params(callback=None))
 
 
 def test_ctrl_c_in_one_process_stops_all_at_the_same_step(crew):
@@ -388,7 +401,7 @@ def shards(group, rank):
 def test_shards_are_views_that_cover_all_rows(crew):
     found = crew.run(shards, ranks=(0, 1, 2, 3))
     assert [len(own) for own in found] == [2, 3, 2, 3]
-    assert sum(found, []) == np.arange(0.0, 20.0, 2).tolist()
+    assert functools.reduce(operator.iadd, found, []) == np.arange(0.0, 20.0, 2).tolist()
 
 
 def test_without_a_process_group():
@@ -417,9 +430,9 @@ def killed(group, rank):
 def test_a_killed_process_ends_the_others():
     crew = Crew(4)
     for pipe in crew.pipes:
-        pipe.send((killed, (0, 1, 2, 3), ()))
-    told = [crew.pipes[rank].recv() for rank in (0, 1, 3) if crew.pipes[rank].poll(40)]
+        pipe.send((0, killed, (0, 1, 2, 3), ()))
+    told = [crew.answer_of(crew.pipes[rank]) for rank in (0, 1, 3)]
     crew.close()
-    assert len(told) == 3
     for sentence, waited in told:
-        assert sentence.startswith("rank 2: ended without a word") and waited < 30
+        assert sentence.startswith("rank 2: ended without a word")
+        assert waited < 30

@@ -202,7 +202,7 @@ class DenoisingAutoencoder(Autoencoder):
             raise ValueError(
                 "score_field needs Gaussian noise: fit with corruption='gaussian' and corruption_level > 0."
             )
-        field: np.ndarray = self._map(lambda module, batch: self._reconstruct(module, batch) - batch.x, X)
+        field: np.ndarray = self._map(lambda module, batch: self._restored(module, batch) - batch.x, X)
         return field.astype(np.float64) * (self.scale_ / self.sigma_) / self.sigma_
 
     def sample(self, n_samples: int = 1, n_steps: int = 100, random_state: Any = None) -> np.ndarray:
@@ -252,9 +252,6 @@ class DenoisingAutoencoder(Autoencoder):
     def _require_model_of_x(self, method: str) -> None:
         if self._target_frame is not None:
             raise ValueError(f"{method} needs a model of X, but this one reconstructs y: fit it with target='X'.")
-
-    def _reconstruct(self, module: Any, batch: Batch) -> Tensor:
-        return self._decode(module, self._encode(module, batch), batch)
 
     # ---------------------------------------------------------------- the second array
 
@@ -373,8 +370,7 @@ class DenoisingAutoencoder(Autoencoder):
         return super()._rows_are_independent() and not looks_elsewhere
 
     def _needs_all_rows(self) -> str | None:
-        mixes = self.walkback > 1 and self.likelihood == "gaussian"
-        return "walkback measures the residuals of a batch" if mixes else super()._needs_all_rows()
+        return super()._needs_all_rows() or ("walkback looks at a whole batch" if self.walkback > 1 else None)
 
     def _corrupt(self, module: Any, batch: Batch, rng: torch.Generator | None) -> Batch:
         if self._target_frame is not None:
@@ -458,7 +454,7 @@ class DenoisingAutoencoder(Autoencoder):
         batch = data[torch.arange(0, len(data), -(-len(data) // n_rows), device=data.device)]
         rng = torch.Generator(batch.x.device).manual_seed(0)
         batch = self._with_noise(self.module_, batch._replace(corrupted=None), rng)
-        errors = residuals_of(batch, self._reconstruct(self.module_, batch._replace(x=batch.shown)))
+        errors = residuals_of(batch, self._restored(self.module_, batch._replace(x=batch.shown)))
         total = len(data) if data.weight is None else float(data.weight.sum())
         noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
         return Residuals.of(errors, batch.weight, float(total), noise)

@@ -14,7 +14,8 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils.validation import validate_data
 from torch import Tensor, float32, float64, isfinite, strided
 
-from ..engine.data import Array, Source, chunks, find_nonfinite, name_of, to_tensor
+from ..engine.data import Array, Source, chunks, name_of, to_tensor
+from ..engine.finite import find_nonfinite
 from ..engine.frame import Frame
 from ..engine.group import current
 from .arrow import outside
@@ -128,7 +129,8 @@ def look_for_gaps(estimator: Any, X: Array, weight: np.ndarray | None = None, *,
         has_gaps = has_gaps or not bool(known.all())
         _require_observed(known, rows.start)
         observed |= (known if counts is None else known[counts]).any(0).cpu().numpy()
-    observed = current().any(observed)
+    parts = current().gather(observed)  # whose lengths may differ: it is told later
+    observed = np.any([part for part in parts if len(part) == len(observed)], axis=0)
     if columns and not observed.all():
         column = _column(estimator, int(np.argmin(observed)))
         raise ValueError(f"Column {column} of X has no known entry to learn from: leave it out of X.")

@@ -13,22 +13,22 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
 from typing_extensions import Self, dataclass_transform
 
-from ..engine.data import Source, Subset, chunks, is_on, name_of, resolve_device
-from ..engine.group import ALONE, current, part_of
+from ..engine.data import Source, Subset, is_on, name_of, resolve_device
+from ..engine.group import current
 from ..engine.listeners import in_stage
 from ..engine.modes import plain_torch
 from ..engine.optim import Flat, Move, Optimizer, Terms
-from ..engine.train import Interrupted, Outcome, Plan, backward, hold_out, joined, minimise
+from ..engine.train import Interrupted, Outcome, Plan, backward, joined, minimise
 from ..functional import spawn
 from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, steps_worthwhile, threads_of
 from .callbacks import monitored
 from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
 from .compat import fit_context
-from .encoding import Encoding, widest
+from .encoding import Encoding
+from .held_out import mean_loss, split
 from .listening import attended
 from .params import (
     Fraction,
@@ -415,24 +415,11 @@ class TorchEstimator(Encoding):
 
     def _split(self, data: Source, run: Run) -> tuple[Source, Subset | None]:
         """Rows to train on, and held-out rows if ``early_stopping``. No row of a chunk is held out."""
-        counting = data if data.weight is None else Subset(data, torch.nonzero(data.weight).squeeze(1))
-        if run.partial or not self._holds_out(len(counting)):
-            return data, None
-        if len(counting) < 2:
-            raise ValueError("early_stopping=True holds out rows and needs at least 2; got n_samples = 1.")
-        return hold_out(counting, self.validation_fraction, self._rng)
+        return split(self, data, run)
 
-    @torch.no_grad()
     def _mean_loss(self, data: Source, at_a_time: int | None = None) -> float:
         """Sum of the terms over all rows, without a generator. ``at_a_time`` rows are a batch, None for any number."""
-        part, group = part_of(data) if at_a_time is None else (data, ALONE)
-        n = len(data)
-        total: Tensor | float = 0.0
-        width = max(data.width, widest(self.module_))
-        for rows in chunks(len(part), width) if at_a_time is None else chunks(n, 1, at_a_time):
-            terms = self._loss(self.module_, part[rows], None)
-            total = total + sum(terms.values()) * ((rows.stop - rows.start) / n)
-        return float(group.sum(torch.tensor(float(total), dtype=torch.float64)))
+        return mean_loss(self, data, at_a_time)
 
     def _plan(self, n_samples: int, run: Run) -> Plan:
         return plan_of(self, n_samples, run)

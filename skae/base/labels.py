@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
@@ -128,8 +127,10 @@ def _are_alike(parts: list[np.ndarray]) -> bool:
 def _summed(rows: np.ndarray) -> np.ndarray:
     """Sum over the rows, of all processes that share a fit."""
     sums: np.ndarray = rows.sum(axis=0)
-    group = current()
-    return sums if group.size == 1 else group.sum(torch.from_numpy(sums)).numpy()
+    parts = current().gather(sums)
+    if any(part.shape != sums.shape for part in parts):
+        raise ValueError("y has more columns in one process than in another: pass shards of one data set.")
+    return np.sum(parts, axis=0) if len(parts) > 1 else sums
 
 
 def _require_y(y: Any, name: str) -> None:

@@ -30,8 +30,6 @@ __all__ = [
     "Subset",
     "Table",
     "chunks",
-    "find_nonfinite",
-    "held_rows",
     "in_order",
     "is_on",
     "memory_map",
@@ -440,8 +438,7 @@ class Subset(Source):
         if whole is None:
             return None
         index = torch.full((len(self.data),), -1)
-        index[whole.places] = torch.arange(len(whole.places))
-        index = index[self.rows.cpu()]
+        index = index.index_copy_(0, whole.places, torch.arange(len(whole.places)))[self.rows.cpu()]
         places = torch.nonzero(index >= 0).squeeze(1)
         return Held(Subset(whole.data, index[places]), places)
 
@@ -466,13 +463,6 @@ def shuffled(data: Any, order: Tensor) -> Source:
     return in_order(data, order if sequence is None else order[sequence])
 
 
-def held_rows(data: Any, rows: Tensor) -> Tensor:
-    """Rows to evaluate again and again, in an order in which they are read fast."""
-    whole = data.data if isinstance(data, Subset) else data
-    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
-    return rows.sort().values if is_outside else rows
-
-
 def rows_of(part: Any) -> Tensor:
     """Row numbers of a source in the source that it is a subset of, however many subsets are nested."""
     rows = torch.arange(len(part), device=part.device)
@@ -486,28 +476,3 @@ def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice
     size = max(1, elements // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
-
-
-def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
-    """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
-    shared = memory_map(X)
-    for rows in chunks(*X.shape):
-        part = X[rows]
-        values = part.data if sparse.issparse(part) else part
-        with np.errstate(all="ignore"):
-            finite = np.isfinite(float(values.sum()))
-        found = None if finite else _first_nonfinite(to_tensor(part), rows.start, allow_nan)
-        if shared is not None:
-            del part, values
-            shared.madvise(mmap.MADV_DONTNEED)
-        if found is not None:
-            return found
-    return None
-
-
-def _first_nonfinite(x: Tensor, first_row: int, allow_nan: bool) -> tuple[int, int, float] | None:
-    where = torch.nonzero(x.isinf() if allow_nan else ~torch.isfinite(x))
-    if len(where) == 0:  # the sum overflowed, or is NaN as it may be, but no entry is wrong
-        return None
-    row, column = (int(i) for i in where[0])
-    return first_row + row, column, float(x[row, column])

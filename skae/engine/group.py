@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -114,10 +114,9 @@ class Team(Group):
         self.rank, self.size = dist.get_rank(handle), dist.get_world_size(handle)
         self.is_broken = False
         """Whether the processes are out of step after an error, so that no sum can be computed any more."""
-        ranks = "-".join(map(str, dist.get_process_group_ranks(handle)))
         inside: Any = dist.distributed_c10d  # torch has no public name for the store of a process group
-        self._store = inside.PrefixStore(f"skae/{ranks}/{number}", inside._get_default_store())
-        self._n_fits = 0
+        self._store = inside.PrefixStore(f"skae/{handle.group_name}/{number}", inside._get_default_store())
+        self._n_fits, self._has_answered = 0, False
         self._trailing: list[Any] = []
         self.is_interrupted = False
         """Whether Ctrl-C asks to stop. All processes then stop at the same step."""
@@ -229,7 +228,7 @@ class Team(Group):
                 "An error has left the processes out of step: end them and start again, or pass another group to "
                 "data_parallel."
             )
-        self._n_fits += 1
+        self._n_fits, self._has_answered = self._n_fits + 1, False
         self._trailing.clear()
         try:
             with self._interruptible():
@@ -264,48 +263,52 @@ class Team(Group):
     def _tell(self, error: BaseException) -> None:
         """Leave a sentence for the others, and find out whether the processes are still in step."""
         self.is_broken = True
-        try:
-            is_first = not isinstance(error, OtherProcessError) and self._store.add(self._key("failures"), 1) == 1
-            if is_first:
+        with suppress(RuntimeError):  # the store is gone, with the process that kept it
+            if not isinstance(error, OtherProcessError):
                 kind = "" if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: "
-                said = str(error) or "it was stopped"
-                self._store.set(self._key("sentence"), f"rank {self.rank}: {kind}{said}")
-            waiting = self._store.add(self._key("waiting"), len(self._trailing))
+                self._publish(f"rank {self.rank}: {kind}{str(error) or 'it was stopped'}")
+            self._store.add(self._key("waiting"), len(self._trailing))
             self._store.add(self._key("fallen"), 1)
             if self._all_answer("fallen"):
-                waiting = self._store.add(self._key("waiting"), 0)
-                self.is_broken = waiting > 0
-        except RuntimeError:  # the store is gone, with the process that kept it
-            pass
+                self.is_broken = self._store.add(self._key("waiting"), 0) > 0
+
+    def _publish(self, sentence: str) -> None:
+        """Leave the sentence of a failure, if it is the first."""
+        if self._store.add(self._key("failures"), 1) == 1:
+            self._store.set(self._key("sentence"), sentence)
 
     def _listen(self) -> None:
-        """Raise the error of another process, if one has failed."""
+        """Raise the error of another process, if one has failed. Answer if one looks for those who are there."""
         try:
             failed = self._store.add(self._key("failures"), 0) > 0
             sentence = self._store.get(self._key("sentence")).decode() if failed else None
+            if self._store.add(self._key("here"), 0) > 0:
+                self._answer()
         except RuntimeError as error:
             raise OtherProcessError("The process that keeps the store of the process group has ended.") from error
         if sentence is not None:
             raise OtherProcessError(sentence)
 
+    def _answer(self) -> None:
+        if not self._has_answered:
+            self._has_answered = True
+            self._store.set(self._key(f"here/{self.rank}"), "")
+            self._store.add(self._key("here"), 1)
+
     def _lost(self) -> OtherProcessError:
         """The error after a connection to another process broke."""
         try:
             self._listen()
-            self._store.set(self._key(f"here/{self.rank}"), "")
-            self._store.add(self._key("here"), 1)
+            self._answer()
             self._all_answer("here")
             self._listen()
-            lost = [rank for rank in range(self.size) if not self._is_here(rank)]
+            lost = [rank for rank in range(self.size) if not self._store.check([self._key(f"here/{rank}")])]
+            who = f"rank {', '.join(map(str, lost))}" if lost else "a process"
+            self._publish(f"{who}: ended without a word; it was killed, ran out of memory, or is cut off.")
+            self._listen()
         except OtherProcessError as error:
             return error
-        except RuntimeError:
-            lost = []
-        who = f"rank {', '.join(map(str, lost))}" if lost else "a process"
-        return OtherProcessError(f"{who}: ended without a word; it was killed, ran out of memory, or is cut off.")
-
-    def _is_here(self, rank: int) -> bool:
-        return bool(self._store.check([self._key(f"here/{rank}")]))
+        return OtherProcessError("The process that keeps the store of the process group has ended.")
 
     def _all_answer(self, name: str) -> bool:
         """Wait until each process has added itself to a count, or some time is over."""

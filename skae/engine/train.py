@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from .course import course_of
-from .data import Source, Subset, held_rows
+from .data import Source, Subset, Table
 from .group import current
 from .listeners import current_stage, listeners
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
+from .outside import Outside
 from .plan import SCHEDULES, Outcome, Plan
 from .watch import NonFiniteLossError, Watch
 
@@ -40,6 +41,7 @@ __all__ = [
     "Terms",
     "Training",
     "backward",
+    "held_rows",
     "hold_out",
     "joined",
     "minimise",
@@ -322,3 +324,10 @@ def joined(before: dict[str, list[float]], after: dict[str, list[float]]) -> dic
     epochs = [max(map(len, history.values()), default=0) for history in (before, after)]
     missing = [[math.nan] * n for n in epochs]
     return {n: before.get(n, missing[0]) + after.get(n, missing[1]) for n in {**before, **after}}
+
+
+def held_rows(data: Any, rows: Tensor) -> Tensor:
+    """Rows to evaluate again and again, in an order in which they are read fast."""
+    whole = data.data if isinstance(data, Subset) else data
+    is_outside = isinstance(whole, Table) and isinstance(whole.x.X, Outside)
+    return rows.sort().values if is_outside else rows

@@ -24,8 +24,9 @@ from skae import (
 )
 from skae.base.arrow import outside
 from skae.engine import data
-from skae.engine.data import Rows, Subset, Table, held_rows, shuffled
+from skae.engine.data import Rows, Subset, Table, shuffled
 from skae.engine.outside import InOrder, Outside
+from skae.engine.train import held_rows
 
 NAMES = ["a", "b", "c", "d"]
 MODEL = Autoencoder(2, hidden_layer_sizes=(5,), max_iter=2, batch_size=30, random_state=0)

@@ -16,10 +16,10 @@ from skae.engine.data import (
     Subset,
     Table,
     chunks,
-    find_nonfinite,
     resolve_device,
     to_tensor,
 )
+from skae.engine.finite import find_nonfinite
 from skae.engine.frame import Frame
 
 CPU = torch.device("cpu")
