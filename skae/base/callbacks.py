@@ -6,23 +6,16 @@ scikit-learn has callbacks from version 1.9 on.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
-from ..engine.data import Subset
 from ..engine.listeners import Listener, attending
-from ..engine.optim import Flat, Optimizer
+from .midway import CALLBACKS, CONTEXT, TRANSIENT, best_so_far, copy_of, lasting
 from .streams import is_stream
 
 __all__ = ["monitored", "without_callbacks"]
 
-CALLBACKS, CONTEXT = "_skl_callbacks", "_callback_fit_ctx"
-TRANSIENT = (CALLBACKS, CONTEXT, "_skl_callbacks_to_teardown", "_parent_callback_ctx")
-"""Attributes in which scikit-learn keeps callbacks, and the task of a fit that is under way."""
 SINGLE = "training"
 """Name of the task if a fit trains one thing alone."""
 
@@ -67,7 +60,7 @@ class Tasks(Listener):
     def _end(self, task: Any, training: Any) -> Any:
         """End the task of an epoch or of a training. What it would leave fitted is made only if a callback asks."""
         is_whole = training.owner is self.told["estimator"]
-        fitted = (lambda: _fitted_by(training, self.told["X"])) if is_whole else None
+        fitted = (lambda: lasting(best_so_far(training, self.told["X"]))) if is_whole else None
         return task.call_on_fit_task_end(**self.told, reconstruction_attributes=fitted)
 
 
@@ -93,7 +86,7 @@ def monitored(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Iterator[No
     with attending(Tasks(estimator, task, rows)):
         yield
     has_module = hasattr(estimator, "_flat")
-    fitted = lambda: _own(_twin(estimator) if has_module else estimator)  # noqa: E731
+    fitted = lambda: lasting(copy_of(estimator) if has_module else estimator)  # noqa: E731
     task.call_on_fit_task_end(estimator=estimator, **rows, reconstruction_attributes=fitted)
 
 
@@ -104,53 +97,8 @@ def without_callbacks(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     to other processes. In the middle of a fit nothing is complete but the parameters.
     """
     if CONTEXT in state:
-        lasting = {*estimator._parameter_constraints, CALLBACKS, "_sklearn_output_config", "_metadata_request"}
-        return {name: value for name, value in state.items() if name in lasting}
+        kept = {*estimator._parameter_constraints, CALLBACKS, "_sklearn_output_config", "_metadata_request"}
+        return {name: value for name, value in state.items() if name in kept}
     is_fitted = any(name.endswith("_") and not name.startswith("_") for name in state)
     dropped = TRANSIENT if is_fitted else TRANSIENT[1:]
     return {name: value for name, value in state.items() if name not in dropped}
-
-
-# ------------------------------------------------------------------ what a fit would leave if it stopped now
-
-
-def _fitted_by(training: Any, X: Any) -> dict[str, Any]:
-    """Attributes that the fit to X would leave if training stopped here, with the best weights so far."""
-    with training.stopped() as outcome:
-        twin = _twin(training.owner)
-    twin._record(outcome)
-    twin._conclude(_all_rows(training.data))
-    twin._label(twin._source(X))
-    return _own(twin)
-
-
-def _twin(estimator: Any) -> Any:
-    """A copy that shares no weights and no generator with an estimator, also in the middle of a fit.
-
-    The module may be one for coordinates of rows. It then has a method ``widened`` that returns a copy for rows.
-    """
-    twin = object.__new__(type(estimator))
-    own = vars(twin)
-    own.update(_own(estimator))
-    for name, value in own.items():
-        if isinstance(value, torch.Generator):
-            own[name] = value.clone_state()
-        elif isinstance(value, list) and any(hasattr(item, "_flat") for item in value):
-            own[name] = [_twin(layer) for layer in value]
-        elif hasattr(value, "_flat"):
-            own[name] = _twin(value)
-    module = estimator.module_
-    twin.module_ = module.widened() if hasattr(module, "widened") else copy.deepcopy(module)
-    twin._flat, twin._optimizer = Flat(twin.module_), Optimizer(estimator._optimizer.rule)
-    return twin
-
-
-def _own(estimator: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(estimator).items() if name not in TRANSIENT}
-
-
-def _all_rows(data: Any) -> Any:
-    """The rows of a fit, of which some may be held out from training."""
-    while isinstance(data, Subset):
-        data = data.data
-    return data

@@ -298,7 +298,7 @@ class TorchEstimator(Encoding):
         run = Run((partial or self.warm_start) and hasattr(self, "module_"), partial, train)
         refuse_nested(self)
         self._check_parameters()
-        with attended(self):
+        with attended(self, X):
             self._learn(shared(self._source(X, y, sample_weight, reset=not run.resume), self), run)
 
     def _learn(self, data: Source, run: Run) -> None:

@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
-from ..engine.group import current
+from ..engine.group import alone, current
 from ..engine.listeners import Listener, attending, listeners
 from ..engine.progress import Bars, Lines
+from .midway import of_this_epoch
 
 __all__ = ["Epoch", "attended"]
 
 
-class Epoch(NamedTuple):
-    """What a callback is told at the end of an epoch."""
+class Epoch:
+    """What a callback is told at the end of an epoch.
 
-    stage: str
-    """Name of what is trained, such as "layer1". It is empty if the fit trains one thing alone."""
-    number: int
-    """Number of finished epochs of this stage."""
-    max_iter: int
-    """Largest number of epochs of this stage."""
-    terms: dict[str, float]
-    """The values of this epoch, by their names in ``history_``."""
-    estimator: Any
-    """The estimator that is trained, with the weights of this epoch: it can ``transform`` rows.
-
-    It is a layer, if layers are trained one by one. It is None for a part of a model that is no estimator.
+    Attributes
+    ----------
+    stage : str
+        Name of what is trained, such as "layer1". It is empty if the fit trains one thing alone.
+    number : int
+        Number of finished epochs of this stage.
+    max_iter : int
+        Largest number of epochs of this stage.
+    terms : dict of str to float
+        The values of this epoch, by their names in ``history_``.
     """
+
+    def __init__(self, training: Any, make: Callable[[], Any]) -> None:
+        self.stage, self.number, self.max_iter = training.stage, training.epoch, training.plan.max_iter
+        self.terms = dict(training.row)
+        self._make: Callable[[], Any] | None = make
+
+    @cached_property
+    def estimator(self) -> Any:
+        """A copy of what is trained, fitted, with the weights of this epoch. It is made when it is asked for.
+
+        It is a layer, if layers are trained one by one. It is None for a part of a model that is no estimator.
+        """
+        if self._make is None:
+            raise RuntimeError("An epoch has its estimator only while the callback runs: ask for it there, and keep it.")
+        return self._make()
+
+    def __repr__(self) -> str:
+        told = ("stage", "number", "max_iter", "terms")
+        return f"Epoch({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
 
 
 class Callback(Listener):
-    """The function that a user passed as ``callback``."""
+    """The function that a user passed as ``callback``.
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
+    Parameters
+    ----------
+    estimator : TorchEstimator
+        The estimator whose callback it is.
+    X : object
+        As it was passed to ``fit``, or None in a part of another estimator.
+    """
+
+    def __init__(self, estimator: Any, X: Any) -> None:
+        self.estimator, self.X = estimator, X
 
     def ends_epoch(self, training: Any) -> bool:
-        """See ``Listener``."""
-        terms = dict(training.row)
-        epoch = Epoch(training.stage, training.epoch, training.plan.max_iter, terms, training.owner)
-        return bool(self.function(epoch))
+        """See ``Listener``. What the function does, this process does without others that share the fit."""
+        owner = training.owner
+        X = self.X if owner is self.estimator else None
+        epoch = Epoch(training, lambda: None if owner is None else of_this_epoch(training, X))
+        try:
+            with alone():
+                return bool(self.estimator.callback(epoch))
+        finally:
+            epoch._make = None
 
 
-def attended(estimator: Any) -> AbstractContextManager[None]:
+def attended(estimator: Any, X: Any = None) -> AbstractContextManager[None]:
     """Let what an estimator asks for attend the trainings in the context.
 
     Its ``verbose`` shows nothing if the fit around it shows all stages already. Of several processes that share a fit,
@@ -52,11 +85,13 @@ def attended(estimator: Any) -> AbstractContextManager[None]:
     Parameters
     ----------
     estimator : TorchEstimator
+    X : object, default=None
+        As it was passed to ``fit``.
     """
     new: list[Listener] = []
     is_told = current().rank == 0
     if is_told and estimator.verbose and not any(isinstance(listener, Bars | Lines) for listener in listeners()):
         new.append(Bars() if estimator.verbose == 1 else Lines())
     if estimator.callback is not None:
-        new.append(Callback(estimator.callback))
+        new.append(Callback(estimator, X))
     return attending(*new)

@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "current", "is_offered", "offered", "part_of", "together"]
+__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "alone", "current", "is_offered", "offered", "part_of", "together"]
 
 PATIENCE = timedelta(seconds=1)
 """How long a process waits for the others before it looks whether one of them has failed."""
@@ -342,6 +342,17 @@ def offered(team: Team | None) -> Iterator[None]:
         yield
     finally:
         _offered.reset(token)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """What this process does without the others, also in the middle of a fit that they share."""
+    tokens = _current.set(ALONE), _offered.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(tokens[0])
+        _offered.reset(tokens[1])
 
 
 def part_of(data: Any) -> tuple[Any, Group]:

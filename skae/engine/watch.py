@@ -97,6 +97,10 @@ class Watch:
         """The rows as columns, with NaN where a row lacks a value."""
         return {name: [row.get(name, math.nan) for row in self.rows] for row in self.rows for name in row}
 
+    def so_far(self) -> Outcome:
+        """What the weights of the last epoch come to, which need not be the best."""
+        return Outcome(self.curves(), self.rows[-1].get(self.plan.monitor or "loss", math.nan), False)
+
     @property
     def converged(self) -> bool:
         """Whether the watched value has stopped falling."""
