@@ -39,7 +39,8 @@ class Epoch:
     def estimator(self) -> Any:
         """A copy of what is trained, fitted, with the weights of this epoch. It is made when it is asked for.
 
-        It is a layer, if layers are trained one by one. It is None for a part of a model that is no estimator.
+        It has no callback and no checkpoint. If layers are trained one by one, it is a layer. It is None for a part of
+        a model that is no estimator.
         """
         if self._make is None:
             raise RuntimeError("An epoch has its estimator only while the callback runs: ask for it there, and keep it.")

@@ -38,6 +38,8 @@ def best_so_far(training: Any, X: Any) -> Any:
 def of_this_epoch(training: Any, X: Any = None) -> Any:
     """The estimator that is trained as it is after an epoch, with the weights of this epoch.
 
+    It has no callback and no checkpoint, which are those of the fit that goes on.
+
     If several processes share the fit, it is measured on the rows of this one, which waits for no other.
 
     Parameters
@@ -48,7 +50,9 @@ def of_this_epoch(training: Any, X: Any = None) -> Any:
         each row.
     """
     with alone(), _undrawn(training):
-        return _finished(copy_of(training.owner), training, training.watch.so_far(), X)
+        twin = _finished(copy_of(training.owner), training, training.watch.so_far(), X)
+    twin.callback = twin.checkpoint = None
+    return twin
 
 
 def copy_of(estimator: Any) -> Any:

@@ -152,7 +152,8 @@ def test_stages_and_epochs_are_tasks_that_begin_and_end_in_order(X):
 
 
 def test_nothing_is_made_for_callbacks_that_do_not_ask(X, monkeypatch):
-    monkeypatch.setattr("skae.base.callbacks._twin", lambda estimator: 1 / 0)
+    for place in ("midway", "callbacks"):
+        monkeypatch.setattr(f"skae.base.{place}.copy_of", lambda estimator: 1 / 0)
     Autoencoder(**TINY).set_callbacks(Blind()).fit(X)
     with pytest.raises(ZeroDivisionError):
         Autoencoder(**TINY).set_callbacks(Seeing()).fit(X)

@@ -1,17 +1,27 @@
 """Training that goes on, stops early, and tells of itself."""
 
 import copy
+import pickle
 import re
 import warnings
 
 import numpy as np
 import pytest
+import torch
 from contract.requirements import refuses, require_same
 from contract.tables import CLASSES, EVERY, entering, every_class, predicts_nothing, takes_equal_rows, target_of
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import Autoencoder, DeepBeliefNetwork, DeepBoltzmannMachine, FineTunedClassifier, StackedAutoencoder
+import skae
+from skae import (
+    Autoencoder,
+    DeepBeliefNetwork,
+    DeepBoltzmannMachine,
+    FineTunedClassifier,
+    NeighborAutoencoder,
+    StackedAutoencoder,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # lbfgs in three epochs
 
@@ -145,6 +155,56 @@ def test_callbacks_see_the_stages_of_models_that_have_several(X):
     assert asked == ["pretraining of layer 1", "pretraining of layer 2", "all layers"]
     tuned = FineTunedClassifier(Autoencoder(max_iter=1), max_iter=1, random_state=0)
     assert stages_of(tuned, X, y)[0] == ["encoder", "head", "encoder and head"]
+
+
+@every_class()
+def test_a_callback_sees_a_fitted_copy_and_changes_nothing(estimator, X, y, tmp_path):
+    """The oracle is the model that the fit leaves, which has the weights of one of the epochs."""
+    plain, kept = clone(estimator).fit(X, y), {}
+
+    def keep(epoch):
+        kept[epoch.stage, epoch.number] = model = epoch.estimator
+        if epoch.number == 2 and model is not None:
+            rows = X if model.n_features_in_ == X.shape[1] else X[:, : model.n_features_in_]
+            model.save(tmp_path / "model.skae")
+            require_same(model, pickle.loads(pickle.dumps(model)), rows)
+            require_same(model, skae.load(tmp_path / "model.skae"), rows)
+
+    model = estimator.set_params(callback=keep).fit(X, y)
+    require_same(plain, model, X)
+    assert model.history_ == plain.history_
+    (last, n), of_whole = [*kept][-1], type(kept[[*kept][-1]]) is type(model)
+    assert kept[last, n].n_iter_ == n
+    if not of_whole:
+        return
+    codes = model.transform(X)
+    (same,) = [one for (stage, _), one in kept.items() if stage == last and np.array_equal(one.transform(X), codes)]
+    require_same(same, model, X)
+    if hasattr(model, "score_samples"):
+        np.testing.assert_array_equal(same.score_samples(X), model.score_samples(X))
+
+
+def test_what_a_callback_sees_is_for_wide_rows_and_its_own():
+    X, losses = np.random.default_rng(0).random((10, 50)), []
+
+    def spoil(epoch):
+        losses.append(epoch.estimator.loss_)
+        assert epoch.estimator.inverse_transform(epoch.estimator.transform(X)).shape == X.shape
+        with torch.no_grad():
+            epoch.estimator.module_.encoder.weight_0.zero_()
+
+    model = NeighborAutoencoder(2, hidden_layer_sizes=(4,), max_iter=3, random_state=0)
+    spoilt = clone(model).set_params(callback=spoil).fit(X)
+    np.testing.assert_array_equal(spoilt.transform(X), model.fit(X).transform(X))
+    assert losses == model.history_["loss"]
+
+
+def test_an_epoch_has_its_estimator_only_in_the_callback(X):
+    epochs = []
+    Autoencoder(max_iter=2, callback=epochs.append).fit(X)
+    assert repr(epochs[0]).startswith("Epoch(stage='', number=1, max_iter=2, terms={'loss': ")
+    with pytest.raises(RuntimeError, match="only while the callback runs: ask for it there"):
+        epochs[0].estimator  # noqa: B018
 
 
 def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(X):
