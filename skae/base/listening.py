@@ -43,7 +43,9 @@ class Epoch:
         a model that is no estimator.
         """
         if self._make is None:
-            raise RuntimeError("An epoch has its estimator only while the callback runs: ask for it there, and keep it.")
+            raise RuntimeError(
+                "An epoch has its estimator only while the callback runs: ask for it there, and keep it."
+            )
         return self._make()
 
     def __repr__(self) -> str:

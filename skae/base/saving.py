@@ -19,6 +19,7 @@ from .._version import __version__
 from ..engine.data import name_of, to_tensor
 from ..engine.notices import warn
 from ..engine.optim import Flat, Optimizer
+from ..exceptions import FileError
 from . import damage
 from .damage import FLOATS, DamageError, fault_of_array, fault_of_numbers, saved_by
 
@@ -43,10 +44,21 @@ class ForeignError(Exception):
 
 
 def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator for a file, with plain values instead of tensors and objects."""
+    """The attributes of an estimator for a file, with plain values instead of tensors and objects.
+
+    Raises
+    ------
+    FileError
+        In the middle of its first fit, when not all is known that a file holds.
+    """
     if not is_fitted(type(estimator), state):
         return state
     described = saved_by(type(estimator))
+    if any(saved.required and state.get(name) is None for name, saved in described.items()):
+        raise FileError(
+            f"This {type(estimator).__name__} is in the middle of its fit, and not all of it is known yet: in a "
+            "callback, save or copy epoch.estimator."
+        )
     objects = {k: v for k, v in state.items() if k in described and described[k].cls and v is not None}
     return {
         **state,

@@ -24,7 +24,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["ALONE", "Group", "OtherProcessError", "Team", "alone", "current", "is_offered", "offered", "part_of", "together"]
+__all__ = [
+    "ALONE",
+    "Group",
+    "OtherProcessError",
+    "Team",
+    "alone",
+    "current",
+    "is_offered",
+    "offered",
+    "part_of",
+    "together",
+]
 
 PATIENCE = timedelta(seconds=1)
 """How long a process waits for the others before it looks whether one of them has failed."""

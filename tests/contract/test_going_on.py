@@ -207,6 +207,17 @@ def test_an_epoch_has_its_estimator_only_in_the_callback(X):
         epochs[0].estimator  # noqa: B018
 
 
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy, lambda model: model.save("model.skae")])
+def test_half_a_model_is_not_saved(copied, X):
+    def save(epoch):
+        copied(model)
+
+    for model in (Autoencoder(callback=save), skae.TableAutoencoder(estimator=Autoencoder(callback=save))):
+        with pytest.raises(ValueError, match="in the middle of its fit.*: in a callback, save or copy epoch.estimator"):
+            model.fit(X)
+        assert not hasattr(model, "transform") or not model.__sklearn_is_fitted__()
+
+
 def test_an_error_in_a_callback_leaves_the_estimator_as_it_was(X):
     def failing(epoch):
         raise RuntimeError("no room in the log")
