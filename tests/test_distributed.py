@@ -386,6 +386,25 @@ def test_a_callback_of_one_process_stops_all(crew):
     assert crew.run(stopped) == [2, 2]
 
 
+def looking(group, rank):
+    seen = []
+
+    def callback(epoch):
+        if rank:
+            seen.append(epoch.estimator.transform(X))
+
+    model = VariationalAutoencoder(2, **SMALL, callback=callback)
+    with data_parallel(group):
+        model.fit(cut(X, rank, 2))
+    return seen, model.transform(X)
+
+
+def test_a_callback_of_one_process_looks_at_the_model_without_the_others(crew):
+    (nothing, _), (seen, codes) = crew.run(looking)
+    assert nothing == []
+    assert any(np.array_equal(codes, each) for each in seen)
+
+
 # ------------------------------------------------------------------ shards
 
 
