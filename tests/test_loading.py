@@ -327,3 +327,15 @@ def test_what_skops_has_to_trust(whole, path):
 
 def test_the_files_of_this_version_are_small():
     assert sum(file.stat().st_size for file in NOW.iterdir()) < 1.5e6
+
+
+@pytest.mark.parametrize("write", [lambda model, path: model.save(path), lambda model, path: pickle.dumps(model)])
+def test_an_attribute_that_could_not_be_loaded_is_refused_when_it_is_saved(write, tmp_path):
+    model, path = Autoencoder(2), tmp_path / "model.skae"
+    model.note = "mine"
+    with pytest.raises(FileError, match="attribute 'note', which no fit sets .*: delete it, or name it note_"):
+        write(model, path)
+    assert not path.exists()
+    del model.note
+    model.note_ = "mine"
+    write(model, path)

@@ -183,7 +183,7 @@ def _made(told: Any, table: Mapping[str, type]) -> Any:
         if not short.isidentifier() or len(short) > 80:
             raise DamagedError("an estimator does not say what it is")
         cure = "a newer version of skae may have it" if name != short else f"pass it, as classes=[{short}]"
-        raise FileError(f"holds a {short}, which is no class of this version of skae: {cure}.")
+        raise FileError(f"holds an estimator of the class {short}, which is none of this version of skae: {cure}.")
     requests = told.pop(REQUESTS, None)
     estimator = object.__new__(cls)
     estimator.__setstate__(told)

@@ -49,8 +49,15 @@ def portable(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     FileError
-        In the middle of its first fit, when not all is known that a file holds.
+        In the middle of its first fit, when not all is known that a file holds, or if there is an attribute that no
+        file may hold.
     """
+    strange = _strange_names(type(estimator), state)
+    if strange:
+        raise FileError(
+            f"This {type(estimator).__name__} has an attribute {strange[0]!r}, which no fit sets and no file may hold: "
+            f"delete it, or name it {strange[0].strip('_')}_."
+        )
     if not is_fitted(type(estimator), state):
         return state
     described = saved_by(type(estimator))
@@ -143,17 +150,20 @@ def readable(estimator: Any, state: Any) -> dict[str, Any]:
 
 def _require_names(cls: Any, state: dict[str, Any], version: str) -> None:
     """Refuse attributes that would replace what the class defines, or that no fit sets."""
-    parameters, described = cls._parameter_constraints, saved_by(cls)
-    for name in state:
-        fitted = (name.startswith("_") or name.endswith("_")) and not name.startswith("__")
-        if name in parameters or name in described or (fitted and not hasattr(cls, name)):
-            continue
+    for name in _strange_names(cls, state):
         if version != __version__ and name.isidentifier() and not hasattr(cls, name):
             raise ForeignError(
                 f"This {cls.__name__} was saved by skae {version} and has {name[:80]!r}, which it has not in skae "
                 f"{__version__}: fit it again, or load it with that version."
             )
         raise DamageError(f"it has an attribute {name!r}, which no fit sets")
+
+
+def _strange_names(cls: Any, state: Mapping[str, Any]) -> list[str]:
+    """Names of attributes that a file may not hold. A fit ends or begins its names with an underscore."""
+    known = cls._parameter_constraints.keys() | saved_by(cls).keys()
+    fitted = {name for name in state if (name.startswith("_") or name.endswith("_")) and not name.startswith("__")}
+    return [name for name in state if name not in known and (name not in fitted or hasattr(cls, name))]
 
 
 def _with_defaults(cls: Any, state: dict[str, Any]) -> dict[str, Any]:
