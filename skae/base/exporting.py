@@ -76,13 +76,13 @@ def nodes_of_method(
     few = rows(4)
     with warnings.catch_warnings():  # of rows that are only there to be tried
         warnings.simplefilter("ignore")
-        wanted = getattr(estimator, method)(few.cpu().numpy())
+        wanted = np.asarray(getattr(estimator, method)(few.cpu().numpy()))  # it may be a data frame
     with plain_torch(grad=False):
         try:
             found = nodes_of(of_rows, rows, source, opset, prefix)
         except UnrecordableError as error:
             raise ValueError(f"{method} of this {name} has no graph of ONNX: it {error}.") from error
-        if not _agree(of_rows(few).cpu().numpy(), wanted):
+        if not (_is_of_skae(estimator, method) and _agree(of_rows(few).cpu().numpy(), wanted)):
             raise ValueError(f"{method} of {name} does more than the hooks of its class, and cannot be exported.")
     return found
 
@@ -99,9 +99,10 @@ def _function(estimator: Any, method: str) -> Exported:
     functions: dict[str, Exported] = estimator._exported()
     own = [name for name in functions if hasattr(estimator, name)]
     if method not in own:
-        raise ValueError(
-            f"method={method!r} of {type(estimator).__name__} cannot be exported: it must be one of {own}."
-        )
+        cure = f"it must be one of {own}"
+        if method == "predict" and "predict_proba" in own:
+            cure = "export 'predict_proba', whose columns are those of classes_"
+        raise ValueError(f"method={method!r} of {type(estimator).__name__} cannot be exported: {cure}.")
     return functions[method]
 
 
@@ -122,9 +123,15 @@ def _applied(estimator: Any, function: Exported, module: Any, x: Tensor) -> Tens
     return found if function.undo is None else function.undo.undo(found)
 
 
-def _agree(found: np.ndarray, wanted: Any) -> bool:
-    """Whether a method gives what the hooks of its class do. A class may have replaced it by another one."""
-    if found.shape != np.shape(wanted):
+def _is_of_skae(estimator: Any, method: str) -> bool:
+    """Whether no class of a user has replaced a method, which a few rows need not show."""
+    written_in: str = getattr(estimator, method).__module__
+    return written_in.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _agree(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether a method gives what the hooks of its class do."""
+    if found.shape != wanted.shape:
         return False
     size = np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)
     return bool(np.allclose(found, wanted, rtol=1e-4, atol=1e-4 * size))

@@ -178,6 +178,11 @@ class Replaced(Autoencoder):
         return super().transform(X) + 1
 
 
+class Clipped(Autoencoder):
+    def transform(self, X):
+        return super().transform(X).clip(-1e6, 1e6)  # which no row shows on which it is tried
+
+
 class Outside(Autoencoder):
     def _encode(self, module, batch):
         return super()._encode(module, batch) + float(batch.x.numpy().max())
@@ -194,9 +199,16 @@ def test_a_class_of_ones_own_is_exported_as_it_computes(iris):
     np.testing.assert_allclose(found, estimator.transform(iris), rtol=1e-5, atol=1e-6)
 
 
-def test_a_method_that_was_replaced_is_refused(iris):
-    with pytest.raises(ValueError, match="transform of Replaced does more than the hooks of its class"):
-        Replaced(2, **QUICK).fit(iris).to_onnx()
+@pytest.mark.parametrize("cls", [Replaced, Clipped])
+def test_a_method_that_was_replaced_is_refused(cls, iris):
+    with pytest.raises(ValueError, match=f"transform of {cls.__name__} does more than the hooks of its class"):
+        cls(2, **QUICK).fit(iris).to_onnx()
+
+
+def test_an_estimator_that_returns_data_frames_is_exported(iris):
+    estimator = Autoencoder(2, **QUICK).set_output(transform="pandas").fit(iris)
+    (found,) = session_of(estimator.to_onnx()).run(None, {"X": iris.astype("f4")})
+    np.testing.assert_allclose(found, estimator.transform(iris), rtol=1e-5, atol=1e-6)
 
 
 # ------------------------------------------------------------------ what cannot be exported
