@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ..engine.group import alone, current
 from ..engine.listeners import Listener, attending, listeners
 from ..engine.progress import Bars, Lines
@@ -74,9 +76,15 @@ class Callback(Listener):
         epoch = Epoch(training, lambda: None if owner is None else of_this_epoch(training, X))
         try:
             with alone():
-                return bool(self.estimator.callback(epoch))
+                answer = self.estimator.callback(epoch)
         finally:
             epoch._make = None
+        if not isinstance(answer, bool | np.bool_ | None):  # such as the number of characters that were written
+            raise TypeError(
+                f"callback returned {type(answer).__name__} {answer!r:.60}: let it return True to end the stage, and "
+                "False or nothing to go on."
+            )
+        return bool(answer)
 
 
 def attended(estimator: Any, X: Any = None) -> AbstractContextManager[None]:
