@@ -21,13 +21,15 @@ from ..engine.packing import pack
 from ..engine.unpacking import DamagedError, unpack
 from ..exceptions import FileError
 from .entries import ENTRIES, told_of
+from .midway import CALLBACKS
 
 __all__ = ["is_known", "loaded", "save", "table_of"]
 
 OURS = __name__.partition(".")[0] + "."
 """Beginning of the names of the modules of this package, and of its classes in a file."""
 NOT_SAVED = ("callback", "checkpoint")
-"""Parameters that are about a running fit and its machine, and no part of the model. They are None in a file."""
+"""Parameters that are about a running fit and its machine, and no part of the model. They are None in a file, and those
+of scikit-learn's callbacks are not in it at all."""
 REQUESTS = "_metadata_request"
 """Where scikit-learn keeps which arguments are routed to an estimator."""
 
@@ -107,6 +109,7 @@ def _described(estimator: Any) -> dict[str, Any]:
     estimator._validate_params()
     state = dict(estimator.__getstate__())
     state.update({name: None for name in NOT_SAVED if name in state})
+    state.pop(CALLBACKS, None)
     for name, value in state.items():
         if callable(value) and name in cls._parameter_constraints and not isinstance(value, BaseEstimator):
             raise FileError(

@@ -23,6 +23,7 @@ from skae import (
     StackedAutoencoder,
     TableAutoencoder,
     VariationalAutoencoder,
+    load,
 )
 from skae.base.compat import WithoutCallbacks
 
@@ -250,9 +251,11 @@ def test_a_fit_that_goes_on_from_a_checkpoint_shows_the_epochs_that_are_left(X, 
 # ------------------------------------------------------------------ copies
 
 
-def test_clones_keep_callbacks_and_files_of_fitted_models_do_not(X):
+def test_clones_keep_callbacks_and_files_of_fitted_models_do_not(X, tmp_path):
     blind = Blind()
     estimator = Autoencoder(**TINY).set_callbacks(blind)
+    estimator.save(tmp_path / "model.skae")
+    assert "_skl_callbacks" not in vars(load(tmp_path / "model.skae"))
     assert clone(estimator)._skl_callbacks == [blind]
     assert len(pickle.loads(pickle.dumps(estimator))._skl_callbacks) == 1  # searches send such to other processes
     loaded = pickle.loads(pickle.dumps(estimator.fit(X)))

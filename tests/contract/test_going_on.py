@@ -201,7 +201,7 @@ def test_what_a_callback_sees_is_for_wide_rows_and_its_own():
 
 @pytest.mark.parametrize("answer", [1, "12 characters", [None], np.array([True, False])])
 def test_a_callback_ends_nothing_by_chance(answer, X):
-    with pytest.raises(TypeError, match="callback returned .*: let it return True to end the stage, and False or"):
+    with pytest.raises(TypeError, match=r"callback returned .*: let it return True to end the stage, and False or"):
         Autoencoder(max_iter=2, callback=lambda epoch: answer).fit(X)
     assert Autoencoder(max_iter=2, callback=lambda epoch: np.True_).fit(X).n_iter_ == 1
 
