@@ -70,9 +70,7 @@ def test_what_is_missing_or_of_another_type_is_told(models, name):
             assert not hasattr(other, "n_features_in_")
 
 
-@pytest.mark.parametrize(
-    "covariance", [np.full((5, 5), 1e-300), -np.eye(5), np.zeros((5, 5)), np.triu(np.ones((5, 5)))]
-)
+@pytest.mark.parametrize("covariance", [np.full((5, 5), 1e-300), -np.eye(5), np.zeros((5, 5))])
 def test_a_covariance_must_be_one(models, covariance):
     model, _ = models["AutoencoderImputer"]
     state = model.__getstate__()
