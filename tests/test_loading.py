@@ -1,6 +1,7 @@
 """Models from files: those of every version so far, those of strangers, and pipelines around them through skops."""
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import torch
 from files.write import FOLDER, cases, outputs
 from mutations import File, mutated, write
 from sklearn.base import clone
@@ -339,3 +341,14 @@ def test_an_attribute_that_could_not_be_loaded_is_refused_when_it_is_saved(write
     del model.note
     model.note_ = "mine"
     write(model, path)
+
+
+def test_no_file_is_written_that_could_not_be_loaded(tmp_path):
+    model, path = quick().fit(ROWS), tmp_path / "model.skae"
+    model.save(path)
+    before = path.read_bytes()
+    with torch.no_grad():
+        model.module_.encoder.weight_0[0, 0] = math.nan
+    with pytest.raises(FileError, match=r"load would refuse the file: module_ .encoder\.weight_0. has NaN or infinity"):
+        model.save(path)
+    assert path.read_bytes() == before

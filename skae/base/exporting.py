@@ -134,7 +134,7 @@ def _agree(found: np.ndarray, wanted: np.ndarray) -> bool:
     if found.shape != wanted.shape:
         return False
     size = np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0)
-    return bool(np.allclose(found, wanted, rtol=1e-4, atol=1e-4 * size))
+    return bool(np.allclose(found, wanted, rtol=1e-4, atol=1e-4 * size, equal_nan=True))
 
 
 def _notes(estimator: Any, method: str) -> dict[str, str]:

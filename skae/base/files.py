@@ -20,6 +20,7 @@ from ..engine.container import FilePath, damaged, read, write
 from ..engine.packing import pack
 from ..engine.unpacking import DamagedError, unpack
 from ..exceptions import FileError
+from . import damage
 from .entries import ENTRIES, told_of
 from .midway import CALLBACKS
 
@@ -54,7 +55,8 @@ def save(self: Any, path: FilePath) -> None:
     ------
     skae.exceptions.FileError
         A ValueError, if a file cannot hold a part of the estimator, such as a function or an estimator of another
-        package, or if the path is a folder. ``callback`` and ``checkpoint`` are left out, and nothing is said.
+        package, or if the path is a folder, or if ``skae.load`` would refuse the file, because weights are NaN, say.
+        ``callback`` and ``checkpoint`` are left out, and nothing is said.
     ValueError
         If a parameter is not as described.
     OSError
@@ -77,8 +79,27 @@ def save(self: Any, path: FilePath) -> None:
     >>> bool((skae.load(path).transform(X) == model.transform(X)).all())
     True
     """
-    told, arrays = pack(self, _tell)
+    classes: dict[str, type] = {}
+
+    def tell(value: Any) -> tuple[str, Any] | None:
+        classes[_name_of(type(value))] = type(value)
+        return _tell(value)
+
+    told, arrays = pack(self, tell)
+    _require_loadable(self, told, arrays, classes)
     write(path, "model", {"versions": _versions(), "model": told}, arrays)
+
+
+def _require_loadable(estimator: Any, told: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type]) -> None:
+    """Load what is about to be written, so that no file is written which cannot be loaded."""
+    try:
+        _unpacked(told, arrays, classes)
+    except (DamagedError, ValueError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, damage.DamageError) else error
+        raise FileError(
+            f"This {type(estimator).__name__} cannot be saved, because skae.load would refuse the file: {cause}: "
+            "correct it, or fit again."
+        ) from error
 
 
 def _versions() -> dict[str, str]:
@@ -156,14 +177,8 @@ def loaded(path: FilePath, table: Mapping[str, type]) -> Any:
     held = read(path, "model")
     if not (isinstance(held.content, dict) and held.content.keys() == {"versions", "model"}):
         raise damaged(path, "it holds no model")
-    makers: dict[str, Callable[[Any], Any]] = {
-        "Estimator": lambda told: _made(told, table),
-        "Frozen": _frozen,
-        "Path": _path,
-        **ENTRIES,
-    }
     try:
-        model = unpack(held.content["model"], held.arrays, makers)
+        model = _unpacked(held.content["model"], held.arrays, table)
     except DamagedError as error:
         raise damaged(path, error) from None
     except FileError as error:
@@ -173,6 +188,17 @@ def loaded(path: FilePath, table: Mapping[str, type]) -> Any:
     if not isinstance(model, BaseEstimator) or isinstance(model, FrozenEstimator):
         raise damaged(path, "it holds no model")
     return model
+
+
+def _unpacked(told: Any, arrays: Mapping[str, np.ndarray], table: Mapping[str, type]) -> Any:
+    """What was packed, with the classes in a table."""
+    makers: dict[str, Callable[[Any], Any]] = {
+        "Estimator": lambda told: _made(told, table),
+        "Frozen": _frozen,
+        "Path": _path,
+        **ENTRIES,
+    }
+    return unpack(told, arrays, makers)
 
 
 def _made(told: Any, table: Mapping[str, type]) -> Any:
