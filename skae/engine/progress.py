@@ -44,6 +44,6 @@ class Lines(Listener):
 
     def ends_epoch(self, training: Any) -> None:
         """See ``Listener``."""
-        terms = "  ".join(f"{name} {value:.6g}" for name, value in training.row.items())
         stage = f"{training.stage}: " if training.stage else ""
-        print(f"{stage}epoch {training.epoch}/{training.plan.max_iter}  {terms}")
+        terms = (f"{name} {value:.6g}" for name, value in training.row.items())
+        print(f"{stage}epoch {training.epoch}/{training.plan.max_iter}", *terms, sep="  ")

@@ -200,7 +200,7 @@ def test_a_fit_that_would_fail_again_leaves_no_file(iris, path):
     def poison(epoch):
         there.append(path.exists())
         if epoch.number == 2:
-            epoch.estimator._flat.theta.fill_(np.nan)
+            estimator._flat.theta.fill_(np.nan)
 
     estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=1), callback=poison, **QUICK)
     assert "became nan in epoch 3" in refuses(estimator, "fit", iris)

@@ -155,6 +155,9 @@ def test_callbacks_see_the_stages_of_models_that_have_several(X):
     assert asked == ["pretraining of layer 1", "pretraining of layer 2", "all layers"]
     tuned = FineTunedClassifier(Autoencoder(max_iter=1), max_iter=1, random_state=0)
     assert stages_of(tuned, X, y)[0] == ["encoder", "head", "encoder and head"]
+    below = skae.VariationalAutoencoder(3, max_iter=1)
+    above = skae.SemiSupervisedVariationalAutoencoder(2, encoder=below, max_iter=1, random_state=0)
+    assert stages_of(above, X, y)[0] == ["encoder", "linear start", ""]
 
 
 @every_class()
