@@ -27,7 +27,7 @@ from .._version import __version__
 from ..exceptions import FileError
 from .replaced import replaced
 
-__all__ = ["FilePath", "Held", "damaged", "read", "write", "write_whole"]
+__all__ = ["DamagedFileError", "FilePath", "Held", "damaged", "read", "write", "write_whole"]
 
 FORMAT = 1
 """Number of the format of what the header tells. Files of another format cannot be read."""
@@ -247,9 +247,13 @@ def read(path: FilePath, kind: str) -> Held:
     return held
 
 
-def damaged(path: FilePath, what: object) -> FileError:
+class DamagedFileError(FileError):
+    """A file of skae does not hold what it should."""
+
+
+def damaged(path: FilePath, what: object) -> DamagedFileError:
     """The error about a file that does not hold what it should."""
-    return FileError(f"{os.fspath(path)!r} is damaged: {what}: load another copy, or write it again.")
+    return DamagedFileError(f"{os.fspath(path)!r} is damaged: {what}: load another copy, or write it again.")
 
 
 class _DamageError(Exception):
