@@ -268,7 +268,7 @@ MODEL = Autoencoder(3, **SMALL)
             "because with these parameters its loss looks at several rows at once: fit it outside data_parallel",
         ),
         ((OutlierDetector(),) * 2, (X, X), "OutlierDetector cannot be fitted by several processes"),
-        ((Autoencoder(3, checkpoint="run.skae"),) * 2, (X, X), "because a checkpoint is the file of one process"),
+        ((Autoencoder(3, checkpoint="run.skae"),) * 2, (X, X), "Several processes share this fit, and their files"),
         ((RBM(3, n_chains=1),) * 2, (X, X), "n_chains=1 are fewer than the 2 processes"),
     ],
 )

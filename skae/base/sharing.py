@@ -52,8 +52,6 @@ def _require_shareable(estimator: Any) -> None:
     reason = "it fits more than a module"
     if hasattr(estimator, "_needs_all_rows"):
         reason = estimator._needs_all_rows()
-        if reason is None and getattr(estimator, "checkpoint", None) is not None:
-            reason = "a checkpoint is the file of one process"
     if reason is not None:
         raise ValueError(
             f"{type(estimator).__name__} cannot be fitted by several processes, because {reason}: fit it outside "
