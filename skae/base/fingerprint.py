@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
@@ -143,6 +144,10 @@ def _digest(name: str, value: Any) -> str:
         return _sort_of(table) + DIGEST + digest_of_rows(table, names_of(table) or ())
     if isinstance(value, np.ndarray) and not value.dtype.hasobject and not isinstance(value, np.ma.MaskedArray):
         return _sort_of(value) + DIGEST + digest_of_rows(value)
+    if sparse.issparse(value):  # a pickle would also hold whether somebody has asked if its indices are sorted
+        value = value.tocsr()
+        parts = map(digest_of_rows, (value.data, value.indices, value.indptr))
+        return f"sparse {_sort_of(value)}" + DIGEST + digest_of_bytes("".join(parts).encode())
     return (str(value) if value is None else type(value).__name__) + DIGEST + _digest_of_object(name, value)
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from contract.requirements import refuses, require_equal
 from contract.tables import CLASSES, EVERY, every_class
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -316,6 +317,19 @@ def test_tables_are_told_apart_by_what_they_hold(kept, iris, path, tmp_path):
     require_same_model(one, two)
     pd.DataFrame(iris, columns=list("abce")).to_parquet(tmp_path / "X.parquet")
     assert "another X:" in refuses(clone(kept), "fit", str(tmp_path / "X.parquet"))
+
+
+def test_a_sparse_matrix_is_told_by_its_entries(iris, path):
+    X = sparse.csr_matrix(iris)
+    estimator = Autoencoder(2, checkpoint=path, **QUICK)
+    clone(estimator).fit(X)
+    assert X.has_canonical_format, "which the matrix remembers"
+    assert epochs_of(clone(estimator), X) == []
+    assert epochs_of(clone(estimator), X.tocsc()) == []
+    told = refuses(clone(estimator), "fit", iris)
+    assert "another X (sparse float64 of shape (150, 4) there, float64 of shape (150, 4) here):" in told
+    X.data[7] += 1
+    assert "another X:" in refuses(clone(estimator), "fit", X)
 
 
 def test_what_cannot_be_told_apart_is_refused(iris, path):
