@@ -152,7 +152,7 @@ class DenoisingAutoencoder(Autoencoder):
             Estimates of the clean rows, in units of the data.
         """
         check_is_fitted(self)
-        restored: np.ndarray = self._map(self._reconstruct, X, undo=self._output_frame)
+        restored: np.ndarray = self._map(self._restored, X, undo=self._output_frame)
         return restored
 
     def corrupt(self, X: Any, random_state: Any = None) -> np.ndarray:

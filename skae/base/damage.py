@@ -148,7 +148,7 @@ def frame(estimator: Any, value: Frame) -> str | None:
 def completion(estimator: Any, value: Completion) -> str | None:
     """Check what missing entries are guessed by."""
     n = len(estimator._frame)
-    found = fault_of_numbers(value.mean, (n,)) or fault_of_numbers(value.loadings, (n, None))
+    found = fault_of_numbers(value.mean, (n,), np.float64) or fault_of_numbers(value.loadings, (n, None), np.float64)
     found = found or number(0.0)(estimator, value.variance)
     if estimator._frame.column_unit is not None or value.scale is not None:
         found = found or fault_of_numbers(value.scale, (n,))

@@ -155,10 +155,10 @@ def _fault_of_gaussian(gaussian: Gaussian | Factors, width: int) -> str | None:
     if found:
         return found
     try:
-        np.linalg.cholesky(gaussian._precision())
+        root = np.linalg.cholesky(gaussian._precision())
     except np.linalg.LinAlgError:
         return "has a covariance that is none"
-    return None
+    return None if np.isfinite(root).all() else "has a covariance that is none"
 
 
 IMPUTER = {

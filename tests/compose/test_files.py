@@ -70,6 +70,16 @@ def test_what_is_missing_or_of_another_type_is_told(models, name):
             assert not hasattr(other, "n_features_in_")
 
 
+@pytest.mark.parametrize("covariance", [np.full((5, 5), 1e-300), -np.eye(5), np.zeros((5, 5))])
+def test_a_covariance_must_be_one(models, covariance):
+    model, _ = models["AutoencoderImputer"]
+    state = model.__getstate__()
+    kind, max_iter, (mean, _), *others = state["_filler"]
+    for wrong in (covariance, covariance[:4]):
+        with pytest.raises(ValueError, match="_filler has "):
+            clone(model).__setstate__({**state, "_filler": (kind, max_iter, (mean, wrong), *others)})
+
+
 ENTRIES = {
     "float": np.arange(40) / 7,
     "float32": np.arange(40, dtype=np.float32),
