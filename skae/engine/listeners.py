@@ -30,6 +30,9 @@ class Listener:
         """Attend the end of an epoch, whose values are in ``training.row``. True stops the training."""
         return None
 
+    def keeps_epoch(self, training: Any) -> None:
+        """Attend it once more, when every listener has said whether it stops: see ``training.is_stopped``."""
+
     def ends(self, training: Any) -> None:
         """Attend the end of a training, with its best weights loaded. It is not called after an error."""
 

@@ -181,6 +181,8 @@ class Training:
         Number of finished epochs.
     row : dict of str to float
         Values of the last epoch.
+    is_stopped : bool
+        Whether a listener has stopped it.
     outcome : Outcome or None
         None until training has ended.
     """
@@ -227,9 +229,8 @@ class Training:
             announced("begins_epoch", self, self.listeners)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
-            for listener in reversed(self.listeners):  # so that what keeps the state of a fit knows whether it stops
-                self.is_stopped = announced("ends_epoch", self, [listener]) or self.is_stopped
-            self.is_stopped = current().any(self.is_stopped)
+            self.is_stopped = current().any(announced("ends_epoch", self, self.listeners))
+            announced("keeps_epoch", self, self.listeners)
         if self.outcome is None:
             self.outcome = self._conclude()
         return self.outcome

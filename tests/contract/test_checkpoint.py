@@ -53,8 +53,11 @@ class Epochs(Listener):
     def __init__(self, last=None):
         self.stages, self.last = [], last
 
-    def ends_epoch(self, training):
+    def begins_epoch(self, training):
+        self.ends(training)
         self.stages.append(training.stage)
+
+    def ends(self, training):
         if len(self.stages) == self.last:
             raise KilledError
 
@@ -215,8 +218,9 @@ def test_ctrl_c_keeps_the_file(iris, path):
     estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=1), **QUICK)
 
     class CtrlC(Listener):
-        def ends_epoch(self, training):
-            raise KeyboardInterrupt
+        def begins_epoch(self, training):
+            if training.epoch == 1:
+                raise KeyboardInterrupt
 
     with attending(CtrlC()), pytest.raises(KeyboardInterrupt):
         estimator.fit(iris)
