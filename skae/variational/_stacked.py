@@ -100,9 +100,9 @@ class Stacked(Variational):
         encoder._validate_params()
         if encoder.random_state is None and self.random_state is not None:
             encoder.set_params(random_state=int(check_random_state(self.random_state).randint(2**31 - 1)))
+        own = data.own()
         with in_stage("encoder"):
-            own = data.own()
-        encoder._fit(own.X, None, own.weight)
+            encoder._fit(own.X, None, own.weight)
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
         return encoder
