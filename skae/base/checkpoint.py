@@ -50,8 +50,9 @@ class Checkpoint:
         A file, which belongs to one fit. Or a folder, which exists or whose name ends with "/": then each fit has a
         file of its own in it, so that the candidates and folds of a search keep apart.
     every_seconds : float or None, default=30.0
-        The file is written at the end of an epoch if so many seconds have passed. None is no such limit. It is written
-        less often where writing would take more than a twentieth of the time, and at the end of a fit in any case.
+        The file is written at the end of an epoch if so many seconds have passed since it was written last. None does
+        not count seconds. It is written less often where writing would take more than a twentieth of the time, and at
+        the end of a fit in any case.
     every_epochs : int or None, default=None
         It is also written after so many epochs of each stage.
 

@@ -52,11 +52,12 @@ def replaced(path: Path) -> Iterator[Path]:
     part = target.with_name(f".skae-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         part.touch(exist_ok=False)
-        with suppress(FileNotFoundError):  # before anything is written that not everybody may read
-            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        mode = stat.S_IMODE((target if target.exists() else part).stat().st_mode)
+        part.chmod(mode | stat.S_IWUSR)  # before anything is written that not everybody may read
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        part.chmod(mode)
         _remove_abandoned(part)
         part.replace(target)
     except BaseException:

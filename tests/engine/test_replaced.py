@@ -11,14 +11,14 @@ from skae.engine.replaced import ABANDONED, replaced
 def test_a_file_is_replaced_when_it_is_complete(tmp_path):
     file, link = tmp_path / "a.txt", tmp_path / "link.txt"
     file.write_text("old")
-    file.chmod(0o640)
+    file.chmod(0o440)
     link.symlink_to(file)
     with replaced(link) as part:
-        assert stat.S_IMODE(part.stat().st_mode) == 0o640  # before anything is in it
+        assert stat.S_IMODE(part.stat().st_mode) == 0o640  # before anything is in it, and it can be written to
         part.write_text("new")
         assert file.read_text() == "old"
     assert file.read_text() == "new"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert stat.S_IMODE(file.stat().st_mode) == 0o440
     assert link.is_symlink()
     assert sorted(tmp_path.iterdir()) == [file, link]
 
