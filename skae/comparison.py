@@ -311,6 +311,8 @@ def _kept_fits(
     """Where finished fits are kept, and found."""
     if resume is None:
         return Nothing()
+    if not isinstance(resume, str | PathLike) or not str(resume):
+        raise TypeError(f"resume={resume!r} must be the path of a folder, or None.")
     if random_state is None:
         raise ValueError("resume needs the same folds and models in the next run: pass a number as random_state.")
     settings = {"standardize": standardize, "random_state": random_state}

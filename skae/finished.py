@@ -18,7 +18,6 @@ import numpy as np
 import sklearn.exceptions
 
 from . import exceptions
-from ._version import __version__
 from .base.description import NO_EFFECT, described
 from .base.encoding import Encoding
 from .base.typed import Typed
@@ -35,6 +34,10 @@ SETTINGS = "comparison.json"
 """What the fits of a folder are fits of."""
 NEUTRAL = {*NO_EFFECT, "n_jobs"}
 """Parameters of a reducer that do not change what is learnt."""
+COMMON = ("skae", "numpy", "scipy", "sklearn", "torch")
+"""Packages on whose versions all fits depend."""
+CLASS, VERSION = "class", "version of "
+"""What the description of a reducer says besides its parameters."""
 LONGEST = 60
 """Longer values of parameters are not shown in messages."""
 
@@ -76,7 +79,7 @@ class Finished(Nothing):
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder, self.has_warned = folder, False
-        settings = {"layout": str(FORMAT), **settings}
+        self.settings = settings = {"layout": str(FORMAT), **settings}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=folder):
@@ -89,7 +92,7 @@ class Finished(Nothing):
         before = _read(folder / SETTINGS)
         if before is not None:
             self._require_same(before, settings)
-            settings["reducers"] = {**before["reducers"], **settings["reducers"]}
+            settings = {**settings, "reducers": {**before["reducers"], **settings["reducers"]}}
         if settings != before:
             self._write(folder / SETTINGS, settings)
 
@@ -104,15 +107,19 @@ class Finished(Nothing):
             old = before["reducers"].get(name, reducer)
             changed = [p for p in {**reducer, **old} if old.get(p) != reducer.get(p)]
             if changed:
-                p = min(changed, key=lambda p: len(str(old.get(p))))  # steps=[...] tells less than what changed in them
+                # the class tells most, and steps=[...] less than what changed in them
+                p = min(changed, key=lambda p: (p != CLASS, not p.startswith(VERSION), len(str(old.get(p)))))
                 self._refuse(*_of_another_reducer(name, p, old.get(p), reducer.get(p)))
 
     def _refuse(self, what: str, cure: str) -> None:
         raise ValueError(f"resume={str(self.folder)!r} holds fits {what}: {cure}, or pass another folder.")
 
     def _path(self, name: str, k: int, fold: int) -> Path:
+        """The file of a fit. Its name tells what the fit is of, in case the settings in the folder are lost."""
         plain = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40]
-        return self.folder / f"{plain}-{_digest(name.encode())[:8]}-{k}-{fold}.json"
+        fit_of = {**self.settings, "reducers": self.settings["reducers"].get(name)}
+        digest = _digest(json.dumps([name, fit_of], sort_keys=True).encode())[:16]
+        return self.folder / f"{plain}-{digest}-{k}-{fold}.json"
 
     def find(self, name: str, k: int, fold: int) -> list[dict[str, Any]] | None:
         """Find the rows of a finished fit, and issue its warnings again.
@@ -243,10 +250,8 @@ def description(
     description : dict
         Texts by their names. Those of each reducer's parameters are under "reducers".
     """
-    packages = {"numpy", "scipy", "sklearn", "torch"}.union(*(_packages(reducer) for reducer in reducers.values()))
     return {
-        "skae": __version__,
-        **{name: _version(name) for name in sorted(packages - {"skae"})},
+        **{name: _version(name) for name in COMMON},
         "X": _array(X),
         "y": _array(y),
         **{name: described(value) for name, value in settings.items()},
@@ -255,10 +260,10 @@ def description(
     }
 
 
-def _packages(reducer: Any) -> set[str]:
-    """Names of the packages that a reducer and the estimators in it are from."""
+def _packages(reducer: Any) -> list[str]:
+    """Names of further packages that a reducer and the estimators in it are from."""
     estimators = [reducer, *(value for value in reducer.get_params().values() if hasattr(value, "get_params"))]
-    return {type(estimator).__module__.partition(".")[0] for estimator in estimators}
+    return sorted({type(estimator).__module__.partition(".")[0] for estimator in estimators} - {*COMMON})
 
 
 def _version(package: str) -> str:
@@ -266,9 +271,10 @@ def _version(package: str) -> str:
 
 
 def _parameters(reducer: Any) -> dict[str, str]:
-    """The class of a reducer and its parameters as texts, with those of the estimators in it."""
+    """The class of a reducer, its packages and its parameters as texts, with those of the estimators in it."""
     told = {p: value for p, value in reducer.get_params().items() if p.rpartition("__")[2] not in NEUTRAL}
-    return {"class": described(type(reducer)), **{p: _told(value) for p, value in sorted(told.items())}}
+    versions = {VERSION + package: _version(package) for package in _packages(reducer)}
+    return {CLASS: described(type(reducer)), **versions, **{p: _told(value) for p, value in sorted(told.items())}}
 
 
 def _told(value: Any) -> str:
@@ -303,6 +309,12 @@ def _of_another(name: str, before: Any, now: str) -> tuple[str, str]:
 
 
 def _of_another_reducer(name: str, parameter: str, before: str | None, now: str | None) -> tuple[str, str]:
+    if parameter == CLASS:
+        classes = [str(path).rpartition(".")[2] for path in (before, now)]
+        return f"of {name!r} as {classes[0]} instead of {classes[1]}", "give the reducer another name"
+    if parameter.startswith(VERSION):
+        package = parameter.removeprefix(VERSION)
+        return f"of {name!r} by {package} {before} instead of {now}", f"use that version of {package}"
     return (
         f"of {name!r} with {parameter}={_shown(before)} instead of {_shown(now)}",
         "restore it, give the reducer another name",

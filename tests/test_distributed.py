@@ -234,6 +234,13 @@ def test_without_a_seed_all_have_that_of_the_first(crew):
 # ------------------------------------------------------------------ what does not go together
 
 
+class Apart(Autoencoder):
+    """Learns something that no sum has made equal."""
+
+    def _conclude(self, data):
+        self._flat.theta.add_(torch.distributed.get_rank())
+
+
 def with_parameters(group, rank, estimators, rows):
     with data_parallel(group):
         clone(estimators[rank]).fit(rows[rank])
@@ -268,7 +275,8 @@ MODEL = Autoencoder(3, **SMALL)
             "because with these parameters its loss looks at several rows at once: fit it outside data_parallel",
         ),
         ((OutlierDetector(),) * 2, (X, X), "OutlierDetector cannot be fitted by several processes"),
-        ((Autoencoder(3, checkpoint="run.skae"),) * 2, (X, X), "because a checkpoint is the file of one process"),
+        ((Autoencoder(3, checkpoint="run.skae"),) * 2, (X, X), "Several processes share this fit, and their files"),
+        ((Apart(3, **SMALL),) * 2, (X, X), "fit it in one process, and let _needs_all_rows of Apart say why its steps"),
         ((RBM(3, n_chains=1),) * 2, (X, X), "n_chains=1 are fewer than the 2 processes"),
     ],
 )

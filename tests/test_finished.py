@@ -263,6 +263,42 @@ def test_fits_of_another_version_are_refused(name, sentence, tmp_path):
     assert sentence in str(error.value)
 
 
+def test_fits_whose_settings_are_lost_are_not_taken_for_those_of_another_comparison(tmp_path):
+    whole = run(tmp_path, Autoencoder(**TINY), k=[2])
+    (tmp_path / "comparison.json").unlink()
+    Columns.counted.clear()
+    assert run(tmp_path, Autoencoder(**TINY), k=[2]).folds == whole.folds
+    assert len(Columns.counted) == 1  # that of the first fold, for its picture
+    Columns.counted.clear()
+    (tmp_path / "comparison.json").write_text("{")
+    other = run(tmp_path, Autoencoder(**TINY), k=[2], standardize=True)
+    assert len(Columns.counted) == 3
+    unkept = compare(X, Y, [Columns(), Autoencoder(**TINY)], [2], 3, standardize=True)
+    assert without_times(other.folds) == without_times(unkept.folds)
+
+
+def test_a_reducer_of_another_package_may_be_added_and_is_told_by_its_version(tmp_path, monkeypatch):
+    compare(X, Y, {"pca": PCA()}, [1], 2, resume=tmp_path)
+    both = {"pca": PCA(), "mine": Columns()}
+    compare(X, Y, both, [1], 2, resume=tmp_path)
+    monkeypatch.setattr(sys.modules[Columns.__module__.partition(".")[0]], "__version__", "99", raising=False)
+    with pytest.raises(ValueError, match=r"of 'mine' by \w+ None instead of 99: use that version of \w+, or pass ano"):
+        compare(X, Y, both, [1], 2, resume=tmp_path)
+    compare(X, Y, {"pca": PCA()}, [1], 2, resume=tmp_path)
+
+
+def test_another_class_under_a_name_is_told_first(tmp_path):
+    compare(X, Y, {"one": PCA()}, [1], 2, resume=tmp_path)
+    with pytest.raises(ValueError, match=r"of 'one' as PCA instead of Columns: give the reducer another name, or"):
+        compare(X, Y, {"one": Columns()}, [1], 2, resume=tmp_path)
+
+
+@pytest.mark.parametrize("resume", ["", 3])
+def test_what_is_no_path_is_refused(resume):
+    with pytest.raises(TypeError, match=f"resume={resume!r} must be the path of a folder, or None"):
+        run(resume)
+
+
 def test_folds_that_no_later_run_could_find_again_are_refused(tmp_path):
     with pytest.raises(ValueError, match="resume needs the same folds and models in the next run: pass a number"):
         run(tmp_path, random_state=None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
-from ..engine.container import damaged
+from ..engine.container import DamagedFileError, damaged
 from ..engine.group import is_offered
 from ..engine.journal import Journal, StrangeStateError
 from ..engine.listeners import attending
@@ -50,8 +50,9 @@ class Checkpoint:
         A file, which belongs to one fit. Or a folder, which exists or whose name ends with "/": then each fit has a
         file of its own in it, so that the candidates and folds of a search keep apart.
     every_seconds : float or None, default=30.0
-        The file is written at the end of an epoch if so many seconds have passed. None is no such limit. It is written
-        less often where writing would take more than a twentieth of the time, and at the end of a fit in any case.
+        The file is written at the end of an epoch if so many seconds have passed since it was written last. None does
+        not count seconds. It is written less often where writing would take more than a twentieth of the time, and at
+        the end of a fit in any case.
     every_epochs : int or None, default=None
         It is also written after so many epochs of each stage.
 
@@ -248,11 +249,22 @@ class _Kept(Journal):
 def _file(path: Any, fingerprint: Fingerprint) -> Path:
     """The file of a fit: a path, or a file in a folder."""
     text = os.fspath(path)
-    if not (text.endswith(("/", os.sep)) or Path(text).is_dir()):
+    if not (text.endswith(("/", os.sep)) or _is_folder(Path(text))):
         return Path(text)
-    with suppress(OSError):  # what cannot be made cannot be written to, of which a warning tells
+    try:
         Path(text).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"The folder of checkpoint={text!r} cannot be made ({error.strerror or error}): pass another path."
+        ) from None
     return Path(text, fingerprint.file_name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, for example, of which reading tells
+        return False
 
 
 def _read(path: Path) -> Any:
@@ -281,6 +293,10 @@ def _has(value: Any, names: set[str]) -> bool:
 
 
 def _with_cure(error: FileError) -> FileError:
-    """The error about a file that was read, with what to do about a checkpoint at its end."""
+    """The error about a file that was read, with what to do about a checkpoint at its end.
+
+    Nobody is told to delete what may be a file of something else.
+    """
     what = str(error).rpartition(": ")[0] or str(error)
-    return FileError(f"The checkpoint {what}: pass another path, or delete the file to start anew.")
+    more = ", or delete the file to start anew" if isinstance(error, DamagedFileError) else ""
+    return FileError(f"The checkpoint {what}: pass another path{more}.")

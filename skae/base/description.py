@@ -80,11 +80,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def _function(function: FunctionType) -> str:
-    """The name of a function. A function that cannot be found by its name has its code and its closure too."""
+    """The name of a function. One that cannot be found by its name has its code, its closure and its defaults too."""
     if "<" not in function.__qualname__:
         return _name(function)
-    code, cells = function.__code__, function.__closure__ or ()
-    held = [part for part in (*code.co_consts, *(cell.cell_contents for cell in cells)) if _is_plain(part)]
+    code, cells = function.__code__, [cell.cell_contents for cell in function.__closure__ or ()]
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    held = [part for part in (*code.co_consts, *cells, *defaults) if _is_plain(part)]
     named = [part.__qualname__ if isinstance(part, FunctionType) else part for part in held]
     return f"{_name(function)}:{zlib.crc32(code.co_code)}:{code.co_names}:{described(named)}"
 

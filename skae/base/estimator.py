@@ -190,7 +190,7 @@ class TorchEstimator(Encoding):
         """The estimator whose training ends the fit. It is a layer if the layers are not trained together."""
         return self
 
-    def _stage(self) -> str:
+    def _stage_name(self) -> str:
         """Name of the training of the whole, if others come before it in the same fit."""
         return ""
 
@@ -388,7 +388,7 @@ class TorchEstimator(Encoding):
             noise = current().own(noise)
         plan = self._plan(len(train), run._replace(held_out=held_out is not None))
         try:
-            with in_stage(self._stage()):
+            with in_stage(self._stage_name()):
                 outcome = minimise(
                     lambda batch: self._step(self.module_, batch, noise),
                     train,

@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
@@ -23,6 +24,8 @@ __all__ = ["Fingerprint", "fingerprint_of"]
 LONGEST = 60
 """Letters of the longest text of a parameter that is kept as it is, for messages."""
 SUFFIX = ".skae"
+DIGEST = ", "
+"""What is between the sort of a table and its digest."""
 PARTS = {"skae", "torch", "class", "parameters", "X", "y", "sample_weight"}
 """What a fingerprint tells."""
 
@@ -60,7 +63,7 @@ class Fingerprint:
             if entries[name] != own[name]:
                 raise ValueError(
                     f"The checkpoint {str(path)!r} was written with {name} {entries[name]}, and a fit cannot go on "
-                    f"with {name} {own[name]}: delete the file to start anew, or pass another path."
+                    f"with {name} {own[name]}: use that version, pass another path, or delete the file to start anew."
                 )
         if entries["class"] != own["class"]:
             other = f"a fit of {entries['class'].rpartition('.')[2]}"
@@ -80,7 +83,11 @@ class Fingerprint:
             before, now = (values.get(name, "none") for values in both)
             if before != now:
                 found.append(f"{name} ({before} there, {now} here)" if len(before) + len(now) < LONGEST else name)
-        return found + [name for name in ("X", "y", "sample_weight") if entries[name] != self.entries[name]]
+        for name in ("X", "y", "sample_weight"):
+            if entries[name] != self.entries[name]:
+                before, now = (str(values[name]).rpartition(DIGEST)[0] for values in (entries, self.entries))
+                found.append(f"{name} ({before} there, {now} here)" if before != now else name)
+        return found
 
 
 def fingerprint_of(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Fingerprint:
@@ -128,16 +135,25 @@ def _frozen_in(value: Any) -> list[Any]:
 
 
 def _digest(name: str, value: Any) -> str:
-    """Digest of a table, or of what else a user passed."""
+    """What sort of thing a user passed, for messages, and its digest."""
     if isinstance(value, torch.Tensor) and value.layout == torch.strided:
         value = value.detach().cpu()
         value = (value if value.dtype != torch.bfloat16 else value.float()).numpy()
     is_path = isinstance(value, (str, os.PathLike))
     if name == "X" and (is_path or not isinstance(value, np.ndarray)) and (table := outside(value)) is not None:
-        return digest_of_rows(table, names_of(table) or ())
+        return _sort_of(table) + DIGEST + digest_of_rows(table, names_of(table) or ())
     if isinstance(value, np.ndarray) and not value.dtype.hasobject and not isinstance(value, np.ma.MaskedArray):
-        return digest_of_rows(value)
-    return _digest_of_object(name, value)
+        return _sort_of(value) + DIGEST + digest_of_rows(value)
+    if sparse.issparse(value):  # a pickle would also hold whether somebody has asked if its indices are sorted
+        value = value.tocsr()
+        parts = map(digest_of_rows, (value.data, value.indices, value.indptr))
+        return f"sparse {_sort_of(value)}" + DIGEST + digest_of_bytes("".join(parts).encode())
+    return (str(value) if value is None else type(value).__name__) + DIGEST + _digest_of_object(name, value)
+
+
+def _sort_of(table: Any) -> str:
+    """Dtype and shape of a table of numbers, which are the same in a memory map and in an array."""
+    return f"{table.dtype} of shape {tuple(table.shape)}"
 
 
 def _digest_of_object(name: str, value: Any) -> str:

@@ -44,7 +44,17 @@ def fitting_together(estimator: Any) -> Iterator[None]:
         _require_same(group, {"skae": __version__, "torch": torch.__version__, **_parameters(estimator)})
         _require_same(group, {"fitted weights": _digest(estimator)}, "load the same file in all processes")
         yield
-        _require_same(group, {"fitted weights": _digest(estimator)}, "this is an error of skae, please report it")
+        _require_same(group, {"fitted weights": _digest(estimator)}, _blame(estimator))
+
+
+def _blame(estimator: Any) -> str:
+    """What to do about weights that have come apart."""
+    if type(estimator).__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return "this is an error of skae, please report it"
+    name = type(estimator).__name__
+    return (
+        f"fit it in one process, and let _needs_all_rows of {name} say why its steps depend on more than sums over rows"
+    )
 
 
 def _require_shareable(estimator: Any) -> None:
@@ -52,8 +62,6 @@ def _require_shareable(estimator: Any) -> None:
     reason = "it fits more than a module"
     if hasattr(estimator, "_needs_all_rows"):
         reason = estimator._needs_all_rows()
-        if reason is None and getattr(estimator, "checkpoint", None) is not None:
-            reason = "a checkpoint is the file of one process"
     if reason is not None:
         raise ValueError(
             f"{type(estimator).__name__} cannot be fitted by several processes, because {reason}: fit it outside "

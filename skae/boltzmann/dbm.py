@@ -209,7 +209,7 @@ class DeepBoltzmannMachine(LabelledMachine, RBM):
             self._pretrain_layers(data)
         super()._train(data, run)
 
-    def _stage(self) -> str:
+    def _stage_name(self) -> str:
         return "all layers" if self.pretrain_iter and len(self.module_.hidden_layers) > 1 else ""
 
     def _pretrain_layers(self, data: Any) -> None:

@@ -207,7 +207,7 @@ class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
         layers[-1]._n_labels = self._n_classes()
         return layers
 
-    def _stage(self) -> str:
+    def _stage_name(self) -> str:
         return "up-down"
 
     def _initialise(self, module: Belief, data: Any, rng: torch.Generator) -> None:

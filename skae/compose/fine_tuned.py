@@ -115,7 +115,7 @@ class _FineTuned(Prediction, LogisticTuning):
         if hasattr(self, "feature_names_in_"):
             encoder.feature_names_in_ = self.feature_names_in_
 
-    def _stage(self) -> str:
+    def _stage_name(self) -> str:
         return "encoder and head"
 
     def _measure(self, data: Any) -> None:

@@ -268,7 +268,7 @@ class StackedAutoencoder(LogisticTuning, TorchTransformer):
     def _last_stage(self) -> Any:
         return self if self.fine_tune else self.layers_[-1]
 
-    def _stage(self) -> str:
+    def _stage_name(self) -> str:
         return "all layers"
 
     def _measure(self, data: Any) -> None:

@@ -15,11 +15,9 @@ import json
 import math
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -27,8 +25,9 @@ import numpy as np
 
 from .._version import __version__
 from ..exceptions import FileError
+from .replaced import replaced
 
-__all__ = ["FilePath", "Held", "damaged", "read", "write", "write_whole"]
+__all__ = ["DamagedFileError", "FilePath", "Held", "damaged", "read", "write", "write_whole"]
 
 FORMAT = 1
 """Number of the format of what the header tells. Files of another format cannot be read."""
@@ -140,22 +139,9 @@ def write_whole(path: FilePath, pieces: Iterable[bytes | memoryview]) -> None:
     OSError
         If the file cannot be written.
     """
-    target = _target(path)
-    part = target.with_name(f".skae-{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            with suppress(FileNotFoundError):
-                part.chmod(stat.S_IMODE(target.stat().st_mode))
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    _bring_to_disk(target.parent)
+    with replaced(_target(path)) as part, part.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def _target(path: FilePath) -> Path:
@@ -224,16 +210,6 @@ def _checksum(told: str, arrays: Mapping[str, np.ndarray]) -> str:
     return found.hexdigest()
 
 
-def _bring_to_disk(folder: Path) -> None:
-    """Let the new name of a file outlast a crash of the machine, where the system can do so."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
 # ------------------------------------------------------------------ reading
 
 
@@ -271,9 +247,13 @@ def read(path: FilePath, kind: str) -> Held:
     return held
 
 
-def damaged(path: FilePath, what: object) -> FileError:
+class DamagedFileError(FileError):
+    """A file of skae does not hold what it should."""
+
+
+def damaged(path: FilePath, what: object) -> DamagedFileError:
     """The error about a file that does not hold what it should."""
-    return FileError(f"{os.fspath(path)!r} is damaged: {what}: load another copy, or write it again.")
+    return DamagedFileError(f"{os.fspath(path)!r} is damaged: {what}: load another copy, or write it again.")
 
 
 class _DamageError(Exception):

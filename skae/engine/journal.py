@@ -84,7 +84,7 @@ class Journal(Listener):
             running, self._running = self._running, None
             _load(training, running)
 
-    def ends_epoch(self, training: Any) -> None:
+    def keeps_epoch(self, training: Any) -> None:
         """See ``Listener``."""
         if self.is_due(training):
             self.keep(self.content(training.state()))

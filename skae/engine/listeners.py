@@ -6,12 +6,12 @@ The listeners of the fit attend all stages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Listener", "attending", "current_stage", "in_stage", "listeners"]
+__all__ = ["Listener", "announced", "attending", "current_stage", "in_stage", "listeners"]
 
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
 _stages: ContextVar[tuple[str, ...]] = ContextVar("stages", default=())
@@ -29,6 +29,9 @@ class Listener:
     def ends_epoch(self, training: Any) -> bool | None:
         """Attend the end of an epoch, whose values are in ``training.row``. True stops the training."""
         return None
+
+    def keeps_epoch(self, training: Any) -> None:
+        """Attend it once more, when every listener has said whether it stops: see ``training.is_stopped``."""
 
     def ends(self, training: Any) -> None:
         """Attend the end of a training, with its best weights loaded. It is not called after an error."""
@@ -57,6 +60,28 @@ def attending(*new: Listener) -> Iterator[None]:
         _listeners.reset(before)
         for listener in new:
             listener.close()
+
+
+def announced(event: str, training: Any, to: Iterable[Listener]) -> bool:
+    """Call a method of listeners, one after the other. Returns whether one of them stops the training.
+
+    What a listener trains meanwhile, such as a callback that compares with another model, is a fit of its own. The
+    listeners do not attend it.
+
+    Parameters
+    ----------
+    event : str
+        Name of the method.
+    training : Training
+    to : iterable of Listener
+    """
+    attended, staged = _listeners.set(()), _stages.set(())
+    try:
+        stops = [getattr(listener, event)(training) for listener in to]
+        return any(stops)
+    finally:
+        _listeners.reset(attended)
+        _stages.reset(staged)
 
 
 @contextmanager

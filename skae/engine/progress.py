@@ -19,9 +19,9 @@ class Bars(Listener):
         from tqdm.auto import tqdm
 
         self.close()
-        if training.plan.max_iter:
-            self.bar = tqdm(desc=training.stage or None, total=training.plan.max_iter, unit="epoch")
-            self.bar.update(training.epoch)
+        if training.plan.max_iter and training.outcome is None:  # a checkpoint may hold all of it already
+            total, done = training.plan.max_iter, training.epoch
+            self.bar = tqdm(desc=training.stage or None, total=total, initial=done, unit="epoch")
 
     def ends_epoch(self, training: Any) -> None:
         """See ``Listener``."""

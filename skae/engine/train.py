@@ -23,7 +23,7 @@ from torch import Tensor
 from .course import course_of
 from .data import Source, Subset, Table
 from .group import current
-from .listeners import current_stage, listeners
+from .listeners import announced, current_stage, listeners
 from .modes import uninterrupted
 from .optim import Flat, Move, Optimizer, Terms, total
 from .outside import Outside
@@ -164,8 +164,7 @@ def minimise(
         raise NonFiniteLossError(
             f"The weights became NaN or infinite in epoch {training.epoch}: {training.watch.cure}."
         )
-    for listener in training.listeners:
-        listener.ends(training)
+    announced("ends", training, training.listeners)
     return outcome
 
 
@@ -182,6 +181,8 @@ class Training:
         Number of finished epochs.
     row : dict of str to float
         Values of the last epoch.
+    is_stopped : bool
+        Whether a listener has stopped it.
     outcome : Outcome or None
         None until training has ended.
     """
@@ -223,16 +224,13 @@ class Training:
 
     def run(self) -> Outcome:
         """Take all epochs, and load the best weights."""
-        for listener in self.listeners:
-            listener.begins(self)
+        announced("begins", self, self.listeners)
         while self.outcome is None and not self._is_over():
-            for listener in self.listeners:
-                listener.begins_epoch(self)
+            announced("begins_epoch", self, self.listeners)
             self.prepare(self.epoch)
             self.watch.record(self.epoch, _epoch(self))
-            for listener in reversed(self.listeners):  # so that what keeps the state of a fit knows whether it stops
-                self.is_stopped = bool(listener.ends_epoch(self)) or self.is_stopped
-            self.is_stopped = current().any(self.is_stopped)
+            self.is_stopped = current().any(announced("ends_epoch", self, self.listeners))
+            announced("keeps_epoch", self, self.listeners)
         if self.outcome is None:
             self.outcome = self._conclude()
         return self.outcome

@@ -39,6 +39,8 @@ PAIRS = [
     (lambda: times(2), lambda: times(3)),
     (lambda: lambda X, rng: X + 1, lambda: lambda X, rng: X + 2),
     (lambda: lambda X, rng: np.sin(X), lambda: lambda X, rng: np.cos(X)),
+    (lambda: lambda X, rng, p=1: X * p, lambda: lambda X, rng, p=2: X * p),
+    (lambda: lambda X, *, p=1: X * p, lambda: lambda X, *, p=2: X * p),
     (lambda: functools.partial(times, 2), lambda: functools.partial(times, factor=2)),
     (lambda: np.add, lambda: np.subtract),
     (lambda: Autoencoder(np.int64(2), hidden_layer_sizes=[3]), lambda: Autoencoder(3, hidden_layer_sizes=[3])),

@@ -14,6 +14,7 @@ import pytest
 import torch
 from contract.requirements import refuses, require_equal
 from contract.tables import CLASSES, EVERY, every_class
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -52,8 +53,11 @@ class Epochs(Listener):
     def __init__(self, last=None):
         self.stages, self.last = [], last
 
-    def ends_epoch(self, training):
+    def begins_epoch(self, training):
+        self.ends(training)
         self.stages.append(training.stage)
+
+    def ends(self, training):
         if len(self.stages) == self.last:
             raise KilledError
 
@@ -178,13 +182,45 @@ def test_a_callback_that_stops_a_stage_is_not_asked_again(iris, path):
     require_same_model(whole, estimator)
 
 
+def test_a_model_that_a_callback_fits_is_none_of_the_fit(iris, path):
+    model = clone(SMALL).set_params(max_iter=4, random_state=0, checkpoint=Checkpoint(path, every_epochs=1))
+
+    def compare(epoch):
+        if epoch.number == 3:
+            raise RuntimeError
+        clone(SMALL).set_params(max_iter=2, random_state=1).fit(iris)
+
+    with pytest.raises(RuntimeError):
+        clone(model).set_params(callback=compare).fit(iris)
+    require_same_model(clone(model).fit(iris), clone(model).set_params(checkpoint=None).fit(iris))
+
+
+def test_a_stage_that_is_finished_shows_no_bar(iris, path, capsys):
+    layers = [clone(SMALL).set_params(max_iter=2), clone(SMALL).set_params(max_iter=3, n_components=1)]
+    model = StackedAutoencoder(layers, max_iter=1, random_state=0, checkpoint=Checkpoint(path, every_epochs=1))
+
+    def fail(epoch):
+        if (epoch.stage, epoch.number) == ("layer2", 2):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        clone(model).set_params(callback=fail).fit(iris)
+    clone(model).set_params(verbose=1).fit(iris)
+    shown = capsys.readouterr().err
+    assert "layer1" not in shown
+    assert "layer2" in shown
+    assert "1/3" in shown
+    assert "0/3" not in shown
+
+
 def test_ctrl_c_keeps_the_file(iris, path):
     whole = Autoencoder(2, **QUICK).fit(iris)
     estimator = Autoencoder(2, checkpoint=Checkpoint(path, every_epochs=1), **QUICK)
 
     class CtrlC(Listener):
-        def ends_epoch(self, training):
-            raise KeyboardInterrupt
+        def begins_epoch(self, training):
+            if training.epoch == 1:
+                raise KeyboardInterrupt
 
     with attending(CtrlC()), pytest.raises(KeyboardInterrupt):
         estimator.fit(iris)
@@ -227,8 +263,10 @@ def test_another_fit_is_refused(kept, iris, path):
         f"The checkpoint {str(path)!r} is of a fit with another X: pass another path, a folder such as 'runs/' if "
         "there are several fits, or delete the file to start anew."
     )
-    assert "another sample_weight:" in refuses(clone(kept), "fit", iris, None, np.arange(150.0))
-    assert "another y:" in refuses(clone(kept), "fit", iris, np.arange(150))
+    told = refuses(clone(kept), "fit", iris[:, :3], np.arange(150), np.ones(150))
+    assert "another X (float64 of shape (150, 4) there, float64 of shape (150, 3) here) and another y (" in told
+    assert "another sample_weight (None there, float64 of shape (150,) here):" in told
+    assert "another X (float64 of shape (150, 4) there, list here):" in refuses(clone(kept), "fit", iris.tolist())
     longer = clone(kept).set_params(max_iter=5, dtype="float64")
     told = refuses(longer, "fit", iris)
     assert "another dtype ('float32' there, 'float64' here) and another max_iter (4 there, 5 here):" in told
@@ -251,7 +289,9 @@ def test_another_version_is_refused(kept, iris, path, name, monkeypatch):
     monkeypatch.setattr(module, "__version__", "99.0")
     told = refuses(clone(kept), "fit", iris)
     assert f"was written with {name} " in told
-    assert told.endswith(f"go on with {name} 99.0: delete the file to start anew, or pass another path.")
+    assert told.endswith(
+        f"go on with {name} 99.0: use that version, pass another path, or delete the file to start anew."
+    )
 
 
 def test_random_states_and_frozen_encoders_are_told_apart(iris, few, path):
@@ -283,6 +323,19 @@ def test_tables_are_told_apart_by_what_they_hold(kept, iris, path, tmp_path):
     assert "another X:" in refuses(clone(kept), "fit", str(tmp_path / "X.parquet"))
 
 
+def test_a_sparse_matrix_is_told_by_its_entries(iris, path):
+    X = sparse.csr_matrix(iris)
+    estimator = Autoencoder(2, checkpoint=path, **QUICK)
+    clone(estimator).fit(X)
+    assert X.has_canonical_format, "which the matrix remembers"
+    assert epochs_of(clone(estimator), X) == []
+    assert epochs_of(clone(estimator), X.tocsc()) == []
+    told = refuses(clone(estimator), "fit", iris)
+    assert "another X (sparse float64 of shape (150, 4) there, float64 of shape (150, 4) here):" in told
+    X.data[7] += 1
+    assert "another X:" in refuses(clone(estimator), "fit", X)
+
+
 def test_what_cannot_be_told_apart_is_refused(iris, path):
     class Odd:
         def __reduce__(self):
@@ -297,11 +350,20 @@ def test_what_cannot_be_told_apart_is_refused(iris, path):
 
 def test_a_damaged_file_is_refused(kept, iris, path):
     content = path.read_bytes()
-    for damaged in (content[:-1], content[:100], b"", content[:-9] + b"x" + content[-8:], b"text"):
+    for damaged in (content[:-1], content[:-9] + b"x" + content[-8:]):
         path.write_bytes(damaged)
         told = refuses(clone(kept), "fit", iris)
-        assert told.startswith(f"The checkpoint {str(path)!r} is ")
+        assert told.startswith(f"The checkpoint {str(path)!r} is damaged")
         assert told.endswith(": pass another path, or delete the file to start anew.")
+
+
+def test_nobody_is_told_to_delete_a_file_of_something_else(kept, iris, path):
+    content = path.read_bytes()
+    for other in (content[:100], b"", b"a,b\n1,2\n"):
+        path.write_bytes(other)
+        told = refuses(clone(kept), "fit", iris)
+        assert told.startswith(f"The checkpoint {str(path)!r} is ")
+        assert told.endswith(": pass another path.")
 
 
 @pytest.mark.parametrize("content", [3, {}, {"fingerprint": 1, "journal": {"seeds": [], "finished": [], "running": 0}}])
@@ -464,7 +526,7 @@ def test_a_model_that_is_saved_has_none(kept, path, tmp_path):
     with pytest.raises(FileError, match="is a checkpoint of a fit: pass its path as checkpoint to an estimator with"):
         skae.load(path)
     told = refuses(clone(kept).set_params(checkpoint=tmp_path / "model.skae"), "fit", np.eye(4))
-    assert told.endswith("is a model that was saved: pass another path, or delete the file to start anew.")
+    assert told.endswith("is a model that was saved: pass another path.")
 
 
 def test_a_warm_start_from_another_model_has_no_checkpoint(iris, path):
@@ -529,6 +591,11 @@ def test_a_checkpoint_has_a_path(iris, tmp_path):
         Autoencoder(2, checkpoint=tmp_path / "no" / "run.skae"), "fit", iris
     )
     assert not (tmp_path / "no").exists()
+    file = tmp_path / "file"
+    file.write_text("")
+    told = refuses(Autoencoder(2, checkpoint=f"{file}/"), "fit", iris)
+    assert told == f"The folder of checkpoint='{file}/' cannot be made (File exists): pass another path."
+    assert "cannot be read (File name too long)" in refuses(Autoencoder(2, checkpoint="a" * 999), "fit", iris)
     Autoencoder(2, checkpoint=str(tmp_path / "made") + "/", **QUICK).fit(iris)
     Autoencoder(2, checkpoint=Path(tmp_path, "made"), **QUICK).fit(iris)
     assert len([*Path(tmp_path, "made").iterdir()]) == 1

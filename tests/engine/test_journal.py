@@ -102,3 +102,16 @@ def test_a_plain_journal_keeps_nothing():
     with attending(journal := Journal()):
         fit()
     assert journal.size == (2, 2)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_epoch_is_kept_with_the_word_of_all_whether_it_was_the_last(is_first):
+    class Stopping(Listener):
+        def ends_epoch(self, training):
+            return training.epoch == 2
+
+    kept = Kept()
+    with attending(*([Stopping(), kept] if is_first else [kept, Stopping()])):
+        fit(n_trainings=1)
+    running = [content["running"]["is_stopped"] for content in kept.contents if content["running"]]
+    assert running == [False, True]

@@ -122,3 +122,21 @@ def test_listeners_are_closed_after_an_error_and_not_told_of_an_end():
             torch.Generator(),
         )
     assert closing.told == [("begins", "", 0), "closed"]
+
+
+def test_what_a_listener_trains_is_a_fit_of_its_own():
+    class Comparing(Recorder):
+        def begins(self, training):
+            super().begins(training)
+            train(max_iter=1)
+
+        def ends_epoch(self, training):
+            super().ends_epoch(training)
+            with attending(inner):
+                train(max_iter=1)
+
+    inner = Recorder()
+    with attending(comparing := Comparing(), after := Recorder()), in_stage("layer1"):
+        train(max_iter=1)
+    assert comparing.told == after.told == [(what, "layer1", n) for what, n in told_in_order()]
+    assert inner.told == [(what, "", n) for what, n in told_in_order()]
