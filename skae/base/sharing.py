@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 
 from .._version import __version__
 from ..engine.data import Source
 from ..engine.group import ALONE, Group, current, is_offered, together
+from .description import described
 
 __all__ = ["fitting_together", "shared"]
 
@@ -98,21 +97,7 @@ def shared(data: Source, estimator: Any) -> Source:
 
 def _parameters(estimator: Any) -> dict[str, str]:
     found = estimator.get_params(deep=False)
-    return {name: _told(value) for name, value in found.items() if name not in OF_A_PROCESS}
-
-
-def _told(value: Any) -> str:
-    """What a parameter is, in words that are equal in all processes if it is."""
-    if isinstance(value, BaseEstimator):
-        own = {k: v for k, v in value.get_params(deep=False).items() if k not in OF_A_PROCESS}
-        return f"{type(value).__name__}({', '.join(f'{k}={_told(v)}' for k, v in own.items())})"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{k!r}: {_told(v)}' for k, v in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_told, value))}]"
-    if inspect.isroutine(value) or inspect.isclass(value):
-        return str(getattr(value, "__qualname__", value))
-    return repr(value) if isinstance(value, str | int | float | None | np.generic) else type(value).__name__
+    return {name: described(value, OF_A_PROCESS) for name, value in found.items() if name not in OF_A_PROCESS}
 
 
 def _require_same(group: Group, things: Mapping[str, Any], cure: str = "pass the same in all processes") -> None:
