@@ -352,3 +352,16 @@ def test_no_file_is_written_that_could_not_be_loaded(tmp_path):
     with pytest.raises(FileError, match=r"load would refuse the file: module_ .encoder\.weight_0. has NaN or infinity"):
         model.save(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("estimator", "change", "told"),
+    [
+        (skae.AdversariallyRegularizedAutoencoder(2, max_iter=1), {"n_tokens": None}, "has no whole number n_tokens"),
+        (skae.Autoencoder(2, max_iter=1), {"columns": 1.0}, "has columns, which only the mixed likelihood has"),
+    ],
+)
+def test_arguments_that_the_module_itself_does_not_read_are_checked(estimator, change, told):
+    state = estimator.fit(np.random.default_rng(0).random((20, 3))).__getstate__()
+    with pytest.raises(ValueError, match=told):
+        type(estimator)().__setstate__({**state, "_spec": {**state["_spec"], **change}})

@@ -47,6 +47,14 @@ NOISE_OF_TOKENS = 0.5
 """Standard deviation of the noise of codes with ``code_noise="auto"`` and tokens."""
 
 
+def _fault_of_spec(estimator: Any, value: Any) -> str | None:
+    """Check the arguments of the module, of which one is the number of tokens, or 0 for rows of numbers."""
+    found = damage.spec(estimator, value)
+    if found is None and damage.whole()(estimator, value.get("n_tokens")):
+        return "has no whole number n_tokens"
+    return found
+
+
 def _fault_of_frame(estimator: Any, value: Frame) -> str | None:
     """Check the frame of rows of numbers, or of the columns that tokens become."""
     if not estimator._spec.get("n_tokens"):
@@ -186,7 +194,10 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
     _takes_gaps = False
 
     _without_weight: ClassVar[frozenset[str]] = Adversarial._without_weight | {"generator"}
-    _saved: ClassVar[dict[str, Saved]] = {"_frame": Saved(_fault_of_frame, cls=Frame)}
+    _saved: ClassVar[dict[str, Saved]] = {
+        "_spec": Saved(_fault_of_spec),
+        "_frame": Saved(_fault_of_frame, cls=Frame),
+    }
 
     # ---------------------------------------------------------------- tokens
 

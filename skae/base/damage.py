@@ -230,7 +230,10 @@ def spec(estimator: Any, value: Any) -> str | None:
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         return "is no dictionary of arguments"
     wrong = [key for key, argument in value.items() if not _is_plain(argument)]
-    return f"has something else than numbers and text in {wrong[0]!r}" if wrong else None
+    if wrong:
+        return f"has something else than numbers and text in {wrong[0]!r}"
+    is_undescribed = value.get("columns") is not None and value.get("likelihood") != "mixed"
+    return "has columns, which only the mixed likelihood has" if is_undescribed else None
 
 
 def _is_plain(value: Any) -> bool:
