@@ -83,7 +83,7 @@ class RecursiveAutoencoder(TorchTransformer):
         children's vectors in this layer, and h is the node's own one in the layer below. The last layer is the code.
     activation : {"identity", "relu", "tanh", "logistic", "gelu", "silu", "elu", "leaky_relu", "softplus"}, \
 default="tanh"
-        Exported f. In a gated composition it is only used to decode.
+        Function f. In a gated composition it is only used to decode.
     unit_length : bool or "auto", default="auto"
         Whether vectors of inner nodes have the length 1. "auto" is True without ``unfolding``, because shorter vectors
         would be easier to reconstruct, and False with it, and for a gated composition.

@@ -87,7 +87,7 @@ class MixtureVariationalAutoencoder(ClusterMixin, Variational):
     Jiang, Zheng, Tan, Tang and Zhou (2017), "Variational Deep Embedding: An Unsupervised and Generative
     Approach to Clustering", https://arxiv.org/abs/1611.05148
 
-    Ward (1963), "Hierarchical Grouping to Optimize an Objective Exported",
+    Ward (1963), "Hierarchical Grouping to Optimize an Objective Function",
     https://doi.org/10.1080/01621459.1963.10500845
 
     Examples
