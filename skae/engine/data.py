@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from .devices import is_on, name_of, resolve_device
 from .frame import Frame
 from .group import Group
 from .outside import InOrder, Outside
+from .parts import chunks, memory_map
 
 __all__ = [
     "Batch",
@@ -32,7 +33,6 @@ __all__ = [
     "chunks",
     "in_order",
     "is_on",
-    "memory_map",
     "name_of",
     "resolve_device",
     "rows_of",
@@ -336,15 +336,6 @@ class Embedded(Rows):
         return self._embed(super().__getitem__(index))
 
 
-def memory_map(X: Array) -> mmap.mmap | None:
-    """The memory map behind an array, if its pages can be dropped without losing changes."""
-    shared = False
-    while X is not None and not isinstance(X, mmap.mmap):
-        shared = shared or (isinstance(X, np.memmap) and X.mode != "c")
-        X = getattr(X, "base", None)
-    return X if shared and hasattr(mmap, "MADV_DONTNEED") else None
-
-
 class Table(Source):
     """Rows on the scale of the module, with optional sample weights and y.
 
@@ -469,10 +460,3 @@ def rows_of(part: Any) -> Tensor:
     while isinstance(part, Subset):
         rows, part = part.rows[rows], part.data
     return rows
-
-
-def chunks(n_rows: int, n_columns: int, elements: int = 2**19) -> Iterator[slice]:
-    """Consecutive slices of rows with about ``elements`` values each. The default fits into the processor's cache."""
-    size = max(1, elements // max(1, n_columns))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))

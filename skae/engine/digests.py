@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from typing import Any
 
 import numpy as np
 
-from .data import Array, chunks, memory_map
+from .data import Array
+from .parts import parts_of
 
 __all__ = ["digest_of_bytes", "digest_of_rows"]
 
@@ -28,15 +28,10 @@ def digest_of_rows(X: Array, names: Any = ()) -> str:
     names : sequence of str, default=()
         Names of its columns.
     """
-    shared = memory_map(X)
     found = hashlib.sha256(f"{X.dtype.str} {tuple(X.shape)} {list(names)!r}".encode())
     if X.ndim == 0:
         found.update(X.tobytes())
         return found.hexdigest()
-    for rows in chunks(X.shape[0], int(np.prod(X.shape[1:]))):
-        part = np.ascontiguousarray(X[rows])
-        found.update(part.reshape(-1).view(np.uint8).data)
-        if shared is not None:
-            del part
-            shared.madvise(mmap.MADV_DONTNEED)  # give the pages back: the file system caches them
+    for _, part in parts_of(X):
+        found.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     return found.hexdigest()

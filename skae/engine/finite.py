@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from .data import Array, chunks, memory_map, to_tensor
+from .data import Array, to_tensor
+from .parts import parts_of
 
 __all__ = ["find_nonfinite"]
 
 
 def find_nonfinite(X: Array, allow_nan: bool = False) -> tuple[int, int, float] | None:
     """Row, column and value of the first entry that is infinite, or NaN unless ``allow_nan``."""
-    shared = memory_map(X)
-    for rows in chunks(*X.shape):
-        part = X[rows]
+    for rows, part in parts_of(X):
         values = part.data if sparse.issparse(part) else part
         with np.errstate(all="ignore"):
             finite = np.isfinite(float(values.sum()))
         found = None if finite else _first_nonfinite(to_tensor(part), rows.start, allow_nan)
-        if shared is not None:
-            del part, values
-            shared.madvise(mmap.MADV_DONTNEED)
         if found is not None:
             return found
     return None
