@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -18,9 +17,10 @@ import numpy as np
 import sklearn.exceptions
 
 from . import exceptions
-from .base.description import NO_EFFECT, described
+from .base.description import NO_EFFECT, described, is_ours
 from .base.encoding import Encoding
 from .base.typed import Typed
+from .engine.digests import digest_of_bytes, digest_of_rows
 from .engine.notices import warn
 from .engine.replaced import replaced
 from .exceptions import FileError
@@ -118,7 +118,7 @@ class Finished(Nothing):
         """The file of a fit. Its name tells what the fit is of, in case the settings in the folder are lost."""
         plain = re.sub(r"\W+", "_", name, flags=re.ASCII)[:40]
         fit_of = {**self.settings, "reducers": self.settings["reducers"].get(name)}
-        digest = _digest(json.dumps([name, fit_of], sort_keys=True).encode())[:16]
+        digest = digest_of_bytes(json.dumps([name, fit_of], sort_keys=True).encode())[:16]
         return self.folder / f"{plain}-{digest}-{k}-{fold}.json"
 
     def find(self, name: str, k: int, fold: int) -> list[dict[str, Any]] | None:
@@ -163,9 +163,8 @@ class Finished(Nothing):
 
     def find_model(self, name: str, k: int, model: Any) -> Any:
         """Find the model of the first fold, given the unfitted one. None if it was not kept, or cannot be read."""
-        is_ours = type(model).__module__.partition(".")[0] == __name__.partition(".")[0]
         try:
-            found = load(self._path(name, k, 0).with_suffix(".skae"), [] if is_ours else [type(model)])
+            found = load(self._path(name, k, 0).with_suffix(".skae"), [] if is_ours(type(model)) else [type(model)])
         except (OSError, ValueError, TypeError):
             return None
         return found if described(found, NEUTRAL) == described(model, NEUTRAL) else None
@@ -283,13 +282,7 @@ def _told(value: Any) -> str:
 
 
 def _array(value: np.ndarray | None) -> str:
-    if value is None:
-        return "None"
-    return f"{value.dtype} array of shape {value.shape}, {_digest(np.ascontiguousarray(value))}"
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(content).hexdigest()[:32]
+    return "None" if value is None else f"{value.dtype} array of shape {value.shape}, {digest_of_rows(value)[:32]}"
 
 
 # ------------------------------------------------------------------ what differs

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["NO_EFFECT", "described"]
+__all__ = ["NO_EFFECT", "described", "is_ours"]
 
 NO_EFFECT = frozenset({"verbose", "callback", "checkpoint"})
 """Parameters of estimators that do not change what is learnt."""
@@ -52,6 +52,11 @@ def described(value: Any, ignore: Collection[str] = ()) -> str:
     if value is None or isinstance(value, (str, bytes, Number)):
         return repr(value.item() if isinstance(value, np.generic) else value)
     return _object(value)
+
+
+def is_ours(thing: Any) -> bool:
+    """Whether a class or a function is of this package, and not a user's own."""
+    return bool(thing.__module__.partition(".")[0] == __name__.partition(".")[0])
 
 
 def _with_arguments(name: str, arguments: Mapping[str, Any], ignore: Collection[str] = ()) -> str:

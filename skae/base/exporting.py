@@ -18,6 +18,7 @@ from ..engine.data import Batch
 from ..engine.frame import Frame
 from ..engine.modes import plain_torch
 from ..export.model import OPSET, Nodes, UnrecordableError, import_onnx, model_of, nodes_of
+from .description import is_ours
 
 __all__ = ["Exported", "export", "nodes_of_method", "precision_of"]
 
@@ -82,7 +83,8 @@ def nodes_of_method(
             found = nodes_of(of_rows, rows, source, opset, prefix)
         except UnrecordableError as error:
             raise ValueError(f"{method} of this {name} has no graph of ONNX: it {error}.") from error
-        if not (_is_of_skae(estimator, method) and _agree(of_rows(few).cpu().numpy(), wanted)):
+        is_replaced = not is_ours(getattr(estimator, method))  # which a few rows need not show
+        if is_replaced or not _agree(of_rows(few).cpu().numpy(), wanted):
             raise ValueError(f"{method} of {name} does more than the hooks of its class, and cannot be exported.")
     return found
 
@@ -121,12 +123,6 @@ def _applied(estimator: Any, function: Exported, module: Any, x: Tensor) -> Tens
     seen = Batch(x.to(estimator._flat.theta.dtype)) if function.of_codes else estimator._seen_batch(x)
     found = function.of_batch(module, seen)
     return found if function.undo is None else function.undo.undo(found)
-
-
-def _is_of_skae(estimator: Any, method: str) -> bool:
-    """Whether no class of a user has replaced a method, which a few rows need not show."""
-    written_in: str = getattr(estimator, method).__module__
-    return written_in.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _agree(found: np.ndarray, wanted: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ from ..engine.packing import pack
 from ..engine.unpacking import DamagedError, unpack
 from ..exceptions import FileError
 from . import damage
+from .description import is_ours
 from .entries import ENTRIES, told_of
 from .midway import CALLBACKS
 
@@ -150,7 +151,7 @@ def is_known(cls: type) -> bool:
 
 def _name_of(cls: type) -> str:
     """The name of a class in a file. Those of this package are told from a user's own ones of the same name."""
-    return (OURS if cls.__module__.startswith(OURS) else "") + cls.__name__
+    return (OURS if is_ours(cls) else "") + cls.__name__
 
 
 # ------------------------------------------------------------------ loading

@@ -13,7 +13,7 @@ import torch
 from .._version import __version__
 from ..engine.data import Source
 from ..engine.group import ALONE, Group, current, is_offered, together
-from .description import described
+from .description import described, is_ours
 
 __all__ = ["fitting_together", "shared"]
 
@@ -48,7 +48,7 @@ def fitting_together(estimator: Any) -> Iterator[None]:
 
 def _blame(estimator: Any) -> str:
     """What to do about weights that have come apart."""
-    if type(estimator).__module__.partition(".")[0] == __name__.partition(".")[0]:
+    if is_ours(type(estimator)):
         return "this is an error of skae, please report it"
     name = type(estimator).__name__
     return (

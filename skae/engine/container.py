@@ -27,7 +27,7 @@ from .._version import __version__
 from ..exceptions import FileError
 from .replaced import replaced
 
-__all__ = ["DamagedFileError", "FilePath", "Held", "damaged", "read", "write", "write_whole"]
+__all__ = ["Contents", "DamagedFileError", "FilePath", "damaged", "read", "write", "write_whole"]
 
 FORMAT = 1
 """Number of the format of what the header tells. Files of another format cannot be read."""
@@ -78,7 +78,7 @@ OTHERS = {
 FilePath: TypeAlias = "str | os.PathLike[str]"
 
 
-class Held(NamedTuple):
+class Contents(NamedTuple):
     """What a file holds."""
 
     version: str
@@ -213,7 +213,7 @@ def _checksum(told: str, arrays: Mapping[str, np.ndarray]) -> str:
 # ------------------------------------------------------------------ reading
 
 
-def read(path: FilePath, kind: str) -> Held:
+def read(path: FilePath, kind: str) -> Contents:
     """Read a file that ``write`` wrote.
 
     Parameters
@@ -224,7 +224,7 @@ def read(path: FilePath, kind: str) -> Held:
 
     Returns
     -------
-    held : Held
+    contents : Contents
 
     Raises
     ------
@@ -332,7 +332,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _understood(text: str, arrays: dict[str, np.ndarray], kind: str) -> Held:
+def _understood(text: str, arrays: dict[str, np.ndarray], kind: str) -> Contents:
     """What a header tells, if it is of this kind and of this format."""
     size = len(text) + sum(array.nbytes for array in arrays.values())
     told = _parsed(text.encode("utf-8", "surrogatepass"), size, "the text in the header")
@@ -349,7 +349,7 @@ def _understood(text: str, arrays: dict[str, np.ndarray], kind: str) -> Held:
         raise _DamageError("it does not say what it is")
     if own != kind:
         raise _StrangeError(f"is {KINDS[own]}.")
-    return Held(version, told["content"], arrays)
+    return Contents(version, told["content"], arrays)
 
 
 # ------------------------------------------------------------------ JSON of strangers
