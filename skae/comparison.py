@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from .autoencoders import Autoencoder
 from .engine.notices import reworded
-from .evaluation import evaluate, evaluate_baselines, fit
+from .evaluation import Fold, evaluate, evaluate_baselines, fit
 from .exceptions import DisconnectedGraphWarning
 from .finished import Finished, Nothing, description
 from .folds import check_table, fold_of, splits_of
@@ -251,23 +251,18 @@ def compare(
         kept = _kept_fits(resume, X, y, splits, named, standardize, random_state)
         with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
             for k, name, fold in jobs:
-                model, who = _with_components(named[name], k), f"{name} with n_components={k}"
-                where = partial(_told, who, f"fold {fold + 1} of {len(splits)}")
+                model = _with_components(named[name], k)
+                told = partial(_told, f"{name} with n_components={k}", f"fold {fold + 1} of {len(splits)}")
                 rows = kept.find(name, k, fold)
                 if rows is None:
-                    with kept.keeping(name, k, fold) as rows, where(), _drawn(fold == 0):
+                    with kept.keeping(name, k, fold) as rows, told(), _drawn(fold == 0):
                         row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
                         rows.append({"reducer": name, "n_components": k, "fold": fold, **row})
                     if fold == 0:
                         kept.keep_model(name, k, model)
                 elif fold == 0:
-                    found = kept.find_model(name, k, model)
-                    if found is None:
-                        with where(), _unheard():  # its warnings were issued with its rows
-                            fit(model, fold_of(X, y, *splits[fold], standardize))
-                        kept.keep_model(name, k, model)
-                    else:
-                        model = found
+                    with told():
+                        model = _found_model(kept, name, k, model, partial(fold_of, X, y, *splits[fold], standardize))
                 folds += rows
                 if fold == 0:
                     estimators[name, k] = model
@@ -287,6 +282,18 @@ def _jobs(named: dict[str, Any], sizes: list[int], n_folds: int, most_of_maps: i
     """Number of components, reducer and fold of each fit. Maps take part up to a number of components."""
     fits = [(k, name) for k in sizes for name, reducer in named.items() if k <= most_of_maps or not is_map(reducer)]
     return [(*fit, fold) for fit in fits for fold in range(n_folds)]
+
+
+def _found_model(kept: Nothing, name: str, k: int, model: Any, fold: Callable[[], Fold]) -> Any:
+    """The model of the first fold, whose figures were kept. It is fitted again if it was not kept itself."""
+    found = kept.find_model(name, k, model)
+    if found is not None:
+        return found
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they were issued with its figures
+        fit(model, fold())
+    kept.keep_model(name, k, model)
+    return model
 
 
 @contextmanager
@@ -317,14 +324,6 @@ def _kept_fits(
         raise ValueError("resume needs the same folds and models in the next run: pass a number as random_state.")
     settings = {"standardize": standardize, "random_state": random_state}
     return Finished(Path(resume), description(X, y, splits, named, settings))
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Issue no warnings a second time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @contextmanager
