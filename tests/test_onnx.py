@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sessions import session_of
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +25,6 @@ from skae import (
 )
 
 skl2onnx = pytest.importorskip("skl2onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
 
 QUICK = {"max_iter": 3, "random_state": 0}
 KINDS = np.array(["one", "two", "three"], dtype=object)
@@ -42,7 +42,7 @@ def registered():
 
 def run(pipeline, X, **options):
     model = skl2onnx.to_onnx(pipeline, X[:1], **options)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = session_of(model)
     return session.run(None, {"X": X})
 
 
@@ -125,7 +125,7 @@ def test_columns_that_come_one_by_one(iris):
     model = Autoencoder(2, **QUICK).fit(X)
     kinds = [(name, skl2onnx.common.data_types.FloatTensorType([None, 1])) for name in "abcd"]
     graph = skl2onnx.to_onnx(model, initial_types=kinds)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    session = session_of(graph)
     (found,) = session.run(None, {name: X[:, [k]] for k, name in enumerate("abcd")})
     np.testing.assert_allclose(found, model.transform(X), atol=1e-6)
 

@@ -147,6 +147,13 @@ def _split(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     return [graph.add("Gather", name, graph.constant(k), axis=axis) for k in range(length)]
 
 
+def _replaced(graph: Graph, name: str, src: str, axis: int, length: int, places: list[int]) -> str:
+    """A value with other entries in some places along an axis."""
+    joined = graph.add("Concat", name, src, axis=axis)
+    order = [length + places.index(k) if k in places else k for k in range(length)]
+    return str(graph.add("Gather", joined, graph.constant(order), axis=axis))
+
+
 @operator("slice_scatter", "select_scatter")
 def _scatter_slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     axis = graph.axis(a)
@@ -160,9 +167,7 @@ def _scatter_slice(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     name, src = graph.name(a["self"], whole=True), graph.name(a["src"], out.dtype, whole=True)
     if "index" in a:
         src = graph.add("Unsqueeze", src, graph.constant([axis]))
-    joined = graph.add("Concat", name, src, axis=axis)
-    order = [length + places.index(k) if k in places else k for k in range(length)]
-    return graph.add("Gather", joined, graph.constant(order), axis=axis)
+    return _replaced(graph, name, src, axis, length, places)
 
 
 @operator("index_select")
@@ -186,12 +191,10 @@ def _index_put(graph: Graph, a: dict[str, Any], out: Any) -> Any:
     axis = len(before)
     if any(i is not None for i in before) or not isinstance(index, Tensor) or a["accumulate"] or index.ndim != 1:
         raise UnrecordableError("sets entries by their values")
-    length, places = out.shape[axis], index.tolist()
+    places = index.tolist()
     src = graph.name(a["values"], out.dtype)
     src = graph.add("Expand", src, graph.shape([*out.shape[:axis], len(places), *out.shape[axis + 1 :]]))
-    joined = graph.add("Concat", graph.name(a["self"], whole=True), src, axis=axis)
-    order = [length + places.index(k) if k in places else k for k in range(length)]
-    return graph.add("Gather", joined, graph.constant(order), axis=axis)
+    return _replaced(graph, graph.name(a["self"], whole=True), src, axis, out.shape[axis], places)
 
 
 @operator("gather")

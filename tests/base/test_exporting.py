@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sessions import session_of
 from sklearn.exceptions import NotFittedError
 
 from skae import (
@@ -23,10 +24,6 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 QUICK = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
-
-
-def session_of(model):
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture

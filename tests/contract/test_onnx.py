@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 from contract.tables import CLASSES, target_of
+from sessions import session_of
 
 onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
 
 METHODS = "transform", "inverse_transform", "score_samples", "predict_proba", "predict"
 VALUES = "it takes steps that depend on the values in the rows."
@@ -57,7 +57,7 @@ SETTINGS = [
 
 def run(model, X):
     """The result of a graph, in onnxruntime."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = session_of(model)
     (source,) = session.get_inputs()
     return session.run(None, {source.name: X.astype({"tensor(float)": "f4", "tensor(double)": "f8"}[source.type])})[0]
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sessions import session_of
 from torch.nn import functional as F
 
 from skae import functional
 from skae.export.model import UnrecordableError, import_onnx, model_of, nodes_of
 
 pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
 
 WIDTH = 6
 W = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -25,7 +25,7 @@ def session(function, dtype=torch.float32, opset=17):
     found = nodes_of(function, lambda n: rows(n, dtype), "X", opset)
     notes = {"class": "function", "version": "0"}
     model = model_of(found, "X", WIDTH, dtype, "Y", notes, opset)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session_of(model)
 
 
 def require_same(function, dtype=torch.float32, opset=17):
