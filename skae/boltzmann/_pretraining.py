@@ -168,4 +168,4 @@ def _learn(
     quarters = 4 ** (layer.is_lowest + layer.is_top)
     slower = replace(plan, rate=plan.rate / quarters)
     with in_stage(f"pretraining of layer {layer.deep.hidden_layers.index(layer.upper) + 1}"):
-        minimise(step, codes, Flat(machine), optimizer, slower, rng)
+        minimise(step, codes, Flat(machine), optimizer, slower, rng, noise=noise)

@@ -152,7 +152,7 @@ class _Packer:
             array = value.detach().cpu().numpy()
         except TypeError:
             _refuse(value, way, f"is a tensor of dtype {value.dtype}")
-        return {"tensor": self._array(array.copy(), way)}
+        return {"tensor": self._array(array, way)}
 
     def _bytes(self, value: Any, way: tuple[str, ...]) -> Any:
         return {"bytes": self._array(np.frombuffer(value, np.uint8), way)}
