@@ -20,6 +20,7 @@ import time
 import tracemalloc
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +49,26 @@ def too_slow(*_: Any) -> None:
 
 def outcome(path: Path, X: Any) -> str:
     """What a file ends in: "refused", "used", "refuses the rows", or what is wrong."""
+    found: list[Any] = []
+    wrong = failure(lambda: found.append(skae.load(path)), FileError, "refused")
+    if wrong is not None:
+        return wrong
+    (model,) = found
+    use = model.transform if hasattr(model, "transform") else model.predict
+    return failure(lambda: use(X), ValueError, "refuses the rows") or "used"
+
+
+def failure(act: Callable[[], Any], refusal: type[Exception], refused: str) -> str | None:
+    """How an act fails, or None. A refusal by a sentence is ``refused``."""
     try:
-        model = skae.load(path)
-    except FileError as error:
-        return "refused" if len(str(error).split()) > 4 else f"no sentence: {error}"
+        act()
+    except refusal as error:
+        return refused if len(str(error).split()) > 4 else f"no sentence: {error}"
     except Slow:
-        return "loads for too long"
+        return "takes too long"
     except BaseException as error:
-        return f"load: {type(error).__name__}: {error}"
-    try:
-        model.transform(X) if hasattr(model, "transform") else model.predict(X)
-    except ValueError as error:
-        return "refuses the rows" if len(str(error).split()) > 4 else f"no sentence: {error}"
-    except Slow:
-        return "is used for too long"
-    except BaseException as error:
-        return f"use: {type(error).__name__}: {error}"
-    return "used"
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def traced(path: Path) -> int:
