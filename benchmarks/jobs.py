@@ -198,8 +198,8 @@ def density(s: Split) -> Scores:
     for name, model in models.items():
         ours = isinstance(model, VariationalAutoencoder)
         drawn = model.sample(n, random_state=s.seed) if ours else model.sample(n)[0]
-        found[f"{name}{SAMPLES}"] = 1000 * squared_mmd(drawn, s.test)
-    return {**found, TRAINING: 1000 * squared_mmd(s.train, s.test)}
+        found[f"{name}{SAMPLES}"] = 1000 * squared_mmd(s.test, drawn)
+    return {**found, TRAINING: 1000 * squared_mmd(s.test, s.train)}
 
 
 def clusters(s: Split) -> Scores:
@@ -317,10 +317,10 @@ def tables(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def rewritten(page: str, results: dict[str, Any]) -> str:
     """A page with these tables in place of those between its marks."""
     for name, text in tables(results):
-        marked = f"<!-- {name} -->\n\n{text}\n\n<!-- end -->"
-        page, n = re.subn(rf"<!-- {name} -->.*?<!-- end -->", lambda match, new=marked: new, page, flags=re.DOTALL)
-        if n != 1:
-            raise SystemExit(f"The page has {n} places for the table {name!r}.")
+        parts = re.split(rf"(<!-- {name} -->).*?(<!-- end -->)", page, flags=re.DOTALL)
+        if len(parts) != 4:
+            raise SystemExit(f"The page has {len(parts) // 3} places for the table {name!r}.")
+        page = f"{parts[0]}{parts[1]}\n\n{text}\n\n{parts[2]}{parts[3]}"
     return page
 
 
