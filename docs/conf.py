@@ -29,6 +29,7 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["_build", "gallery/**", "**/GALLERY_HEADER.rst", "sg_execution_times.rst", "examples/**/*.md5"]
 templates_path = ["_templates"]
+toc_object_entries_show_parents = "hide"
 smartquotes = False  # "l1" in docstrings is code
 nitpicky = False  # types in docstrings are words, such as "array-like"; links in pages are checked all the same
 
