@@ -222,13 +222,15 @@ def noise(s: Split) -> Scores:
     ridge = RidgeCV(np.logspace(-3, 6, 19)).fit(X_noisy, s.train)
     pca = PCA(s.k).fit(s.train)
     narrow = Autoencoder(s.k, random_state=s.seed).fit(s.train)
-    ours = DenoisingAutoencoder(s.k, corruption_level=NOISE, random_state=s.seed).fit(s.train)
+    d = s.train.shape[1]
+    ours, wide = (DenoisingAutoencoder(n, corruption_level=NOISE, random_state=s.seed).fit(s.train) for n in (s.k, d))
     restored = {
         "as they are": noisy,
         "PCA": pca.inverse_transform(pca.transform(noisy)),
         "ridge regression": ridge.predict(noisy),
         "Autoencoder": narrow.inverse_transform(narrow.transform(noisy)),
         "DenoisingAutoencoder": ours.denoise(noisy),
+        "DenoisingAutoencoder(d)": wide.denoise(noisy),
     }
     total = np.square(s.test - s.train.mean(axis=0)).sum()
     return {name: float(1 - np.square(X - s.test).sum() / total) for name, X in restored.items()}
