@@ -43,7 +43,7 @@ print("PCA, share of the variance in its two directions:", PCA(2).fit(circle).ex
 # to that. ``n_probes=None`` takes the exact norm of the derivative, which is affordable for 16 units.
 angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 places, tangents = np.c_[np.cos(angle), np.sin(angle)], np.c_[-np.sin(angle), np.cos(angle)]
-figure, axes = plt.subplots(1, 2, figsize=(8.5, 4.6), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8.5, 4.8), layout="compressed")
 for ax, contraction in zip(axes, (0.0, 1.0), strict=True):
     model = ContractiveAutoencoder(
         16,
@@ -94,13 +94,22 @@ plt.show()
 #
 # Is that good for a classifier?
 # ------------------------------
-# A code that does not move with what is irrelevant should need fewer labels. We give a linear classifier 50, 200 or all
-# labels, each with the code of all training rows, and compare with the pixels and with PCA.
-scores = pd.DataFrame(columns=pd.Index([50, 200, len(train)], name="labels"))
-reducers = {"pixels": "passthrough", "PCA, 16 components": PCA(16).fit(train), **models}
-for name, reducer in reducers.items():
-    codes = [X if reducer == "passthrough" else reducer.transform(X) for X in (train, test)]
-    for n in scores.columns:
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        scores.loc[name, n] = classifier.fit(codes[0][:n], y_train[:n]).score(codes[1], y_test)
+# A code that does not move with what is irrelevant should need fewer labels. We give a linear classifier few labels, drawn
+# ten times, or all of them, and compare with the pixels and with PCA. The codes have seen all training rows without labels.
+draws = {50: 10, 200: 10, len(train): 1}
+scores = pd.DataFrame(columns=pd.Index(draws, name="labels"))
+for name, reducer in {"pixels": None, "PCA, 16 components": PCA(16).fit(train), **models}.items():
+    codes = [X if reducer is None else reducer.transform(X) for X in (train, test)]
+    for n, n_draws in draws.items():
+        accuracy = []
+        for seed in range(n_draws):
+            rows = np.random.default_rng(seed).permutation(len(train))[:n]
+            classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+            accuracy.append(classifier.fit(codes[0][rows], y_train[rows]).score(codes[1], y_test))
+        scores.loc[name, n] = np.mean(accuracy)
 scores.astype(float).round(3)
+
+# %%
+# With few labels, all codes are better than the pixels and PCA. But most of that comes from the units, and only a little
+# from contraction: the code with ``contraction = 0`` has nearly the same accuracy. With all labels the pixels are as good
+# as any code. So contract to see in how many directions data vary, and do not expect much more of a classifier.

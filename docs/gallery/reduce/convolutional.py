@@ -1,12 +1,23 @@
-"""Pages of digits that were struck through, restored by filters, PCA, a dense and a convolutional autoencoder."""
+"""
+Images by convolution
+=====================
 
-from __future__ import annotations
+What is gained if an autoencoder knows that its rows are images? :class:`~skae.ConvolutionalAutoencoder` looks for the
+same small patterns everywhere. The picture shows pages that were struck through, restored by filters, by PCA, by a dense
+and by a convolutional autoencoder.
+"""
 
-from pathlib import Path
-
+# %%
+# A dense layer has a weight for each pair of a pixel and a unit, and has to learn a stroke anew at every place. A
+# convolution has a few weights in a small kernel, which slides over the image. Each unit of the next level sees a small
+# part of the image, and all of them share their weights.
+#
+# The task: pages with four digits at random places, which were struck through with four lines. The estimator that we need
+# is a denoising autoencoder, which learns to undo a corruption, and its network is convolutional. Two recipes of this
+# package combine by inheritance.
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 from scipy import ndimage
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -15,18 +26,17 @@ from sklearn.model_selection import train_test_split
 from skae import ConvolutionalAutoencoder, DenoisingAutoencoder
 from skae.inspection import ReconstructionDisplay
 
-SIDE, N_LINES, SHOWN = 24, 4, 6
-PCA_SIZES = 10, 30, 60, 100, 200
-
 
 class DenoisingConvolutional(DenoisingAutoencoder, ConvolutionalAutoencoder):
     """Both, by inheritance."""
 
 
-def pages(digits: np.ndarray, n: int, seed: int) -> np.ndarray:
+side = 24
+
+
+def pages(digits, n, rng):
     """Pages of four digits, one at a random place in each quarter."""
-    rng = np.random.default_rng(seed)
-    images = np.zeros((n, SIDE, SIDE))
+    images = np.zeros((n, side, side))
     for page in images:
         for quarter in np.ndindex(2, 2):
             y, x = 12 * np.array(quarter) + rng.integers(5, size=2)
@@ -34,63 +44,93 @@ def pages(digits: np.ndarray, n: int, seed: int) -> np.ndarray:
     return images.reshape(n, -1)
 
 
-def struck(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pages with lines at random places and angles, one pixel wide."""
-    images = np.array(X).reshape(-1, SIDE, SIDE)
-    steps = np.arange(-SIDE, SIDE, 0.5)[:, None]
+def struck(X, rng):
+    """Pages with four lines at random places and angles, one pixel wide."""
+    images = np.array(X).reshape(-1, side, side)
+    steps = np.arange(-side, side, 0.5)[:, None]
     for page in images:
-        for _ in range(N_LINES):
+        for _ in range(4):
             angle = rng.random() * np.pi
-            points = np.round(rng.random(2) * SIDE + steps * [np.sin(angle), np.cos(angle)]).astype(int)
-            y, x = points[((points >= 0) & (points < SIDE)).all(axis=1)].T
+            points = np.round(rng.random(2) * side + steps * [np.sin(angle), np.cos(angle)]).astype(int)
+            y, x = points[((points >= 0) & (points < side)).all(axis=1)].T
             page[y, x] = 1
     return images.reshape(X.shape)
 
 
-def error(X: np.ndarray, X_hat: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((X - X_hat) ** 2)))
+# %%
+# Pages of training digits are learnt from, and pages of other digits are judged. A third set, of training digits again,
+# serves to choose the filter and the size of PCA.
+rng = np.random.default_rng(0)
+train, test = train_test_split(load_digits().data, random_state=0)
+X, chosen_on, clean = pages(train, 1000, rng), pages(train, 200, rng), pages(test, 200, rng)
+damaged, chosen_on_damaged = struck(clean, rng), struck(chosen_on, rng)
+
+# %%
+# Filters and PCA
+# ---------------
+# What a reader would try first: blurs, median filters and morphological openings; and PCA, from whose few components
+# lines cannot be drawn.
 
 
-def by_filter(damaged: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """The best of a few blurs, medians and openings, chosen by its error on these pages."""
-    images = damaged.reshape(-1, SIDE, SIDE)
-    found = [ndimage.gaussian_filter(images, (0, s, s)) for s in (0.5, 0.7, 1.0, 1.5)]
-    found += [ndimage.median_filter(images, (1, s, s)) for s in (2, 3, 5)]
-    found += [ndimage.grey_opening(images, (1, s, s)) for s in (2, 3)]
-    return min((image.reshape(clean.shape) for image in found), key=lambda X_hat: error(clean, X_hat))
+def filtered(function, size):
+    """How a filter of scipy restores rows."""
+    return lambda X: function(X.reshape(-1, side, side), (0, size, size)).reshape(X.shape)
 
 
-def by_pca(X: np.ndarray, damaged: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """PCA of the best number of components, chosen by its error on these pages."""
-    found = [
-        pca.inverse_transform(pca.transform(damaged)) for pca in (PCA(k, random_state=0).fit(X) for k in PCA_SIZES)
-    ]
-    return min(found, key=lambda X_hat: error(clean, X_hat))
+def windowed(function, size):
+    """The same for filters whose window is one page deep."""
+    return lambda X: function(X.reshape(-1, side, side), (1, size, size)).reshape(X.shape)
 
 
-def draw(max_iter: int = 20) -> Figure:
-    """Held-out pages in columns, and the ways to restore them in rows."""
-    train, test = train_test_split(load_digits().data, random_state=0)
-    X, clean = pages(train, 1000, 0), pages(test, 200, 1)
-    damaged = struck(clean, np.random.default_rng(2))
-    options = {"corruption": struck, "batch_size": 50, "max_iter": max_iter, "random_state": 0}
-    dense = DenoisingAutoencoder(64, **options).fit(X)
-    convolutional = DenoisingConvolutional(
-        16, code="map", pooling=None, channels=(16,), learning_rate_init=0.01, **options
-    ).fit(X)
-    ways = {
-        "with lines": damaged,
-        "best filter": by_filter(damaged, clean),
-        "PCA": by_pca(X, damaged, clean),
-        "dense": dense.denoise(damaged),
-        "convolutional": convolutional.denoise(damaged),
+def error(truth, restored):
+    """Root of the mean squared error of the pixels."""
+    return np.sqrt(np.mean((truth - restored) ** 2))
+
+
+filters = {f"blur {s}": filtered(ndimage.gaussian_filter, s) for s in (0.5, 0.7, 1.0, 1.5)}
+filters |= {f"median {s}": windowed(ndimage.median_filter, s) for s in (2, 3, 5)}
+filters |= {f"opening {s}": windowed(ndimage.grey_opening, s) for s in (2, 3)}
+sizes = {k: PCA(k, random_state=0).fit(X) for k in (10, 30, 60, 100, 200)}
+
+best_filter = min(filters, key=lambda name: error(chosen_on, filters[name](chosen_on_damaged)))
+best_pca = min(sizes, key=lambda k: error(chosen_on, sizes[k].inverse_transform(sizes[k].transform(chosen_on_damaged))))
+
+# %%
+# Two networks
+# ------------
+# ``corruption`` takes a function, which strikes the pages anew in every epoch. The convolutional code is a map: 16 numbers
+# at each place, which say what is there.
+options = {"corruption": struck, "batch_size": 50, "max_iter": 20, "random_state": 0}
+dense = DenoisingAutoencoder(64, **options).fit(X)
+convolutional = DenoisingConvolutional(
+    16, code="map", pooling=None, channels=(16,), learning_rate_init=0.01, **options
+).fit(X)
+
+ways = {
+    "with lines": damaged,
+    best_filter: filters[best_filter](damaged),
+    f"PCA({best_pca})": sizes[best_pca].inverse_transform(sizes[best_pca].transform(damaged)),
+    "dense": dense.denoise(damaged),
+    "convolutional": convolutional.denoise(damaged),
+}
+rows = {"clean": clean[:6]}
+rows |= {f"{name}\nerror {error(clean, X_hat):.3f}": X_hat[:6].clip(0, 1) for name, X_hat in ways.items()}
+
+figure, ax = plt.subplots(figsize=(7.6, 5.8), layout="constrained")
+ReconstructionDisplay(rows=rows, image_shape=(side, side)).plot(ax, cmap="gray_r")
+plt.show()
+
+# %%
+# The number of weights explains much of it. Each weight of the convolution saw every place of every page.
+weights = {"dense": dense, "convolutional": convolutional}
+pd.DataFrame(
+    {
+        name: {"weights": sum(w.numel() for w in model.module_.parameters()), "error": error(clean, ways[name])}
+        for name, model in weights.items()
     }
-    rows = {"clean": clean} | {f"{name}\nerror {error(clean, way):.3f}": way for name, way in ways.items()}
-    shown = {name: np.clip(way[:SHOWN], 0, 1) for name, way in rows.items()}
-    figure, ax = plt.subplots(figsize=(7.4, 5.8), layout="constrained")
-    ReconstructionDisplay(rows=shown, image_shape=(SIDE, SIDE)).plot(ax, cmap="gray_r")
-    return figure
+).T
 
-
-if __name__ == "__main__":
-    draw().savefig(Path(__file__).with_suffix(".png"), dpi=80)
+# %%
+# Where a dense network is enough: if images are small and centred, as single digits are, each pixel has a meaning of its
+# own, and there is little to share. And against noise that is independent at each pixel, such as that of a camera, a
+# Gaussian blur may be all that is needed.

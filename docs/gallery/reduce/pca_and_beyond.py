@@ -42,7 +42,7 @@ def largest_angle(model):
 
 
 options = {"hidden_layer_sizes": (), "init": "random", "weight_decay": 0.0, "dtype": "float64", "random_state": 0}
-options |= {"solver": "lbfgs", "max_iter": 1000, "tol": 1e-9}
+options |= {"solver": "lbfgs", "max_iter": 1000, "tol": 1e-7}
 curves, models = {}, {"PCA": pca}
 for name, tied in {"untied weights": False, "tied weights": True}.items():
     curves[name] = []

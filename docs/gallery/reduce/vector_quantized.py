@@ -1,11 +1,19 @@
-"""Draw digits that were stored in a few bits, and reconstruction against the number of bits."""
+"""
+Rows in a few bits
+==================
 
-from pathlib import Path
+How well can a digit be stored in 24 bits? :class:`~skae.VectorQuantizedAutoencoder` replaces parts of its code by the
+nearest entries of a codebook. The pictures show digits that were stored as a few indices, and reconstruction against
+bits, beside k-means and quantised PCA.
+"""
 
+# %%
+# The encoder makes a code, which is cut into groups. Each group is replaced by the nearest of 64 vectors that are learnt,
+# the codebook. So a row is stored as one index of 6 bits for each group. k-means does the same to the row as a whole: its
+# index is that of the nearest mean. To say more with k-means, one needs more means, and their number doubles with each
+# bit.
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -14,70 +22,68 @@ from sklearn.model_selection import train_test_split
 from skae import VectorQuantizedAutoencoder
 from skae.inspection import ReconstructionDisplay
 
-SHOWN = 9
-GROUPS = (1, 2, 4, 8, 12)
-BITS = 6
-"""Of each index: a codebook of 64 entries."""
+train, test = train_test_split(load_digits().data, random_state=0)
+groups = (1, 2, 4, 8)
+vector = {
+    6 * g: VectorQuantizedAutoencoder(max(2 * g, 8), n_groups=g, codebook_size=64, random_state=0).fit(train)
+    for g in groups
+}
+model = vector[24]
+print("A digit as indices:", model.encode_indices(test[:1])[0])
+
+# %%
+# Rounded codes
+# -------------
+# ``quantizer="fsq"`` has no codebook. It rounds each component of the code to one of 8 levels, which are 3 bits, and there
+# is nothing that could stay unused.
+rounded = {3 * n: VectorQuantizedAutoencoder(n, quantizer="fsq", random_state=0).fit(train) for n in (2, 4, 8, 16)}
+
+# %%
+# What a reader might try first
+# -----------------------------
+# k-means of all pixels, and product quantisation of PCA: codes in groups of two components, and k-means with 64 means in
+# each group.
+means = {bits: KMeans(2**bits, n_init=3, random_state=0).fit(train) for bits in (2, 4, 6, 8)}
 
 
-def draw(max_iter: int | str = "auto") -> Figure:
-    """Held-out digits in 6, 24 and 48 bits; held-out R2 against bits."""
-    train, test = train_test_split(load_digits().data, random_state=100)
-    fitted = {
-        g: VectorQuantizedAutoencoder(
-            max(2 * g, 8), n_groups=g, codebook_size=2**BITS, max_iter=max_iter, random_state=0
-        ).fit(train)
-        for g in GROUPS
-    }
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(1.35, 1), layout="constrained")
-    means = KMeans(2**BITS, n_init=3, random_state=0).fit(train)
-    rows = {"held out": test[:SHOWN], "k-means, 6 bits": means.cluster_centers_[means.predict(test[:SHOWN])]}
-    for g in (1, 4, 8):
-        rows[f"{g} {'index' if g == 1 else 'indices'}, {g * BITS} bits"] = fitted[g].reconstruct(test[:SHOWN])
-    shown = {name: values.clip(0, 16) for name, values in rows.items()}
-    ReconstructionDisplay(rows=shown, image_shape=(8, 8)).plot(left, cmap="gray_r")
-    left.set_title("Digits that were stored as a list of indices", fontsize="medium")
-    draw_scores(right, fitted, train, test, max_iter)
-    return figure
-
-
-def draw_scores(
-    ax: Axes,
-    fitted: dict[int, VectorQuantizedAutoencoder],
-    train: np.ndarray,
-    test: np.ndarray,
-    max_iter: int | str,
-) -> None:
-    """Held-out R2 of the autoencoders, of k-means and of quantised PCA codes."""
-
-    def r2(restored: np.ndarray) -> float:
-        return float(1 - ((test - restored) ** 2).sum() / ((test - train.mean(0)) ** 2).sum())
-
-    bits = [BITS * g for g in GROUPS]
-    levels = {
-        3 * n: VectorQuantizedAutoencoder(n, quantizer="fsq", max_iter=max_iter, random_state=0).fit(train)
-        for n in (2, 4, 8, 16, 24)
-    }
-    means = {b: KMeans(2**b, n_init=3, random_state=0).fit(train) for b in (2, 4, 6, 8)}
-    ax.plot(bits, [r2(model.reconstruct(test)) for model in fitted.values()], "o-", label='"vq", 64 entries')
-    ax.plot(list(levels), [r2(m.reconstruct(test)) for m in levels.values()], "s-", label='"fsq", 8 levels')
-    ax.plot(bits, [r2(quantised_pca(train, test, g)) for g in GROUPS], "^--", color="gray", label="quantised PCA")
-    found = [r2(model.cluster_centers_[model.predict(test)]) for model in means.values()]
-    ax.plot(list(means), found, "x:", color="black", label="k-means")
-    ax.set(xlabel="Bits of a row", ylabel="Held-out R2", ylim=(0, 1))
-    ax.set_title("What bits are worth", fontsize="medium")
-    ax.legend(loc="lower right")
-
-
-def quantised_pca(train: np.ndarray, test: np.ndarray, n_groups: int) -> np.ndarray:
-    """Rows from PCA codes of which each group of two components is replaced by the nearest of 64 means."""
+def quantised_pca(n_groups):
+    """Held-out rows from PCA codes of which each pair of components is replaced by the nearest of 64 means."""
     pca = PCA(2 * n_groups).fit(train)
     codes, told = pca.transform(train), pca.transform(test)
     for g in range(n_groups):
-        found = KMeans(2**BITS, n_init=3, random_state=0).fit(codes[:, g::n_groups])
+        found = KMeans(64, n_init=3, random_state=0).fit(codes[:, g::n_groups])
         told[:, g::n_groups] = found.cluster_centers_[found.predict(told[:, g::n_groups])]
     return pca.inverse_transform(told)
 
 
-if __name__ == "__main__":
-    draw().savefig(Path(__file__).with_suffix(".png"), dpi=90)
+restored = {
+    "codebooks": {bits: model.reconstruct(test) for bits, model in vector.items()},
+    "rounded codes": {bits: model.reconstruct(test) for bits, model in rounded.items()},
+    "quantised PCA": {6 * g: quantised_pca(g) for g in groups},
+    "k-means": {bits: model.cluster_centers_[model.predict(test)] for bits, model in means.items()},
+}
+total = ((test - train.mean(axis=0)) ** 2).sum()
+scores = {
+    name: {bits: 1 - ((test - X_hat) ** 2).sum() / total for bits, X_hat in of_bits.items()}
+    for name, of_bits in restored.items()
+}
+
+# %%
+rows = {"held out": test[:9], "k-means, 6 bits": restored["k-means"][6][:9]}
+for bits, indices in {6: "one index", 24: "four indices", 48: "eight indices"}.items():
+    rows[f"{indices}, {bits} bits"] = restored["codebooks"][bits][:9]
+rows["quantised PCA, 48 bits"] = restored["quantised PCA"][48][:9]
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.35, 1), layout="constrained")
+rows = {name: X_hat.clip(0, 16) for name, X_hat in rows.items()}
+ReconstructionDisplay(rows=rows, image_shape=(8, 8)).plot(left, cmap="gray_r")
+for (name, of_bits), style in zip(scores.items(), ("o-", "s-", "^--", "x:"), strict=True):
+    right.plot(of_bits.keys(), of_bits.values(), style, label=name, color="gray" if "PCA" in name else None)
+right.set(xlabel="Bits a row", ylabel="Held-out R2", ylim=(0, 1))
+right.legend(loc="lower right")
+plt.show()
+
+# %%
+# As long as one index is enough, k-means is the best, and much simpler: with 8 bits it restores as much as two indices of
+# 6 bits do. But 24 bits would be 16 million means. There the learnt code takes over, and it restores far more than PCA
+# with as many bits. Rounded codes are nearly as good as codebooks, but not if there are only two numbers to round.
