@@ -67,9 +67,10 @@ def orientation_selectivity(filters):
     return np.abs((power * np.exp(2j * np.arctan2(fy, fx))).sum((1, 2))) / power.sum((1, 2))
 
 
+pca, ica = PCA(64).fit(X), FastICA(64, tol=0.01, random_state=0).fit(X)
 filters = {
-    "PCA": PCA(64).fit(X).components_,
-    "FastICA": FastICA(64, tol=0.01, random_state=0).fit(X).components_,
+    "PCA": pca.components_,
+    "FastICA": ica.mixing_.T,
     "One field": one_field.components_,
     "Local fields": local.components_[:36],
 }
@@ -81,9 +82,10 @@ plt.show()
 
 # %%
 # PCA finds the frequencies of which patches are made. Its components fill the whole patch, and the later ones are finer
-# than anything in a photograph. They explain the variance best, but no single one of them says that there is an edge at a
-# place. FastICA, the classical way, and this model do. FastICA whitens the patches first, so that fine noise counts as
-# much as edges. Here nothing is whitened, and there may be more units than pixels, small fields and pools.
+# than anything that one sees in a photograph. They explain the variance best, but no single one of them says that there
+# is an edge at a place. FastICA is the classical way to edges (the picture shows what each of its units draws). This
+# model needs no whitening, which makes fine noise as large as edges, and it has small fields, pools, and as many units as
+# you like.
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 noise = np.random.default_rng(0).normal(size=(64, 144))
 for name, W in (filters | {"random numbers": noise}).items():
@@ -102,4 +104,5 @@ def kurtosis(H):
     return np.median((H**4).mean(axis=0) / (H**2).mean(axis=0) ** 2)
 
 
-pd.Series({name: kurtosis((X - X.mean(axis=0)) @ W.T) for name, W in filters.items() if W.shape[1] == 144}, name="kurtosis").round(1)
+answers = {"PCA": pca.transform(X), "FastICA": ica.transform(X), "One field": (X - X.mean(axis=0)) @ one_field.components_.T}
+pd.Series({name: kurtosis(H) for name, H in answers.items()}, name="kurtosis").round(1)
