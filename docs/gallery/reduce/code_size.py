@@ -2,8 +2,9 @@
 Choosing the code's size
 ========================
 
-How many numbers should a code have? :class:`~skae.Autoencoder` has no variance ratios to add up as PCA does, so held-out
-scores must tell. The pictures show the reconstruction and the accuracy of a classifier on the code, against the size.
+How many numbers should a code have? :class:`~skae.Autoencoder` has no variance ratios to add up as PCA does, so
+held-out scores must tell. The pictures show the reconstruction and the accuracy of a classifier on the code,
+against the size.
 """
 
 # %%
@@ -19,8 +20,8 @@ scores must tell. The pictures show the reconstruction and the accuracy of a cla
 #
 # Where the answer is known
 # -------------------------
-# We bend a square, which needs two numbers, into 15 columns, and add noise. PCA needs as many components as the bent square
-# has directions. If the autoencoder finds the square, its curve has an elbow at 2.
+# We bend a square, which needs two numbers, into 15 columns, and add noise. PCA needs as many components as the bent
+# square has directions. If the autoencoder finds the square, its curve has an elbow at 2.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -40,37 +41,43 @@ bent = compare(X, None, [Autoencoder(random_state=0)], n_components=[1, 2, 3, 4,
 possible = 1 - 0.1**2 / X.var(axis=0).mean()
 
 figure, ax = plt.subplots(figsize=(5.6, 3.5), layout="constrained")
-for (name, r2), style in zip(bent.to_frame()["r2"].unstack("reducer")[["PCA", "Autoencoder"]].items(), ("^--", "o-")):
-    ax.plot(r2.index, r2, style, label=name, color="gray" if name == "PCA" else "tab:blue")
+styles = {
+    "PCA": {"marker": "^", "linestyle": "--", "color": "gray"},
+    "Autoencoder": {"marker": "o", "color": "tab:blue"},
+}
+for name, style in styles.items():
+    bent.to_frame()["r2"].xs(name, level="reducer").plot(ax=ax, label=name, **style)
 ax.axhline(possible, color="black", linewidth=0.8, linestyle=":", label="all but the noise")
 ax.set(xlabel="n_components", ylabel="Held-out R2", ylim=(0, 1.03))
 ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# After the elbow, the autoencoder gains nothing, because there is only noise left. PCA's curve rises on: it has no elbow at
-# the true number, which it would have if the square were flat.
+# After the elbow, the autoencoder gains nothing, because there is only noise left. PCA's curve rises on: it has no
+# elbow at the true number, which it would have if the square were flat.
 #
 # Digits, and what they are for
 # -----------------------------
-# Real rows seldom have so sharp an elbow. :func:`~skae.compare` puts several scores on the same folds: R2, the accuracies of
-# a logistic regression ("linear") and of five nearest neighbours ("kNN") on the code, and the share of the nearest
-# neighbours that the code keeps. The row "all columns" is what there is to lose.
+# Real rows seldom have so sharp an elbow. :func:`~skae.compare` puts several scores on the same folds: R2, the
+# accuracies of a logistic regression ("linear") and of five nearest neighbours ("kNN") on the code, and the share of
+# the nearest neighbours that the code keeps. The row "all columns" is what there is to lose.
 train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 comparison = compare(train, y_train, [Autoencoder(random_state=0)], n_components=[1, 2, 4, 8, 16, 32], cv=2)
 
 scores = comparison.to_frame()
 columns = {"r2": "R2", "linear": "Accuracy, logistic regression", "knn": "Accuracy, nearest neighbours"}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
-for ax, (column, name) in zip(axes, columns.items(), strict=True):
-    for reducer, color in (("PCA", "gray"), ("Autoencoder", "tab:blue")):
-        values = scores[column].xs(reducer, level="reducer").drop(0, errors="ignore")
-        ax.plot(values.index, values, "^--" if reducer == "PCA" else "o-", color=color, label=reducer)
+for ax, (column, title) in zip(axes, columns.items(), strict=True):
+    for name, style in styles.items():
+        values = scores[column].xs(name, level="reducer")
+        ax.plot(values.index, values, label=name, **style)
     if column in comparison.baselines["all columns"]:
-        ax.axhline(comparison.baselines["all columns"][column], color="black", linewidth=0.8, linestyle=":", label="64 pixels")
+        ax.axhline(
+            comparison.baselines["all columns"][column], color="black", linewidth=0.8, linestyle=":", label="64 pixels"
+        )
     ax.set_xscale("log", base=2)
     ax.set_xticks(values.index, values.index)
-    ax.set(xlabel="n_components", title=name, ylim=(0, 1.03))
+    ax.set(xlabel="n_components", title=title, ylim=(0, 1.03))
 axes[1].legend(loc="lower right")
 plt.show()
 
@@ -91,9 +98,11 @@ alone = Pipeline([steps[0], steps[2]]).fit(X_train, y_train)
 print(f"without any reduction: {alone.score(X_test, y_test):.3f}")
 
 # %%
-# The table of the search shows how little it takes. If several sizes are within the spread of the folds, take the smallest,
-# and PCA before anything else.
+# The table of the search shows how little it takes. If several sizes are within the spread of the folds, take the
+# smallest, and PCA before anything else.
 results = pd.DataFrame(search.cv_results_)
 results["reducer"] = [type(reducer).__name__ for reducer in results["param_reduce"]]
-results = results.pivot(index="param_reduce__n_components", columns="reducer", values=["mean_test_score", "std_test_score"])
+results = results.pivot(
+    index="param_reduce__n_components", columns="reducer", values=["mean_test_score", "std_test_score"]
+)
 results.round(3)

@@ -2,9 +2,9 @@
 Contraction, and the directions in which data vary
 ==================================================
 
-In how many directions does a code follow its input? :class:`~skae.ContractiveAutoencoder` pays for each of them, and
-keeps those that the reconstruction needs. The pictures show that on a curve, where the right number is known, and on
-digits.
+In how many directions does a code follow its input? :class:`~skae.ContractiveAutoencoder` pays for each of them,
+and keeps those that the reconstruction needs. The pictures show that on a curve, where the right number is known,
+and on digits.
 """
 
 # %%
@@ -13,8 +13,8 @@ digits.
 # .. math:: \|x - \hat x\|^2 + \lambda \|J(x)\|_F^2 \quad\text{where}\quad J(x) = \frac{\partial h}{\partial x}
 #
 # The second term alone would make the code constant. The first one needs the code to move where rows differ. Both
-# together leave a code that follows the data along the surface near which they lie, and is blind to what leads away from
-# it. The singular values of :math:`J(x)` measure that: each is the speed of the code in one direction.
+# together leave a code that follows the data along the surface near which they lie, and is blind to what leads away
+# from it. The singular values of :math:`J(x)` measure that: each is the speed of the code in one direction.
 #
 # On a curve
 # ----------
@@ -68,9 +68,9 @@ for ax, contraction in zip(axes, (0.0, 1.0), strict=True):
 plt.show()
 
 # %%
-# Blue arrows are the fast direction and orange ones the slow one, and their length is the speed. Both codes move fastest
-# along the circle. Without contraction, a step off the circle moves the code nearly as much. With it, the code hardly
-# notices such a step, and the rows are still restored, since off the circle there is only noise.
+# Blue arrows are the fast direction and orange ones the slow one, and their length is the speed. Both codes move
+# fastest along the circle. Without contraction, a step off the circle moves the code nearly as much. With it, the
+# code hardly notices such a step, and the rows are still restored, since off the circle there is only noise.
 #
 # On digits
 # ---------
@@ -80,7 +80,9 @@ plt.show()
 train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 options = {"hidden_layer_sizes": (), "code_activation": "logistic", "learning_rate_init": 0.01, "random_state": 0}
 models = {f"contraction = {c:g}": ContractiveAutoencoder(64, contraction=c, **options) for c in (0.0, 1.0, 10.0)}
-models["denoising"] = DenoisingAutoencoder(64, corruption="gaussian", corruption_level=2.0, tied_weights=True, **options)
+models["denoising"] = DenoisingAutoencoder(
+    64, corruption="gaussian", corruption_level=2.0, tied_weights=True, **options
+)
 
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
 for name, model in models.items():
@@ -94,8 +96,9 @@ plt.show()
 #
 # Is that good for a classifier?
 # ------------------------------
-# A code that does not move with what is irrelevant should need fewer labels. We give a linear classifier few labels, drawn
-# ten times, or all of them, and compare with the pixels and with PCA. The codes have seen all training rows without labels.
+# A code that does not move with what is irrelevant should need fewer labels. We give a linear classifier few labels,
+# drawn ten times, or all of them, and compare with the pixels and with PCA. The codes have seen all training rows
+# without labels.
 draws = {50: 10, 200: 10, len(train): 1}
 scores = pd.DataFrame(columns=pd.Index(draws, name="labels"))
 for name, reducer in {"pixels": None, "PCA, 16 components": PCA(16).fit(train), **models}.items():
@@ -110,6 +113,7 @@ for name, reducer in {"pixels": None, "PCA, 16 components": PCA(16).fit(train), 
 scores.astype(float).round(3)
 
 # %%
-# With few labels, all codes are better than the pixels and PCA. But most of that comes from the units, and only a little
-# from contraction: the code with ``contraction = 0`` has nearly the same accuracy. With all labels the pixels are as good
-# as any code. So contract to see in how many directions data vary, and do not expect much more of a classifier.
+# With few labels, all codes are better than the pixels and PCA. But most of that comes from the units, and only a
+# little from contraction: the code with ``contraction = 0`` has nearly the same accuracy. With all labels the pixels
+# are as good as any code. So contract to see in how many directions data vary, and do not expect much more of a
+# classifier.

@@ -2,9 +2,9 @@
 Images by convolution
 =====================
 
-What is gained if an autoencoder knows that its rows are images? :class:`~skae.ConvolutionalAutoencoder` looks for the
-same small patterns everywhere. The picture shows pages that were struck through, restored by filters, by PCA, by a dense
-and by a convolutional autoencoder.
+What is gained if an autoencoder knows that its rows are images? :class:`~skae.ConvolutionalAutoencoder` looks for
+the same small patterns everywhere. The picture shows pages that were struck through, restored by filters, by PCA,
+by a dense and by a convolutional autoencoder.
 """
 
 # %%
@@ -12,9 +12,9 @@ and by a convolutional autoencoder.
 # convolution has a few weights in a small kernel, which slides over the image. Each unit of the next level sees a small
 # part of the image, and all of them share their weights.
 #
-# The task: pages with four digits at random places, which were struck through with four lines. The estimator that we need
-# is a denoising autoencoder, which learns to undo a corruption, and its network is convolutional. Two recipes of this
-# package combine by inheritance.
+# The task: pages with four digits at random places, which were struck through with four lines. The estimator that we
+# need is a denoising autoencoder, which learns to undo a corruption, and its network is convolutional. Two recipes of
+# this package combine by inheritance.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -98,8 +98,8 @@ best_pca = min(sizes, key=lambda k: error(chosen_on, sizes[k].inverse_transform(
 # %%
 # Two networks
 # ------------
-# ``corruption`` takes a function, which strikes the pages anew in every epoch. The convolutional code is a map: 16 numbers
-# at each place, which say what is there.
+# ``corruption`` takes a function, which strikes the pages anew in every epoch. The convolutional code is a map: 16
+# numbers at each place, which say what is there.
 options = {"corruption": struck, "batch_size": 50, "max_iter": 20, "random_state": 0}
 dense = DenoisingAutoencoder(64, **options).fit(X)
 convolutional = DenoisingConvolutional(
@@ -122,15 +122,12 @@ plt.show()
 
 # %%
 # The number of weights explains much of it. Each weight of the convolution saw every place of every page.
-weights = {"dense": dense, "convolutional": convolutional}
-pd.DataFrame(
-    {
-        name: {"weights": sum(w.numel() for w in model.module_.parameters()), "error": error(clean, ways[name])}
-        for name, model in weights.items()
-    }
-).T
+table = pd.DataFrame(columns=["weights", "error"])
+for name, model in {"dense": dense, "convolutional": convolutional}.items():
+    table.loc[name] = sum(w.numel() for w in model.module_.parameters()), error(clean, ways[name])
+table.round(3)
 
 # %%
-# Where a dense network is enough: if images are small and centred, as single digits are, each pixel has a meaning of its
-# own, and there is little to share. And against noise that is independent at each pixel, such as that of a camera, a
-# Gaussian blur may be all that is needed.
+# Where a dense network is enough: if images are small and centred, as single digits are, each pixel has a meaning of
+# its own, and there is little to share. And against noise that is independent at each pixel, such as that of a
+# camera, a Gaussian blur may be all that is needed.

@@ -2,8 +2,9 @@
 Reading a latent space
 ======================
 
-What do the numbers of a code mean, and what does a map hide? The pictures show maps of digits and where they are wrong,
-what becomes of a digit if one number of its code moves, what is decoded between the digits, and how sure a model is.
+What do the numbers of a code mean, and what does a map hide? The pictures show maps of digits and where they are
+wrong, what becomes of a digit if one number of its code moves, what is decoded between the digits, and how sure a
+model is.
 """
 
 # %%
@@ -22,10 +23,10 @@ train, test, _, y = train_test_split(*load_digits(return_X_y=True), random_state
 # %%
 # What a map hides
 # ----------------
-# A map of two numbers cannot keep all of 64. Above the axes stand how many of the 15 nearest neighbours stay neighbours,
-# and the R2 of the way back. With ``color_by="spread"``, the colour is the distance on the map from a row to its
-# neighbours in X, in units of its median. If it is 5, the neighbours lie in several places, although the row stands in one
-# of them. ``color_by="error"`` is the squared error of the decoded row, in units of that of the mean.
+# A map of two numbers cannot keep all of 64. Above the axes stand how many of the 15 nearest neighbours stay
+# neighbours, and the R2 of the way back. With ``color_by="spread"``, the colour is the distance on the map from a row
+# to its neighbours in X, in units of its median. If it is 5, the neighbours lie in several places, although the row
+# stands in one of them. ``color_by="error"`` is the squared error of the decoded row, in units of that of the mean.
 model = NeighborAutoencoder(random_state=0).fit(train)
 figure, axes = plt.subplots(2, 2, figsize=(10, 8.2), layout="constrained")
 LatentSpaceDisplay.from_estimator(PCA(2).fit(train), test, y, ax=axes[0, 0])
@@ -40,13 +41,13 @@ for ax in axes[0]:
 plt.show()
 
 # %%
-# Dark rows in the panel of spread have neighbours on several islands. The empty space between islands is no distance in X.
-# It says that few rows lie there.
+# Dark rows in the panel of spread have neighbours on several islands. The empty space between islands is no distance
+# in X. It says that few rows lie there.
 #
 # What a number of the code means
 # -------------------------------
-# A traversal takes the code of one row, moves one of its numbers over the values that it has among the rows, and decodes.
-# There is one line for each number.
+# A traversal takes the code of one row, moves one of its numbers over the values that it has among the rows, and
+# decodes. There is one line for each number.
 models = {"PCA": PCA(5).fit(train), "Autoencoder": Autoencoder(5, random_state=0).fit(train)}
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 figure.get_layout_engine().set(wspace=0.06)
@@ -57,15 +58,15 @@ for ax, (name, reducer) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# PCA adds the same picture to every row, more or less of it. A deep decoder changes a 2 in another way than a 7, so look at
-# several rows. What is decoded far from the values of the row may look like no row, since the numbers of real rows go
-# together. PCA's axes are in order and uncorrelated, and those of an autoencoder are neither.
+# PCA adds the same picture to every row, more or less of it. A deep decoder changes a 2 in another way than a 7, so
+# look at several rows. What is decoded far from the values of the row may look like no row, since the numbers of real
+# rows go together. PCA's axes are in order and uncorrelated, and those of an autoencoder are neither.
 #
 # Between the rows
 # ----------------
-# A grid over a code of two numbers, decoded, shows what lies where. A :class:`~skae.VariationalAutoencoder` also says how
-# sure it is of the code of a row: ellipses of one and two standard deviations, beside which the next rows lie. Where they
-# touch each other there are no holes, and what is decoded from anywhere looks like a digit.
+# A grid over a code of two numbers, decoded, shows what lies where. A :class:`~skae.VariationalAutoencoder` also says
+# how sure it is of the code of a row: ellipses of one and two standard deviations, beside which the next rows lie.
+# Where they touch each other there are no holes, and what is decoded from anywhere looks like a digit.
 variational = VariationalAutoencoder(2, random_state=0).fit(train)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), width_ratios=(1.1, 1), layout="constrained")
 PosteriorDisplay.from_estimator(variational, test, y, ax=axes[0])

@@ -2,9 +2,9 @@
 Losses and likelihoods
 ======================
 
-Which loss suits which kind of numbers? Squared error is the likelihood of a normal distribution, and wrong for bits,
-categories and counts. The pictures show what :class:`~skae.Autoencoder` makes of each kind with the right ``likelihood``
-and with squared error.
+Which loss suits which kind of numbers? Squared error is the likelihood of a normal distribution, and wrong for
+bits, categories and counts. The pictures show what :class:`~skae.Autoencoder` makes of each kind with the right
+``likelihood`` and with squared error.
 """
 
 # %%
@@ -19,10 +19,10 @@ and with squared error.
 # ``"poisson"``       counts                               :math:`m - x \log m + \log x!`
 # ==================  ===================================  ================================
 #
-# m is what the decoder returns, the mean of :math:`p`. The likelihood decides two things: which values m can have at all,
-# and what an error costs. To see both we make data of each kind whose true mean we know: rows that depend on one hidden
-# number t, each column in its own smooth way. So we can judge how far a reconstruction is from the truth behind the row,
-# and not only from the row, which is noisy.
+# m is what the decoder returns, the mean of :math:`p`. The likelihood decides two things: which values m can have at
+# all, and what an error costs. To see both we make data of each kind whose true mean we know: rows that depend on one
+# hidden number t, each column in its own smooth way. So we can judge how far a reconstruction is from the truth
+# behind the row, and not only from the row, which is noisy.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -52,8 +52,9 @@ rows = {
 held_out = np.arange(len(t)) % 3 == 0
 
 # %%
-# Each kind of rows goes through the same network twice, with squared error and with its own likelihood. The code has one
-# number. For counts there is a third way that a reader might try first: take :math:`\log(1 + x)` and squared error.
+# Each kind of rows goes through the same network twice, with squared error and with its own likelihood. The code has
+# one number. For counts there is a third way that a reader might try first: take :math:`\log(1 + x)` and squared
+# error.
 restored = {}
 for kind, X in rows.items():
     for likelihood in dict.fromkeys(("gaussian", kind)):
@@ -87,8 +88,8 @@ figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center
 plt.show()
 
 # %%
-# How wrong are they? "Impossible" is the share of entries below zero, or above one where one is the limit. "Error" is the
-# mean squared distance to the true mean, over the variance of the true mean. "Relative error" is the same of
+# How wrong are they? "Impossible" is the share of entries below zero, or above one where one is the limit. "Error" is
+# the mean squared distance to the true mean, over the variance of the true mean. "Relative error" is the same of
 # :math:`\log(0.1 + m)`, negative means being cut off at zero: it asks how well small rates are told apart.
 table = {}
 for (kind, way), m in restored.items():
@@ -105,10 +106,10 @@ pd.DataFrame(table).T.round(3)
 # %%
 # - **Bits and categories.** Squared error finds the means about as well. But many of them are no probabilities, so no
 #   log-likelihood of a row can be computed from them, and no row can be drawn.
-# - **Counts.** Here it fails. Large counts have large errors, so they are all that squared error sees, and columns with
-#   small rates come back as noise around zero, half of it negative. :math:`\log(1 + x)` mends most of that, and is the
-#   right thing to try before a model that has no ``likelihood``. The Poisson likelihood needs no such transformation, and
-#   is the nearest to the truth.
+# - **Counts.** Here it fails. Large counts have large errors, so they are all that squared error sees, and columns
+#   with small rates come back as noise around zero, half of it negative. :math:`\log(1 + x)` mends most of that, and
+#   is the right thing to try before a model that has no ``likelihood``. The Poisson likelihood needs no such
+#   transformation, and is the nearest to the truth.
 # - **Real numbers.** Squared error is their likelihood, as long as the noise is about the same everywhere. Put a
 #   :class:`~sklearn.preprocessing.StandardScaler` before it if columns have different units.
 #

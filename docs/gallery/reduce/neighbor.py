@@ -2,14 +2,15 @@
 Two-dimensional maps beside UMAP
 ================================
 
-Which map of the digits keeps neighbours, takes new rows and leads back to rows? The pictures show PCA, an autoencoder,
-:class:`~skae.NeighborAutoencoder`, t-SNE and, where it is installed, UMAP; and what a map does not say.
+Which map of the digits keeps neighbours, takes new rows and leads back to rows? The pictures show PCA, an
+autoencoder, :class:`~skae.NeighborAutoencoder`, t-SNE and, where it is installed, UMAP; and what a map does not
+say.
 """
 
 # %%
-# A map has two numbers for each row. PCA keeps the variance, and an :class:`~skae.Autoencoder` what is needed to restore
-# the row. t-SNE and UMAP keep neighbours: rows that are near in X shall be near on the map. NeighborAutoencoder has the
-# objective of UMAP for its encoder, and a decoder beside it:
+# A map has two numbers for each row. PCA keeps the variance, and an :class:`~skae.Autoencoder` what is needed to
+# restore the row. t-SNE and UMAP keep neighbours: rows that are near in X shall be near on the map.
+# NeighborAutoencoder has the objective of UMAP for its encoder, and a decoder beside it:
 #
 # .. math:: -\sum_{ij} \bigl( p_{ij} \log q_{ij} + (1 - p_{ij}) \log(1 - q_{ij}) \bigr) + \lambda \|x - g(h)\|^2
 #
@@ -48,9 +49,9 @@ if importlib.util.find_spec("umap"):
 # Five maps
 # ---------
 # Maps are learnt from training rows, and the pictures show held-out rows. "15 kept" is the share of the 15 nearest
-# held-out rows that stay among the 15 nearest on the map. "5-NN" is the accuracy of five nearest neighbours on the map.
-# R2 is that of the way back. t-SNE has no way to place new rows. So its map is one of the held-out rows alone, and it has
-# neither an accuracy on new rows nor a way back.
+# held-out rows that stay among the 15 nearest on the map. "5-NN" is the accuracy of five nearest neighbours on the
+# map. R2 is that of the way back. t-SNE has no way to place new rows. So its map is one of the held-out rows alone,
+# and it has neither an accuracy on new rows nor a way back.
 scores = pd.DataFrame(columns=["15 kept", "5-NN", "R2"], dtype=float)
 codes = {}
 for name, model in maps.items():
@@ -84,10 +85,10 @@ plt.show()
 scores.round(3)
 
 # %%
-# PCA and the autoencoder lay digits over each other, although the second one restores them well. Maps of neighbours keep
-# them apart. Of these, NeighborAutoencoder restores most of a row, and it needs no search for a new row: a forward pass is
-# enough. UMAP's own map is as good where it is installed, and t-SNE needs nothing but scikit-learn. Take them if rows to
-# come, and the way back, play no part.
+# PCA and the autoencoder lay digits over each other, although the second one restores them well. Maps of neighbours
+# keep them apart. Of these, NeighborAutoencoder restores most of a row, and it needs no search for a new row: a
+# forward pass is enough. UMAP's own map is as good where it is installed, and t-SNE needs nothing but scikit-learn.
+# Take them if rows to come, and the way back, play no part.
 #
 # What parameters do
 # ------------------
@@ -117,7 +118,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DisconnectedGraphWarning)  # clusters far apart are pieces
     of_clusters = NeighborAutoencoder(random_state=0).fit_transform(X)
     of_noise = NeighborAutoencoder(random_state=0).fit_transform(noise)
-    of_clumps = NeighborAutoencoder(n_neighbors=3, noise_level=0.2, reconstruction=0.0, random_state=0).fit_transform(noise)
+    of_clumps = NeighborAutoencoder(n_neighbors=3, noise_level=0.2, reconstruction=0.0, random_state=0).fit_transform(
+        noise
+    )
 panels = {
     "three clusters, as they are": (X, y),
     "their map": (of_clusters, y),

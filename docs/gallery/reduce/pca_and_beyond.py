@@ -2,8 +2,8 @@
 PCA as a linear autoencoder, and beyond
 =======================================
 
-What does an autoencoder find without any nonlinearity, and what with one? A linear :class:`~skae.Autoencoder` finds the
-subspace of PCA. The pictures show that it does, and what bent data and digits gain when the code may bend too.
+What does an autoencoder find without any nonlinearity, and what with one? A linear :class:`~skae.Autoencoder` finds
+the subspace of PCA. The pictures show that it does, and what bent data and digits gain when the code may bend too.
 """
 
 # %%
@@ -12,8 +12,8 @@ subspace of PCA. The pictures show that it does, and what bent data and digits g
 #
 # .. math:: \sum_n \| x_n - g(f(x_n)) \|^2
 #
-# If f and g are linear, this error has no local minimum but the global one, and there the code spans the subspace of PCA
-# (Baldi and Hornik, 1989). The code itself need not be that of PCA: if :math:`h` is a good code, then so is any
+# If f and g are linear, this error has no local minimum but the global one, and there the code spans the subspace of
+# PCA (Baldi and Hornik, 1989). The code itself need not be that of PCA: if :math:`h` is a good code, then so is any
 # invertible :math:`A h`, whose inverse the decoder applies.
 #
 # A linear autoencoder
@@ -73,16 +73,17 @@ plt.show()
 scores.round(4)
 
 # %%
-# Both networks end in PCA's subspace, with PCA's error. With tied weights the decoder is the transpose of the encoder, and
-# the axes are at right angles, as those of PCA are: :math:`W' W x` is a projection only then. Without ties, the axes are
-# any basis of the subspace. In neither case are they PCA's own axes, in the order of their variance. So do not read
-# single axes of a linear code; read those of PCA.
+# Both networks end in PCA's subspace, with PCA's error. With tied weights the decoder is the transpose of the
+# encoder, and the axes are at right angles, as those of PCA are: :math:`W' W x` is a projection only then. Without
+# ties, the axes are any basis of the subspace. In neither case are they PCA's own axes, in the order of their
+# variance. So do not read single axes of a linear code; read those of PCA.
 #
 # A code that bends
 # -----------------
-# Now the same with hidden layers, on rows near a curve in the plane. One number a row should be enough to say where on
-# the curve it lies. PCA can only draw a line. :class:`~sklearn.decomposition.KernelPCA` is the classical nonlinear rival:
-# its code is linear in a space of kernels. We choose its width and its ridge by cross-validation on the training rows.
+# Now the same with hidden layers, on rows near a curve in the plane. One number a row should be enough to say where
+# on the curve it lies. PCA can only draw a line. :class:`~sklearn.decomposition.KernelPCA` is the classical nonlinear
+# rival: its code is linear in a space of kernels. We choose its width and its ridge by cross-validation on the
+# training rows.
 rng = np.random.default_rng(0)
 
 
@@ -143,8 +144,8 @@ plt.show()
 scores.round(3)
 
 # %%
-# With two numbers a digit, the autoencoder restores about twice as much of the variance as PCA, and with more numbers the
-# lead shrinks, since PCA has a direction left for everything that matters. KernelPCA bends the code too, but for the way
-# back it has only a regression on the training rows, and here that costs what its code gains.
+# With two numbers a digit, the autoencoder restores about twice as much of the variance as PCA, and with more numbers
+# the lead shrinks, since PCA has a direction left for everything that matters. KernelPCA bends the code too, but for
+# the way back it has only a regression on the training rows, and here that costs what its code gains.
 #
 # If both curves are near 1 at the size that you need, take PCA: it is faster, and its components have an order.

@@ -2,14 +2,15 @@
 Receptive fields from photographs
 =================================
 
-What do units look for that learn from photographs? :class:`~skae.ReceptiveFieldAutoencoder` finds edges of all angles,
-as cells of the visual cortex do. The pictures show its filters beside those of PCA and of FastICA, and how
+What do units look for that learn from photographs? :class:`~skae.ReceptiveFieldAutoencoder` finds edges of all
+angles, as cells of the visual cortex do. The pictures show its filters beside those of PCA and of FastICA, and how
 oriented they are.
 """
 
 # %%
-# The model is reconstruction ICA with local fields. Each unit sees one square field of the image. The objective asks for
-# sparse answers, and for weights from which the fields can be restored, which keeps units from becoming all alike:
+# The model is reconstruction ICA with local fields. Each unit sees one square field of the image. The objective asks
+# for sparse answers, and for weights from which the fields can be restored, which keeps units from becoming all
+# alike:
 #
 # .. math:: \lambda \sum_p \sqrt{\epsilon + \sum_{j \in p} (w_j' x)^2} \; + \; \|x - W' W x\|^2
 #
@@ -52,12 +53,13 @@ local = ReceptiveFieldAutoencoder(
     random_state=0,
 ).fit(grey_patches(18, 6_000))
 
+
 # %%
 # How oriented is a filter?
 # -------------------------
-# The power spectrum of an edge lies on a line, and that of a blob or of noise lies in all directions. So we take the mean
-# of :math:`e^{2 i \theta}` over the spectrum, :math:`\theta` being the angle of a frequency. Its length is 0 for noise and
-# 1 for a grating.
+# The power spectrum of an edge lies on a line, and that of a blob or of noise lies in all directions. So we take the
+# mean of :math:`e^{2 i \theta}` over the spectrum, :math:`\theta` being the angle of a frequency. Its length is 0 for
+# noise and 1 for a grating.
 def orientation_selectivity(filters):
     """How much of the power spectrum of each filter has the same angle."""
     side = int(np.sqrt(filters.shape[1]))
@@ -81,11 +83,11 @@ for ax, (name, W) in zip(axes.flat, filters.items(), strict=True):
 plt.show()
 
 # %%
-# PCA finds the frequencies of which patches are made. Its components fill the whole patch, and the later ones are finer
-# than anything that one sees in a photograph. They explain the variance best, but no single one of them says that there
-# is an edge at a place. FastICA is the classical way to edges (the picture shows what each of its units draws). This
-# model needs no whitening, which makes fine noise as large as edges, and it has small fields, pools, and as many units as
-# you like.
+# PCA finds the frequencies of which patches are made. Its components fill the whole patch, and the later ones are
+# finer than anything that one sees in a photograph. They explain the variance best, but no single one of them says
+# that there is an edge at a place. FastICA is the classical way to edges (the picture shows what each of its units
+# draws). This model needs no whitening, which makes fine noise as large as edges, and it has small fields, pools, and
+# as many units as you like.
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 noise = np.random.default_rng(0).normal(size=(64, 144))
 for name, W in (filters | {"random numbers": noise}).items():
@@ -94,6 +96,7 @@ for name, W in (filters | {"random numbers": noise}).items():
 ax.set(xlabel="Orientation selectivity", ylabel="Share of filters below")
 ax.legend(fontsize="small")
 plt.show()
+
 
 # %%
 # How sparse are the answers? The kurtosis of a normal distribution is 3, and a unit that is silent for most patches and
@@ -104,5 +107,9 @@ def kurtosis(H):
     return np.median((H**4).mean(axis=0) / (H**2).mean(axis=0) ** 2)
 
 
-answers = {"PCA": pca.transform(X), "FastICA": ica.transform(X), "One field": (X - X.mean(axis=0)) @ one_field.components_.T}
+answers = {
+    "PCA": pca.transform(X),
+    "FastICA": ica.transform(X),
+    "One field": (X - X.mean(axis=0)) @ one_field.components_.T,
+}
 pd.Series({name: kurtosis(H) for name, H in answers.items()}, name="kurtosis").round(1)

@@ -2,8 +2,9 @@
 Trees as vectors
 ================
 
-How can a model read rows that are trees, such as JSON documents? :class:`~skae.RecursiveAutoencoder` makes one vector of
-each node from those of its children. The pictures show where an odd document is odd, and who else finds such documents.
+How can a model read rows that are trees, such as JSON documents? :class:`~skae.RecursiveAutoencoder` makes one
+vector of each node from those of its children. The pictures show where an odd document is odd, and who else finds
+such documents.
 """
 
 # %%
@@ -85,9 +86,9 @@ plt.show()
 # %%
 # Who finds odd documents
 # -----------------------
-# The score of an order is the mean error of its nodes. A reader would try bags first: count the words of a document, or
-# its words, pairs and triples, and take the error of PCA of these counts. A third bag counts *paths*, which are the names
-# on the way to a word; it knows what JSON is.
+# The score of an order is the mean error of its nodes. A reader would try bags first: count the words of a document,
+# or its words, pairs and triples, and take the error of PCA of these counts. A third bag counts *paths*, which are
+# the names on the way to a word; it knows what JSON is.
 
 
 def triples(document):
@@ -144,7 +145,7 @@ plt.show()
 areas.T.round(2)
 
 # %%
-# A bag of words is blind to places, and words in a row see what is close together. A bag of paths knows the place of each
-# value, and for JSON it is the simple thing to try: it finds what lies at a wrong path at once. But it does not know which
-# values are in the same item. The autoencoder composes an item before it composes the order, so it judges an item as a
-# whole.
+# A bag of words is blind to places, and words in a row see what is close together. A bag of paths knows the place of
+# each value, and for JSON it is the simple thing to try: it finds what lies at a wrong path at once. But it does not
+# know which values are in the same item. The autoencoder composes an item before it composes the order, so it judges
+# an item as a whole.

@@ -3,14 +3,14 @@ Labels of trees
 ===============
 
 Can a model learn what "and", "or" and "not" mean from the values of whole expressions?
-:class:`~skae.RecursiveAutoencoderClassifier` does. The pictures show its accuracy on expressions that are higher than any
-it has seen, beside bags of words, what it takes their parts to be, and which phrases it takes to be alike.
+:class:`~skae.RecursiveAutoencoderClassifier` does. The pictures show its accuracy on expressions that are higher
+than any it has seen, beside bags of words, what it takes their parts to be, and which phrases it takes to be alike.
 """
 
 # %%
-# The vector of a node is composed from those of its children, as in :class:`~skae.RecursiveAutoencoder`, and the classes of
-# a node are :math:`\mathrm{softmax}(S h + c)`. Only the value of the whole expression is given in training. What the
-# leaves and the operators mean is to be found out.
+# The vector of a node is composed from those of its children, as in :class:`~skae.RecursiveAutoencoder`, and the
+# classes of a node are :math:`\mathrm{softmax}(S h + c)`. Only the value of the whole expression is given in
+# training. What the leaves and the operators mean is to be found out.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -64,8 +64,8 @@ print(X[0], "is", y[0])
 # %%
 # Words, codes, trees
 # -------------------
-# A reader would count words first, or words with their neighbours. A third way learns codes of trees without labels, and
-# classifies these.
+# A reader would count words first, or words with their neighbours. A third way learns codes of trees without labels,
+# and classifies these.
 
 
 def words(expression, n=1):
@@ -100,14 +100,14 @@ plt.show()
 scores.round(2)
 
 # %%
-# An operator changes what is below it and nothing else, and a bag does not know what is below. A code that was learnt by
-# reconstruction can restore the words, but need not say what they amount to. The classifier learnt the operators, so that
-# height does not matter.
+# An operator changes what is below it and nothing else, and a bag does not know what is below. A code that was learnt
+# by reconstruction can restore the words, but need not say what they amount to. The classifier learnt the operators,
+# so that height does not matter.
 #
 # What it takes the parts to be
 # -----------------------------
-# No part had a label. Still the model predicts a class for each. Colours are predictions, and true values are written on
-# the nodes.
+# No part had a label. Still the model predicts a class for each. Colours are predictions, and true values are written
+# on the nodes.
 
 
 def values(expression):
@@ -133,8 +133,8 @@ plt.show()
 # %%
 # Which phrases are alike
 # -----------------------
-# The vectors of nodes can be compared. For a model of values, the nearest phrases are those with the same value, and not
-# those with the same words.
+# The vectors of nodes can be compared. For a model of values, the nearest phrases are those with the same value, and
+# not those with the same words.
 figure, ax = plt.subplots(figsize=(8, 3.6), layout="constrained")
 PhraseDisplay.from_estimator(model, judged[3][0], ("T", "and", ("not", "F")), ax=ax)
 plt.show()

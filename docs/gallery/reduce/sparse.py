@@ -3,8 +3,8 @@ Sparse codes and their filters
 ==============================
 
 How is a digit put together from parts? :class:`~skae.SparseAutoencoder` has more units than a digit has pixels, and
-makes few of them active in each digit. The pictures show the parts, what sparsity costs beside PCA, and what the units
-of a layer look for.
+makes few of them active in each digit. The pictures show the parts, what sparsity costs beside PCA, and what the
+units of a layer look for.
 """
 
 # %%
@@ -35,8 +35,9 @@ print(f"{active:.1f} of 100 units are active in a held-out digit, on average. R2
 # %%
 # What single units draw
 # ----------------------
-# The decoder is linear, so that a digit is the sum of what its active units draw. To see the part of one unit, make it as
-# active as it ever is, and all others silent. Some units draw a stroke, and others a whole digit in one handwriting.
+# The decoder is linear, so that a digit is the sum of what its active units draw. To see the part of one unit, make
+# it as active as it ever is, and all others silent. Some units draw a stroke, and others a whole digit in one
+# handwriting.
 H = parts.transform(train)
 often = np.argsort(-(H > 0).mean(axis=0))[:28]
 alone = np.zeros((len(often), H.shape[1]))
@@ -78,10 +79,10 @@ scores.unstack("penalty").round(2)
 #
 # What units look for
 # -------------------
-# The filter of a unit is the input that drives it. In a single layer, it is the row of the unit in :math:`W`: red pixels
-# drive the unit and blue ones silence it. For a deep encoder there is no such row. ``kind="stimuli"`` then searches, by
-# gradient ascent, the input of a given norm that drives the unit most. We look at PCA, at 25 units of the sparse code
-# above, and at a deep encoder that learnt to remove strong noise.
+# The filter of a unit is the input that drives it. In a single layer, it is the row of the unit in :math:`W`: red
+# pixels drive the unit and blue ones silence it. For a deep encoder there is no such row. ``kind="stimuli"`` then
+# searches, by gradient ascent, the input of a given norm that drives the unit most. We look at PCA, at 25 units of
+# the sparse code above, and at a deep encoder that learnt to remove strong noise.
 deep = DenoisingAutoencoder(
     25,
     hidden_layer_sizes=(64,),

@@ -2,9 +2,9 @@
 Dictionaries of which each row uses k atoms
 ===========================================
 
-How much of a digit do eight numbers tell, if each digit may choose its own eight? :class:`~skae.TopKAutoencoder` keeps
-the k largest units of each row. The pictures show digits that are put together atom by atom, and the scores beside PCA
-and beside a search for the best atoms.
+How much of a digit do eight numbers tell, if each digit may choose its own eight? :class:`~skae.TopKAutoencoder`
+keeps the k largest units of each row. The pictures show digits that are put together atom by atom, and the scores
+beside PCA and beside a search for the best atoms.
 """
 
 # %%
@@ -48,8 +48,8 @@ plt.show()
 # What k numbers are worth
 # ------------------------
 # An encoder guesses in one product which atoms a row needs. Orthogonal matching pursuit (OMP) searches for them, one
-# after the other, which takes longer. :class:`~sklearn.decomposition.SparseCoder` does that with any atoms, so we give it
-# those of our model.
+# after the other, which takes longer. :class:`~sklearn.decomposition.SparseCoder` does that with any atoms, so we
+# give it those of our model.
 scores = pd.DataFrame(index=pd.Index(models, name="k"))
 for k, model in models.items():
     atoms = model.components_.astype(float)
@@ -71,10 +71,10 @@ plt.show()
 scores.round(3)
 
 # %%
-# One atom a digit is already worth more than the first four components of PCA, since there are 128 to choose from. With
-# more atoms, OMP finds better combinations of them than the encoder does. So the atoms are good, and what is lost is lost
-# by a guess in one product. (With a single atom OMP gains nothing: it starts at the mean, and the decoder at an offset
-# that was learnt for these atoms.)
+# One atom a digit is already worth more than the first four components of PCA, since there are 128 to choose from.
+# With more atoms, OMP finds better combinations of them than the encoder does. So the atoms are good, and what is
+# lost is lost by a guess in one product. (With a single atom OMP gains nothing: it starts at the mean, and the
+# decoder at an offset that was learnt for these atoms.)
 #
 # This is no way to save memory. *Which* 8 of 128 atoms are active is information too: about
 # :math:`\log_2 \binom{128}{8}` bits, which is as much as one or two numbers more. Use such a dictionary where atoms are

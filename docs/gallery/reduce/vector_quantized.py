@@ -2,18 +2,17 @@
 Rows in a few bits
 ==================
 
-How well can a digit be stored in 24 bits? :class:`~skae.VectorQuantizedAutoencoder` replaces parts of its code by the
-nearest entries of a codebook. The pictures show digits that were stored as a few indices, and reconstruction against
-bits, beside k-means and quantised PCA.
+How well can a digit be stored in 24 bits? :class:`~skae.VectorQuantizedAutoencoder` replaces parts of its code by
+the nearest entries of a codebook. The pictures show digits that were stored as a few indices, and reconstruction
+against bits, beside k-means and quantised PCA.
 """
 
 # %%
-# The encoder makes a code, which is cut into groups. Each group is replaced by the nearest of 64 vectors that are learnt,
-# the codebook. So a row is stored as one index of 6 bits for each group. k-means does the same to the row as a whole: its
-# index is that of the nearest mean. To say more with k-means, one needs more means, and their number doubles with each
-# bit.
+# The encoder makes a code, which is cut into groups. Each group is replaced by the nearest of 64 vectors that are
+# learnt, the codebook. So a row is stored as one index of 6 bits for each group. k-means does the same to the row as
+# a whole: its index is that of the nearest mean. To say more with k-means, one needs more means, and their number
+# doubles with each bit.
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -34,15 +33,15 @@ print("A digit as indices:", model.encode_indices(test[:1])[0])
 # %%
 # Rounded codes
 # -------------
-# ``quantizer="fsq"`` has no codebook. It rounds each component of the code to one of 8 levels, which are 3 bits, and there
-# is nothing that could stay unused.
+# ``quantizer="fsq"`` has no codebook. It rounds each component of the code to one of 8 levels, which are 3 bits, and
+# there is nothing that could stay unused.
 rounded = {3 * n: VectorQuantizedAutoencoder(n, quantizer="fsq", random_state=0).fit(train) for n in (2, 4, 8, 16)}
 
 # %%
 # What a reader might try first
 # -----------------------------
-# k-means of all pixels, and product quantisation of PCA: codes in groups of two components, and k-means with 64 means in
-# each group.
+# k-means of all pixels, and product quantisation of PCA: codes in groups of two components, and k-means with 64 means
+# in each group.
 means = {bits: KMeans(2**bits, n_init=3, random_state=0).fit(train) for bits in (2, 4, 6, 8)}
 
 
@@ -84,6 +83,7 @@ right.legend(loc="lower right")
 plt.show()
 
 # %%
-# As long as one index is enough, k-means is the best, and much simpler: with 8 bits it restores as much as two indices of
-# 6 bits do. But 24 bits would be 16 million means. There the learnt code takes over, and it restores far more than PCA
-# with as many bits. Rounded codes are nearly as good as codebooks, but not if there are only two numbers to round.
+# As long as one index is enough, k-means is the best, and much simpler: with 8 bits it restores as much as two
+# indices of 6 bits do. But 24 bits would be 16 million means. There the learnt code takes over, and it restores far
+# more than PCA with as many bits. Rounded codes are nearly as good as codebooks, but not if there are only two
+# numbers to round.
