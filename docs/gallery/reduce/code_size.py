@@ -70,7 +70,7 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
 for ax, (column, title) in zip(axes, columns.items(), strict=True):
     for name, style in styles.items():
         values = scores[column].xs(name, level="reducer")
-        ax.plot(values.index, values, label=name, **style)
+        values.plot(ax=ax, label=name, **style)
     if column in comparison.baselines["all columns"]:
         ax.axhline(
             comparison.baselines["all columns"][column], color="black", linewidth=0.8, linestyle=":", label="64 pixels"

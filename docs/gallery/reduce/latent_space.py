@@ -47,7 +47,7 @@ plt.show()
 # What a number of the code means
 # -------------------------------
 # A traversal takes the code of one row, moves one of its numbers over the values that it has among the rows, and
-# decodes. There is one line for each number.
+# decodes. There is one line for each number, and those that change the row most come first.
 models = {"PCA": PCA(5).fit(train), "Autoencoder": Autoencoder(5, random_state=0).fit(train)}
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 figure.get_layout_engine().set(wspace=0.06)
@@ -65,8 +65,8 @@ plt.show()
 # Between the rows
 # ----------------
 # A grid over a code of two numbers, decoded, shows what lies where. A :class:`~skae.VariationalAutoencoder` also says
-# how sure it is of the code of a row: ellipses of one and two standard deviations, beside which the next rows lie.
-# Where they touch each other there are no holes, and what is decoded from anywhere looks like a digit.
+# how sure it is of the code of a row: ellipses of one and two standard deviations. Where ellipses of neighbours
+# touch, there is no hole between them, and what is decoded there looks like a digit.
 variational = VariationalAutoencoder(2, random_state=0).fit(train)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), width_ratios=(1.1, 1), layout="constrained")
 PosteriorDisplay.from_estimator(variational, test, y, ax=axes[0])

@@ -2,9 +2,9 @@
 Losses and likelihoods
 ======================
 
-Which loss suits which kind of numbers? Squared error is the likelihood of a normal distribution, and wrong for
-bits, categories and counts. The pictures show what :class:`~skae.Autoencoder` makes of each kind with the right
-``likelihood`` and with squared error.
+Which loss suits which kind of numbers? Squared error belongs to the normal distribution, and suits real numbers.
+The picture shows what :class:`~skae.Autoencoder` makes of bits, categories and counts with squared error, and with
+the right ``likelihood``.
 """
 
 # %%
@@ -13,10 +13,9 @@ bits, categories and counts. The pictures show what :class:`~skae.Autoencoder` m
 # ==================  ===================================  ================================
 # ``likelihood``      rows                                 loss of an entry or group
 # ==================  ===================================  ================================
-# ``"gaussian"``      real numbers                         :math:`(x - m)^2`
-# ``"bernoulli"``     bits, or shares between 0 and 1      :math:`-x \log m - (1 - x) \log(1 - m)`
-# ``"categorical"``   groups of one-hot columns            :math:`-\sum_c x_c \log m_c`
-# ``"poisson"``       counts                               :math:`m - x \log m + \log x!`
+# ``"gaussian"``      real numbers                         :math:`(x - m)^2` ``"bernoulli"``     bits, or shares
+# between 0 and 1      :math:`-x \log m - (1 - x) \log(1 - m)` ``"categorical"``   groups of one-hot columns
+# :math:`-\sum_c x_c \log m_c` ``"poisson"``       counts                               :math:`m - x \log m + \log x!`
 # ==================  ===================================  ================================
 #
 # m is what the decoder returns, the mean of :math:`p`. The likelihood decides two things: which values m can have at

@@ -50,8 +50,8 @@ if importlib.util.find_spec("umap"):
 # ---------
 # Maps are learnt from training rows, and the pictures show held-out rows. "15 kept" is the share of the 15 nearest
 # held-out rows that stay among the 15 nearest on the map. "5-NN" is the accuracy of five nearest neighbours on the
-# map. R2 is that of the way back. t-SNE has no way to place new rows. So its map is one of the held-out rows alone,
-# and it has neither an accuracy on new rows nor a way back.
+# map. R2 is that of the way back. t-SNE cannot place new rows. So its map is one of the held-out rows themselves,
+# which the others have not seen, and it has neither an accuracy on new rows nor a way back.
 scores = pd.DataFrame(columns=["15 kept", "5-NN", "R2"], dtype=float)
 codes = {}
 for name, model in maps.items():

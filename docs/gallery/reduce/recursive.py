@@ -69,7 +69,7 @@ odd = {name: [order(rng, name) for _ in range(100)] for name in odds}
 # The model has seen good orders only. ``weighted=False`` gives every node the same weight, so that something odd in a
 # small part is not drowned by the whole. The circles show the error of each node of an order, whose two items have
 # exchanged their units.
-model = RecursiveAutoencoder(weighted=False, random_state=0).fit([tree(document) for document in learnt])
+model = RecursiveAutoencoder(weighted=False, max_iter=50, random_state=0).fit([tree(document) for document in learnt])
 
 
 def leaves(document):

@@ -76,6 +76,6 @@ scores.round(3)
 # lost is lost by a guess in one product. (With a single atom OMP gains nothing: it starts at the mean, and the
 # decoder at an offset that was learnt for these atoms.)
 #
-# This is no way to save memory. *Which* 8 of 128 atoms are active is information too: about
-# :math:`\log_2 \binom{128}{8}` bits, which is as much as one or two numbers more. Use such a dictionary where atoms are
-# to be looked at and named one by one.
+# This is no way to save memory. *Which* 8 of 128 atoms are active is information too: about :math:`\log_2
+# \binom{128}{8}` bits, which is as much as one or two numbers more. Use such a dictionary where atoms are to be
+# looked at and named one by one.
