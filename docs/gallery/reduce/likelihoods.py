@@ -10,13 +10,14 @@ the right ``likelihood``.
 # %%
 # An autoencoder minimises :math:`-\log p(x \mid g(h))`, and the name of p is the parameter ``likelihood``:
 #
-# ==================  ===================================  ================================
+# ==================  ===================================  =========================================
 # ``likelihood``      rows                                 loss of an entry or group
-# ==================  ===================================  ================================
-# ``"gaussian"``      real numbers                         :math:`(x - m)^2` ``"bernoulli"``     bits, or shares
-# between 0 and 1      :math:`-x \log m - (1 - x) \log(1 - m)` ``"categorical"``   groups of one-hot columns
-# :math:`-\sum_c x_c \log m_c` ``"poisson"``       counts                               :math:`m - x \log m + \log x!`
-# ==================  ===================================  ================================
+# ==================  ===================================  =========================================
+# ``"gaussian"``      real numbers                         :math:`(x - m)^2`
+# ``"bernoulli"``     bits, or shares between 0 and 1      :math:`-x \log m - (1 - x) \log(1 - m)`
+# ``"categorical"``   groups of one-hot columns            :math:`-\sum_c x_c \log m_c`
+# ``"poisson"``       counts                               :math:`m - x \log m + \log x!`
+# ==================  ===================================  =========================================
 #
 # m is what the decoder returns, the mean of :math:`p`. The likelihood decides two things: which values m can have at
 # all, and what an error costs. To see both we make data of each kind whose true mean we know: rows that depend on one
