@@ -58,9 +58,9 @@ plt.show()
 #
 # Digits, and what they are for
 # -----------------------------
-# Real rows seldom have so sharp an elbow. :func:`~skae.compare` puts several scores on the same folds: R2, the
-# accuracies of a logistic regression ("linear") and of five nearest neighbours ("kNN") on the code, and the share of
-# the nearest neighbours that the code keeps. The row "all columns" is what there is to lose.
+# Real rows seldom have so sharp an elbow. :func:`~skae.compare` puts several scores on the same folds: R2, and
+# the accuracies of a logistic regression and of five nearest neighbours on the code. The same two on all pixels show
+# what there is to lose.
 train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 comparison = compare(train, y_train, [Autoencoder(random_state=0)], n_components=[1, 2, 4, 8, 16, 32], cv=2)
 

@@ -90,20 +90,22 @@ scores.round(3)
 # forward pass is enough. UMAP's own map is as good where it is installed, and t-SNE needs nothing but scikit-learn.
 # Take them if rows to come, and the way back, play no part.
 #
-# What parameters do
-# ------------------
-# ``n_neighbors`` says how far a row looks, and ``reconstruction`` is the weight :math:`\lambda` of the way back.
-settings = {"n_neighbors": (5, 50), "reconstruction": (0.0, 10.0)}
-figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), layout="constrained")
-for ax, (name, value) in zip(axes, [(name, v) for name, values in settings.items() for v in values], strict=True):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DisconnectedGraphWarning)  # few digits may be apart from all others
-        model = NeighborAutoencoder(random_state=0).set_params(**{name: value}).fit(train)
+# Neighbours against the way back
+# -------------------------------
+# The parameter ``reconstruction`` is the weight :math:`\lambda` of the way back. It is 1 by default. With 0, the
+# encoder cares for neighbours alone, and the decoder makes the best of it.
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
+for ax, reconstruction in zip(axes, (0.0, 1.0, 10.0), strict=True):
+    model = maps["NeighborAutoencoder"]
+    if reconstruction != 1.0:
+        model = NeighborAutoencoder(reconstruction=reconstruction, random_state=0).fit(train)
     code = model.transform(test)
     accuracy = KNeighborsClassifier().fit(model.transform(train), y_train).score(code, y_test)
-    ax.scatter(*code.T, c=y_test, cmap="tab10", s=4, linewidths=0)
+    ax.scatter(*code.T, c=y_test, cmap="tab10", s=5, linewidths=0)
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{name} = {value:g}\n5-NN {accuracy:.2f}, R2 {model.score(test):.2f}", fontsize="medium")
+    ax.set_title(
+        f"reconstruction = {reconstruction:g}\n5-NN {accuracy:.2f}, R2 {model.score(test):.2f}", fontsize="medium"
+    )
 plt.show()
 
 # %%
@@ -129,7 +131,7 @@ panels = {
 }
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.9), layout="constrained")
 for ax, (name, (points, colors)) in zip(axes, panels.items(), strict=True):
-    ax.scatter(*points.T, c="0.3" if colors is None else colors, cmap="tab10", s=5, linewidths=0)
+    ax.scatter(*points.T, s=5, linewidths=0, **({"color": "0.3"} if colors is None else {"c": colors, "cmap": "tab10"}))
     ax.set(xticks=[], yticks=[])
     ax.set_title(name, fontsize="medium")
 axes[0].set_aspect("equal", adjustable="datalim")

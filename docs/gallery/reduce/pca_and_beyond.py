@@ -128,7 +128,7 @@ models = {
     ),
     "Autoencoder": Autoencoder(random_state=0),
 }
-scores, restored = pd.DataFrame(index=pd.Index(sizes, name="n_components")), {}
+scores = pd.DataFrame(index=pd.Index(sizes, name="n_components"))
 for k in sizes:
     for name, model in models.items():
         getattr(model, "estimator", model).set_params(n_components=k)
