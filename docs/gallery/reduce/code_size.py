@@ -35,10 +35,10 @@ from sklearn.preprocessing import StandardScaler
 from skae import Autoencoder, compare
 
 rng = np.random.default_rng(0)
-square = rng.uniform(-1, 1, (1200, 2))
-X = np.sin(square @ rng.normal(0, 2, (2, 15)) + rng.uniform(0, 6, 15)) + 0.1 * rng.normal(size=(1200, 15))
-bent = compare(X, None, [Autoencoder(random_state=0)], n_components=[1, 2, 3, 4, 6], cv=2)
-possible = 1 - 0.1**2 / X.var(axis=0).mean()
+square = rng.uniform(-1, 1, (2000, 2))
+X = np.sin(square @ rng.normal(size=(2, 15)) + rng.uniform(0, 6, 15)) + 0.1 * rng.normal(size=(2000, 15))
+bent = compare(X, None, [Autoencoder(random_state=0)], n_components=[1, 2, 3, 4], cv=2)
+without_noise = 1 - 0.1**2 / X.var(axis=0).mean()
 
 figure, ax = plt.subplots(figsize=(5.6, 3.5), layout="constrained")
 styles = {
@@ -47,14 +47,15 @@ styles = {
 }
 for name, style in styles.items():
     bent.to_frame()["r2"].xs(name, level="reducer").plot(ax=ax, label=name, **style)
-ax.axhline(possible, color="black", linewidth=0.8, linestyle=":", label="all but the noise")
-ax.set(xlabel="n_components", ylabel="Held-out R2", ylim=(0, 1.03))
+ax.axhline(without_noise, color="black", linewidth=0.8, linestyle=":", label="share of the square")
+ax.set(xlabel="n_components", ylabel="Held-out R2", ylim=(0, 1.03), xticks=[1, 2, 3, 4])
 ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# After the elbow, the autoencoder gains nothing, because there is only noise left. PCA's curve rises on: it has no
-# elbow at the true number, which it would have if the square were flat.
+# The dotted line is the share of the variance that the square has, and the rest is noise. After the elbow, the
+# autoencoder gains only a little, because each further number restores some of the noise, here a fifteenth of it. PCA's
+# curve rises on. It has no elbow at the true number, which it would have if the square were flat.
 #
 # Digits, and what they are for
 # -----------------------------
@@ -65,16 +66,15 @@ train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), r
 comparison = compare(train, y_train, [Autoencoder(random_state=0)], n_components=[1, 2, 4, 8, 16, 32], cv=2)
 
 scores = comparison.to_frame()
+pixels = next(row for row in comparison.baselines if row["reducer"] == "all columns")
 columns = {"r2": "R2", "linear": "Accuracy, logistic regression", "knn": "Accuracy, nearest neighbours"}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
 for ax, (column, title) in zip(axes, columns.items(), strict=True):
     for name, style in styles.items():
         values = scores[column].xs(name, level="reducer")
         values.plot(ax=ax, label=name, **style)
-    if column in comparison.baselines["all columns"]:
-        ax.axhline(
-            comparison.baselines["all columns"][column], color="black", linewidth=0.8, linestyle=":", label="64 pixels"
-        )
+    if pixels[column] is not None:
+        ax.axhline(pixels[column], color="black", linewidth=0.8, linestyle=":", label="64 pixels")
     ax.set_xscale("log", base=2)
     ax.set_xticks(values.index, values.index)
     ax.set(xlabel="n_components", title=title, ylim=(0, 1.03))
