@@ -46,15 +46,18 @@ for ax, detector in zip(axes, detectors, strict=True):
     z = detector.fit(points).decision_function(grid).reshape(x.shape)
     ax.contourf(x, y, z, levels=[z.min(), 0.0, z.max()], colors=["C3", "C0"], alpha=0.25)
     ax.scatter(*points.T, s=5, c=np.where(is_strewn, "C3", "C0"), linewidths=0)
-    called = detector.decision_function(points) < 0
+    if isinstance(detector, LocalOutlierFactor):  # one that judges new points cannot judge its own
+        detector.set_params(novelty=False)
+    found = int((detector.fit_predict(points)[is_strewn] == -1).sum())
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{type(detector).__name__}\n{int(called[is_strewn].sum())} of {len(strewn)} found", fontsize=10)
+    ax.set_title(f"{type(detector).__name__}\nfinds {found} of {len(strewn)}", fontsize=10)
 plt.show()
 
 # %%
-# The isolation forest cuts the plane along its axes. So it takes the inside of the curve for usual. The local outlier
-# factor compares the distances to neighbours with those of these neighbours. It follows the rows closely, and also
-# makes a place usual if two strewn points lie side by side.
+# The isolation forest cuts the plane along its axes. So it takes the inside of the curve for usual.
+# :class:`~skae.OutlierDetector` sees that there is nothing, but its outline is a broad one. The local outlier factor
+# compares the distances from a point to its neighbours with those of the neighbours. It follows the points closely, and
+# finds the most. In two dimensions, where neighbours are really near, it is hard to beat.
 #
 # Rows that were mixed up
 # -----------------------
@@ -118,12 +121,15 @@ for row, name in zip(rows, wrong, strict=True):
 detector = OutlierDetector(random_state=0).fit(table)
 spoilt = table.loc[rows]
 order = np.argsort(detector.score_samples(spoilt))
-display = OutlierDisplay.from_estimator(detector, spoilt, n_samples=3)
-display.figure_.set_size_inches(9, 3)
-print("taken from another tumour:", *wrong[order[:3]], sep="\n  ")
+figure, ax = plt.subplots(figsize=(9, 2.8), layout="constrained")
+display = OutlierDisplay.from_estimator(detector, spoilt, n_samples=2, ax=ax)
+print("taken from another tumour:", *wrong[order[:2]], sep="\n  ")
 plt.show()
 
 # %%
+# In the first tumour, the perimeter is much too small for the radius. The columns that contradict it share the blame,
+# since none of them is unusual by itself. In the second one, the perimeter stands alone.
+#
 # The simple way is to look for the column that is farthest from its mean. It cannot see that two columns contradict
 # each other. How often does each way put the wrong column first, or among the first three of thirty?
 z = np.abs((spoilt - table.mean()) / table.std())
