@@ -76,13 +76,13 @@ axes[1].legend(loc="lower right", fontsize=8)
 plt.show()
 
 # %%
-# Bars are standard errors over the draws. On the measurements of tumours, :class:`~skae.SemiSupervisedAutoencoder` gains
-# where labels are fewest, and the four hardly differ where there are more. On the digits it is far above models that
-# see little or nothing of the other rows, and ``LabelSpreading`` is better still: digits are clusters of neighbours, and
-# that is what it is made for. On the tumours it is the worst with few labels. So try both.
+# Bars are standard errors over the draws. On the measurements of tumours, :class:`~skae.SemiSupervisedAutoencoder`
+# gains where labels are fewest, and the four hardly differ where there are more. On the digits it is far above models
+# that see little or nothing of the other rows, and ``LabelSpreading`` is better still: digits are clusters of
+# neighbours, and that is what it is made for. On the tumours it is the worst with few labels. So try both.
 #
-# ``LabelSpreading`` keeps all rows in memory, and has no code. :class:`~skae.SemiSupervisedAutoencoder` is a network that
-# can be saved, takes chunks, and is a transformer too:
+# ``LabelSpreading`` keeps all rows in memory, and has no code. :class:`~skae.SemiSupervisedAutoencoder` is a network
+# that can be saved, takes chunks, and is a transformer too:
 X, y = tables["digits"]
 model = SemiSupervisedAutoencoder(max_iter=15, random_state=0).fit(X, np.where(np.arange(len(y)) < 100, y, -1))
 print("codes:", model.transform(X).shape, " probabilities:", model.predict_proba(X).shape)
