@@ -2,8 +2,8 @@
 Denoising is a vector field
 ===========================
 
-A :class:`~skae.DenoisingAutoencoder` is shown a row with noise and restores the clean one. The steps that it takes are a
-vector field that leads back to where the data are.
+A :class:`~skae.DenoisingAutoencoder` is shown a row with noise and restores the clean one. The steps that it takes are
+a vector field that leads back to where the data are.
 """
 
 # %%
@@ -20,9 +20,15 @@ vector field that leads back to where the data are.
 # help here.
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from scipy.ndimage import median_filter
 from scipy.special import softmax
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
 
 from skae import DenoisingAutoencoder
+from skae.inspection import ReconstructionDisplay
 
 
 def spiral(n_samples, seed):
@@ -70,8 +76,6 @@ figure.suptitle("Steps from noisy rows: the score times the variance of the nois
 # the spiral. Let us measure that on new rows to which noise is added: the mean squared distance of what is restored to
 # the clean row. The noise that lies along the spiral cannot be taken away, by any method. In two columns the kernel
 # density is as good as the autoencoder or better. In many columns all rows are far apart, and it is of no use.
-import pandas as pd
-
 clean = spiral(1000, seed=1)
 noisy = clean + sigma * np.random.default_rng(2).standard_normal(clean.shape)
 errors = {"noisy": np.square(noisy - clean).sum(axis=1).mean()}
@@ -86,13 +90,6 @@ pd.Series(errors, name="squared distance to the clean row").to_frame().round(2)
 # Other noise than the normal one can be learnt as well. Here a fifth of the pixels of each digit becomes black or
 # white. Two simple things stand beside the model: a median filter, and PCA, which keeps the directions in which digits
 # vary. Their sizes are chosen on a part of the training digits.
-from scipy.ndimage import median_filter
-from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
-from sklearn.model_selection import train_test_split
-
-from skae.inspection import ReconstructionDisplay
-
 train, test = train_test_split(load_digits().data, random_state=0)
 denoiser = DenoisingAutoencoder(
     64, corruption="salt_and_pepper", corruption_level=0.2, max_iter=100, random_state=0
@@ -131,5 +128,5 @@ ax.set_title("Held-out digits. The error is the mean squared distance over all o
 plt.show()
 
 # %%
-# The model knows which strokes belong together, and the filter and PCA do not. A denoising autoencoder is fitted to
-# one kind of noise, though: if the noise in use is of another kind, measure again.
+# The model knows which strokes belong together, and the filter and PCA do not. A denoising autoencoder is fitted to one
+# kind of noise, though: if the noise in use is of another kind, measure again.
