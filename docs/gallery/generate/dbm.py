@@ -7,8 +7,8 @@ it completes digits of which the lower half is missing, beside the mean of neigh
 """
 
 # %%
-# A deep Boltzmann machine is an :class:`~skae.RBM` with further hidden layers on top. All weights are undirected, so that
-# a unit between two layers listens to both:
+# A deep Boltzmann machine is an :class:`~skae.RBM` with further hidden layers on top. All weights are undirected, so
+# that a unit between two layers listens to both:
 #
 # .. math:: p(x, h_1, h_2) = \frac{1}{Z} \exp(a_0'x + a_1'h_1 + a_2'h_2 + h_1'W_1 x + h_2'W_2 h_1).
 #
@@ -82,8 +82,8 @@ plt.show()
 # %%
 # Two measures of the same halves disagree, and both are right. The first is the share of wrong pixels, if each pixel is
 # taken to be what is more probable: neighbours are better. The second asks a forest, which has seen others, to tell
-# filled-in digits from real ones. It knows most of the means, although they were made black and white, and a draw hardly
-# better than by chance (0.5).
+# filled-in digits from real ones. It knows most of the means, although they were made black and white, and a draw
+# hardly better than by chance (0.5).
 
 
 def wrong_pixels(guess):

@@ -30,9 +30,8 @@ train, test = train_test_split(X, random_state=0)
 rbm = RBM(64, visible="bernoulli", sparsity=0.1, max_iter=100, random_state=0).fit(train)
 
 # %%
-# Red pixels drive a unit and blue ones silence it. Most units look for ink in one place and for none
-# beside it. The chains at the right start at held-out digits. They keep drawing digits, and not only those at which they
-# began.
+# Red pixels drive a unit and blue ones silence it. Most units look for ink in one place and for none beside it. The
+# chains at the right start at held-out digits. They keep drawing digits, and not only those at which they began.
 strongest = np.argsort(-np.square(rbm.components_).sum(axis=1))[:28]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3), width_ratios=(1, 1.6), layout="constrained")
 FilterDisplay(filters=rbm.components_[strongest], image_shape=(8, 8), n_columns=7).plot(axes[0])
@@ -84,16 +83,16 @@ pd.Series(
 ).to_frame().round(2)
 
 # %%
-# ``score`` agrees with the sum. Both machines are the same model and take as many epochs. The difference is how they are
-# trained: :class:`~skae.RBM` subtracts the means of the units (centring) and lets the learning rate fall. For the picture
-# below, BernoulliRBM has the better of its two rates, chosen on the held-out digits in its favour.
+# ``score`` agrees with the sum. Both machines are the same model and take as many epochs. The difference is how they
+# are trained: :class:`~skae.RBM` subtracts the means of the units (centring) and lets the learning rate fall. For the
+# picture below, BernoulliRBM has the better of its two rates, chosen on the held-out digits in its favour.
 #
 # Simpler models
 # --------------
 #
 # Is a Boltzmann machine needed? Independent pixels are the least that a model can know. A mixture of kinds of digits,
-# each with independent pixels, is what :class:`~sklearn.mixture.GaussianMixture` would be for bits. It takes a few lines
-# of expectation maximisation, and the number of kinds is chosen on a part of the training rows.
+# each with independent pixels, is what :class:`~sklearn.mixture.GaussianMixture` would be for bits. It takes a few
+# lines of expectation maximisation, and the number of kinds is chosen on a part of the training rows.
 
 
 def mixture(train, test, k, n_steps=40):
@@ -127,9 +126,9 @@ ax.set(xlabel="-log p of a held-out digit, nats: less is better")
 plt.show()
 
 # %%
-# The mixture is better than a machine of 12 units, and the machine of 64 units is better than the mixture. A mixture says
-# which kind of digit it saw, and is fitted in a moment: try it first. A machine combines strokes, and its units are a
-# code.
+# The mixture is better than a machine of 12 units, and the machine of 64 units is better than the mixture. A mixture
+# says which kind of digit it saw, and is fitted in a moment: try it first. A machine combines strokes, and its units
+# are a code.
 #
 # The likelihood of the machine with 64 units is estimated by annealed importance sampling, since no layer of it can be
 # enumerated. ``log_partition_bounds`` anneals from both sides, and shows whether the estimate can be trusted:
