@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..base import damage
 from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
+from ..base.compat import available_if
 from ..base.damage import Saved
 from ..base.exporting import Exported
 from ..base.params import PositiveInt
@@ -407,7 +407,7 @@ default="tanh"
         return super().score(X, y, sample_weight)
 
     @available_if(decodes)
-    def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:
+    def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:  # type: ignore[override]  # trees are no array
         """Unfold codes into trees of a given shape.
 
         Parameters

@@ -6,13 +6,12 @@ from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
 
 from ..base import damage
-from ..base.compat import Interval
+from ..base.compat import Interval, available_if
 from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.labels import Told
@@ -182,7 +181,7 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
     }
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]  # as in scikit-learn
         """Update the model with one pass over a chunk of rows, and continue from the last call.
 
         Parameters

@@ -24,9 +24,8 @@ from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
-from .compat import Interval, Options, StrOptions
+from .compat import Interval, Options, StrOptions, available_if
 
 __all__ = [
     "Fraction",

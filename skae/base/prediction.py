@@ -247,7 +247,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         labels: np.ndarray = self.classes_[probability.argmax(axis=1)]
         return labels
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class for each row.
 
         Parameters

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
 
 from ..base.checks import require_positive
+from ..base.compat import available_if
 from ..base.encoding import judged
 from ..base.estimator import Run
 from ..base.labels import UNLABELLED, Labels, Told

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from ..base import damage
+from ..base.compat import available_if
 from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.description import described
