@@ -27,8 +27,8 @@ from ..base import (
     standard_normal,
     with_labels_in_every_batch,
 )
-from ..base.compat import available_if
 from ..base.labels import UNLABELLED, Labels, Told
+from ..base.mixins import available_if
 from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.modes import plain_torch

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from ..base import damage
 from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
-from ..base.compat import available_if
 from ..base.damage import Saved
 from ..base.exporting import Exported
+from ..base.mixins import available_if
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer
 from ..engine.data import Rows, Source, to_tensor

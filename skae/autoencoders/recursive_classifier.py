@@ -14,8 +14,9 @@ from typing_extensions import Self
 
 from ..base.budget import steps_worthwhile
 from ..base.checks import check_weight
-from ..base.compat import Interval, available_if
+from ..base.compat import Interval
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.params import Probability
 from ..base.prediction import ClassPrediction, Known
 from ..base.transformer import is_stochastic

@@ -11,10 +11,11 @@ from torch.nn import functional as F
 from typing_extensions import Self
 
 from ..base import damage
-from ..base.compat import Interval, available_if
+from ..base.compat import Interval
 from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.params import NonNegative
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
 from ..base.transformer import is_stochastic

@@ -23,10 +23,10 @@ from ..functional import Support
 from .callbacks import monitored
 from .checkpoint import refuse_checkpoint
 from .checks import check_codes, check_weight
-from .compat import available_if, fit_context
 from .encoding import judged
 from .estimator import TorchEstimator
 from .exporting import Exported
+from .mixins import available_if, fit_context
 from .params import PositiveInt
 from .state import unchanged_on_error
 from .support import inside, log_density_inside, scored_inside, warn_of_rows

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator
 from typing_extensions import dataclass_transform
 
 from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
-from .compat import CallbackSupportMixin
 from .damage import Saved
+from .mixins import BaseEstimator, CallbackSupportMixin
 from .params import constraints, sign_plainly
 from .saving import intact, is_fitted, portable, readable, restore
 

@@ -16,8 +16,9 @@ from typing_extensions import Self
 
 from ..base.callbacks import monitored
 from ..base.checks import check_x
-from ..base.compat import HasMethods, MissingValues, TransformerMixin, fit_context
+from ..base.compat import HasMethods, MissingValues
 from ..base.damage import Saved
+from ..base.mixins import TransformerMixin, fit_context
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed

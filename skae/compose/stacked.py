@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from ..base import damage
-from ..base.compat import available_if
 from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.description import described
 from ..base.estimator import Run
+from ..base.mixins import available_if
 from ..base.params import PositiveInt
 from ..base.state import new_generator
 from ..base.transformer import TorchTransformer, is_stochastic

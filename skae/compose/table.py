@@ -9,15 +9,16 @@ from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
 from ..base.callbacks import monitored
 from ..base.checks import check_weight, require_positive
-from ..base.compat import Interval, TransformerMixin, available_if, fit_context
+from ..base.compat import Interval
 from ..base.damage import Saved
+from ..base.mixins import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, available_if, fit_context
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed

@@ -29,9 +29,10 @@ from ..base import (
     spawn,
 )
 from ..base.budget import SMALL_TABLE
-from ..base.compat import Interval, available_if, fit_context
+from ..base.compat import Interval
 from ..base.graphs import Graph, check_metric, nearest_rows, read_graph, tell_of_pieces
 from ..base.labels import read_labels
+from ..base.mixins import available_if, fit_context
 from ..base.transformer import is_stochastic
 from ..base.verdict import lone_row
 from ..engine.data import rows_of

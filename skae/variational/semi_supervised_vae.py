@@ -29,8 +29,8 @@ from ..base import (
     require_positive,
     with_labels_in_every_batch,
 )
-from ..base.compat import available_if
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.transformer import is_stochastic
 from ..engine.data import Rows, chunks, rows_of
 from ..engine.frame import in_double
