@@ -27,7 +27,7 @@ PAGES = [path for path in FOUND if path.name not in HISTORY]
 COMMAND = re.compile(r"`python\s+(benchmarks/\w+\.py)([^`]*)`")
 SCRIPT = re.compile(r"`(?:python\s+)?(benchmarks/\w+\.py)")
 UNIT = r"(?:%|times|nats?|[kMG]B|ms|s|seconds?|minutes?|hours?)"
-NUMBER = re.compile(rf"(?<![\w./-])(\d[\d ]*\d\.\d+|\d+\.\d+|\d[\d ]*(?=\s?{UNIT}(?![\w'])))(?!\.?\d)(\s?%)?")
+NUMBER = re.compile(rf"(?<![\w./])(?<!\w-)(\d[\d ]*\d\.\d+|\d+\.\d+|\d[\d ]*(?=\s?{UNIT}(?![\w'])))(?!\.?\d)(\s?%)?")
 VERSION = r"\b(?:versions?|Python|PyTorch|scikit-learn|torch|joblib|dask|ray|onnxruntime|sections?|skae) [\d.]+"
 
 
