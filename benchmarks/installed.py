@@ -19,14 +19,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = """# The size of an installation
 
-A fresh environment of Python {python} on {system}, after `python -m pip install {what}`, with a PyTorch for the CPU
-alone. Compiled bytecode is not counted. Made by `python benchmarks/installed.py --markdown docs/measured/installed.md`.
+A fresh environment of Python {python} on {system}, after `python -m pip install {what}`, with a
+PyTorch for the CPU alone. Compiled bytecode is not counted. Made by `python benchmarks/installed.py --markdown docs/measured/installed.md`.
 
 | package | version | MB |
 | --- | --- | ---: |
 {rows}
 
-A PyTorch for NVIDIA's GPUs, which pip takes on Linux if it is not told otherwise, is several times as large.
+A PyTorch for NVIDIA's GPUs, which pip takes on Linux if it is not told otherwise, brings the libraries of CUDA as well.
+`python -m pip install torch --index-url https://download.pytorch.org/whl/cpu`, before the command above, takes the one
+for the CPU.
 """
 LARGE = 5.0
 """Smaller packages, in MB, share a line."""

@@ -1,4 +1,4 @@
-"""What the project says of itself agrees with the package: its version, what it needs, and the files that forges read."""
+"""What the project says of itself agrees with the package: its version and what it needs. Forges can read its files."""
 
 import configparser
 import re
