@@ -11,6 +11,7 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from .._version import REFERENCE
 from ..engine.arrays import Arrays
 from ..engine.completion import Completion, filled
 from ..engine.container import FilePath
@@ -57,6 +58,8 @@ def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
 class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
+    _doc_link_module = "skae"
+    _doc_link_template = REFERENCE
     device: str
     dtype: str
     random_state: Any

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import dataclass_transform
 
+from .._version import REFERENCE
 from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
@@ -22,6 +23,8 @@ __all__ = ["Typed"]
 class Typed(CallbackSupportMixin, BaseEstimator):
     """A scikit-learn estimator without a module of its own. Its annotated attributes are its parameters."""
 
+    _doc_link_module = "skae"
+    _doc_link_template = REFERENCE
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _saved: ClassVar[dict[str, Saved]] = {
         "n_features_in_": Saved(damage.whole(1)),

@@ -1,23 +1,23 @@
-"""What the pages of the documentation show and point to is there: pictures, links and hooks."""
+"""What the pages of the documentation show and point to is there: examples, links, names and hooks."""
 
-import importlib.util
+import importlib
 import inspect
 import re
+import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
-from matplotlib.figure import Figure
 
 import skae
 from skae import base
+from skae._version import SITE
 from skae.adversarial._adversarial import Adversarial
 from skae.adversarial._matched import Matched
 from skae.boltzmann.machine import BoltzmannMachine
 from skae.variational._variational import Variational
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = sorted((ROOT / "docs/pictures").glob("*.py"))
+EXAMPLES = sorted((ROOT / "docs/gallery").glob("*/*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -26,27 +26,6 @@ def files_of(page):
     """Files that a page links to."""
     targets = (link.partition("#")[0] for link in LINK.findall(page.read_text()))
     return [(page.parent / target).resolve() for target in targets if not target.startswith(("http:", "https:"))]
-
-
-FEWER = {"N_DRAWS": 4, "N_CLUSTERS": (10, 20), "DRAWS": range(100, 101)}
-"""Repetitions of some scripts, for a picture that nobody looks at."""
-
-
-@pytest.mark.filterwarnings("ignore:The code is nearly the same for all rows")  # after as few epochs as here
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
-def test_a_picture_is_drawn_and_is_in_the_documentation(path):
-    spec = importlib.util.spec_from_file_location(f"pictures_{path.stem}", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    for name in FEWER.keys() & vars(script):
-        setattr(script, name, FEWER[name])
-    figure = script.draw(max_iter=1)
-    assert isinstance(figure, Figure)
-    assert all(ax.has_data() or ax.child_axes or not ax.axison for ax in figure.axes)
-    plt.close(figure)
-    picture = path.with_suffix(".png")
-    assert picture.exists()
-    assert any(picture in files_of(page) for page in PAGES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -58,6 +37,42 @@ def test_every_model_has_a_page_of_its_name():
     modules = {getattr(skae, name).__module__ for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")}
     pages = {page.stem for page in (ROOT / "docs/models").glob("*.md")}
     assert pages == {module.rpartition(".")[2] for module in modules}
+
+
+def attribute(name):
+    module, _, name = name.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def listed():
+    """Full names in the API reference, as sphinx reads them."""
+    for block in re.findall(r"\.\. currentmodule:: (\S+)\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL):
+        module, text = block
+        yield from (f"{module}.{name}" for name in re.findall(r"^   (\w+)$", text, re.MULTILINE))
+
+
+LISTED = [*listed()]
+ESTIMATORS = [name for name in LISTED if hasattr(attribute(name), "get_params") and "skae.base" not in name]
+MODULES = ["skae", *(f"skae.{name}" for name in ("exceptions", "inspection", "metrics", "onnx", "tokens", "trees"))]
+
+
+def test_the_reference_lists_what_is_public_once():
+    public = {f"{name}.{each}" for name in MODULES for each in importlib.import_module(name).__all__}
+    assert public - {*LISTED} == {"skae.__version__"}
+    hidden = [name for name in LISTED if name.rpartition(".")[2] not in sys.modules[name.rpartition(".")[0]].__all__]
+    assert hidden == []
+    assert len(LISTED) == len({*LISTED})
+
+
+def test_the_html_representation_of_an_estimator_links_to_its_page():
+    for name in ESTIMATORS:
+        cls = attribute(name)
+        assert cls.__new__(cls)._get_doc_link() == f"{SITE}/api/{name}.html"
+
+
+@pytest.mark.parametrize("name", [name.rpartition(".")[2] for name in ESTIMATORS])
+def test_an_example_shows_each_estimator(name):
+    assert any(re.search(rf"\b{name}\(", path.read_text()) for path in EXAMPLES)
 
 
 HOOK = re.compile(r"^\| `(_\w+)(?:\((.*?)\))?` \| (?:every estimator|`(\w+)`) \|", re.MULTILINE)
