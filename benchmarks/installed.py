@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = """# The size of an installation
 
 A fresh environment of Python {python} on {system}, after `python -m pip install {what}`, with a
-PyTorch for the CPU alone. Compiled bytecode is not counted. Made by `python benchmarks/installed.py --markdown docs/measured/installed.md`.
+PyTorch for the CPU alone. Compiled bytecode is not counted. Made by
+`python benchmarks/installed.py --markdown docs/measured/installed.md`.
 
 | package | version | MB |
 | --- | --- | ---: |
