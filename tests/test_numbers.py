@@ -24,6 +24,8 @@ HISTORY = {"changelog.md", "releases.md"}
 FOUND = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/models").glob("*.md"))]
 PAGES = [path for path in FOUND if path.name not in HISTORY]
 
+CAPTION = re.compile(r"!?\[[^\]]*\]\([^)]*\)\s*")
+"""A paragraph that is a picture. It shows its own numbers."""
 COMMAND = re.compile(r"`python\s+(benchmarks/\w+\.py)([^`]*)`")
 SCRIPT = re.compile(r"`(?:python\s+)?(benchmarks/\w+\.py)")
 UNIT = r"(?:%|times|nats?|[kMG]B|ms|s|seconds?|minutes?|hours?)"
@@ -75,6 +77,8 @@ def without_source(page):
         if SCRIPT.search(section):
             continue
         for block in blocks(section):
+            if CAPTION.fullmatch(block):
+                continue
             links = [page.parent / link for link in re.findall(r"\(([^()\s]*measured/\w+\.md)", block)]
             found = [value for link in links for value in values(link.read_text())] + examples
             for written, number in numbers(block):
