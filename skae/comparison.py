@@ -54,9 +54,10 @@ def compare(
     X : array-like, DataFrame, sparse matrix, Arrow table or path of a Parquet file, of shape (n_samples, n_features)
         Numbers on any scale, which are read into memory. Every reducer centres them itself. The estimators of this
         package also scale them. A sparse X stays sparse for reducers that take it. The others are given arrays, if
-        those of a fold are within scikit-learn's ``working_memory``. An entry that is NaN is missing. Reducers that take NaN are given it. The others, and
-        the models on all columns, are given the mean of the training rows in its place. R2 is that of the observed
-        entries. In a fold whose training rows lack all entries of a column, the column is 0 and tells nothing.
+        those of a fold are within scikit-learn's ``working_memory``. An entry that is NaN is missing. Reducers that
+        take NaN are given it. The others, and the models on all columns, are given the mean of the training rows in its
+        place. R2 is that of the observed entries. In a fold whose training rows lack all entries of a column, the
+        column is 0 and tells nothing.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
@@ -129,13 +130,12 @@ def compare(
     fold of some hundred rows and two components, and minutes for many components. ``PaCMAP`` moves held-out rows only,
     towards their nearest training rows. It gets ``save_tree=True`` for that.
 
-    With weights, R2 and the share of neighbours kept are weighted means over rows, accuracies too, and the linear model,
-    the guess and ``standardize`` are fitted with them. A weight of 2 is a row that is there twice. Exceptions are the
-    five nearest neighbours, which vote without weights, and reducers that take none, such as PCA.
+    Sample weights weigh the rows in R2, in the share of neighbours kept, in accuracies, and in the fits of the linear
+    model, of the guess and of ``standardize``. A weight of 2 is then a row that is there twice. Two things are without
+    weights: the five nearest neighbours vote as equals, because scikit-learn has no weights for them, and a reducer
+    whose ``fit`` takes none, such as PCA, is fitted as always. ``Comparison.settings`` says which took them.
 
-    A process of joblib computes with one thread for each core that is its share. On a GPU, each process needs memory of
-    its own. Processes are started anew by each script, which therefore needs ``if __name__ == "__main__":`` where
-    others are spawned by hand, as always with joblib.
+    With ``n_jobs``, each process computes with its share of the cores, and needs memory of its own, on a GPU too.
 
     With ``resume``, models of the first fold are kept too, because the pictures of ``ComparisonDisplay`` need them.
     Those of other packages are fitted again in their place, with the figures that were kept. The folder holds no rows
@@ -223,7 +223,7 @@ def _computed(
     n_jobs: int | None,
     count: Callable[[], object],
 ) -> tuple[dict[int, list[dict[str, Any]]], dict[tuple[str, int], Any]]:
-    """Rows of each job by its number, and the models of the first fold. What was kept is found, the rest is computed."""
+    """Rows of each job by its number, and the models of the first fold. What was kept is not computed."""
     rows: dict[int, list[dict[str, Any]]] = {}
     models: dict[int, Any] = {}
     for job in jobs:

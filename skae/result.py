@@ -114,7 +114,7 @@ class Comparison:
         OSError
             If the file cannot be written.
         """
-        from .html import page, picture_of, write_page
+        from .page import page, picture_of, write_page
 
         write_page(path, page(self, title, picture_of(self, title, image_shape)))
 
