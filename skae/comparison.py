@@ -294,7 +294,8 @@ def _settings(
     told |= {"groups": f"{len(np.unique(np.asarray(folds['groups'])))}"} if folds["groups"] is not None else {}
     told["standardize"] = "some columns" if np.ndim(table.standardize) else str(bool(table.standardize))
     if scorers:
-        told["scoring"] = ", ".join(scorer.name for scorer in scorers)
+        judged = {True: "of the linear model on the code", False: "of the reducer"}
+        told["scoring"] = ", ".join(f"{scorer.name} {judged[scorer.judges_predictions]}" for scorer in scorers)
     for name, value in (table.params or {}).items():
         able = [reducer for reducer, model in named.items() if taken_by_reducer(model, {name: value})]
         others = [reducer for reducer in named if reducer not in able]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -20,6 +20,8 @@ from .result import Comparison, with_spread
 __all__ = ["meanings", "page", "picture_of", "write_page"]
 
 DPI = 120
+BESIDE = 6
+"""Columns of a table that fit on a sheet of paper. Further ones are in a table below."""
 LONGEST = 300
 """Longer parameters are cut."""
 STYLE = """
@@ -29,7 +31,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1d1d1f; background: #fff; m
 h1 { font-size: 1.6rem; margin: 0.5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; border-bottom: 1px solid #d2d2d7; }
 img { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin-bottom: 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92rem; }
 th, td { padding: 0.2rem 0.7rem; text-align: right; white-space: nowrap; }
 th { border-bottom: 2px solid #86868b; vertical-align: bottom; }
@@ -100,7 +102,7 @@ def page(result: Comparison, title: str | None, picture: bytes | None, notes: It
     parts = [
         f"<h1>{heading}</h1>",
         *(f"<p>{escape(note)}</p>" for note in notes),
-        _table(result, shown),
+        *(_table(result, part) for part in _parts(shown)),
         f"<p>{_told(result)}</p>",
     ]
     if picture is not None:
@@ -111,13 +113,20 @@ def page(result: Comparison, title: str | None, picture: bytes | None, notes: It
     parts += [f"<dt>{escape(result.heading(n)[0])}</dt><dd>{escape(m)}</dd>" for n, m in meanings(result).items()]
     parts += ["</dl>", "<h2>Settings</h2>", _pairs(result.settings)]
     parts += ["<h2>Parameters</h2>", "<p>Those that differ from the defaults are bold.</p>", _parameters(result)]
-    parts += ["<h2>Each fold</h2>", _folds(result, shown)]
+    parts += ["<h2>Each fold</h2>", f"<details><summary>{len(result.folds)} fits</summary>"]
+    parts += [*(_folds(result, part) for part in _parts(shown)), "</details>"]
     parts += [f"<footer>Written by skae {__version__}.</footer>"]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}\n<title>{heading}</title>\n<style>{STYLE}</style></head>\n'
         "<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
     )
+
+
+def _parts(columns: list[str]) -> Iterator[list[str]]:
+    """As many columns as fit beside each other, at a time."""
+    for start in range(0, max(len(columns), 1), BESIDE):
+        yield columns[start : start + BESIDE]
 
 
 def meanings(result: Comparison) -> dict[str, str]:
@@ -134,7 +143,7 @@ def meanings(result: Comparison) -> dict[str, str]:
         "fit_seconds": "Seconds of a fit, the median over the folds.",
         "rows_per_second": "Rows that are encoded in a second, the median over the folds.",
     }
-    told = {name: known.get(name, "A scorer that was asked for. Greater is better.") for name in result.columns}
+    told = {name: known.get(name, "A scorer, see the settings. Greater is better.") for name in result.columns}
     return {name: text for name, text in told.items() if any(row[name] is not None for row in result.rows)}
 
 
@@ -186,7 +195,8 @@ def _parameters(result: Comparison) -> str:
             f"<b>{escape(name)}={_short(given[name])}</b>" if is_chosen else f"{escape(name)}={_short(given[name])}"
             for name, is_chosen in told
         )
-        parts.append(f"<dt>{escape(reducer)} ({escape(type(model).__name__)})</dt><dd>{pairs}</dd>")
+        of_class = "" if type(model).__name__ == reducer else f" ({type(model).__name__})"
+        parts.append(f"<dt>{escape(reducer + of_class)}</dt><dd>{pairs}</dd>")
     return "<dl>" + "\n".join(parts) + "</dl>"
 
 
@@ -220,5 +230,4 @@ def _folds(result: Comparison, shown: list[str]) -> str:
             f'<td>{fold["fold"] + 1}</td><td>{fold["n_components"]}</td><td class="name">{escape(fold["reducer"])}</td>'
         )
         lines.append(f"<tr>{label}{cells}</tr>")
-    table = '<div class="wide"><table>' + "\n".join(lines) + "</table></div>"
-    return f"<details><summary>{len(result.folds)} fits</summary>{table}</details>"
+    return '<div class="wide"><table>' + "\n".join(lines) + "</table></div>"

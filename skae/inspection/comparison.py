@@ -40,6 +40,8 @@ CURVES = {
 """Title of the curves of each score, and its name above a map."""
 TIMES = ("fit_seconds", "rows_per_second")
 """Columns of a comparison that are not drawn."""
+FAR = 4.0
+"""A baseline of a scorer that is so many times as large as all scores is not drawn."""
 ABOVE = ("r2", "knn", "neighbors")
 """Scores that are written above a map."""
 
@@ -199,6 +201,7 @@ class ComparisonDisplay:
             spreads = (self.spreads or {}).get(name, {})
             (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, spreads, sizes, colors)
             levels = (self.baselines or {}).get(name, {})
+            levels = levels if name in CURVES else _near(levels, curves)
             for (label, level), style in zip(levels.items(), STYLES, strict=False):
                 ax.axhline(level, color="0.4", linestyle=style, label=_named(label))
             ax.set_title(CURVES[name][0] if name in CURVES else literal(name, LONGEST))
@@ -280,6 +283,12 @@ def _draw_bars(ax: Axes, curves: Curves, spreads: Curves, sizes: np.ndarray, col
     ax.set_xticks([])
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
     ax.margins(y=0.35 if upright else 0.15)
+
+
+def _near(levels: dict[str, float], curves: Curves) -> dict[str, float]:
+    """The levels in whose presence curves can still be read. A guess can have any loss."""
+    largest = max(np.abs(points[:, 1]).max() for points in curves.values())
+    return {label: level for label, level in levels.items() if abs(level) <= FAR * largest}
 
 
 def _named(reducer: object) -> str:
