@@ -2,9 +2,10 @@
 
     python benchmarks/jobs.py [--only JOBS] [--splits 5] [--data FOLDER] [--json FILE] [--page docs/measured/jobs.md]
 
-Defaults but for the width of codes, and scores only. The sets are those that scikit-learn bundles. ``--data`` adds ``banknote`` and a
-view of ``mfeat`` from a folder that has them. ``--json`` keeps what was measured: jobs and sets that are already in the
-file are not measured again. ``--page`` writes the tables between the marks of that page, and leaves its prose as it is.
+Defaults but for the width of codes, and scores only. The sets are those that scikit-learn bundles. ``--data`` adds
+``banknote`` and a view of ``mfeat`` from a folder that has them. ``--json`` keeps what was measured: jobs and sets
+that are already in the file are not measured again. ``--page`` writes the tables between the marks of that page, and
+leaves its prose as it is.
 """
 
 from __future__ import annotations
