@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run at once
 
 import skae
 
@@ -29,6 +32,7 @@ extensions = [
 root_doc = "index"
 exclude_patterns = ["_build", "gallery/**", "**/GALLERY_HEADER.rst", "sg_execution_times.rst", "examples/**/*.md5"]
 templates_path = ["_templates"]
+toc_object_entries_show_parents = "hide"
 smartquotes = False  # "l1" in docstrings is code
 nitpicky = False  # types in docstrings are words, such as "array-like"; links in pages are checked all the same
 

@@ -30,7 +30,19 @@ OUTSIDE = [
     {"torch", "numpy", "sklearn", "typing_extensions"},
     {"numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions"},
     {"numpy", "sklearn", "pandas"},
-    {"torch", "numpy", "scipy", "sklearn", "tqdm", "pandas", "matplotlib", "typing_extensions", "onnx", "skl2onnx"},
+    {
+        "torch",
+        "numpy",
+        "scipy",
+        "sklearn",
+        "joblib",
+        "tqdm",
+        "pandas",
+        "matplotlib",
+        "typing_extensions",
+        "onnx",
+        "skl2onnx",
+    },
 ]
 """What each floor may import from other packages."""
 MOST_LINES = 250

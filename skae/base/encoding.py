@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -26,10 +25,10 @@ from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
 from .checks import check_weight, check_x, look_for_gaps, watcher
-from .compat import CallbackSupportMixin
 from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .exporting import Exported, export
+from .mixins import BaseEstimator, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
 from .state import new_generator
 from .verdict import constant_code, some_rows
@@ -172,7 +171,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSuppor
             "what its units look for with skae.inspection.FilterDisplay, or read the weights in module_."
         )
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows.
 
         Parameters

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator
 from typing_extensions import dataclass_transform
 
 from .._version import REFERENCE
 from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
-from .compat import CallbackSupportMixin
 from .damage import Saved
+from .mixins import BaseEstimator, CallbackSupportMixin
 from .params import constraints, sign_plainly
 from .saving import intact, is_fitted, portable, readable, restore
 
