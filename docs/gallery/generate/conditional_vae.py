@@ -34,9 +34,9 @@ ax.set_title("A class in each line, a code in each column", fontsize="medium")
 
 # %%
 # The simple thing beside it is one Gaussian for each class. Two questions are asked of both: how probable are held-out
-# digits of a given class, and how often does a support vector machine, which has learnt to read from the held-out digits,
-# read drawn digits as the class that was asked for? The Gaussians have full covariances, with the same small number added
-# to all variances.
+# digits of a given class, and how often does a support vector machine, which has learnt to read from the held-out
+# digits, read drawn digits as the class that was asked for? The Gaussians have full covariances, with the same small
+# number added to all variances.
 gaussians = [GaussianMixture(1, reg_covar=0.1).fit(train[y_train == label]) for label in range(10)]
 asked = np.repeat(np.arange(10), 50)
 drawn = {
@@ -55,9 +55,9 @@ pd.DataFrame(
 ).round(3)
 
 # %%
-# With few classes and many rows of each, Gaussians are the better density: digits have pixels that are never inked in one
-# class, which a full covariance describes. But they have no handwriting that classes share, and need a class: they cannot
-# be asked for the condition below.
+# With few classes and many rows of each, Gaussians are the better density: digits have pixels that are never inked in
+# one class, which a full covariance describes. But they have no handwriting that classes share, and need a class: they
+# cannot be asked for the condition below.
 #
 # The upper half as the condition
 # -------------------------------
@@ -83,7 +83,7 @@ ax.set_title("The lower half of held-out digits, given the upper half", fontsize
 plt.show()
 
 # %%
-# If one guess with a small error is all you need, take neighbours. The error of a single draw is larger by nature, since
-# it also holds what nobody can know.
+# If one guess with a small error is all you need, take neighbours. The error of a single draw is larger by nature,
+# since it also holds what nobody can know.
 errors = {name: np.square(guess - lower).mean() for name, guess in guesses.items()}
 pd.Series(errors, name="squared error of a pixel").to_frame().round(1)

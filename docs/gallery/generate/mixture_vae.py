@@ -12,7 +12,6 @@ own. Beside it stand k-means and a mixture of Gaussians.
 #
 # To judge them, each cluster is matched with one digit such that most rows agree. The models see no labels.
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans

@@ -7,8 +7,8 @@ classifies the others, and it draws every class in every style.
 """
 
 # %%
-# A class :math:`y` and a style :math:`h` are drawn, and a row from :math:`p(x \mid h, y)`. For rows with a label the bound
-# of :math:`\log p(x, y)` is learnt, and for the others that of
+# A class :math:`y` and a style :math:`h` are drawn, and a row from :math:`p(x \mid h, y)`. For rows with a label the
+# bound of :math:`\log p(x, y)` is learnt, and for the others that of
 #
 # .. math:: \log p(x) = \log \sum_y p(x, y),
 #
@@ -39,9 +39,9 @@ def few_labels(n, seed):
 # Accuracy
 # --------
 #
-# Beside it stand a logistic regression of the labels alone, :class:`~skae.SemiSupervisedAutoencoder`, which has no density
-# and takes a fraction of the time, and scikit-learn's :class:`~sklearn.semi_supervised.LabelSpreading` on a graph of
-# neighbours.
+# Beside it stand a logistic regression of the labels alone, :class:`~skae.SemiSupervisedAutoencoder`, which has no
+# density and takes a fraction of the time, and scikit-learn's :class:`~sklearn.semi_supervised.LabelSpreading` on a
+# graph of neighbours.
 few = few_labels(5, seed=0)
 known = few >= 0
 generative = SemiSupervisedVariationalAutoencoder(hidden_layer_sizes=(64,), max_iter=25, random_state=0)
@@ -72,8 +72,8 @@ ReconstructionDisplay(rows=lines, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 ax.set_title("Decoded classes 0 to 9, after five labels a class", fontsize="medium")
 
 # %%
-# The style of a given digit can be kept, and its class changed. On the left are held-out digits, and to the right of each
-# are all classes in its style.
+# The style of a given digit can be kept, and its class changed. On the left are held-out digits, and to the right of
+# each are all classes in its style.
 lines = {}
 for k, row in enumerate((0, 4, 9)):
     style = generative.transform(test[[row]], y_test[[row]])

@@ -2,14 +2,14 @@
 Sentences between two sentences
 ===============================
 
-An :class:`~skae.AdversariallyRegularizedAutoencoder` has a code for a sentence of tokens. What is decoded on the straight
-line between the codes of two sentences, and is it still a sentence?
+An :class:`~skae.AdversariallyRegularizedAutoencoder` has a code for a sentence of tokens. What is decoded on the
+straight line between the codes of two sentences, and is it still a sentence?
 """
 
 # %%
-# The sentences come from a small grammar: determiner, adjective, noun, verb, adverb. Determiner, noun and verb agree, so
-# all three are singular or all three plural. To go from a singular to a plural sentence, three words have to change at
-# once. A tenth of all sentences is learnt.
+# The sentences come from a small grammar: determiner, adjective, noun, verb, adverb. Determiner, noun and verb agree,
+# so all three are singular or all three plural. To go from a singular to a plural sentence, three words have to change
+# at once. A ninth of all sentences is learnt.
 from itertools import pairwise, product
 
 import matplotlib.pyplot as plt
@@ -31,13 +31,13 @@ singular = [f"{d} {a} {n} {v}s {w}" for d, a, n, v, w in product(["the", "a", "e
 plural = [f"{d} {a} {n}s {v} {w}" for d, a, n, v, w in product(["the", "some", "many"], *others)]
 grammatical = {*singular, *plural}
 chosen = np.random.default_rng(0).permutation(singular + plural).tolist()
-train, test = chosen[:450], chosen[450:850]
+train, test = chosen[:500], chosen[500:900]
 print(len(grammatical), "sentences, such as:", *train[:3], sep="\n")
 
 # %%
-# :class:`~skae.tokens.TokenEncoder` makes rows of whole numbers from sentences, one for each word. Beside the model stands
-# an :class:`~skae.Autoencoder` of the same widths, which sees the same words as columns of zeros and ones.
-options = {"hidden_layer_sizes": (128,), "weight_decay": 0.0, "max_iter": 60, "random_state": 0}
+# :class:`~skae.tokens.TokenEncoder` makes rows of whole numbers from sentences, one for each word. Beside the model
+# stands an :class:`~skae.Autoencoder` of the same widths, which sees the same words as columns of zeros and ones.
+options = {"hidden_layer_sizes": (128,), "weight_decay": 0.0, "max_iter": 40, "random_state": 0}
 tokens = TokenEncoder().fit(chosen)
 n_tokens, length = len(tokens.vocabulary_), tokens.length_
 regularized = make_pipeline(
@@ -67,28 +67,30 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
     ax.axis("off")
     y = 0.98
     for a, b in pairs:
-        ax.text(0, y, f"{a}  \N{RIGHTWARDS ARROW}  {b}", color="0.5", style="italic", fontsize=8, va="top")
+        ax.text(0, y, f"{a}  \N{RIGHTWARDS ARROW}  {b}", color="0.5", style="italic", fontsize=8)
         previous = []
         for text in between(model, a, b):
             y -= 0.034
             for place, word in enumerate(text.split()):
                 weight = "bold" if previous and previous[place : place + 1] != [word] else "normal"
                 color = "0.1" if text in grammatical else "tab:red"
-                ax.text(place * 0.2, y, word, color=color, weight=weight, fontsize=9, va="top")
+                ax.text(place * 0.2, y, word, color=color, weight=weight, fontsize=9)
             previous = text.split()
         y -= 0.052
 plt.show()
 
 # %%
-# Three lines prove little. So here are the shares over 150 pairs of held-out sentences, of any number: lines whose steps are
-# all grammatical, and single steps. The last column is the share of held-out sentences that come back word by word.
+# Three lines prove little. So here are the shares over 150 pairs of held-out sentences, of any number: lines whose
+# steps are all grammatical, and single steps. The last column is the share of held-out sentences that come back word
+# for word.
 rng = np.random.default_rng(0)
 drawn = [rng.choice(test, 2, replace=False).tolist() for _ in range(150)]
 scores = {}
 for name, model in models.items():
     steps = np.array([[text in grammatical for text in between(model, a, b)] for a, b in drawn])
     restored = [str(text) for text in model.inverse_transform(model.transform(test))]
-    scores[name] = [steps.all(axis=1).mean(), steps.mean(), np.mean([a == b for a, b in zip(test, restored, strict=True)])]
+    same = [a == b for a, b in zip(test, restored, strict=True)]
+    scores[name] = [steps.all(axis=1).mean(), steps.mean(), np.mean(same)]
 pd.DataFrame(scores, index=["grammatical lines", "grammatical steps", "sentences restored"]).T.round(2)
 
 # %%
@@ -102,5 +104,5 @@ print(*made[:5], sep="\n")
 print(f"{np.mean([text in grammatical for text in made]):.0%} of 1000 are grammatical")
 
 # %%
-# Narrow codes help the plain autoencoder too, and it takes a small part of the time: try it first. For long texts, take a
-# language model.
+# Narrow codes help the plain autoencoder too, and it takes a small part of the time: try it first. For long texts, take
+# a language model.

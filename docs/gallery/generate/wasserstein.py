@@ -2,8 +2,8 @@
 Codes near a normal distribution, without a critic
 ==================================================
 
-A :class:`~skae.WassersteinAutoencoder` brings its codes to :math:`N(0, I)` by a distance that a kernel measures. How much
-of this distance is good for reconstruction and for samples?
+A :class:`~skae.WassersteinAutoencoder` brings its codes to :math:`N(0, I)` by a distance that a kernel measures. How
+much of this distance is good for reconstruction and for samples?
 """
 
 # %%
@@ -26,9 +26,8 @@ from skae.inspection import ManifoldDisplay, ReconstructionDisplay
 from skae.metrics import squared_mmd
 
 train, test, _, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
-models = {
-    weight: WassersteinAutoencoder(2, mmd_weight=weight, random_state=0).fit(train) for weight in (0.0, 0.3, 3.0)
-}
+options = {"hidden_layer_sizes": (64,), "random_state": 0}
+models = {weight: WassersteinAutoencoder(2, mmd_weight=weight, **options).fit(train) for weight in (0.0, 0.3, 3.0)}
 
 # %%
 # Codes of held-out digits, in the colours of their classes. The circles are one, two and three standard deviations of
@@ -42,16 +41,16 @@ for ax, (weight, model) in zip(axes, models.items(), strict=False):
     ax.set(aspect="equal", xlim=(-6, 6), ylim=(-6, 6))
     ax.set_title(f"mmd_weight={weight:g}, R\N{SUPERSCRIPT TWO} {model.score(test):.2f}", fontsize="medium")
 ManifoldDisplay.from_estimator(models[3.0], train, n_steps=11, cmap="gray_r", ax=axes[3])
-axes[3].set(xlabel="", ylabel="")
-axes[3].set_title("decoded from a grid, mmd_weight=3", fontsize="medium")
+axes[3].set(xlabel="", ylabel="", xticks=[], yticks=[])
+axes[3].set_title("decoded from a grid, weight 3", fontsize="medium")
 
 # %%
 # Samples
 # -------
 #
-# With eight components, rows are reconstructed better, and draws of :math:`N(0, I)` are decoded to digits. Digits come in
-# kinds, though, and a normal distribution has no gaps between them. So a mixture of Gaussians is fitted to the codes, and
-# draws from it are decoded as well. A mixture of the pixels themselves stands beside them.
+# With eight components, rows are reconstructed better, and draws of :math:`N(0, I)` are decoded to digits. Digits come
+# in kinds, though, and a normal distribution has no gaps between them. So a mixture of Gaussians is fitted to the
+# codes, and draws from it are decoded as well. A mixture of the pixels themselves stands beside them.
 
 
 def mixture(rows, n_components, reg_covar):
@@ -59,7 +58,7 @@ def mixture(rows, n_components, reg_covar):
     return np.random.default_rng(0).permutation(drawn)  # a mixture draws component by component
 
 
-plain, wide = (WassersteinAutoencoder(8, mmd_weight=weight, random_state=0).fit(train) for weight in (0.0, 1.0))
+plain, wide = (WassersteinAutoencoder(8, mmd_weight=weight, **options).fit(train) for weight in (0.0, 1.0))
 drawn = {
     "N(0, I), mmd_weight=0": plain.sample(450, random_state=0),
     "N(0, I), mmd_weight=1": wide.sample(450, random_state=0),
@@ -67,7 +66,7 @@ drawn = {
     "mixture of pixels": mixture(train, 10, 0.1),
 }
 lines = {"held out": test, "reconstructed": wide.reconstruct(test)} | drawn
-figure, ax = plt.subplots(figsize=(10, 4.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(11.5, 4.4), layout="constrained")
 shown = {name: rows[:12].clip(0, 16) for name, rows in lines.items()}
 ReconstructionDisplay(rows=shown, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 plt.show()
