@@ -40,6 +40,7 @@ for ax, (title, model) in zip(axes, models.items(), strict=True):
     ax.scatter(*model.transform(test).T, s=6, c=y_test, cmap="tab10", linewidths=0)
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
     ax.set_title(title, fontsize="medium")
+plt.show()
 
 # %%
 # In a variational autoencoder each row pays for itself, and its codes leave empty places in the prior. A critic sees

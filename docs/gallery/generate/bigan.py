@@ -49,6 +49,7 @@ for ax, (name, rows) in zip(axes, made.items(), strict=True):
     ax.scatter(*rows.T, s=2, linewidths=0)
     ax.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), xticks=(), yticks=(), aspect="equal")
     ax.set_title(f"{name}\nMMD\N{SUPERSCRIPT TWO} {squared_mmd(rows, X_test):.4f}", fontsize="medium")
+plt.show()
 
 # %%
 # What is decoded from :math:`N(0, I)` differs: the means of the variational autoencoder fill the circle, and the

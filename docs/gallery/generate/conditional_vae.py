@@ -31,6 +31,7 @@ lines = {str(label): model.inverse_transform(codes, np.full(10, label)).clip(0, 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 ReconstructionDisplay(rows=lines, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 ax.set_title("A class in each line, a code in each column", fontsize="medium")
+plt.show()
 
 # %%
 # The simple thing beside it is one Gaussian for each class. Two questions are asked of both: how probable are held-out

@@ -55,6 +55,7 @@ for ax, (name, rows) in zip(axes, drawn.items(), strict=True):
     ax.plot(*rows.T, ".", markersize=2)
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-13, 13), ylim=(-13, 13))
     ax.set_title(f"{name}\nMMD\N{SUPERSCRIPT TWO} {squared_mmd(rows, test):.4f}", fontsize="medium")
+plt.show()
 
 # %%
 # The chains stay near the spiral, which one Gaussian does not know of. But they are thicker than the spiral, and cover

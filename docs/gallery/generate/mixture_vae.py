@@ -63,6 +63,7 @@ figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 shown = {name: rows.clip(0, 16) for name, rows in lines.items()}
 ReconstructionDisplay(rows=shown, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 ax.set_title("The clusters that agree best with the digits 0 to 9", fontsize="medium")
+plt.show()
 
 # %%
 # How many clusters?

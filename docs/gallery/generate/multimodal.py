@@ -73,6 +73,7 @@ for ax, row in zip(axes.flat, drawn, strict=True):
 for ax, query in zip(axes[:, 0], queries, strict=True):
     ax.set_ylabel(f'"{query}"', rotation=0, ha="right", va="center")
 figure.suptitle("Images that were drawn, given some words", fontsize="medium")
+plt.show()
 
 # %%
 # Are they what was asked for? A logistic regression, which has learnt to read from the held-out digits, reads a larger

@@ -70,6 +70,7 @@ lines = {
 figure, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 ReconstructionDisplay(rows=lines, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 ax.set_title("Decoded classes 0 to 9, after five labels a class", fontsize="medium")
+plt.show()
 
 # %%
 # The style of a given digit can be kept, and its class changed. On the left are held-out digits, and to the right of

@@ -43,6 +43,7 @@ for ax, (weight, model) in zip(axes, models.items(), strict=False):
 ManifoldDisplay.from_estimator(models[3.0], train, n_steps=11, cmap="gray_r", ax=axes[3])
 axes[3].set(xlabel="", ylabel="", xticks=[], yticks=[])
 axes[3].set_title("decoded from a grid, weight 3", fontsize="medium")
+plt.show()
 
 # %%
 # Samples
