@@ -24,7 +24,7 @@ from skae.metrics import squared_mmd
 
 train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 few = np.where(np.arange(len(train)) % 10 == 0, y_train, -1)
-options = {"hidden_layer_sizes": (64,), "max_iter": 25, "random_state": 0}
+options = {"hidden_layer_sizes": (64,), "max_iter": 40, "random_state": 0}
 models = {
     "variational autoencoder": VariationalAutoencoder(2, prior="normal", **options).fit(train),
     'prior="normal"': AdversarialAutoencoder(2, **options).fit(train),

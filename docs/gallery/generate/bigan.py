@@ -53,8 +53,8 @@ plt.show()
 
 # %%
 # What is decoded from :math:`N(0, I)` differs: the means of the variational autoencoder fill the circle, and the
-# generator leaves it and most of the gaps empty. But a mixture of Gaussians does better, within a moment. In two
-# columns there is no need of a game.
+# generator leaves it nearly empty, with bridges over the gaps. But a mixture of Gaussians does better, within a moment.
+# In two columns there is no need of a game.
 #
 # Digits
 # ------
