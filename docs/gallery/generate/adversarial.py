@@ -24,7 +24,7 @@ from skae.metrics import squared_mmd
 
 train, test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 few = np.where(np.arange(len(train)) % 10 == 0, y_train, -1)
-options = {"hidden_layer_sizes": (64,), "max_iter": 40, "random_state": 0}
+options = {"max_iter": 25, "random_state": 0}
 models = {
     "variational autoencoder": VariationalAutoencoder(2, prior="normal", **options).fit(train),
     'prior="normal"': AdversarialAutoencoder(2, **options).fit(train),
@@ -38,7 +38,7 @@ figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), layout="constrained")
 for ax, (title, model) in zip(axes, models.items(), strict=True):
     ax.scatter(*model.sample_codes(3000, random_state=0).T, s=6, color="0.85", linewidths=0)
     ax.scatter(*model.transform(test).T, s=6, c=y_test, cmap="tab10", linewidths=0)
-    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
+    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-4, 4), ylim=(-4, 4))
     ax.set_title(title, fontsize="medium")
 plt.show()
 
@@ -63,7 +63,7 @@ pd.DataFrame(scores, index=["R2", "5 neighbours"]).T.round(3)
 # A code of eight numbers makes better digits. None of the losses of the two networks says how good the samples are,
 # since each depends on how good the other network is. So the squared maximum mean discrepancy of samples to rows is
 # watched. It is in ``history_["mmd"]`` too. Training starts at PCA.
-model = AdversarialAutoencoder(8, warm_start=True, learning_rate="constant", hidden_layer_sizes=(64,), random_state=0)
+model = AdversarialAutoencoder(8, warm_start=True, learning_rate="constant", random_state=0)
 lines, epoch = {"held out": test[:12]}, 0
 for n_more in (1, 4, 15, 20):
     epoch += n_more

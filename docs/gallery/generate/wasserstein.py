@@ -26,8 +26,7 @@ from skae.inspection import ManifoldDisplay, ReconstructionDisplay
 from skae.metrics import squared_mmd
 
 train, test, _, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
-options = {"hidden_layer_sizes": (64,), "random_state": 0}
-models = {weight: WassersteinAutoencoder(2, mmd_weight=weight, **options).fit(train) for weight in (0.0, 0.3, 3.0)}
+models = {weight: WassersteinAutoencoder(2, mmd_weight=weight, random_state=0).fit(train) for weight in (0.0, 0.3, 3.0)}
 
 # %%
 # Codes of held-out digits, in the colours of their classes. The circles are one, two and three standard deviations of
@@ -59,7 +58,7 @@ def mixture(rows, n_components, reg_covar):
     return np.random.default_rng(0).permutation(drawn)  # a mixture draws component by component
 
 
-plain, wide = (WassersteinAutoencoder(8, mmd_weight=weight, **options).fit(train) for weight in (0.0, 1.0))
+plain, wide = (WassersteinAutoencoder(8, mmd_weight=weight, random_state=0).fit(train) for weight in (0.0, 1.0))
 drawn = {
     "N(0, I), mmd_weight=0": plain.sample(450, random_state=0),
     "N(0, I), mmd_weight=1": wide.sample(450, random_state=0),
