@@ -39,7 +39,7 @@ gan = BidirectionalGAN(2, critic_layer_sizes=(64, 64), **options).fit(X)
 vae = VariationalAutoencoder(2, prior="normal", **options).fit(X)
 made = {
     "rows": clouds(1000, seed=2),
-    "one Gaussian": GaussianMixture(1).fit(X).sample(1000)[0],
+    "one Gaussian": GaussianMixture(1, random_state=0).fit(X).sample(1000)[0],
     "variational, means": vae.inverse_transform(vae.sample_codes(1000, random_state=0)),
     "bidirectional GAN": gan.sample(1000, random_state=0),
     "mixture of 10 Gaussians": GaussianMixture(10, random_state=0).fit(X).sample(1000)[0],

@@ -38,7 +38,7 @@ plt.show()
 # digits of a given class, and how often does a support vector machine, which has learnt to read from the held-out
 # digits, read drawn digits as the class that was asked for? The Gaussians have full covariances, with the same small
 # number added to all variances.
-gaussians = [GaussianMixture(1, reg_covar=0.1).fit(train[y_train == label]) for label in range(10)]
+gaussians = [GaussianMixture(1, reg_covar=0.1, random_state=0).fit(train[y_train == label]) for label in range(10)]
 asked = np.repeat(np.arange(10), 50)
 drawn = {
     "conditional autoencoder": model.sample(y=asked, random_state=0),
