@@ -91,11 +91,16 @@ table[["reducer", "n_components", "mean_test_score", "std_test_score"]].round(3)
 # would do as well. Then, once, the held-out rows are scored.
 model = pipeline.set_params(reduce__n_components=8).fit(train, y_train)
 without = clone(pipeline).set_params(reduce="passthrough").fit(train, y_train)
-figure, ax = plt.subplots(figsize=(4.8, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for name, fitted in (("8 numbers by Autoencoder", model), ("all columns", without)):
     label = f"{name}, accuracy {fitted.score(test, y_test):.3f}"
     RocCurveDisplay.from_estimator(fitted, test, y_test, pos_label="malignant", name=label, ax=ax)
-ax.set(xlabel="benign tumours called malignant", ylabel="malignant tumours found", title="held-out tumours")
+ax.set(
+    xlabel="benign tumours called malignant",
+    ylabel="malignant tumours found",
+    title="held-out tumours",
+    xlim=(-0.01, 0.4),
+)
 ax.legend(loc="lower right", fontsize=8)
 plt.show()
 
