@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from typing import Any
 
+from sklearn.exceptions import UndefinedMetricWarning
+
 from .comparison import compare
 from .exceptions import DisconnectedGraphWarning, NothingLearntWarning
-from .options import check, parser, reducers, standardized, table_options
+from .options import check, groups_of, parser, reducers, standardized, table_options
 from .report import NotWrittenError, describe, legend, output_folder, scale_hint, told_around, write
 from .tables import load, printable
 
@@ -68,16 +70,17 @@ def complain(options: argparse.Namespace, what: object, status: int) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load a table, compare the reducers, and write the result to the terminal, compare.json and compare.png."""
+    """Load a table, compare the reducers, and write the result to the terminal and to files."""
     check(options)
     data = load(options.data, **table_options(options))
+    groups = groups_of(options, len(data.X))
     models = reducers(options, data)
     with output_folder(options.output):
         hint = None if options.standardize else scale_hint(data)
         around = told_around(models, data)
         print("\n".join(line for line in (describe(data), *data.notes, around, hint) if line), flush=True)
         with warnings.catch_warnings(record=True) as warned:
-            for category in (NothingLearntWarning, DisconnectedGraphWarning):
+            for category in (NothingLearntWarning, DisconnectedGraphWarning, UndefinedMetricWarning):
                 warnings.simplefilter("always", category)
             result = compare(
                 data.X,
@@ -88,6 +91,10 @@ def run(options: argparse.Namespace) -> None:
                 standardize=standardized(options, data),
                 random_state=options.seed,
                 verbose=1,
+                groups=groups,
+                n_repeats=options.repeats,
+                scoring=options.scoring,
+                n_jobs=options.n_jobs,
                 resume=options.resume,
             )
         print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))

@@ -2,151 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from scipy import sparse
 
-from .autoencoders import Autoencoder
-from .engine.notices import reworded
-from .evaluation import Fold, evaluate, evaluate_baselines, fit
-from .exceptions import DisconnectedGraphWarning
-from .finished import Finished, Nothing, description
-from .folds import check_table, fold_of, splits_of
-from .maps import NeighborAutoencoder
-from .peers import is_map, lacking, prepare, quiet
+from .evaluation import COLUMNS
+from .finished import Finished, Nothing, description, versions_of
+from .folds import Table, check_table, fold_of, is_classes, splits_of
+from .jobs import BASELINES, Job, outcomes
+from .metadata import WEIGHT, check_params, require_taken, taken_by_reducer
+from .peers import is_map, quiet
+from .reducers import checked_sizes, named_reducers, with_components
+from .result import NAMES, SPREAD, Comparison, summarized
+from .scoring import Scorer, check_scorers
 
 __all__ = ["Comparison", "compare"]
 
 MAP_SIZE = 2
 """Number of components of maps, if no number is given."""
-BASELINES = "all columns"
-"""Name under which what all columns and a guess get is kept, with 0 components, which no reducer has."""
-
-
-@dataclass
-class Comparison:
-    """The result of ``compare``: scores of all reducers, and the models of the first fold.
-
-    Attributes
-    ----------
-    rows : list of dict
-        One row for each reducer and number of components, with the keys "reducer" and "n_components". The other keys
-        are means over the folds: "r2" is the R2 of the held-out reconstruction. "linear" and "knn" are the accuracy, or
-        the R2 of a regression, of a model on the code. "neighbors" is the share of neighbours kept: of the 15 nearest
-        other held-out rows of a row, those that are among its 15 nearest on the code, see
-        ``skae.metrics.neighborhood_preservation``. It is a tenth of the held-out rows if that is less than 15. Times
-        are medians over the folds. So what a package compiles in its first fit does not count, if there are more than
-        two folds. "fit_seconds" is the time of ``fit``. "rows_per_second" is the speed of ``transform``. A value is
-        None if the reducer or the data do not have it, or if a fold is too small for it. A reducer without
-        ``transform``, such as t-SNE, has only "fit_seconds".
-    folds : list of dict
-        The same values, with one row for each fold.
-    estimators : dict
-        The models that were fitted to the training rows of the first fold, by (reducer, n_components).
-    X_test : ndarray of shape (n_test, n_features)
-        The held-out rows of the first fold.
-    y_test : ndarray of shape (n_test,), or None
-        Their targets. None without a target.
-    baselines : list of dict
-        Two rows with the same keys as ``rows``, to judge the other rows by. "all columns" has the scores of the same
-        models on X itself, without a reduction. "majority class", or "mean of the target", has the score of that guess.
-        Without a target there are none.
-    """
-
-    rows: list[dict[str, Any]]
-    folds: list[dict[str, Any]]
-    estimators: dict[tuple[str, int], Any] = field(repr=False)
-    X_test: np.ndarray = field(repr=False)
-    y_test: np.ndarray | None = field(repr=False)
-    baselines: list[dict[str, Any]]
-
-    def to_frame(self) -> Any:
-        """Return the rows as a data frame.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Indexed by n_components and reducer.
-        """
-        import pandas as pd
-
-        return pd.DataFrame(self.rows).set_index(["n_components", "reducer"])
-
-    def best(self, column: str, n_components: int) -> float | None:
-        """Find the best value of a column among the reducers with a given number of components.
-
-        The best value is the smallest for "fit_seconds", and the largest for the other columns.
-
-        Parameters
-        ----------
-        column : str
-            Key of ``rows``.
-        n_components : int
-
-        Returns
-        -------
-        value : float or None
-            None if no reducer has a value.
-        """
-        values = [r[column] for r in self.rows if r["n_components"] == n_components and r[column] is not None]
-        pick = min if column == "fit_seconds" else max
-        return pick(values) if values else None
-
-    def table(self, mark: str = "{}*") -> str:
-        """Format the rows as a table for a terminal.
-
-        Parameters
-        ----------
-        mark : str, default="{}*"
-            Format of the best values. The best value of a column is marked for each number of components.
-
-        Returns
-        -------
-        table : str
-        """
-        shown = {name: text for name, text in COLUMNS.items() if any(r[name] is not None for r in self.rows)}
-        everything = self.rows + self.baselines
-        names = max(len("reducer"), *(len(r["reducer"]) for r in everything))
-        lines = [f"{'n_components':>12}  {'reducer':<{names}}" + "".join(f"{t[0]:>12}" for t in shown.values())]
-        for i, row in enumerate(everything):
-            new = i == 0 or row["n_components"] != everything[i - 1]["n_components"]
-            cells = [self._cell(row, name, form, mark) for name, (_, form) in shown.items()]
-            lines.append(f"{row['n_components'] if new else '':>12}  {row['reducer']:<{names}}" + "".join(cells))
-        return "\n".join(lines)
-
-    def _cell(self, row: dict[str, Any], column: str, form: str, mark: str) -> str:
-        value = row[column]
-        text = "-" if value is None else format(value, form)
-        best = None if row in self.baselines else self.best(column, row["n_components"])
-        if value is None or best is None or text != format(best, form):
-            return f"{text:>11} "
-        padding = " " * (11 - len(text))
-        marked = mark.format(text)
-        return padding + marked + ("" if mark == "{}*" else " ")
-
-    def __str__(self) -> str:
-        return self.table()
-
-
-COLUMNS = {
-    "r2": ("R2", ".3f"),
-    "linear": ("linear", ".3f"),
-    "knn": ("kNN", ".3f"),
-    "neighbors": ("kept", ".3f"),
-    "fit_seconds": ("fit s", ".2f"),
-    "rows_per_second": ("rows/s", ",.0f"),
-}
-"""Heading and number format of each column."""
-TIMES = ("fit_seconds", "rows_per_second")
-"""Columns that are medians over the folds. The others are means."""
+FEW_COLUMNS = 1000
+"""Up to so many columns of a sparse X, PCA is computed from its covariance, as scikit-learn does with arrays."""
 
 
 def compare(
@@ -156,8 +35,13 @@ def compare(
     n_components: Sequence[int] | None = None,
     cv: Any = 5,
     *,
+    groups: Any = None,
+    params: Mapping[str, Any] | None = None,
+    scoring: Any = None,
+    n_repeats: int = 1,
     standardize: Any = False,
     random_state: int | None = 0,
+    n_jobs: int | None = None,
     verbose: int = 0,
     resume: str | PathLike[str] | None = None,
 ) -> Comparison:
@@ -167,11 +51,13 @@ def compare(
 
     Parameters
     ----------
-    X : array-like, DataFrame, Arrow table or path of a Parquet file, of shape (n_samples, n_features)
+    X : array-like, DataFrame, sparse matrix, Arrow table or path of a Parquet file, of shape (n_samples, n_features)
         Numbers on any scale, which are read into memory. Every reducer centres them itself. The estimators of this
-        package also scale them. An entry that is NaN is missing. Reducers that take NaN are given it. The others, and
-        the models on all columns, are given the mean of the training rows in its place. R2 is that of the observed
-        entries. In a fold whose training rows lack all entries of a column, the column is 0 and tells nothing.
+        package also scale them. A sparse X stays sparse for reducers that take it. The others are given arrays, if
+        those of a fold are within scikit-learn's ``working_memory``. An entry that is NaN is missing. Reducers that
+        take NaN are given it. The others, and the models on all columns, are given the mean of the training rows in its
+        place. R2 is that of the observed entries. In a fold whose training rows lack all entries of a column, the
+        column is 0 and tells nothing.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
@@ -187,12 +73,34 @@ def compare(
         alone for what is made to draw a map: ``NeighborAutoencoder``, ``UMAP``, ``TSNE`` and ``PaCMAP``. Numbers that
         are given hold for all reducers.
     cv : int, splitter or iterable, default=5
-        Folds as in ``cross_validate``. An int is a number of shuffled folds, which are stratified for classes.
+        Folds as in ``cross_validate``. An int is a number of shuffled folds, which are stratified for classes, and
+        which keep groups together.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row, such as a patient, for the splitter. With an int as ``cv``, no group has both training and
+        held-out rows.
+    params : dict, default=None
+        Metadata by their names, such as ``{"sample_weight": weights}``, with an entry for each row. Those of the
+        training rows are given to the reducers whose ``fit`` has such an argument, and in a pipeline to the steps that
+        have it. Those of the held-out rows are given to the scorers that have it. If metadata routing is enabled in
+        scikit-learn, requests decide instead. "sample_weight" is also given to the linear model, and weighs all scores:
+        see the notes. A name that nobody takes is refused.
+    scoring : str, callable, list, tuple, set or dict, default=None
+        Scorers as in ``cross_validate``. Each is a further column. Those of ``make_scorer`` and their names, such as
+        "f1_macro", judge the linear model on the code. Other callables are given the reducer, held-out rows and
+        their targets: ``callable(estimator, X, y)``. So are those of ``skae.metrics``, which may be given by name too,
+        such as "trustworthiness". If a scorer fails, its value is None, and a warning says why.
+    n_repeats : int, default=1
+        How often folds of an int ``cv`` are drawn, each time others. A splitter may repeat its folds itself.
     standardize : bool, or array-like of bool of shape (n_features,), default=False
         Whether to centre each column and divide it by its standard deviation in the training rows, for all reducers. R2
         is then measured on this scale. It suits tables whose columns have different units. An array names the columns.
+        Columns of a sparse X are divided and not centred.
     random_state : int or None, default=0
         Seed of the folds, and of every reducer that has a ``random_state`` of None.
+    n_jobs : int, default=None
+        Number of processes as in ``cross_validate``: None is one, or what a ``joblib.parallel_config`` says, and -1 is
+        one for each core. The figures are the same, to the bit if as many threads compute, but for the times: those are
+        then of fits that share the machine.
     verbose : int, default=0
         1 shows a progress bar.
     resume : path of a folder, or None, default=None
@@ -208,7 +116,7 @@ def compare(
     Raises
     ------
     TypeError
-        If ``reducers`` is a single reducer, or if one of them is no reducer.
+        If ``reducers`` is a single reducer, or if one of them is no reducer, or if ``scoring`` has something else.
     ValueError
         If there are more components than columns or training rows, or if X, y or a parameter is not as described. Or if
         a reducer fails in a fold: the message says which and where. Or if the fits in ``resume`` are those of another
@@ -221,6 +129,13 @@ def compare(
     ``UMAP`` places held-out rows by ``transform`` and decodes them by ``inverse_transform``, which takes seconds for a
     fold of some hundred rows and two components, and minutes for many components. ``PaCMAP`` moves held-out rows only,
     towards their nearest training rows. It gets ``save_tree=True`` for that.
+
+    Sample weights weigh the rows in R2, in the share of neighbours kept, in accuracies, and in the fits of the linear
+    model, of the guess and of ``standardize``. A weight of 2 is then a row that is there twice. Two things are without
+    weights: the five nearest neighbours vote as equals, because scikit-learn has no weights for them, and a reducer
+    whose ``fit`` takes none, such as PCA, is fitted as always. ``Comparison.settings`` says which took them.
+
+    With ``n_jobs``, each process computes with its share of the cores, and needs memory of its own, on a GPU too.
 
     With ``resume``, models of the first fold are kept too, because the pictures of ``ComparisonDisplay`` need them.
     Those of other packages are fitted again in their place, with the figures that were kept. The folder holds no rows
@@ -237,82 +152,112 @@ def compare(
     [('PCA', 1), ('Autoencoder', 1), ('PCA', 2), ('Autoencoder', 2)]
     >>> all(0.9 < row["r2"] < 1 for row in result.rows)
     True
+
+    Further columns, with the spread over ten folds:
+
+    >>> result = compare(X, y, [], [2], cv=5, n_repeats=2, scoring=["f1_macro", "trustworthiness"])
+    >>> row = result.rows[0]
+    >>> print(f"{row['f1_macro']:.2f} ± {row['f1_macro_std']:.2f}, {row['trustworthiness']:.2f}")
+    0.96 ± 0.03, 0.97
     """
     from tqdm.auto import tqdm
 
     X, y = check_table(X, y)
+    table = Table(X, y, standardize, check_params(params, X.shape[0]))
+    scorers = check_scorers(scoring, (*NAMES, *COLUMNS, *(f"{column}{SPREAD}" for column in COLUMNS)), y is not None)
     with quiet():
-        named = _named(reducers, random_state)
-        splits = splits_of(X, y, cv, random_state)
-        sizes = _check_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
-        jobs = _jobs(named, sizes, len(splits), most_of_maps=MAP_SIZE if n_components is None else max(sizes))
-        folds, estimators, guesses = [], {}, []
-        total = len(jobs) + len(splits) * (y is not None)
-        kept = _kept_fits(resume, X, y, splits, named, standardize, random_state)
-        with tqdm(desc="compare", total=total, unit="fit", disable=not verbose) as bar:
-            for k, name, fold in jobs:
-                model = _with_components(named[name], k)
-                told = partial(_told, f"{name} with n_components={k}", f"fold {fold + 1} of {len(splits)}")
-                rows = kept.find(name, k, fold)
-                if rows is None:
-                    with kept.keeping(name, k, fold) as rows, told(), _drawn(fold == 0):
-                        row = evaluate(model, fold_of(X, y, *splits[fold], standardize))
-                        rows.append({"reducer": name, "n_components": k, "fold": fold, **row})
-                    if fold == 0:
-                        kept.keep_model(name, k, model)
-                elif fold == 0:
-                    with told():
-                        model = _found_model(kept, name, k, model, partial(fold_of, X, y, *splits[fold], standardize))
-                folds += rows
-                if fold == 0:
-                    estimators[name, k] = model
-                bar.update()
-            for fold, split in enumerate(splits if y is not None else []):
-                rows = kept.find(BASELINES, 0, fold)
-                if rows is None:
-                    with kept.keeping(BASELINES, 0, fold) as rows:
-                        rows += evaluate_baselines(fold_of(X, y, *split, standardize))
-                guesses += rows
-                bar.update()
-    first = fold_of(X, y, *splits[0], standardize)
-    return Comparison(_means(folds), folds, estimators, first.X_test, first.y_test, _means(guesses))
+        named = named_reducers(reducers, random_state, _pca(X))
+        require_taken(table.params or {}, named.values(), scorers)
+        splits = splits_of(X, y, cv, random_state, groups, n_repeats)
+        _require_weights(table, splits)
+        sizes = checked_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
+        jobs = _jobs(named, sizes, splits, MAP_SIZE if n_components is None else max(sizes), y is not None)
+        kept = _kept_fits(resume, table, splits, named, scorers, random_state)
+        with tqdm(desc="compare", total=len(jobs), unit="fit", disable=not verbose) as bar:
+            rows, estimators = _computed(jobs, table, scorers, kept, n_jobs, bar.update)
+    folds = [row for job in jobs if job.model is not None for row in rows[job.number]]
+    guesses = [row for job in jobs if job.model is None for row in rows[job.number]]
+    first = fold_of(table, *splits[0])
+    settings = _settings(table, named, splits, scorers, {"cv": cv, "groups": groups, "n_repeats": n_repeats})
+    settings |= {"random_state": str(random_state), "n_jobs": str(n_jobs), "versions": versions_of(named)}
+    return Comparison(summarized(folds), folds, estimators, first.X_test, first.y_test, summarized(guesses), settings)
 
 
-def _jobs(named: dict[str, Any], sizes: list[int], n_folds: int, most_of_maps: int) -> list[tuple[int, str, int]]:
-    """Number of components, reducer and fold of each fit. Maps take part up to a number of components."""
+def _pca(X: Any) -> Any:
+    """PCA as it is always included. scikit-learn's own choice for a sparse X cannot keep all components."""
+    from sklearn.decomposition import PCA
+
+    return PCA(svd_solver="covariance_eigh") if sparse.issparse(X) and X.shape[1] <= FEW_COLUMNS else PCA()
+
+
+def _require_weights(table: Table, splits: Sequence[tuple[Any, Any]]) -> None:
+    weight = (table.params or {}).get(WEIGHT)
+    for i, split in enumerate(splits):
+        for rows, what in zip(split, ("training", "held-out"), strict=True):
+            if weight is not None and not weight[rows].any():
+                raise ValueError(
+                    f"All sample weights of {what} rows of fold {i + 1} of {len(splits)} are zero: leave out rows that "
+                    "do not count, or pass another cv."
+                )
+
+
+def _jobs(
+    named: dict[str, Any], sizes: list[int], splits: list[tuple[Any, Any]], most_of_maps: int, has_target: bool
+) -> list[Job]:
+    """The fits, and after them what all columns and a guess get. Maps take part up to a number of components."""
     fits = [(k, name) for k in sizes for name, reducer in named.items() if k <= most_of_maps or not is_map(reducer)]
-    return [(*fit, fold) for fit in fits for fold in range(n_folds)]
+    asked: list[tuple[int, str, Any]] = [(k, name, named[name]) for k, name in fits]
+    asked += [(0, BASELINES, None)] if has_target else []
+    places = [(*each, fold) for each in asked for fold in range(len(splits))]
+    return [
+        Job(i, name, k, fold, len(splits), splits[fold], None if model is None else with_components(model, k))
+        for i, (k, name, model, fold) in enumerate(places)
+    ]
 
 
-def _found_model(kept: Nothing, name: str, k: int, model: Any, fold: Callable[[], Fold]) -> Any:
-    """The model of the first fold, whose figures were kept. It is fitted again if it was not kept itself."""
-    found = kept.find_model(name, k, model)
-    if found is not None:
-        return found
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they were issued with its figures
-        fit(model, fold())
-    kept.keep_model(name, k, model)
-    return model
-
-
-@contextmanager
-def _told(who: str, where: str) -> Iterator[None]:
-    """Tell in warnings and errors which reducer they are of."""
-    try:
-        with reworded(partial("{}: {}".format, who)):
-            yield
-    except Exception as error:
-        raise ValueError(f"{who} failed in {where}: {str(error) or type(error).__name__}") from error
+def _computed(
+    jobs: list[Job],
+    table: Table,
+    scorers: list[Scorer],
+    kept: Nothing,
+    n_jobs: int | None,
+    count: Callable[[], object],
+) -> tuple[dict[int, list[dict[str, Any]]], dict[tuple[str, int], Any]]:
+    """Rows of each job by its number, and the models of the first fold. What was kept is not computed."""
+    rows: dict[int, list[dict[str, Any]]] = {}
+    models: dict[int, Any] = {}
+    for job in jobs:
+        found = kept.find(job.name, job.k, job.fold)
+        if found is None:
+            continue
+        rows[job.number], job.is_known = found, True
+        model = kept.find_model(job.name, job.k, job.model) if job.is_drawn else None
+        if model is not None:
+            models[job.number] = model
+    open_ = [job for job in jobs if job.number not in rows or (job.is_drawn and job.number not in models)]
+    for _ in range(len(jobs) - len(open_)):
+        count()
+    for job, outcome in outcomes(open_, table, scorers, n_jobs):
+        if job.is_known:
+            _, model = outcome()
+        else:
+            with kept.keeping(job.name, job.k, job.fold) as figures:
+                computed, model = outcome()
+                figures += computed
+            rows[job.number] = figures
+        if job.is_drawn:
+            models[job.number] = model
+            kept.keep_model(job.name, job.k, model)
+        count()
+    return rows, {(job.name, job.k): models[job.number] for job in jobs if job.is_drawn}
 
 
 def _kept_fits(
     resume: str | PathLike[str] | None,
-    X: np.ndarray,
-    y: np.ndarray | None,
+    table: Table,
     splits: list[tuple[Any, Any]],
     named: dict[str, Any],
-    standardize: Any,
+    scorers: list[Scorer],
     random_state: int | None,
 ) -> Nothing:
     """Where finished fits are kept, and found."""
@@ -322,97 +267,37 @@ def _kept_fits(
         raise TypeError(f"resume={resume!r} must be the path of a folder, or None.")
     if random_state is None:
         raise ValueError("resume needs the same folds and models in the next run: pass a number as random_state.")
-    settings = {"standardize": standardize, "random_state": random_state}
-    return Finished(Path(resume), description(X, y, splits, named, settings))
+    settings: dict[str, Any] = {"standardize": table.standardize, "random_state": random_state}
+    settings |= {"scoring": {scorer.name: scorer.function for scorer in scorers}} if scorers else {}
+    settings |= {"params": table.params} if table.params else {}
+    return Finished(Path(resume), description(table.X, table.y, splits, named, settings))
 
 
-@contextmanager
-def _drawn(is_drawn: bool) -> Iterator[None]:
-    """Leave out how the map of a fold may be read, unless the map is drawn."""
-    with warnings.catch_warnings():
-        if not is_drawn:
-            warnings.simplefilter("ignore", DisconnectedGraphWarning)
-        yield
-
-
-def _named(reducers: Mapping[str, Any] | Sequence[Any] | None, random_state: int | None) -> dict[str, Any]:
-    """The reducers by name, with PCA first unless it is among them, and with the seed."""
-    from sklearn.decomposition import PCA
-
-    if reducers is None:
-        reducers = [Autoencoder(), NeighborAutoencoder()]
-    if hasattr(reducers, "fit") or isinstance(reducers, str):
-        one = "Autoencoder" if isinstance(reducers, str) else type(reducers).__name__
-        raise TypeError(f"reducers must be a dict or a list of reducers: pass [{one}(...)].")
-    named = {name: _reducer(name, reducer) for name, reducer in _numbered(reducers).items()}
-    if not any(isinstance(reducer, PCA) for reducer in named.values()):
-        if "PCA" in named:
-            raise ValueError(
-                "The name 'PCA' stands for PCA itself, which is always included: give that reducer another name."
-            )
-        named = {"PCA": PCA(), **named}
-    for reducer in named.values():
-        prepare(reducer, random_state)
-    return named
-
-
-def _reducer(name: str, reducer: Any) -> Any:
-    """A clone of a reducer that can be fitted, and that encodes rows. t-SNE encodes only those it is fitted to."""
-    if isinstance(reducer, type):
-        raise TypeError(f"reducers has the class {reducer.__name__}: pass an instance, {reducer.__name__}().")
-    if isinstance(reducer, str):
-        raise TypeError(f"reducers has the text {reducer!r}: pass an estimator, such as Autoencoder().")
-    missing = lacking(reducer)
-    if missing:
-        raise TypeError(f"{name} is not a reducer: it has no {missing}.")
-    return clone(reducer)
-
-
-def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
-    """The reducers by the names of their classes. Further reducers of one class get a number."""
-    if isinstance(reducers, Mapping):
-        return reducers
-    classes = [type(reducer).__name__ for reducer in reducers]
-    before = [classes[:i].count(name) for i, name in enumerate(classes)]
-    names = [f"{name} {n + 1}" if n else name for name, n in zip(classes, before, strict=True)]
-    return dict(zip(names, reducers, strict=True))
-
-
-def _check_sizes(n_components: Sequence[int] | None, most: int) -> list[int]:
-    if n_components is None:
-        return [k for k in (2, 8, 16) if k <= most] or [most]
-    sizes = list(dict.fromkeys(np.atleast_1d(np.asarray(n_components, dtype=object)).tolist()))
-    if not sizes:
-        raise ValueError("n_components is empty: pass at least one number.")
-    for k in sizes:
-        if not (isinstance(k, (int, np.integer)) and 1 <= k <= most):
-            raise ValueError(
-                f"n_components={k} is not a whole number from 1 to {most}, "
-                "the smaller of the numbers of columns and of training rows of a fold."
-            )
-    return [int(k) for k in sizes]
-
-
-def _with_components(reducer: Any, k: int) -> Any:
-    """A clone with k components. In a pipeline the last step that has ``n_components`` gets them."""
-    model = clone(reducer)
-    names = [p for p in model.get_params() if p == "n_components" or p.endswith("__n_components")]
-    if not names:
-        return model
-    return model.set_params(**{"n_components" if "n_components" in names else names[-1]: k})
-
-
-def _means(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Average the folds of each reducer and number of components."""
-    keys = dict.fromkeys((f["n_components"], f["reducer"]) for f in folds)
-    rows = []
-    for k, name in keys:
-        same = [f for f in folds if (f["n_components"], f["reducer"]) == (k, name)]
-        rows.append({"reducer": name, "n_components": k, **{c: _average(c, [f[c] for f in same]) for c in COLUMNS}})
-    return rows
-
-
-def _average(column: str, values: list[float | None]) -> float | None:
-    """Mean, or median of times, of what is known."""
-    known = [value for value in values if value is not None]
-    return float((np.median if column in TIMES else np.mean)(known)) if known else None
+def _settings(
+    table: Table,
+    named: dict[str, Any],
+    splits: list[tuple[Any, Any]],
+    scorers: list[Scorer],
+    folds: dict[str, Any],
+) -> dict[str, str]:
+    """What was compared, and how, in words."""
+    (n_rows, n_columns), y = table.X.shape, table.y
+    told = {"rows": f"{n_rows:,}", "columns": f"{n_columns:,}{' (sparse)' if sparse.issparse(table.X) else ''}"}
+    if y is None:
+        told["target"] = "none"
+    elif is_classes(y):
+        told["target"] = f"{len(np.unique(y))} classes"
+    else:
+        told["target"] = "real numbers" if y.ndim == 1 else f"{y.shape[1]} targets of real numbers"
+    told |= {"folds": str(len(splits)), "cv": str(folds["cv"]) if not isinstance(folds["cv"], list) else "given folds"}
+    told |= {"n_repeats": str(folds["n_repeats"])}
+    told |= {"groups": f"{len(np.unique(np.asarray(folds['groups'])))}"} if folds["groups"] is not None else {}
+    told["standardize"] = "some columns" if np.ndim(table.standardize) else str(bool(table.standardize))
+    if scorers:
+        judged = {True: "of the linear model on the code", False: "of the reducer"}
+        told["scoring"] = ", ".join(f"{scorer.name} {judged[scorer.judges_predictions]}" for scorer in scorers)
+    for name, value in (table.params or {}).items():
+        able = [reducer for reducer, model in named.items() if taken_by_reducer(model, {name: value})]
+        others = [reducer for reducer in named if reducer not in able]
+        told[name] = f"given to {', '.join(able) or 'no reducer'}" + (f", not to {', '.join(others)}" if others else "")
+    return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import re
 import sys
 import warnings
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.exceptions
+from scipy import sparse
 
 from . import exceptions
 from .base.description import NO_EFFECT, described, is_ours
@@ -26,7 +28,7 @@ from .engine.replaced import replaced
 from .exceptions import FileError
 from .loading import load
 
-__all__ = ["Finished", "Nothing", "description"]
+__all__ = ["Finished", "Nothing", "description", "versions_of"]
 
 FORMAT = 1
 """Number of the layout of these files."""
@@ -100,9 +102,9 @@ class Finished(Nothing):
         """Refuse fits of something else. Reducers that only one of both runs has do not matter."""
         if not isinstance(before, dict) or not isinstance(before.get("reducers"), dict):
             self._refuse("of what nobody can read", "remove it")
-        for name, value in now.items():
-            if name != "reducers" and before.get(name) != value:
-                self._refuse(*_of_another(name, before.get(name), value))
+        for name in {**now, **before}:
+            if name != "reducers" and before.get(name) != now.get(name):
+                self._refuse(*_of_another(name, before.get(name), now.get(name)))
         for name, reducer in now["reducers"].items():
             old = before["reducers"].get(name, reducer)
             changed = [p for p in {**reducer, **old} if old.get(p) != reducer.get(p)]
@@ -227,7 +229,7 @@ def _category(name: str) -> type[Warning]:
 
 
 def description(
-    X: np.ndarray,
+    X: Any,
     y: np.ndarray | None,
     splits: list[tuple[Any, Any]],
     reducers: Mapping[str, Any],
@@ -237,7 +239,7 @@ def description(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
     splits : list of pairs of ndarray
     reducers : dict of str to reducer
@@ -281,14 +283,23 @@ def _told(value: Any) -> str:
     return described(type(value) if hasattr(value, "get_params") else value, ignore=NEUTRAL)
 
 
-def _array(value: np.ndarray | None) -> str:
+def versions_of(reducers: Mapping[str, Any]) -> str:
+    """Python, and the packages that the fits depend on, with their versions."""
+    packages = dict.fromkeys([*COMMON, *(package for reducer in reducers.values() for package in _packages(reducer))])
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {_version(name)}" for name in packages)])
+
+
+def _array(value: Any) -> str:
+    if sparse.issparse(value):
+        parts = ", ".join(digest_of_rows(part)[:32] for part in (value.data, value.indices, value.indptr))
+        return f"{value.dtype} sparse matrix of shape {value.shape}, {parts}"
     return "None" if value is None else f"{value.dtype} array of shape {value.shape}, {digest_of_rows(value)[:32]}"
 
 
 # ------------------------------------------------------------------ what differs
 
 
-def _of_another(name: str, before: Any, now: str) -> tuple[str, str]:
+def _of_another(name: str, before: Any, now: Any) -> tuple[str, str]:
     """What is different, and what to do about it."""
     if name == "layout":
         return "that another version of skae kept in another layout", "use that version"
@@ -296,7 +307,7 @@ def _of_another(name: str, before: Any, now: str) -> tuple[str, str]:
         return f"to another {name} than this one", f"pass that {name}"
     if name == "folds":
         return "to other folds than these", "pass the same cv"
-    if name in ("standardize", "random_state"):
+    if name in ("standardize", "random_state", "scoring", "params"):
         return f"with {name}={_shown(before)} instead of {_shown(now)}", f"pass the same {name}"
     return f"by {name} {before} instead of {now}", f"use that version of {name}"
 

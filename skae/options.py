@@ -11,15 +11,15 @@ from typing import Any
 from . import adversarial, autoencoders, boltzmann, compose, maps, variational
 from ._version import __version__
 from .peers import PEERS, lacking, peer
-from .tables import BUNDLED, Dataset
+from .tables import BUNDLED, Dataset, load
 
-__all__ = ["check", "parser", "reducers", "standardized", "table_options"]
+__all__ = ["check", "groups_of", "parser", "reducers", "standardized", "table_options"]
 
 TABLE = "table"
 """Name of the reducer that knows of what kinds the columns are."""
 USUAL = ("pca", "autoencoder", "neighbor")
 """The reducers if none are named. TABLE is one of them too if a column is of categories, or has missing values."""
-LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6)}
+LIMITS = {"max_iter": (1, 10**9), "seed": (0, 2**32 - 1), "hidden_layer_sizes": (1, 10**6), "repeats": (1, 10**6)}
 """Smallest and largest value of an option."""
 
 
@@ -97,6 +97,21 @@ def _add_reducers(compare: argparse.ArgumentParser) -> None:
 def _add_evaluation(compare: argparse.ArgumentParser) -> None:
     add = compare.add_argument_group("the comparison").add_argument
     add("--cv", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    add("--repeats", type=int, default=1, metavar="N", help="how often the folds are drawn (default: 1)")
+    add(
+        "--groups",
+        metavar="COLUMN",
+        help="name or number of a column, such as a patient's, whose groups are never divided by a fold; it is no "
+        "column of the table then",
+    )
+    add(
+        "--scoring",
+        nargs="+",
+        metavar="NAME",
+        help="scorers as further columns: names of scikit-learn, such as f1_macro, which judge the linear model on the "
+        "code, or of skae.metrics, such as trustworthiness, which judge the reducer",
+    )
+    add("--n-jobs", type=int, metavar="N", help="number of processes, -1 for one for each core (default: 1)")
     add("--seed", type=int, default=0, help="seed of the folds and the models (default: 0)")
     add("--output", type=Path, default=Path("compare"), metavar="DIR", help="folder for the results (default: compare)")
     add(
@@ -115,12 +130,32 @@ def check(options: argparse.Namespace) -> None:
         values = given if isinstance(given, list) else [] if given is None else [given]
         if not all(low <= value <= high for value in values):
             raise ValueError(f"--{name.replace('_', '-')} takes whole numbers from {low} to {high}.")
+    if options.n_jobs == 0:
+        raise ValueError("--n-jobs takes a number of processes, or -1 for one for each core.")
+    if options.groups is not None and options.data in BUNDLED:
+        raise ValueError(f"--groups is for files: the bundled set {options.data!r} has no column of groups.")
 
 
 def table_options(options: argparse.Namespace) -> dict[str, Any]:
     """The options that say how the table is read."""
     names = ("target", "drop", "impute", "separator", "decimal", "encoding", "dates")
-    return {name: getattr(options, name) for name in names}
+    given = {name: getattr(options, name) for name in names}
+    return given if options.groups is None else {**given, "drop": [*given["drop"], options.groups]}
+
+
+def groups_of(options: argparse.Namespace, n_rows: int) -> Any:
+    """The group of each row, or None. The column is read as a target, so that its texts stay as they are."""
+    if options.groups is None:
+        return None
+    drop = [*options.drop, *([options.target] if options.target is not None else [])]
+    given = {**table_options(options), "target": options.groups, "drop": drop}
+    try:
+        groups = load(options.data, **given).y
+    except ValueError as error:
+        raise ValueError(f"--groups: {error}") from None
+    if groups is None or len(groups) != n_rows:
+        raise ValueError("--groups: rows of the table have no value beside the target and the group, remove them.")
+    return groups
 
 
 def standardized(options: argparse.Namespace, data: Dataset) -> Any:

@@ -17,11 +17,12 @@ from .comparison import Comparison
 from .engine.replaced import replaced
 from .evaluation import n_neighbors, takes_gaps
 from .folds import is_classes
+from .page import page, picture_of
 from .tables import Dataset, printable
 
 __all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "told_around", "write"]
 
-FILES = ("compare.json", "compare.png")
+FILES = ("compare.json", "compare.png", "compare.html")
 ALMOST_ALL = 0.95
 """A few columns with at least this share of the variance get a hint."""
 
@@ -77,7 +78,11 @@ def told_around(models: Mapping[str, Any], data: Dataset) -> str | None:
 
 def legend(result: Comparison, data: Dataset) -> str:
     """Explain the rows and columns of the table."""
-    lines = ["Means over the folds, on held-out rows. The best reducer of each size is marked.", "R2: reconstruction"]
+    marked = "The best reducer of each size is marked."
+    lines = [f"Means ± standard deviations over {result.settings['folds']} folds, on held-out rows. {marked}"]
+    if result.settings["folds"] == "1":
+        lines = [f"Scores of held-out rows. {marked}"]
+    lines.append("R2: reconstruction")
     if data.y is not None:
         unit = "accuracy" if is_classes(data.y) else "R2"
         lines[1] += f"; linear, kNN: {unit} of a linear model and of 5 nearest neighbours on the code"
@@ -86,6 +91,8 @@ def legend(result: Comparison, data: Dataset) -> str:
         lines.append(f"kept: share of each row's {k} nearest held-out rows that are its {k} nearest on the code too")
     if data.y is not None:
         lines.append(f"all columns: the same on the columns themselves; {result.baselines[1]['reducer']}: a guess")
+    if "scoring" in result.settings:
+        lines.append(f"Scorers, of which greater is better: {result.settings['scoring']}")
     blind = [row["reducer"] for row in result.rows if row["rows_per_second"] is None]
     without = [row["reducer"] for row in result.rows if row["r2"] is None and row["reducer"] not in blind]
     if without:
@@ -125,7 +132,7 @@ def output_folder(path: Path) -> Iterator[None]:
 
 
 def write(result: Comparison, data: Dataset, options: argparse.Namespace) -> list[str]:
-    """Write compare.json and compare.png. An interrupt leaves both as they were.
+    """Write compare.json, compare.png and compare.html. An interrupt leaves all as they were.
 
     Returns
     -------
@@ -137,18 +144,25 @@ def write(result: Comparison, data: Dataset, options: argparse.Namespace) -> lis
     NotWrittenError
         If a file could not be written. If that is the picture, the figures are written all the same.
     """
-    figures, picture = (options.output / name for name in FILES)
+    figures, picture, html = (options.output / name for name in FILES)
     with _replaced(figures) as part:
         part.write_text(_json(result, data, options), encoding="utf-8")
         try:
-            drawn, failure = _draw(result, data, picture), None
-        except NotWrittenError as error:
-            drawn, failure = "", str(error)
+            drawn, failure = _draw(result, data), None
         except Exception as error:
-            drawn, failure = "", f"{str(picture)!r} was not drawn: {str(error) or type(error).__name__}"
+            drawn, failure = None, f"{str(picture)!r} was not drawn: {str(error) or type(error).__name__}"
+        try:
+            with _replaced(html) as text:
+                text.write_text(_html(result, data, drawn), encoding="utf-8", errors="xmlcharrefreplace")
+                if isinstance(drawn, bytes):
+                    with _replaced(picture) as image:
+                        image.write_bytes(drawn)
+        except NotWrittenError as error:
+            failure = str(error)
     if failure is not None:
         raise NotWrittenError(failure)
-    return [printable(figures), drawn]
+    shown = printable(picture) if isinstance(drawn, bytes) else str(drawn)
+    return [printable(figures), shown, printable(html)]
 
 
 @contextmanager
@@ -169,18 +183,16 @@ def _json(result: Comparison, data: Dataset, options: argparse.Namespace) -> str
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def _draw(result: Comparison, data: Dataset, path: Path) -> str:
-    """Draw the comparison, if matplotlib is installed."""
-    from .inspection import ComparisonDisplay
-
+def _draw(result: Comparison, data: Dataset) -> bytes | str:
+    """The comparison as a PNG, or why there is none."""
     try:
         import matplotlib as mpl
-        import matplotlib.pyplot as plt
     except ImportError:
-        return f'{path.name} was not drawn, because it needs matplotlib: pip install "skae[plot]"'
+        return f'{FILES[1]} was not drawn, because it needs matplotlib: pip install "skae[plot]"'
     mpl.use("Agg")
-    display = ComparisonDisplay.from_comparison(result, image_shape=data.image_shape, title=data.name)
-    with _replaced(path) as part:
-        display.figure_.savefig(part, dpi=120, format="png")
-    plt.close(display.figure_)
-    return printable(path)
+    return picture_of(result, data.name, data.image_shape)
+
+
+def _html(result: Comparison, data: Dataset, drawn: bytes | str | None) -> str:
+    """The page with the picture, if there is one."""
+    return page(result, data.name, drawn if isinstance(drawn, bytes) else None, [describe(data), *data.notes])

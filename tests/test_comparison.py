@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csc_array, csr_matrix, issparse
+from scipy.sparse import random as random_table
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_diabetes, load_iris, load_linnerud
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
@@ -18,7 +20,16 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import TSNE
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeavePGroupsOut,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_validate,
+)
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
@@ -128,6 +139,10 @@ def comparison():
 def find(comparison, reducer, n_components):
     (row,) = (r for r in comparison.rows if (r["reducer"], r["n_components"]) == (reducer, n_components))
     return row
+
+
+def means(row):
+    return {column: value for column, value in row.items() if not column.endswith("_std")}
 
 
 def names(comparison):
@@ -278,7 +293,7 @@ def test_all_columns_are_scored_by_the_same_models_on_the_rows_themselves():
             linear.append(model.score(held_out, Y[test]))
             knn.append(KNeighborsClassifier(5).fit(rows, Y[train]).score(held_out, Y[test]))
         everything, _ = compare(wide, Y, [], [1], cv=2, standardize=standardize).baselines
-        assert everything == {
+        assert means(everything) == {
             "reducer": "all columns", "n_components": 4, "r2": None, "neighbors": None, "fit_seconds": None,
             "rows_per_second": None,
             "linear": pytest.approx(np.mean(linear), abs=1e-12), "knn": pytest.approx(np.mean(knn), abs=1e-12),
@@ -289,7 +304,7 @@ def test_a_guess_is_the_majority_class_of_the_training_rows():
     y = np.repeat(["often", "rare"], [100, 50])
     train, test = np.r_[:40, 100:110], np.r_[40:100, 110:150]  # 60 of the 100 held-out rows are "often"
     _, guess = compare(X, y, [], [1], cv=[(train, test)]).baselines
-    assert guess == {
+    assert means(guess) == {
         "reducer": "majority class", "n_components": 0, "r2": None, "neighbors": None, "fit_seconds": None,
         "rows_per_second": None, "linear": 0.6, "knn": 0.6,
     }  # fmt: skip
@@ -506,7 +521,7 @@ def test_a_data_frame_is_compared_as_its_numbers():
 @pytest.mark.filterwarnings("ignore::skae.exceptions.DisconnectedGraphWarning")
 def test_pca_comes_first_where_it_is_not_given(reducers, expected, monkeypatch):
     for cls in (Autoencoder, NeighborAutoencoder):
-        monkeypatch.setattr(f"skae.comparison.{cls.__name__}", partial(cls, hidden_layer_sizes=(4,), max_iter=1))
+        monkeypatch.setattr(f"skae.reducers.{cls.__name__}", partial(cls, hidden_layer_sizes=(4,), max_iter=1))
     assert names(compare(X, Y, reducers, [2], cv=2)) == expected
 
 
@@ -568,7 +583,7 @@ def test_what_cannot_reconstruct_has_no_r2_and_scores_of_its_code(reducer):
 @pytest.mark.parametrize("reducer", [Drawn(), make_pipeline(StandardScaler(), Drawn())])
 def test_what_cannot_encode_held_out_rows_has_the_time_of_its_fit_alone(reducer):
     comparison = compare(X, Y, {"drawn": reducer}, [2], cv=2)
-    known = {column: value for column, value in find(comparison, "drawn", 2).items() if value is not None}
+    known = {column: value for column, value in means(find(comparison, "drawn", 2)).items() if value is not None}
     assert known == {"reducer": "drawn", "n_components": 2, "fit_seconds": pytest.approx(0.5, abs=0.5)}
     assert comparison.table().splitlines()[2].split()[:5] == ["drawn", "-", "-", "-", "-"]
     assert len(comparison.estimators["drawn", 2].fit_transform(X[:5])) == 5
@@ -732,7 +747,33 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
             ValueError,
             "^Column 2 of X has no known entry to learn from: ",
         ),
-        ({"X": csr_matrix(X)}, TypeError, r"^X is sparse, but PCA .* need an array: pass X.toarray\(\)\.$"),
+        (
+            {"X": csr_matrix(np.where(X > 5, np.nan, X))},
+            ValueError,
+            "^X is sparse and has NaN: missing entries need an a",
+        ),
+        (
+            {"groups": Y[:5]},
+            ValueError,
+            r"^groups has the shape \(5,\), but X has 150 rows: pass a group for each row.$",
+        ),
+        (
+            {"groups": [None, *Y[1:]]},
+            ValueError,
+            r"^groups contains NaN or None, first in row 0 \(rows: 1\): drop those",
+        ),
+        ({"groups": Y, "cv": 4}, ValueError, "^cv=4 is not a number of folds from 2 to 3, the number of groups.$"),
+        (
+            {"groups": Y, "cv": [(Y > 0, Y < 1)]},
+            ValueError,
+            "^groups make the folds, but cv has them already: pass a spl",
+        ),
+        ({"n_repeats": 0}, ValueError, "^n_repeats=0 must be a whole number from 1 on.$"),
+        (
+            {"n_repeats": 2, "cv": KFold(2)},
+            ValueError,
+            "^n_repeats repeats the folds of a number: pass an int as cv, or",
+        ),
         ({"X": iter([X, X])}, ValueError, "^X gives one chunk at a time, but compare needs all rows at once: pass a"),
         ({"X": "no.csv"}, ValueError, "^X is of type str: pass an array or a DataFrame of numbers.$"),
         ({"X": "no.parquet"}, FileNotFoundError, "^X is the path 'no.parquet', but there is no such file"),
@@ -762,6 +803,8 @@ def test_bad_input_is_told_in_a_sentence(arguments, error, sentence):
 
 
 def test_the_table_marks_the_best_of_each_block(comparison):
+    for row in comparison.rows + comparison.baselines:
+        row.update({column: None for column in row if column.endswith("_std")})
     for row in comparison.rows:
         row.update(r2=0.5, linear=0.25, knn=0.75, neighbors=0.125, fit_seconds=1.0, rows_per_second=1000.0)
     comparison.baselines[0].update(linear=0.875, knn=0.25)
@@ -802,7 +845,8 @@ def test_the_best_is_the_greatest_score_and_the_shortest_time():
 def test_the_frame_holds_the_rows_by_width_and_reducer(comparison):
     frame = comparison.to_frame()
     assert frame.index.names == ["n_components", "reducer"]
-    assert list(frame.columns) == ["r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"]
+    columns = ["r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"]
+    assert list(frame.columns) == [*columns, *(f"{column}_std" for column in columns)]
     for row in comparison.rows:
         assert frame.loc[(row["n_components"], row["reducer"]), "knn"] == row["knn"]
 
@@ -880,3 +924,162 @@ def test_some_columns_alone_can_be_standardized():
     assert not np.allclose(one.X_test.std(0)[scaled], X.std(0)[scaled], rtol=0.1)
     splits = compare(X, Y, [PCA()], n_components=[2], cv=2)
     np.testing.assert_array_equal(one.X_test[:, ~scaled], splits.X_test[:, ~scaled])
+
+
+# -------------------------------------------------------------------- groups, repeated folds and their spread
+
+
+def codes_and_model(train, test, X=X, y=Y, k=2):
+    """Codes of PCA, and the linear model of the table on them."""
+    pca = PCA(k).fit(X[train])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return model.fit(pca.transform(X[train]), y[train]), pca.transform(X[test])
+
+
+PATIENTS = np.random.RandomState(0).permutation(np.repeat(np.arange(15), 10))
+
+
+@pytest.mark.parametrize("y", [Y, X[:, 0]], ids=["classes", "numbers"])
+def test_folds_of_a_number_keep_groups_together_and_are_stratified_for_classes(y):
+    splitter = (StratifiedGroupKFold if y is Y else GroupKFold)(3, shuffle=True, random_state=0)
+    expected = [test for _, test in splitter.split(X, y, PATIENTS)]
+    comparison = compare(X, y, [FirstColumns()], [2], cv=3, groups=PATIENTS)
+    np.testing.assert_array_equal(comparison.X_test, X[expected[0]])
+    fits = [seen for method, seen in FirstColumns.seen if method == "fit"]
+    for fit, test in zip(fits, expected, strict=True):
+        np.testing.assert_array_equal(fit, np.delete(X, test, axis=0))
+        assert not set(PATIENTS[test]) & set(np.delete(PATIENTS, test))
+
+
+@pytest.mark.parametrize(
+    ("splitter", "groups"),
+    [(GroupKFold(3), PATIENTS), (LeavePGroupsOut(1), PATIENTS % 4), (RepeatedKFold(n_splits=2, n_repeats=2), None)],
+)
+def test_scores_of_a_splitter_are_those_of_cross_validate(splitter, groups):
+    if groups is None:
+        splitter.random_state = 3
+    pipeline = make_pipeline(PCA(2), StandardScaler(), LogisticRegression(max_iter=1000))
+    expected = cross_validate(pipeline, X, Y, cv=splitter, groups=groups)["test_score"]
+    comparison = compare(X, Y, [], [2], cv=splitter, groups=groups)
+    assert [fold["linear"] for fold in comparison.folds] == pytest.approx(expected, abs=1e-12)
+    assert len(expected) == len(comparison.folds)
+
+
+def test_repeated_folds_are_others_each_time_and_begin_with_those_of_one_time():
+    once, twice = (compare(X, Y, [], [2], cv=2, n_repeats=n, random_state=5) for n in (1, 2))
+    assert [fold["fold"] for fold in twice.folds] == [0, 1, 2, 3]
+    seeds = [StratifiedKFold(2, shuffle=True, random_state=seed) for seed in (5, 6)]
+    expected = [codes_and_model(*split) for splitter in seeds for split in splitter.split(X, Y)]
+    tests = [Y[test] for splitter in seeds for _, test in splitter.split(X, Y)]
+    accuracy = [model.score(H, y) for (model, H), y in zip(expected, tests, strict=True)]
+    assert [fold["linear"] for fold in twice.folds] == pytest.approx(accuracy, abs=1e-12)
+    assert [f["linear"] for f in once.folds] == [f["linear"] for f in twice.folds[:2]]
+
+
+def test_spreads_are_those_of_pandas(comparison):
+    frame = pd.DataFrame(comparison.folds).drop(columns="fold")
+    expected = frame.groupby(["n_components", "reducer"]).std()
+    for row in comparison.rows:
+        for column in comparison.columns:
+            spread = expected.loc[(row["n_components"], row["reducer"]), column]
+            assert row[f"{column}_std"] == (None if np.isnan(spread) else pytest.approx(spread))
+    (row,) = compare(X, Y, [], [2], cv=[(np.arange(100), np.arange(100, 150))]).rows
+    assert {row[column] for column in row if column.endswith("_std")} == {None}
+
+
+def test_the_table_has_means_and_spreads_of_several_folds_and_fits_a_terminal():
+    comparison = compare(X, Y, {"x" * 19: FirstColumns()}, [2], cv=2)
+    lines = comparison.table().splitlines()
+    row = comparison.rows[0]
+    shown = [f"{row[c]:.3f}±{row[c + '_std']:.3f}".replace("±0.", "±.") for c in ("r2", "linear", "knn", "neighbors")]
+    assert [cell.rstrip("*") for cell in lines[1].split()[2:6]] == shown
+    assert "±" not in "".join(lines[1].split()[6:])
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 100
+    one = compare(X, Y, [], [2], cv=[(np.arange(100), np.arange(100, 150))])
+    assert "±" not in one.table()
+
+
+def test_columns_that_do_not_fit_a_terminal_are_below_the_others():
+    named = dict.fromkeys(["a_scorer_with_a_long_name", "another_scorer_with_a_long_name", "b"], "accuracy")
+    comparison = compare(X, Y, {"x" * 40: FirstColumns()}, [2], cv=2, scoring=named)
+    blocks = [block.splitlines() for block in comparison.table().split("\n\n")]
+    assert [len(block) for block in blocks] == [5] * len(blocks)
+    assert all(len(line) <= 100 for block in blocks for line in block)
+    headings = " ".join(block[0].replace("n_components", "").replace("reducer", "") for block in blocks).split()
+    assert headings == ["R2", "linear", "kNN", "kept", "fit", "s", "rows/s", *named]
+    assert [block[2].split()[0] for block in blocks] == ["x" * 40] * len(blocks)
+
+
+# -------------------------------------------------------------------- sparse X
+
+
+@pytest.mark.parametrize("kind", [csr_matrix, csc_array])
+def test_a_sparse_x_is_compared_as_its_array(kind):
+    """TruncatedSVD, PCA and ours are given it as it is, FastICA as an array."""
+    rows = np.where(X > 2, X, 0.0)
+    reducers = [PCA(svd_solver="covariance_eigh"), TruncatedSVD(algorithm="arpack"), FastICA(max_iter=2000), TINY]
+    expected, found = (compare(table, Y, reducers, [2], cv=2) for table in (rows, kind(rows)))
+    assert issparse(found.X_test)
+    np.testing.assert_array_equal(found.X_test.toarray(), expected.X_test)
+    for one, other in zip(found.rows + found.baselines, expected.rows + expected.baselines, strict=True):
+        for column in ("r2", "linear", "knn", "neighbors"):
+            assert one[column] == (None if other[column] is None else pytest.approx(other[column], abs=1e-3)), column
+
+
+def test_reducers_are_given_a_sparse_x_as_they_take_it():
+    class Sparse(FirstColumns):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.sparse = True
+            return tags
+
+    seen = {}
+    for reducer in (Sparse(), FirstColumns()):
+        FirstColumns.seen.clear()
+        compare(csr_matrix(X), Y, {"mine": reducer}, [2], cv=2)
+        seen[type(reducer).__name__] = {issparse(rows) for _, rows in FirstColumns.seen}
+    assert seen == {"Sparse": {True}, "FirstColumns": {False}}
+
+
+def test_a_sparse_x_that_is_too_large_as_an_array_is_told():
+    X = random_table(300, 5000, density=0.001, format="csr", random_state=0)
+    with (
+        config_context(working_memory=8),
+        pytest.raises(ValueError, match="FastICA with n_components=2 failed in fold 1"),
+    ):
+        compare(X, None, [FastICA()], [2], cv=2)
+    with config_context(working_memory=8):
+        assert 0 < compare(X, None, [TruncatedSVD()], [2], cv=2).rows[0]["r2"] < 1
+
+
+def test_r2_of_many_sparse_columns_is_that_of_one_array(monkeypatch):
+    whole = compare(csr_matrix(X), None, [], [2], cv=2).rows[0]["r2"]
+    monkeypatch.setattr("skae.evaluation.BLOCK", 10)
+    assert compare(csr_matrix(X), None, [], [2], cv=2).rows[0]["r2"] == pytest.approx(whole, rel=1e-12)
+
+
+def test_columns_of_a_sparse_x_are_divided_by_their_deviation():
+    chosen = np.r_[True, False, True, True]
+    found = compare(csr_matrix(X), Y, [], [1], cv=2, standardize=chosen)
+    train, test = next(StratifiedKFold(2, shuffle=True, random_state=0).split(X, Y))
+    np.testing.assert_allclose(found.X_test.toarray(), X[test] / np.where(chosen, X[train].std(axis=0), 1.0))
+    expected = compare(X, Y, [], [1], cv=2, standardize=chosen).rows[0]["r2"]
+    assert found.rows[0]["r2"] == pytest.approx(expected, abs=1e-9)
+    assert found.rows[0]["r2"] != pytest.approx(compare(X, Y, [], [1], cv=2).rows[0]["r2"], abs=1e-3)
+
+
+def test_all_components_of_a_sparse_x_are_kept_by_pca():
+    assert compare(csr_matrix(X), Y, [], [4], cv=2).rows[0]["r2"] == pytest.approx(1.0)
+
+
+def test_a_sparse_x_of_the_user_is_not_changed():
+    """Nor is one with entries that are there twice, which count as their sum."""
+    given = coo_matrix((np.r_[X.ravel(), X.ravel()], tuple(np.tile(np.indices(X.shape).reshape(2, -1), 2)))).tocsr(
+        copy=True
+    )
+    twice = csr_matrix((np.repeat(X.ravel(), 2), np.repeat(np.tile(np.arange(4), 150), 2), np.arange(0, 1201, 8)))
+    before = twice.data.copy()
+    found = compare(twice, Y, [], [2], cv=2)
+    np.testing.assert_array_equal(twice.data, before)
+    np.testing.assert_allclose(found.X_test.toarray(), compare(given.toarray(), Y, [], [2], cv=2).X_test)

@@ -76,7 +76,7 @@ def run(folder, *others, k=(1, 2), **settings):
 
 
 def without_times(rows):
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    return [{name: value for name, value in row.items() if name.removesuffix("_std") not in TIMES} for row in rows]
 
 
 def files(folder):

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import get_tags
 from typing_extensions import Self
 
 from ..metrics import reconstruct
@@ -37,6 +38,10 @@ CURVES = {
     "neighbors": ("Neighbours kept", "neighbours kept"),
 }
 """Title of the curves of each score, and its name above a map."""
+TIMES = ("fit_seconds", "rows_per_second")
+"""Columns of a comparison that are not drawn."""
+FAR = 4.0
+"""A baseline of a scorer that is so many times as large as all scores is not drawn."""
 ABOVE = ("r2", "knn", "neighbors")
 """Scores that are written above a map."""
 
@@ -63,6 +68,9 @@ class ComparisonDisplay:
     baselines : dict of str to dict of str to float, default=None
         For each score, the values to judge it by, such as those of all columns and of a guess. They are drawn as
         horizontal lines.
+    spreads : dict of str to dict of str to ndarray of shape (n_sizes,), default=None
+        For each score and each reducer, the standard deviations over the folds, NaN where there is none. They are drawn
+        as bands around curves, and as intervals on bars.
 
     Attributes
     ----------
@@ -93,6 +101,7 @@ class ComparisonDisplay:
         image_shape: tuple[int, ...] | None = None,
         title: str | None = None,
         baselines: dict[str, dict[str, float]] | None = None,
+        spreads: dict[str, dict[str, np.ndarray]] | None = None,
     ) -> None:
         self.scores = scores
         self.codes = codes
@@ -102,6 +111,7 @@ class ComparisonDisplay:
         self.image_shape = image_shape
         self.title = title
         self.baselines = baselines
+        self.spreads = spreads
 
     @classmethod
     def from_comparison(
@@ -131,15 +141,18 @@ class ComparisonDisplay:
         y = comparison.y_test
         sizes = sorted({k for _, k in comparison.estimators})
         size = next((k for k in sizes if k >= 2), sizes[-1])
+        names = [name for name in comparison.columns if name not in TIMES]
+        scores = {name: curves for name in names if (curves := _scores(comparison, name))}
         return cls(
-            scores={name: curves for name in CURVES if (curves := _scores(comparison, name))},
+            scores=scores,
             codes=_codes(comparison, size),
             y=y if _is_drawable(y) else None,
             n_components=size,
             pictures=None if shape is None else _pictures(comparison, size, n_pictures),
             image_shape=shape,
             title=title,
-            baselines={name: levels for name in CURVES if (levels := _baselines(comparison, name))},
+            baselines={name: levels for name in names if (levels := _baselines(comparison, name))},
+            spreads={name: _spreads(comparison, name, list(curves)) for name, curves in scores.items()},
         ).plot()
 
     def plot(self) -> Self:
@@ -154,7 +167,7 @@ class ComparisonDisplay:
         n_beside = -(-len(self.codes) // max(n_lines, 1))
         heights = [(WIDTH / max(n_beside, 3) + 0.25) * n_lines + 0.25]
         heights += [0.62 * len(self.pictures) + 0.3] if self.pictures else []
-        heights += [self._height()] if self.scores else []
+        heights += [self._height() * -(-len(self.scores) // BESIDE)] if self.scores else []
         figure = pyplot().figure(figsize=(WIDTH, sum(heights)), layout="constrained")
         parts = iter(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
         self.axes_: dict[str, Any] = {}
@@ -176,22 +189,28 @@ class ComparisonDisplay:
         self.axes_["pictures"] = ax
 
     def _draw_scores(self, figure: SubFigure) -> None:
-        axes = np.atleast_1d(figure.subplots(1, len(self.scores)))
+        n_beside = min(len(self.scores), BESIDE)
+        grid = figure.subplots(-(-len(self.scores) // BESIDE), n_beside, squeeze=False)
+        axes = grid.ravel()[: len(self.scores)]
+        for ax in grid.ravel()[len(self.scores) :]:
+            ax.remove()
         reducers = [*self.codes, *chain.from_iterable(self.scores.values())]
         colors = {reducer: f"C{i}" for i, reducer in enumerate(dict.fromkeys(reducers))}
         for ax, (name, curves) in zip(axes, self.scores.items(), strict=True):
             sizes = np.unique(np.concatenate([points[:, 0] for points in curves.values()]))
-            (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, sizes, colors)
+            spreads = (self.spreads or {}).get(name, {})
+            (_draw_curves if len(sizes) > 1 else _draw_bars)(ax, curves, spreads, sizes, colors)
             levels = (self.baselines or {}).get(name, {})
+            levels = levels if name in CURVES else _near(levels, curves)
             for (label, level), style in zip(levels.items(), STYLES, strict=False):
                 ax.axhline(level, color="0.4", linestyle=style, label=_named(label))
-            ax.set_title(CURVES[name][0])
+            ax.set_title(CURVES[name][0] if name in CURVES else literal(name, LONGEST))
             self.axes_[name] = ax
         known = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         reducers_first = sorted(known, key=[*map(_named, colors), *known].index)
         if known:
             handles = [known[label] for label in reducers_first]
-            axes[-1].legend(handles, reducers_first, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            axes[n_beside - 1].legend(handles, reducers_first, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     def _height(self) -> float:
         """Height of the scores in inches, with room for the legend of many reducers."""
@@ -231,16 +250,23 @@ class ComparisonDisplay:
         ax.annotate(text, (0.5, 1.0), (0, 4), "axes fraction", "offset points", ha="center", annotation_clip=False)
 
 
-def _draw_curves(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
+Curves = dict[str, np.ndarray]
+
+
+def _draw_curves(ax: Axes, curves: Curves, spreads: Curves, sizes: np.ndarray, colors: dict[str, str]) -> None:
     for reducer, points in curves.items():
-        ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=_named(reducer), color=colors[reducer])
+        color = colors[reducer]
+        ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=_named(reducer), color=color)
+        if reducer in spreads and np.isfinite(spreads[reducer]).any():
+            size, score = points.T
+            ax.fill_between(size, score - spreads[reducer], score + spreads[reducer], color=color, alpha=0.15, lw=0)
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
     ax.grid(alpha=0.3)
 
 
-def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, colors: dict[str, str]) -> None:
+def _draw_bars(ax: Axes, curves: Curves, spreads: Curves, sizes: np.ndarray, colors: dict[str, str]) -> None:
     """Draw bars instead of curves of one point, which are harder to read."""
     upright = len(curves) > BESIDE
     style: dict[str, Any] = {
@@ -248,11 +274,21 @@ def _draw_bars(ax: Axes, curves: dict[str, np.ndarray], sizes: np.ndarray, color
         "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     }
     for i, (reducer, points) in enumerate(curves.items()):
-        bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer))
+        spread = spreads[reducer][0] if reducer in spreads else np.nan
+        interval: dict[str, Any] = (
+            {"yerr": spread, "error_kw": {"ecolor": "0.25", "lw": 1.5}} if np.isfinite(spread) else {}
+        )
+        bar = ax.bar(i, points[0, 1], color=colors[reducer], label=_named(reducer), **interval)
         ax.bar_label(bar, fmt="%.3f", padding=3, fontsize="small", **style)
     ax.set_xticks([])
     ax.set_xlabel(f"n_components = {sizes[0]:.0f}")
     ax.margins(y=0.35 if upright else 0.15)
+
+
+def _near(levels: dict[str, float], curves: Curves) -> dict[str, float]:
+    """The levels in whose presence curves can still be read. A guess can have any loss."""
+    largest = max(np.abs(points[:, 1]).max() for points in curves.values())
+    return {label: level for label, level in levels.items() if abs(level) <= FAR * largest}
 
 
 def _named(reducer: object) -> str:
@@ -283,19 +319,37 @@ def _baselines(comparison: Any, name: str) -> dict[str, float]:
     return {row["reducer"]: row[name] for row in comparison.baselines if row[name] is not None}
 
 
-def _scores(comparison: Any, name: str) -> dict[str, np.ndarray]:
+def _points(comparison: Any, name: str) -> dict[str, np.ndarray]:
+    """For each reducer, pairs of a number of components and a value, which is NaN where there is none."""
     reducers = dict.fromkeys(row["reducer"] for row in comparison.rows)
-    points = {
-        reducer: [(r["n_components"], r[name]) for r in comparison.rows if r["reducer"] == reducer]
+    return {
+        reducer: np.array(
+            [(r["n_components"], r.get(name)) for r in comparison.rows if r["reducer"] == reducer], dtype=float
+        )
         for reducer in reducers
     }
-    return {reducer: np.array(p, dtype=float) for reducer, p in points.items() if all(v is not None for _, v in p)}
+
+
+def _scores(comparison: Any, name: str) -> dict[str, np.ndarray]:
+    return {reducer: pairs for reducer, pairs in _points(comparison, name).items() if np.isfinite(pairs).all()}
+
+
+def _spreads(comparison: Any, name: str, reducers: list[str]) -> dict[str, np.ndarray]:
+    found = _points(comparison, f"{name}_std")
+    return {reducer: found[reducer][:, 1] for reducer in reducers}
+
+
+def _given(model: Any, X: Any) -> Any:
+    """Held-out rows as a model takes them: not sparse, unless it says that it takes that."""
+    able = not hasattr(X, "toarray") or (hasattr(model, "__sklearn_tags__") and get_tags(model).input_tags.sparse)
+    return X if able else X.toarray()
 
 
 def _codes(comparison: Any, size: int) -> dict[str, np.ndarray]:
     models = {reducer: model for (reducer, k), model in comparison.estimators.items() if k == size}
     able = {reducer: model for reducer, model in models.items() if hasattr(model, "transform")}
-    return {reducer: as_array(model.transform(comparison.X_test))[:, :2] for reducer, model in able.items()}
+    X = comparison.X_test
+    return {reducer: as_array(model.transform(_given(model, X)))[:, :2] for reducer, model in able.items()}
 
 
 def _is_drawable(y: np.ndarray | None) -> bool:
@@ -310,4 +364,5 @@ def _pictures(comparison: Any, size: int, n_pictures: int) -> dict[str, np.ndarr
         for row in comparison.rows
         if row["n_components"] == size and row["r2"] is not None
     }
-    return {"held-out rows": X, **{reducer: reconstruct(model, X) for reducer, model in models.items()}}
+    restored = {reducer: reconstruct(model, _given(model, X)) for reducer, model in models.items()}
+    return {"held-out rows": X.toarray() if hasattr(X, "toarray") else X, **restored}
