@@ -80,9 +80,7 @@ figure.suptitle("Images that were drawn, given some words", fontsize="medium")
 reader = LogisticRegression(max_iter=2000).fit(test[:, :n_pixels], y_test)
 many = machine.sample(asked.repeat(100, axis=0), n_steps=500, random_state=1)[:, :n_pixels]
 read = reader.predict(many).reshape(len(queries), 100)
-fits = [
-    [set(query.split()) <= set(TEXTS[digit].split()) for digit in row] for query, row in zip(queries, read, strict=True)
-]
+fits = [[set(query.split()) <= set(TEXTS[digit].split()) for digit in row] for query, row in zip(queries, read, strict=True)]
 pd.Series(np.mean(fits, axis=1), index=queries, name="share of images read as a digit that fits").to_frame().round(2)
 
 # %%
