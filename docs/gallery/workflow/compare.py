@@ -11,8 +11,8 @@ packages on the same folds, and :class:`~skae.inspection.ComparisonDisplay` draw
 # --------
 # Wines of three kinds have 13 measurements each, in different units: so all columns are standardised, by the training
 # rows of each fold. Any transformer is a reducer, and so is a pipeline. PCA always takes part. Each reducer is fitted
-# to the same training rows, and judged by the same held-out rows. With few rows one split says little. So five folds
-# are drawn twice. ``scoring`` adds columns: here the F1 score of the linear model on the code.
+# to the same training rows, and judged by the same held-out rows. With few rows one split says little, so that five
+# folds are drawn twice. All reducers have their default settings.
 import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.datasets import load_wine
@@ -22,9 +22,9 @@ from skae import Autoencoder, compare
 from skae.inspection import ComparisonDisplay
 
 X, y = load_wine(return_X_y=True)
-reducers = [Autoencoder(), KernelPCA(kernel="rbf", gamma=0.03, fit_inverse_transform=True)]
+reducers = [Autoencoder(), KernelPCA(kernel="rbf", fit_inverse_transform=True)]
 sizes = [1, 2, 4]
-comparison = compare(X, y, reducers, n_components=sizes, cv=5, n_repeats=2, standardize=True, scoring="f1_macro")
+comparison = compare(X, y, reducers, n_components=sizes, cv=5, n_repeats=2, standardize=True)
 print(comparison)
 
 # %%
@@ -37,8 +37,7 @@ print(comparison)
 #
 # The picture
 # -----------
-# Maps show held-out wines of one fold, and bars or curves are scores over all folds. Bars of error are one standard
-# deviation.
+# Maps show held-out wines of one fold. Curves are means over all folds, and the shading is one standard deviation.
 display = ComparisonDisplay.from_comparison(comparison)
 plt.show()
 
@@ -61,5 +60,6 @@ pd.DataFrame(gains).rename_axis("Autoencoder less PCA:")
 # apart do not need a network: with four components PCA is enough, and it is done at once. The training rows of folds
 # overlap, so that the spread looks smaller than that of new tables would be.
 #
-# ``n_jobs=2`` computes fits side by side, ``resume="folder"`` lets a long comparison go on after it was killed, and
-# ``python -m skae compare wine --standardize`` writes all of this as one page.
+# ``scoring`` takes further scorers, each as another column. ``n_jobs=2`` computes fits side by side,
+# ``resume="folder"`` lets a long comparison go on after it was killed, and ``python -m skae compare wine
+# --standardize`` writes all of this as one page.
