@@ -95,12 +95,8 @@ figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for name, fitted in (("8 numbers by Autoencoder", model), ("all columns", without)):
     label = f"{name}, accuracy {fitted.score(test, y_test):.3f}"
     RocCurveDisplay.from_estimator(fitted, test, y_test, pos_label="malignant", name=label, ax=ax)
-ax.set(
-    xlabel="benign tumours called malignant",
-    ylabel="malignant tumours found",
-    title="held-out tumours",
-    xlim=(-0.01, 0.4),
-)
+ax.set(xlabel="benign tumours called malignant", ylabel="malignant tumours found", title="held-out tumours")
+ax.set(aspect="auto", xlim=(-0.01, 0.4), ylim=(0.6, 1.01))
 ax.legend(loc="lower right", fontsize=8)
 plt.show()
 

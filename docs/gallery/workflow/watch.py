@@ -94,7 +94,7 @@ for k, (name, model) in enumerate(bad.items()):
         try:
             model.fit(train)
             axes[k].plot(model.history_["loss"], color="k")
-            axes[k].set(title=f"{name}\nheld-out score {model.score(test):.2f}", xlabel="epoch", yscale="log")
+            axes[k].set(title=f"{name}\nheld-out score {model.score(test):.2f}", xlabel="epoch")
         except ValueError as error:
             print(f"{name}: {type(error).__name__}\n    {error}\n")
     if not caught and hasattr(model, "history_"):
@@ -102,6 +102,7 @@ for k, (name, model) in enumerate(bad.items()):
     for warning in caught:
         print(f"{name}: {warning.category.__name__}\n    {warning.message}\n")
 axes[0].set_ylabel("loss")
+axes[1].set_yscale("log")
 plt.show()
 
 # %%
