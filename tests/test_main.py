@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import scipy
 from matplotlib.image import imread
@@ -235,29 +236,14 @@ def test_groups_are_a_column_that_no_fold_divides(tmp_path, capsys):
     person = np.repeat([f"p{i}" for i in range(10)], 4)
     frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(person=person, ill=person > "p5")
     frame.to_csv("ill.csv", index=False)
-    options = [
-        "--target",
-        "ill",
-        "--groups",
-        "person",
-        "--cv",
-        "3",
-        "--repeats",
-        "2",
-        "--scoring",
-        "f1",
-        "trustworthiness",
-    ]
-    assert run("ill.csv", *options, "--n-components", "2", "--reducers", "pca") == 0
+    options = ["--target", "ill", "--groups", "person", "--cv", "3", "--repeats", "2"]
+    scoring = ["f1", "trustworthiness"]
+    assert run("ill.csv", *options, "--scoring", *scoring, "--n-components", "2", "--reducers", "pca") == 0
     out = capsys.readouterr().out
     assert "40 rows, 3 columns, 2 classes" in out
     assert "over 6 folds" in out
-    assert (
-        "Scorers, of which greater is better: f1 of the linear model on the code, trustworthiness of the reducer" in out
-    )
-    expected = skae.compare(
-        rows, frame["ill"], [], [2], cv=3, groups=person, n_repeats=2, scoring=["f1", "trustworthiness"]
-    )
+    assert "is better: f1 of the linear model on the code, trustworthiness of the reducer" in out
+    expected = skae.compare(rows, frame["ill"], [], [2], cv=3, groups=person, n_repeats=2, scoring=scoring)
     (found,) = strict(tmp_path / "compare/compare.json")["rows"]
     for column in ("r2", "linear", "f1", "trustworthiness", "f1_std"):
         assert found[column] == pytest.approx(expected.rows[0][column])
@@ -655,10 +641,6 @@ def test_a_reader_that_has_gone_does_not_lose_the_files(tmp_path):
         ([30, 30, *[1] * 17, 30], [], None),
         ([0, 0, 0], [], None),
         ([0, 1, 0], [], "1 of 3 columns ('b') has 100.0% of the variance"),
-        (["iris", "--n-jobs", "0"], "--n-jobs takes a number of processes, or -1 for one for each core."),
-        (["iris", "--repeats", "0"], "--repeats takes whole numbers from 1 to 1000000."),
-        (["iris", "--groups", "x"], "--groups is for files: the bundled set 'iris' has no column of groups."),
-        (["iris", "--scoring", "r3"], "'r3' is not a valid scoring value."),
     ],
 )
 def test_few_columns_with_nearly_all_the_variance_get_a_hint(scales, standardize, expected, capsys):
@@ -760,6 +742,10 @@ MISTAKES = [
     (["iris", "--hidden-layer-sizes", "4", "0"], "--hidden-layer-sizes takes whole numbers from 1 to 1000000."),
     (["iris", "--max-iter", "0"], "--max-iter takes whole numbers from 1 to 1000000000."),
     (["iris", "--max-iter", "9" * 4000], "--max-iter takes whole numbers from 1 to 1000000000."),
+    (["iris", "--n-jobs", "0"], "--n-jobs takes a number of processes, or -1 for one for each core."),
+    (["iris", "--repeats", "0"], "--repeats takes whole numbers from 1 to 1000000."),
+    (["iris", "--groups", "x"], "--groups is for files: the bundled set 'iris' has no column of groups."),
+    (["iris", "--scoring", "r3"], "'r3' is not a valid scoring value."),
     (["iris", "--seed", "-1"], "--seed takes whole numbers from 0 to 4294967295."),
 ]
 

@@ -16,7 +16,7 @@ from skae.page import page
 
 X, Y = load_iris(return_X_y=True)
 WEIGHT = np.ones(150)
-ODD = "<b>&'\"$x$\udcff</b>"
+ODD = "<x>&'\"$x$\udcff</x>"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         self.text.append(data)
         if self.open and "table" in self.open and self.tables[-1] and self.tables[-1][-1]:
-            self.tables[-1][-1][-1] += data
+            self.tables[-1][-1][-1] += data.strip("\n")
 
 
 def test_the_page_stands_alone_and_has_the_picture_and_the_table(result, tmp_path):
@@ -69,14 +69,13 @@ def test_the_page_stands_alone_and_has_the_picture_and_the_table(result, tmp_pat
     kind, _, content = source.partition(",")
     assert kind == "data:image/png;base64"
     assert base64.b64decode(content)[:8] == b"\x89PNG\r\n\x1a\n"
-    assert "script" not in read.tags
+    assert read.tags.isdisjoint({"script", "link", "iframe", "x"})
     assert not re.search(r"https?:|url\(", text)
-    assert "b" not in {tag for tag in read.tags if tag == "x"}
     assert read.tables[0][0][2:] == ["R2", "linear", "kNN", "kept", "fit s", "rows/s"]
     assert read.tables[1][0][2:] == ["f1_macro", "accuracy"]
     for rows, columns in ((read.tables[0], ["r2", "linear", "knn", "neighbors"]), (read.tables[1], ["f1_macro"])):
         for cells, row in zip(rows[1:], result.rows + result.baselines, strict=True):
-            assert cells[1] == row["reducer"].replace("\udcff", "\\udcff") or cells[1] == row["reducer"][:-5] + "?"
+            assert cells[1] == row["reducer"].replace("\udcff", "\ufffd")
             for cell, column in zip(cells[2:], columns, strict=False):
                 spread = None if row[column] is None else f"{row[column + '_std']:.3f}".removeprefix("0")
                 assert cell == ("-" if spread is None else f"{row[column]:.3f} ±{spread}")

@@ -100,7 +100,7 @@ def test_a_callable_may_return_several_columns():
 def test_without_a_target_reducers_are_scored_without_one():
     result = compare(X, None, [], [2], cv=FOLDS, scoring={"mine": lambda estimator, X: float(len(X))})
     assert column(result, "mine") == [50.0] * 3
-    with pytest.raises(ValueError, match="^The scorer 'f1_macro' judges predictions of a target, and there is n"):
+    with pytest.raises(ValueError, match=r"^The scorer 'f1_macro' judges predictions of a target, and there is n"):
         compare(X, None, [], [2], cv=FOLDS, scoring="f1_macro")
 
 
