@@ -8,8 +8,9 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.text import Text
 from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_iris, load_linnerud
-from sklearn.decomposition import PCA, FastICA, KernelPCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.manifold import TSNE
 
 from skae import Autoencoder, compare
@@ -339,12 +340,24 @@ def test_further_scores_have_panels_below_the_others(sizes):
 
 
 def test_sparse_rows_are_drawn_as_their_array(digits):
-    for given in (PCA(svd_solver="covariance_eigh"), FastICA(whiten_solver="eigh")):
-        result = [
-            compare(rows, None, {"mine": given, "PCA ": PCA(svd_solver="covariance_eigh")}, [2], cv=2)
-            for rows in (digits[:200], csr_matrix(digits[:200]))
-        ]
-        one, other = (ComparisonDisplay.from_comparison(r, image_shape=(8, 8), n_pictures=3) for r in result)
-        np.testing.assert_allclose(other.codes["mine"], one.codes["mine"], atol=1e-5)
-        for name, pictures in one.pictures.items():
-            np.testing.assert_allclose(other.pictures[name], pictures, atol=1e-5)
+    """By PCA, which takes them, and by a user's reducer, which is given an array."""
+    reducers = {"mine": TakesArrays(), "PCA": PCA(svd_solver="covariance_eigh")}
+    results = [compare(rows, None, reducers, [2], cv=2) for rows in (digits[:200], csr_matrix(digits[:200]))]
+    one, other = (ComparisonDisplay.from_comparison(r, image_shape=(8, 8), n_pictures=3) for r in results)
+    for name, codes in one.codes.items():
+        np.testing.assert_allclose(other.codes[name], codes, atol=1e-8)
+    assert list(other.pictures) == ["held-out rows", "mine", "PCA"]
+    for name, pictures in one.pictures.items():
+        np.testing.assert_allclose(other.pictures[name], pictures, atol=1e-8)
+
+
+class TakesArrays(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.pca_ = PCA(2, svd_solver="full").fit(X)
+        return self
+
+    def transform(self, X):
+        return self.pca_.transform(np.asarray(X, dtype=float))
+
+    def inverse_transform(self, X):
+        return self.pca_.inverse_transform(X)
