@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+collect_ignore_glob = ["docs/conf.py", "docs/gallery/*", "docs/examples/*", "docs/_build/*"]  # sphinx runs them
+
 
 @pytest.fixture(autouse=True)
 def _closed_figures():

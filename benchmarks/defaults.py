@@ -40,6 +40,8 @@ COUNTS = ("mfeat_pix_counts",)
 
 PAGE = """# The defaults beside those before, and beside PCA
 
+Made by `python benchmarks/defaults.py --data DIR --markdown docs/measured/defaults.md`{load}.
+
 Held-out R2 of the reconstruction against the mean of the training data, median over {splits} 75/25 splits; raw columns,
 nothing tuned. "before" are the defaults up to version 0.1: Adam, 100 epochs of batches of 200 rows, and a learning rate
 that falls from 0.001 like a cosine. The defaults now were chosen on other splits of some of these sets. "gain" is the
@@ -51,8 +53,6 @@ rows have one split. "curved" is made by the script, counts have the Poisson lik
 In sum the fits take {ratio:.2f} of the time of those before, and {ratio_small:.2f} without the tables above 20 000
 rows. The median R2 changes by {change:+.4f} in mean. It is more than 0.005 lower for {lower}. The smallest median gain
 over PCA is {worst:+.4f}, and the smallest of a single split {least:+.3f}.
-
-Made by `python benchmarks/defaults.py --data DIR --markdown docs/measured/defaults.md`{load}.
 """
 
 

@@ -9,6 +9,9 @@ __all__ = ["page"]
 
 PAGE = """# Published figures
 
+Made by `python benchmarks/published.py --data DIR --json docs/measured/published.json --markdown
+docs/measured/published.md`, which adds its runs to the JSON file.
+
 Figures of papers on pretrained deep networks, and what `benchmarks/published.py` reaches with this package. A small
 budget is some minutes on two cores and shows how far it gets; it is not meant to reach the published figure. A long one
 is at most 25 minutes, and a full one is meant for a GPU. One seed each. Rates and momenta of the Boltzmann machines
@@ -24,10 +27,7 @@ compares recipes, and not pretraining alone. Seconds of a part of a run are of t
 | --- | --- | ---: | ---: | --- | --- | ---: |
 {table}
 
-{sections}
-Made by `python benchmarks/published.py --data DIR --json docs/measured/published.json --markdown
-docs/measured/published.md`, which adds its runs to the JSON file.
-"""
+{sections}"""
 
 
 def latest(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

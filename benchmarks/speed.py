@@ -312,6 +312,8 @@ PARTS = {
 
 PAGE = """# Speed
 
+Made by `python benchmarks/speed.py --markdown docs/measured/speed.md`.
+
 Ratios within one run on two shared cores, median over the rounds; contestants take turns. The bare loop is what a user
 would write by hand: the same network, batch size and number of epochs, `torch.optim.Adam`, no validation of input, no
 history, no best weights.
@@ -335,8 +337,6 @@ more than many do.
   the file around the rows of a batch, given back after it. How many the system maps at once differs between machines.
 - `import skae` adds {imported[skae_adds_s]:.3f} s to the {imported[torch_and_sklearn_s]:.1f} s of torch and
   scikit-learn.
-
-How it was made: `python benchmarks/speed.py --markdown docs/measured/speed.md`.
 """
 
 

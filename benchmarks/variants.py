@@ -35,6 +35,8 @@ from skae.metrics import reconstruction_r2
 
 PAGE = """# The variants beside PCA
 
+Made by `python benchmarks/variants.py --data DIR --markdown docs/measured/benchmarks.md`.
+
 Held-out R2 of the reconstruction, accuracy of a linear model and of 5 nearest neighbours on the code, and seconds of a
 fit on two shared cores. One split, default settings, nothing tuned; columns of breast_cancer are standardized. All have
 as many components as PCA, but for the dictionaries, of which a row uses a few atoms: their width is in the name.
@@ -49,8 +51,6 @@ Least seconds of an epoch over those of `Autoencoder` with the same network, tak
 | network | variant | ratio |
 | --- | --- | ---: |
 {speed}
-
-Made by `python benchmarks/variants.py --data DIR --markdown docs/measured/benchmarks.md`.
 """
 
 OLD = {"max_iter": 100, "batch_size": 200, "learning_rate": "cosine", "solver": "adam"}

@@ -130,6 +130,34 @@ def samples(splits: list[int]) -> dict[str, float]:
     return told("squared MMD of samples to held-out digits", found)
 
 
+def settings(splits: list[int]) -> dict[str, float]:
+    """Digits, 16 components: what weights of the objective and priors do to bounds, to codes and to samples."""
+    found: Figures = {}
+    asked: list[dict[str, Any]] = [
+        {},
+        {"warm_up": 0.3},
+        {"free_bits": 0.5},
+        {"n_importance_samples": 8},
+        {"beta": 0.25},
+        {"beta": 4},
+        {"total_correlation": 4},
+        {"variance": "column"},
+        *({"prior": prior} for prior in ("normal", "vamp", "flow")),
+    ]
+    for split in splits:
+        train, test = train_test_split(load_digits().data, random_state=split)
+        width = float(np.median(((train[:400, None] - train[None, :400]) ** 2).sum(-1))) / 2
+        for options in asked:
+            model = VariationalAutoencoder(16, random_state=0, **options).fit(train)
+            name = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "defaults"
+            error = np.square(model.reconstruct(test) - test).sum(1).mean()
+            found.setdefault(f"{name}, squared error", []).append(float(error))
+            found.setdefault(f"{name}, score", []).append(model.score(test))
+            found.setdefault(f"{name}, ELBO", []).append(float(model.elbo(test).mean()))
+            found.setdefault(f"{name}, MMD", []).append(mmd(model.sample(2000, random_state=split), test, width))
+    return told("digits, 16 components, held out: bounds in nats, squared errors, squared MMD of 2000 samples", found)
+
+
 def classes(splits: list[int]) -> dict[str, float]:
     """Samples of the class that was asked for, read by a classifier of held-out digits."""
     found: Figures = {}
@@ -319,6 +347,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
     "samples": lambda args: samples(args.splits),
     "classes": lambda args: classes(args.splits),
     "labels": lambda args: labels(range(100, 110)),
+    "settings": lambda args: settings(args.splits),
     "clusters": lambda args: clusters(range(100, 105)),
     "speed": lambda args: speed(args.rounds),
 }

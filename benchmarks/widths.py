@@ -30,6 +30,8 @@ TOLERANCE = 0.01
 """The default is the smallest width whose mean R2 and mean accuracy are at most so far below the best."""
 PAGE = """# How wide is a sparse code?
 
+Made by `python benchmarks/widths.py --splits {splits} --markdown docs/measured/widths.md`.
+
 `SparseAutoencoder` and `ReceptiveFieldAutoencoder` are not for short codes, and need a width of their own. There are
 six bundled sets: digits, patches of 8 x 8 grey values, and the columns of iris, wine, breast_cancer and diabetes,
 standardized. A quarter of the rows of each set was put aside. The other rows were split {splits} times: models were
@@ -43,8 +45,6 @@ best R2 and at most {tolerance} below the best accuracy.
 On the quarter that was put aside, fitted to all other rows:
 
 {judged}
-
-Made by `python benchmarks/widths.py --splits {splits} --markdown docs/measured/widths.md`.
 """
 
 Labelled = tuple[np.ndarray, np.ndarray | None]

@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ._version import SITE
+
 __all__ = ["TokenEncoder"]
 
 PADDING, UNKNOWN = "<padding>", "<unknown>"
@@ -58,6 +60,9 @@ class TokenEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     >>> encoder.inverse_transform([[1, 3, 5, 0]])
     ['a cat runs']
     """
+
+    _doc_link_module = "skae"
+    _doc_link_template = f"{SITE}/api/skae.tokens.{{estimator_name}}.html"
 
     def __init__(self, length: Any = "auto", unknown: str = "error", min_frequency: int = 1) -> None:
         self.length = length

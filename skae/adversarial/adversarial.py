@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +28,7 @@ from ..base import (
     with_labels_in_every_batch,
 )
 from ..base.labels import UNLABELLED, Labels, Told
+from ..base.mixins import available_if
 from ..base.transformer import is_stochastic
 from ..engine.data import rows_of
 from ..engine.modes import plain_torch
@@ -339,7 +339,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
     # ---------------------------------------------------------------- for users
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]  # as in scikit-learn
         """Update the model with one pass over a chunk of rows, and continue from the last call.
 
         Parameters
@@ -388,7 +388,7 @@ class AdversarialAutoencoder(ClassPrediction, Adversarial):
         return super().predict(X)
 
     @available_if(has_modes)
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each mode given the code h of a row, p(k | h) = p(h, k) / p(h) under the prior.
 
         Parameters

@@ -364,7 +364,7 @@ class AdversariallyRegularizedAutoencoder(Adversarial):
         """Token ids, if the model is of tokens, and otherwise the rows as they are."""
         return ids_of(rows, self.n_features_in_) if self._spec["n_tokens"] else rows
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes into rows.
 
         Parameters

@@ -23,7 +23,7 @@ class ConvolutionalAutoencoder(Autoencoder):
     """Autoencoder of images, whose features are local and the same at every position.
 
     Each row is a flattened image. Each convolutional layer of the encoder convolves the maps x_k of the layer
-    before with kernels and reduces their size. The decoder mirrors the encoder with transposed convolutions:
+    before with kernels and reduces their size. The decoder mirrors the encoder with transposed convolutions::
 
         h_l = a(pool(sum_k x_k * W_kl + b_l)), and back x_k = a(sum_l h_l *' W'_kl + c_k).
 

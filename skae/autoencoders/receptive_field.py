@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from ..nn.receptive_field import ReceptiveFields, grid_of
 from ._atoms import peak_of_atoms
 
 __all__ = ["ReceptiveFieldAutoencoder"]
+
+Ints: TypeAlias = tuple[int, ...]
 
 MOST_WHITENED = 5_000
 """Largest number of columns whose covariance is decomposed. This takes a minute or two."""
@@ -319,7 +321,7 @@ def _require_that_fields_fit(spec: dict[str, Any]) -> None:
         )
 
 
-def _require_cover(size_name: str, size: Sizes, step_name: str, steps: Sizes, whole: str, sides: Sizes) -> None:
+def _require_cover(size_name: str, size: Ints, step_name: str, steps: Ints, whole: str, sides: Ints) -> None:
     """Raise an error unless windows of this size and step fit into the sides and cover them."""
     for side, window, step in zip(sides, size, steps, strict=True):
         if window > side:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from ..base.budget import steps_worthwhile
 from ..base.checks import check_codes, check_weight, frame_of
 from ..base.damage import Saved
 from ..base.exporting import Exported
+from ..base.mixins import available_if
 from ..base.params import PositiveInt
 from ..base.transformer import TorchTransformer
 from ..engine.data import Rows, Source, to_tensor
@@ -407,7 +407,7 @@ default="tanh"
         return super().score(X, y, sample_weight)
 
     @available_if(decodes)
-    def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:
+    def inverse_transform(self, X: Any, structure: Any = None) -> list[Tree]:  # type: ignore[override]  # trees are no array
         """Unfold codes into trees of a given shape.
 
         Parameters

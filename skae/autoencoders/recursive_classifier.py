@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,6 +16,7 @@ from ..base.budget import steps_worthwhile
 from ..base.checks import check_weight
 from ..base.compat import Interval
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.params import Probability
 from ..base.prediction import ClassPrediction, Known
 from ..base.transformer import is_stochastic
@@ -255,7 +255,7 @@ class RecursiveAutoencoderClassifier(ClassPrediction, RecursiveAutoencoder):
         return super().score(X, y, sample_weight)
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]  # as in scikit-learn
         """Update the model with one pass over some trees, and continue from the last call.
 
         Parameters

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -16,6 +15,7 @@ from ..base.compat import Interval
 from ..base.damage import Saved
 from ..base.estimator import Run
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.params import NonNegative
 from ..base.prediction import ClassPrediction, Known, NumberPrediction, Prediction, with_labels_in_every_batch
 from ..base.transformer import is_stochastic
@@ -182,7 +182,7 @@ class SemiSupervisedAutoencoder(ClassPrediction, _Predicting):
     }
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]  # as in scikit-learn
         """Update the model with one pass over a chunk of rows, and continue from the last call.
 
         Parameters

@@ -1,4 +1,4 @@
-"""All imports from scikit-learn that are private, or that moved between its versions."""
+"""All imports from scikit-learn that are private, or that moved between its versions. See ``mixins`` too."""
 
 from typing import Any
 

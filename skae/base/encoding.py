@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from .._version import REFERENCE
 from ..engine.arrays import Arrays
 from ..engine.completion import Completion, filled
 from ..engine.container import FilePath
@@ -25,10 +25,10 @@ from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
 from .checks import check_weight, check_x, look_for_gaps, watcher
-from .compat import CallbackSupportMixin
 from .damage import Saved
 from .derivatives import jacobian_singular_values
 from .exporting import Exported, export
+from .mixins import BaseEstimator, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from .saving import intact, is_fitted, learnt, portable, readable, restore, restore_learnt
 from .state import new_generator
 from .verdict import constant_code, some_rows
@@ -58,6 +58,8 @@ def judged(estimator: Any, data: Source, among: Tensor | None = None) -> Any:
 class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
     """``transform``, and how a fitted estimator reads rows, is pickled and moves between devices."""
 
+    _doc_link_module = "skae"
+    _doc_link_template = REFERENCE
     device: str
     dtype: str
     random_state: Any
@@ -169,7 +171,7 @@ class Encoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSuppor
             "what its units look for with skae.inspection.FilterDisplay, or read the weights in module_."
         )
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows.
 
         Parameters

@@ -26,10 +26,10 @@ from .budget import SMALL_TABLE, epochs_of, optimizer_of, plan_of, rows_a_step, 
 from .callbacks import monitored
 from .checkpoint import Checkpoint, refuse_nested, resumable
 from .checks import frame_of
-from .compat import fit_context
 from .encoding import Encoding
 from .held_out import mean_loss, split
 from .listening import attended
+from .mixins import fit_context
 from .params import (
     Fraction,
     NonNegative,

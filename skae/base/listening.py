@@ -33,8 +33,10 @@ class Epoch:
     """
 
     def __init__(self, training: Any, make: Callable[[], Any]) -> None:
-        self.stage, self.number, self.max_iter = training.stage, training.epoch, training.plan.max_iter
-        self.terms = dict(training.row)
+        self.stage: str = training.stage
+        self.number: int = training.epoch
+        self.max_iter: int = training.plan.max_iter
+        self.terms: dict[str, float] = dict(training.row)
         self._make: Callable[[], Any] | None = make
 
     @cached_property

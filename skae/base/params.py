@@ -24,9 +24,9 @@ from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
 from .compat import Interval, Options, StrOptions
+from .mixins import available_if
 
 __all__ = [
     "Fraction",
@@ -53,8 +53,8 @@ NonNegativeInt: TypeAlias = Annotated[int, Interval(Integral, 0, None, closed="l
 Fraction: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="neither")]
 Probability: TypeAlias = Annotated[float, Interval(Real, 0, 1, closed="left")]
 PositiveInt: TypeAlias = Annotated[int, Interval(Integral, 1, None, closed="left")]
-Sizes: TypeAlias = Annotated[tuple[int, ...], "array-like", Interval(Integral, 1, None, closed="left")]
-Pair: TypeAlias = Annotated[tuple[float, float], "array-like"]
+Sizes: TypeAlias = Annotated[int | Sequence[int], "array-like", Interval(Integral, 1, None, closed="left")]
+Pair: TypeAlias = Annotated[Sequence[float], "array-like"]
 RandomState: TypeAlias = Annotated[int | np.random.RandomState | None, "random_state"]
 Verbosity: TypeAlias = Annotated[int, "verbose"]
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,6 +28,7 @@ from .encoding import judged
 from .estimator import Run
 from .exporting import Exported
 from .labels import UNLABELLED, Labels, Told, moments_of_known, numbers, read_classes, read_labels
+from .mixins import ClassifierMixin, RegressorMixin
 from .verdict import constant_prediction, one_class
 
 __all__ = ["ClassPrediction", "Known", "NumberPrediction", "Prediction", "with_labels_in_every_batch"]
@@ -247,7 +247,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
         labels: np.ndarray = self.classes_[probability.argmax(axis=1)]
         return labels
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class for each row.
 
         Parameters
@@ -294,7 +294,7 @@ class ClassPrediction(ClassifierMixin, Prediction):
 
     def _exported(self) -> dict[str, Exported]:
         probabilities = Exported(lambda module, batch: self._link(self._output(module, batch)))
-        return {**super()._exported(), "predict_proba": probabilities}
+        return {**super()._exported(), "predict_proba": probabilities}  # type: ignore[misc]
 
     def _read(self, y: Any, n_samples: int) -> Labels:
         """Check the labels, and the classes if they were given."""
@@ -413,7 +413,7 @@ class NumberPrediction(RegressorMixin, Prediction):
         return float(np.mean([_r2(t[known], p[known], _weight_of(known, weight)) for t, p, known in columns]))
 
     def _exported(self) -> dict[str, Exported]:
-        return {**super()._exported(), "predict": Exported(self._predicted_batch)}
+        return {**super()._exported(), "predict": Exported(self._predicted_batch)}  # type: ignore[misc]
 
     def _predicted_batch(self, module: Any, batch: Any) -> Tensor:
         """``predict`` of a batch, on the scale of y."""

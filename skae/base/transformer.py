@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
@@ -24,10 +23,10 @@ from ..functional import Support
 from .callbacks import monitored
 from .checkpoint import refuse_checkpoint
 from .checks import check_codes, check_weight
-from .compat import fit_context
 from .encoding import judged
 from .estimator import TorchEstimator
 from .exporting import Exported
+from .mixins import available_if, fit_context
 from .params import PositiveInt
 from .state import unchanged_on_error
 from .support import inside, log_density_inside, scored_inside, warn_of_rows
@@ -155,7 +154,7 @@ class TorchTransformer(TorchEstimator):
             self._fit(X, y, sample_weight, partial=True)
         return self
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: Any) -> np.ndarray:
         """Decode codes into rows.
 
         Parameters

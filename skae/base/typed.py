@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator
 from typing_extensions import dataclass_transform
 
+from .._version import REFERENCE
 from . import damage, files
 from .advice import validate
 from .callbacks import without_callbacks
-from .compat import CallbackSupportMixin
 from .damage import Saved
+from .mixins import BaseEstimator, CallbackSupportMixin
 from .params import constraints, sign_plainly
 from .saving import intact, is_fitted, portable, readable, restore
 
@@ -23,6 +23,8 @@ __all__ = ["Typed"]
 class Typed(CallbackSupportMixin, BaseEstimator):
     """A scikit-learn estimator without a module of its own. Its annotated attributes are its parameters."""
 
+    _doc_link_module = "skae"
+    _doc_link_template = REFERENCE
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _saved: ClassVar[dict[str, Saved]] = {
         "n_features_in_": Saved(damage.whole(1)),

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
@@ -16,6 +15,7 @@ from ..base.checks import require_positive
 from ..base.encoding import judged
 from ..base.estimator import Run
 from ..base.labels import UNLABELLED, Labels, Told
+from ..base.mixins import available_if
 from ..base.prediction import ClassPrediction
 from ..base.transformer import is_stochastic
 from ..base.verdict import one_class
@@ -122,10 +122,10 @@ class LabelledMachine(ClassPrediction):
             As for ``fit``, and if a label is not among the classes, or if ``early_stopping=True``.
         """
         if classes is None:
-            return super().partial_fit(X, y, sample_weight)
+            return super().partial_fit(X, y, sample_weight)  # type: ignore[misc]
         if not self.labels:
             raise ValueError("classes are those of labels=True, but labels is False: pass weights as sample_weight=.")
-        return super().partial_fit(X, Told(y, classes), sample_weight)
+        return super().partial_fit(X, Told(y, classes), sample_weight)  # type: ignore[misc]
 
     # ---------------------------------------------------------------- y in a batch
 
@@ -144,7 +144,7 @@ class LabelledMachine(ClassPrediction):
 
     def _learnt(self, data: Any, run: Run) -> Any:
         """The rows to learn from. A label counts as its row does, as both are one state of the top."""
-        return BoltzmannMachine._learnt(self, data, run)
+        return BoltzmannMachine._learnt(self, data, run)  # type: ignore[arg-type]
 
     # ---------------------------------------------------------------- predicting
 

@@ -40,7 +40,7 @@ MONITOR_CHAINS, MONITOR_BETAS = 50, 200
 """Chains and temperatures of the estimate of log Z after each epoch."""
 
 
-class DeepBoltzmannMachine(LabelledMachine, RBM):
+class DeepBoltzmannMachine(LabelledMachine, RBM):  # type: ignore[misc]  # partial_fit, as in scikit-learn
     """Deep Boltzmann machine: an RBM with further layers of hidden units, all of them undirected.
 
     With x = h_0 and layers h_1 ... h_L of hidden units, the energy is

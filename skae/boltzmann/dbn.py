@@ -39,7 +39,7 @@ N_DRAWS = 32
 Layers: TypeAlias = Annotated[Sequence[Any], list, tuple]
 
 
-class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):
+class DeepBeliefNetwork(LabelledMachine, BoltzmannMachine):  # type: ignore[misc]  # partial_fit, as in scikit-learn
     """Deep generative model: an RBM at the top, and directed layers from it down to the data.
 
     With layers h_1 ... h_n it is the density

@@ -273,7 +273,7 @@ class MultimodalDeepBoltzmannMachine(DeepBoltzmannMachine):
 
     # ---------------------------------------------------------------- codes
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows, of which modalities and single entries may be missing, or fill them in.
 
         Parameters

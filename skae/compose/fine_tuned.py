@@ -282,7 +282,7 @@ class FineTunedClassifier(ClassPrediction, _FineTuned):
     Labels, and -1, None or NaN for rows without a label. At least two classes must occur."""
     }
 
-    def predict_log_proba(self, X: Any) -> Any:
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of the probability of each class for each row.
 
         Parameters

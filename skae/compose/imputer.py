@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.impute import SimpleImputer
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -16,8 +16,9 @@ from typing_extensions import Self
 
 from ..base.callbacks import monitored
 from ..base.checks import check_x
-from ..base.compat import HasMethods, MissingValues, fit_context
+from ..base.compat import HasMethods, MissingValues
 from ..base.damage import Saved
+from ..base.mixins import TransformerMixin, fit_context
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed

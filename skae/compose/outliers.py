@@ -7,15 +7,16 @@ from numbers import Real
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 from typing_extensions import Self
 
 from ..base.callbacks import monitored
 from ..base.checks import check_x, look_for_gaps
-from ..base.compat import Interval, fit_context
+from ..base.compat import Interval
 from ..base.damage import Saved
+from ..base.mixins import BaseEstimator, OutlierMixin, fit_context
 from ..base.params import RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed

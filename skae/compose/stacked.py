@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 from typing_extensions import Self
 
@@ -17,6 +16,7 @@ from ..base.damage import Saved
 from ..base.derivatives import dense_fields
 from ..base.description import described
 from ..base.estimator import Run
+from ..base.mixins import available_if
 from ..base.params import PositiveInt
 from ..base.state import new_generator
 from ..base.transformer import TorchTransformer, is_stochastic

@@ -9,16 +9,16 @@ from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import Self
 
 from ..base.callbacks import monitored
 from ..base.checks import check_weight, require_positive
-from ..base.compat import Interval, fit_context
+from ..base.compat import Interval
 from ..base.damage import Saved
+from ..base.mixins import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, available_if, fit_context
 from ..base.params import PositiveInt, RandomState
 from ..base.state import unchanged_on_error
 from ..base.typed import Typed
@@ -232,7 +232,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
         _require_rows(cells)
         return self._schema.encoded(cells, self.handle_unknown)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> np.ndarray:
         """Encode rows.
 
         Parameters

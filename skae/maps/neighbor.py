@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Self
@@ -30,9 +29,10 @@ from ..base import (
     spawn,
 )
 from ..base.budget import SMALL_TABLE
-from ..base.compat import Interval, fit_context
+from ..base.compat import Interval
 from ..base.graphs import Graph, check_metric, nearest_rows, read_graph, tell_of_pieces
 from ..base.labels import read_labels
+from ..base.mixins import available_if, fit_context
 from ..base.transformer import is_stochastic
 from ..base.verdict import lone_row
 from ..engine.data import rows_of

@@ -89,7 +89,7 @@ class Stacked(Variational):
         super()._pretrain(data, run)
         if run.resume:
             return
-        vars(self).pop("encoder_", None)  # type: ignore[attr-defined]
+        vars(self).pop("encoder_", None)
         if isinstance(self.encoder, FrozenEstimator):
             self.encoder_ = copy.deepcopy(self.encoder.estimator)  # the user's may be fitted again
         elif self.encoder is not None:

@@ -252,7 +252,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         """Frequency of each class among the training rows."""
         return self._conditions.mean[: len(self.classes_)]
 
-    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
         """Fit the model, and encode the rows.
 
         Parameters
@@ -272,7 +272,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         self.fit(X, y, **fit_params)
         return self.transform(X) if len(self._conditions.rows) else self.transform(X, y)
 
-    def transform(self, X: Any, y: Any = None) -> Any:
+    def transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Mean of q(h | x, y): what a row is besides its condition.
 
         Parameters
@@ -288,7 +288,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         """
         return self._map(self._encode, X, y, like=X)
 
-    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Mean of p(x | h, y).
 
         Parameters

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import ClusterMixin
 from sklearn.utils import ClassifierTags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..base import Batch, Exported, PositiveInt, Run, Saved, Source, require_positive
 from ..base.damage import fault_of_array, fault_of_numbers
+from ..base.mixins import ClusterMixin
 from ..engine.frame import in_double
 from ..engine.modes import plain_torch, uninterrupted
 from ..nn.coder import Coder

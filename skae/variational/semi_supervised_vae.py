@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +30,7 @@ from ..base import (
     with_labels_in_every_batch,
 )
 from ..base.labels import Told
+from ..base.mixins import available_if
 from ..base.transformer import is_stochastic
 from ..engine.data import Rows, chunks, rows_of
 from ..engine.frame import in_double
@@ -329,7 +329,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         return probabilities
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:  # type: ignore[override]  # as in scikit-learn
         """Update the model with one pass over a chunk of rows, and continue from the last call.
 
         Parameters
@@ -358,7 +358,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         """
         return super().partial_fit(X, Told(y, classes), sample_weight)
 
-    def transform(self, X: Any, y: Any = None) -> Any:
+    def transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Encode rows: the mean of q(h | x), or of q(h | x, y) where the class is known.
 
         Parameters
@@ -393,7 +393,7 @@ class SemiSupervisedVariationalAutoencoder(ClassPrediction, Stacked):
         """
         return self._posterior(X, y)
 
-    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+    def inverse_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Decode codes into rows of asked classes.
 
         Parameters

@@ -162,7 +162,7 @@ class VectorQuantizedAutoencoder(Generative, Coded):
     quantizer: Literal["vq", "fsq"] = "vq"
     n_groups: PositiveInt | Literal["auto"] = "auto"
     codebook_size: PositiveInt | Literal["auto"] = "auto"
-    levels: Sizes = 8  # type: ignore[assignment]
+    levels: Sizes = 8
     commitment: NonNegative = 1.0
     decay: Probability = 0.99
     dead_below: Probability = 0.03

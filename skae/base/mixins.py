@@ -1,0 +1,96 @@
+"""scikit-learn's base classes and decorators, with the types that scikit-learn does not give them.
+
+A class with a base of unknown type takes any argument and has any attribute, as far as a type checker can tell. So it
+would not find a misspelt parameter in a user's program.
+"""
+
+# ruff: noqa: D101, D102, D103
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from typing_extensions import Self
+
+__all__ = [
+    "BaseEstimator",
+    "CallbackSupportMixin",
+    "ClassNamePrefixFeaturesOutMixin",
+    "ClassifierMixin",
+    "ClusterMixin",
+    "OutlierMixin",
+    "RegressorMixin",
+    "TransformerMixin",
+    "available_if",
+    "fit_context",
+]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+
+    def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]: ...
+
+    def available_if(check: Callable[[Any], Any]) -> Callable[[Method], Method]: ...
+
+    class BaseEstimator:
+        n_features_in_: int
+        feature_names_in_: np.ndarray
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+        def set_params(self, **params: Any) -> Self: ...
+        def get_metadata_routing(self) -> Any: ...
+        def set_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_partial_fit_request(self, **requests: bool | str | None) -> Self: ...
+        def set_transform_request(self, **requests: bool | str | None) -> Self: ...
+        def set_inverse_transform_request(self, **requests: bool | str | None) -> Self: ...
+        def set_predict_request(self, **requests: bool | str | None) -> Self: ...
+        def set_predict_proba_request(self, **requests: bool | str | None) -> Self: ...
+        def set_score_request(self, **requests: bool | str | None) -> Self: ...
+        def __sklearn_tags__(self) -> Any: ...
+        def __getstate__(self) -> Any: ...
+        def __setstate__(self, state: Any) -> None: ...
+        def _repr_html_(self) -> str: ...
+
+    class CallbackSupportMixin:
+        def set_callbacks(self, *callbacks: Any) -> Self: ...
+
+    class TransformerMixin:
+        def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray: ...
+        def set_output(self, *, transform: str | None = None) -> Self: ...
+        def __sklearn_tags__(self) -> Any: ...
+
+    class ClassNamePrefixFeaturesOutMixin:
+        def get_feature_names_out(self, input_features: Any = None) -> np.ndarray: ...
+
+    class ClassifierMixin:
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...
+        def __sklearn_tags__(self) -> Any: ...
+
+    class RegressorMixin:
+        def score(self, X: Any, y: Any, sample_weight: Any = None) -> float: ...
+        def __sklearn_tags__(self) -> Any: ...
+
+    class ClusterMixin:
+        def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> np.ndarray: ...
+        def __sklearn_tags__(self) -> Any: ...
+
+    class OutlierMixin:
+        def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> np.ndarray: ...
+        def __sklearn_tags__(self) -> Any: ...
+
+else:
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        ClassNamePrefixFeaturesOutMixin,
+        ClusterMixin,
+        OutlierMixin,
+        RegressorMixin,
+        TransformerMixin,
+    )
+    from sklearn.utils.metaestimators import available_if
+
+    from .compat import CallbackSupportMixin, fit_context
