@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from joblib import effective_n_jobs
+from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from .engine.notices import reworded, warn
@@ -76,14 +77,15 @@ class Job:
             fold = fold_of(table, *self.split)
             if self.model is None:
                 return evaluate_baselines(fold, scorers), None
+            model = clone(self.model)  # so that what it learns goes with it
             if self.is_known:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # they were issued with its figures
-                    fit(self.model, fold)
-                return [], self.model
-            row = evaluate(self.model, fold, scorers)
+                    fit(model, fold)
+                return [], model
+            row = evaluate(model, fold, scorers)
         named = {"reducer": self.name, "n_components": self.k, "fold": self.fold, **row}
-        return [named], self.model if self.is_drawn else None
+        return [named], model if self.is_drawn else None
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -26,7 +26,8 @@ def check_params(params: Any, n_rows: int) -> dict[str, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):
-        raise TypeError(f'params={params!r} must be a dict, such as {{"{WEIGHT}": weights}}, or None.')
+        kind = type(params).__name__
+        raise TypeError(f'params is of type {kind}: pass a dict, such as {{"{WEIGHT}": weights}}, or None.')
     known = {str(name): value for name, value in params.items() if value is not None}
     if WEIGHT in known:
         known[WEIGHT] = check_weight(known[WEIGHT], n_rows)
@@ -91,11 +92,13 @@ def _routed(consumer: Any, method: str, params: Mapping[str, Any]) -> dict[str, 
 
 
 def require_taken(params: Mapping[str, Any], reducers: Iterable[Any], scorers: Iterable[Any]) -> None:
-    """Refuse metadata that nobody takes. Weights always enter the scores."""
+    """Refuse metadata that nobody takes, and those of which routing does not know whether they are wanted.
+
+    Weights are always taken, because they enter the scores of the table.
+    """
     for name, value in params.items():
-        one = {name: value}
-        if name == WEIGHT or any(taken_by_reducer(reducer, one) for reducer in reducers):
-            continue
-        if not any(taken_by_scorer(scorer.function, one) for scorer in scorers):
-            hint = ": pass groups=..." if name == "groups" else ""
+        given = [taken_by_reducer(reducer, {name: value}) for reducer in reducers]
+        given += [taken_by_scorer(scorer.function, {name: value}) for scorer in scorers]
+        if name != WEIGHT and not any(given):
+            hint = ": pass it as groups" if name == "groups" else ""
             raise ValueError(f"params has {name!r}, which no reducer and no scorer takes{hint}.")

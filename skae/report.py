@@ -151,14 +151,14 @@ def write(result: Comparison, data: Dataset, options: argparse.Namespace) -> lis
             drawn, failure = _draw(result, data), None
         except Exception as error:
             drawn, failure = None, f"{str(picture)!r} was not drawn: {str(error) or type(error).__name__}"
-        try:
-            with _replaced(html) as text:
-                text.write_text(_html(result, data, drawn), encoding="utf-8", errors="xmlcharrefreplace")
-                if isinstance(drawn, bytes):
-                    with _replaced(picture) as image:
-                        image.write_bytes(drawn)
-        except NotWrittenError as error:
-            failure = str(error)
+        text = _html(result, data, drawn).encode(errors="xmlcharrefreplace")
+        for path, content in ((picture, drawn), (html, text)):
+            try:
+                if isinstance(content, bytes):
+                    with _replaced(path) as file:
+                        file.write_bytes(content)
+            except NotWrittenError as error:
+                failure = failure or str(error)
     if failure is not None:
         raise NotWrittenError(failure)
     shown = printable(picture) if isinstance(drawn, bytes) else str(drawn)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from scipy.sparse import coo_matrix, csc_array, csr_matrix, issparse
+from scipy.sparse import csc_array, csr_matrix, issparse
 from scipy.sparse import random as random_table
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -750,29 +750,29 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
         (
             {"X": csr_matrix(np.where(X > 5, np.nan, X))},
             ValueError,
-            "^X is sparse and has NaN: missing entries need an a",
+            "^X is sparse and has NaN: missing",
         ),
         (
             {"groups": Y[:5]},
             ValueError,
-            r"^groups has the shape \(5,\), but X has 150 rows: pass a group for each row.$",
+            r"^groups has the shape \(5,\), but X has 150 rows: pass a gr",
         ),
         (
             {"groups": [None, *Y[1:]]},
             ValueError,
-            r"^groups contains NaN or None, first in row 0 \(rows: 1\): drop those",
+            r"^groups contains NaN or None, first in row 0 \(rows: 1\): drop",
         ),
         ({"groups": Y, "cv": 4}, ValueError, "^cv=4 is not a number of folds from 2 to 3, the number of groups.$"),
         (
             {"groups": Y, "cv": [(Y > 0, Y < 1)]},
             ValueError,
-            "^groups make the folds, but cv has them already: pass a spl",
+            "^groups make the folds, but cv has them already: ",
         ),
         ({"n_repeats": 0}, ValueError, "^n_repeats=0 must be a whole number from 1 on.$"),
         (
             {"n_repeats": 2, "cv": KFold(2)},
             ValueError,
-            "^n_repeats repeats the folds of a number: pass an int as cv, or",
+            "^n_repeats repeats the folds of a number: pass an",
         ),
         ({"X": iter([X, X])}, ValueError, "^X gives one chunk at a time, but compare needs all rows at once: pass a"),
         ({"X": "no.csv"}, ValueError, "^X is of type str: pass an array or a DataFrame of numbers.$"),
@@ -1017,7 +1017,7 @@ def test_columns_that_do_not_fit_a_terminal_are_below_the_others():
 @pytest.mark.parametrize("kind", [csr_matrix, csc_array])
 def test_a_sparse_x_is_compared_as_its_array(kind):
     """TruncatedSVD, PCA and ours are given it as it is, FastICA as an array."""
-    rows = np.where(X > 2, X, 0.0)
+    rows = np.where(X > 2, X + np.random.RandomState(0).normal(0, 0.1, X.shape), 0.0)  # no two distances are equal
     reducers = [PCA(svd_solver="covariance_eigh"), TruncatedSVD(algorithm="arpack"), FastICA(max_iter=2000), TINY]
     expected, found = (compare(table, Y, reducers, [2], cv=2) for table in (rows, kind(rows)))
     assert issparse(found.X_test)
@@ -1043,14 +1043,11 @@ def test_reducers_are_given_a_sparse_x_as_they_take_it():
 
 
 def test_a_sparse_x_that_is_too_large_as_an_array_is_told():
-    X = random_table(300, 5000, density=0.001, format="csr", random_state=0)
-    with (
-        config_context(working_memory=8),
-        pytest.raises(ValueError, match="FastICA with n_components=2 failed in fold 1"),
-    ):
-        compare(X, None, [FastICA()], [2], cv=2)
+    wide = random_table(300, 5000, density=0.001, format="csr", random_state=0)
     with config_context(working_memory=8):
-        assert 0 < compare(X, None, [TruncatedSVD()], [2], cv=2).rows[0]["r2"] < 1
+        with pytest.raises(ValueError, match=r"^FastICA with .* fold 1 of 2: it takes no sparse X, .* needs 11 MiB, a"):
+            compare(wide, None, [FastICA()], [2], cv=2)
+        assert names(compare(wide, None, [TruncatedSVD()], [2], cv=2)) == ["PCA", "TruncatedSVD"]
 
 
 def test_r2_of_many_sparse_columns_is_that_of_one_array(monkeypatch):
@@ -1075,11 +1072,8 @@ def test_all_components_of_a_sparse_x_are_kept_by_pca():
 
 def test_a_sparse_x_of_the_user_is_not_changed():
     """Nor is one with entries that are there twice, which count as their sum."""
-    given = coo_matrix((np.r_[X.ravel(), X.ravel()], tuple(np.tile(np.indices(X.shape).reshape(2, -1), 2)))).tocsr(
-        copy=True
-    )
     twice = csr_matrix((np.repeat(X.ravel(), 2), np.repeat(np.tile(np.arange(4), 150), 2), np.arange(0, 1201, 8)))
     before = twice.data.copy()
     found = compare(twice, Y, [], [2], cv=2)
     np.testing.assert_array_equal(twice.data, before)
-    np.testing.assert_allclose(found.X_test.toarray(), compare(given.toarray(), Y, [], [2], cv=2).X_test)
+    np.testing.assert_allclose(found.X_test.toarray(), 2 * compare(X, Y, [], [2], cv=2).X_test)

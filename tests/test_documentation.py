@@ -72,7 +72,7 @@ def test_the_html_representation_of_an_estimator_links_to_its_page():
 
 @pytest.mark.parametrize("name", [name.rpartition(".")[2] for name in ESTIMATORS])
 def test_an_example_shows_each_estimator(name):
-    assert any(re.search(rf"\b{name}\(", path.read_text()) for path in EXAMPLES)
+    assert any(re.search(rf"\b{name}\b", path.read_text()) for path in EXAMPLES)
 
 
 HOOK = re.compile(r"^\| `(_\w+)(?:\((.*?)\))?` \| (?:every estimator|`(\w+)`) \|", re.MULTILINE)

@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, and one line for every mistake."""
 
+import base64
 import errno
 import io
 import json
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import scipy
 from matplotlib.image import imread
@@ -126,7 +128,8 @@ def test_a_process_writes_figures_and_a_picture(tmp_path):
     assert done.returncode == 0
     assert without_bar(done.stderr) == []
     assert done.stdout.startswith("iris: 150 rows, 4 columns, 3 classes\n")
-    assert done.stdout.splitlines()[-2:] == [os.path.join("out", "here", f"compare.{kind}") for kind in ("json", "png")]  # noqa: PTH118
+    written = [os.path.join("out", "here", f"compare.{kind}") for kind in ("json", "png", "html")]  # noqa: PTH118
+    assert done.stdout.splitlines()[-3:] == written
     assert ESCAPE not in done.stdout
     content = strict(tmp_path / "out/here/compare.json")
     assert [(row["reducer"], row["n_components"]) for row in content["rows"]] == [
@@ -136,6 +139,9 @@ def test_a_process_writes_figures_and_a_picture(tmp_path):
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", picture[16:24])
     assert imread(tmp_path / "out/here/compare.png").shape == (height, width, 4)
+    page = (tmp_path / "out/here/compare.html").read_text(encoding="utf-8")
+    assert base64.b64encode(picture).decode() in page
+    assert "iris: 150 rows, 4 columns, 3 classes" in page
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -146,7 +152,8 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
     assert content["data"] == "table"
     assert content["shape"] == [40, 4]
     columns = {"reducer", "n_components", "r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second"}
-    assert [set(row) for row in content["rows"]] == [columns] * 4
+    with_spreads = columns | {f"{column}_std" for column in columns - {"reducer", "n_components"}}
+    assert [set(row) for row in content["rows"]] == [with_spreads] * 4
     assert [set(fold) for fold in content["folds"]] == [columns | {"fold"}] * 8
     assert content["settings"] == {
         "command": "compare",
@@ -163,6 +170,10 @@ def test_the_json_holds_rows_folds_and_settings(tmp_path, table):
         "hidden_layer_sizes": [4],
         "max_iter": 1,
         "cv": 2,
+        "repeats": 1,
+        "groups": None,
+        "scoring": None,
+        "n_jobs": None,
         "standardize": True,
         "device": "auto",
         "seed": 3,
@@ -192,7 +203,7 @@ def test_the_table_is_printed_with_what_its_columns_mean(table, capsys):
     names = ["Autoencoder", "NeighborAutoencoder", "TableAutoencoder"]
     assert [line.split()[0] for line in out[2:8]] == ["2", *names, "4", "0"]
     assert out[8:12] == [
-        "Means over the folds, on held-out rows. The best reducer of each size is marked.",
+        "Means ± standard deviations over 2 folds, on held-out rows. The best reducer of each size is marked.",
         "R2: reconstruction; linear, kNN: accuracy of a linear model and of 5 nearest neighbours on the code",
         "kept: share of each row's 2 nearest held-out rows that are its 2 nearest on the code too",
         "all columns: the same on the columns themselves; majority class: a guess",
@@ -217,6 +228,32 @@ def test_targets_of_real_numbers_are_told(data, target, tmp_path, capsys):
     assert out.splitlines()[0].endswith(target)
     assert "linear, kNN: R2 of a linear model" in out
     assert all(row["linear"] < 1 for row in strict(tmp_path / "compare/compare.json")["rows"])
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_groups_are_a_column_that_no_fold_divides(tmp_path, capsys):
+    rows = np.random.default_rng(0).normal(size=(40, 3)).round(2)
+    person = np.repeat([f"p{i}" for i in range(10)], 4)
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(person=person, ill=(person > "p5").astype(int))
+    frame.to_csv("ill.csv", index=False)
+    options = ["--target", "ill", "--groups", "person", "--cv", "3", "--repeats", "2"]
+    scoring = ["f1", "trustworthiness"]
+    assert run("ill.csv", *options, "--scoring", *scoring, "--n-components", "2", "--reducers", "pca") == 0
+    out = capsys.readouterr().out
+    assert "40 rows, 3 columns, 2 classes" in out
+    assert "over 6 folds" in out
+    assert "is better: f1 of the linear model on the code, trustworthiness of the reducer" in out
+    expected = skae.compare(rows, frame["ill"], [], [2], cv=3, groups=person, n_repeats=2, scoring=scoring)
+    (found,) = strict(tmp_path / "compare/compare.json")["rows"]
+    for column in ("r2", "linear", "f1", "trustworthiness", "f1_std"):
+        assert found[column] == pytest.approx(expected.rows[0][column])
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.usefixtures("_undrawn")
+def test_a_scorer_that_fails_is_told(capsys):
+    assert run("iris", *QUICK, "--reducers", "sklearn.decomposition.KernelPCA", "--scoring", "reconstruction_r2") == 0
+    assert "KernelPCA with n_components=2: The scorer 'reconstruction_r2' failed (" in capsys.readouterr().out
 
 
 def test_a_file_without_a_target_is_compared(table, tmp_path, capsys):
@@ -312,7 +349,8 @@ def test_maps_of_other_packages_have_short_names(tmp_path, monkeypatch, capsys):
     assert run("iris", "--cv", "2", "--max-iter", "1", "--reducers", "pca", "UMAP,tSNE") == 0
     rows = strict(tmp_path / "compare/compare.json")["rows"]
     assert [row["reducer"] for row in rows] == ["PCA", "Isomap", "TSNE"]
-    assert {k for k, value in rows[2].items() if value is not None} == {"reducer", "n_components", "fit_seconds"}
+    known = {name.removesuffix("_std") for name, value in rows[2].items() if value is not None}
+    assert known == {"reducer", "n_components", "fit_seconds"}
     out = capsys.readouterr().out.splitlines()
     assert "No R2, because it cannot reconstruct rows: Isomap" in out
     assert (
@@ -357,7 +395,8 @@ def test_without_options_the_estimators_keep_their_defaults(table, monkeypatch):
     (_, y, models, n_components, cv), named = seen[0]
     assert models["Autoencoder"].get_params() == skae.Autoencoder().get_params()
     assert (y, n_components, cv) == (None, None, 5)
-    assert named == {"standardize": False, "random_state": 0, "verbose": 1, "resume": None}
+    unset = dict.fromkeys(["groups", "scoring", "n_jobs", "resume"])
+    assert named == {"standardize": False, "random_state": 0, "verbose": 1, "n_repeats": 1, **unset}
 
 
 # -------------------------------------------------------------------- the terminal
@@ -405,9 +444,10 @@ def test_without_matplotlib_the_figures_are_written_all_the_same(table, tmp_path
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert run(table, *QUICK) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == (
+    assert capsys.readouterr().out.splitlines()[-2] == (
         'compare.png was not drawn, because it needs matplotlib: pip install "skae[plot]"'
     )
+    assert "<img" not in (tmp_path / "compare/compare.html").read_text()
     assert strict(tmp_path / "compare/compare.json")["rows"]
     assert not (tmp_path / "compare/compare.png").exists()
 
@@ -426,11 +466,11 @@ def test_an_interrupt_writes_nothing(mine, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("where", ["_json", "_draw"])
+@pytest.mark.parametrize("where", ["_json", "_draw", "_html"])
 def test_an_interrupt_while_files_are_written_leaves_the_old_ones(where, tmp_path, monkeypatch):
     assert run("iris", *QUICK) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "compare").iterdir()}
-    assert set(before) == {"compare.json", "compare.png"}
+    assert set(before) == {"compare.json", "compare.png", "compare.html"}
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -584,7 +624,7 @@ def test_a_reader_that_has_gone_does_not_lose_the_files(tmp_path):
         "iris: 150 rows, 4 columns, 3 classes\n",
         [],
     )
-    assert {path.name for path in (tmp_path / "compare").iterdir()} == {"compare.json", "compare.png"}
+    assert {path.name for path in (tmp_path / "compare").iterdir()} == {"compare.json", "compare.png", "compare.html"}
 
 
 # -------------------------------------------------------------------- what is said of a table
@@ -704,6 +744,10 @@ MISTAKES = [
     (["iris", "--hidden-layer-sizes", "4", "0"], "--hidden-layer-sizes takes whole numbers from 1 to 1000000."),
     (["iris", "--max-iter", "0"], "--max-iter takes whole numbers from 1 to 1000000000."),
     (["iris", "--max-iter", "9" * 4000], "--max-iter takes whole numbers from 1 to 1000000000."),
+    (["iris", "--n-jobs", "0"], "--n-jobs takes a number of processes, or -1 for one for each core."),
+    (["iris", "--repeats", "0"], "--repeats takes whole numbers from 1 to 1000000."),
+    (["iris", "--groups", "x"], "--groups is for files: the bundled set 'iris' has no column of groups."),
+    (["iris", "--scoring", "r3"], "'r3' is not a valid scoring value."),
     (["iris", "--seed", "-1"], "--seed takes whole numbers from 0 to 4294967295."),
 ]
 

@@ -100,16 +100,13 @@ def test_a_callable_may_return_several_columns():
 def test_without_a_target_reducers_are_scored_without_one():
     result = compare(X, None, [], [2], cv=FOLDS, scoring={"mine": lambda estimator, X: float(len(X))})
     assert column(result, "mine") == [50.0] * 3
-    with pytest.raises(
-        ValueError, match="^The scorer 'f1_macro' judges predictions of a target, and there is none: pass"
-    ):
+    with pytest.raises(ValueError, match=r"^The scorer 'f1_macro' judges predictions of a target, and there is n"):
         compare(X, None, [], [2], cv=FOLDS, scoring="f1_macro")
 
 
 def test_the_best_of_a_scorer_is_the_greatest():
-    result = compare(
-        X, Y, {"kernel": KernelPCA()}, [2], cv=FOLDS, scoring={"mine": lambda model, *_: hasattr(model, "mean_")}
-    )
+    scoring = {"mine": lambda model, *_: hasattr(model, "mean_")}
+    result = compare(X, Y, [KernelPCA()], [2], cv=FOLDS, scoring=scoring)
     assert [result.is_best(row, "mine") for row in result.rows] == [True, False]
 
 
@@ -121,9 +118,8 @@ def test_scorers_are_given_the_metadata_that_they_have_arguments_for():
         seen.append((sample_weight, shade))
         return 0.0
 
-    compare(
-        X, Y, [], [2], cv=FOLDS, scoring=[recorded, "trustworthiness"], params={"sample_weight": weight, "shade": 3}
-    )
+    params = {"sample_weight": weight, "shade": 3}
+    compare(X, Y, [], [2], cv=FOLDS, scoring=[recorded, "trustworthiness"], params=params)
     for (given, shade), (_, test) in zip(seen, FOLDS, strict=True):
         np.testing.assert_array_equal(given, weight[test])
         assert shade == 3
@@ -172,7 +168,7 @@ class Odd(BaseEstimator):
         (
             Odd(),
             ValueError,
-            "^PCA with n_components=2 failed in fold 1 of 3: the scorer 'score' returned 'good', which is",
+            "^PCA with n_components=2 failed in fold 1 of 3: the scorer 'score' returned 'good'",
         ),
     ],
 )

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.text import Text
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_iris, load_linnerud
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.manifold import TSNE
@@ -281,3 +283,81 @@ def test_arrays_are_drawn_without_a_comparison():
     display = ComparisonDisplay(scores={"r2": {"mine": points}}, codes={"mine": np.eye(2)}).plot()
     np.testing.assert_array_equal(display.axes_["r2"].get_lines()[0].get_xydata(), points)
     assert sorted(display.axes_) == ["codes mine", "r2"]
+
+
+# -------------------------------------------------------------------- spreads, further scores, sparse rows
+
+
+def test_spreads_are_bands_around_curves(comparison):
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert display.spreads.keys() == display.scores.keys()
+    for name, curves in display.scores.items():
+        bands = display.axes_[name].collections
+        assert len(bands) == len(curves)
+        for band, (reducer, points) in zip(bands, curves.items(), strict=True):
+            spread = [row[f"{name}_std"] for row in comparison.rows if row["reducer"] == reducer]
+            np.testing.assert_array_equal(display.spreads[name][reducer], spread)
+            corners = band.get_paths()[0].vertices
+            for (size, score), sd in zip(points, spread, strict=True):
+                heights = corners[corners[:, 0] == size, 1]
+                assert (heights.min(), heights.max()) == pytest.approx((score - sd, score + sd))
+
+
+def test_spreads_are_intervals_on_bars():
+    comparison = compare(X, Y, [TINY], [2], cv=2)
+    display = ComparisonDisplay.from_comparison(comparison)
+    for name in ("r2", "knn"):
+        (line, *others) = display.axes_[name].collections
+        drawn = [segment[:, 1] for collection in (line, *others) for segment in collection.get_segments()]
+        expected = [(row[name] - row[f"{name}_std"], row[name] + row[f"{name}_std"]) for row in comparison.rows]
+        np.testing.assert_allclose(drawn, expected)
+
+
+def test_of_one_fold_no_spread_is_drawn():
+    for sizes in ([2], [1, 2]):
+        comparison = compare(X, Y, [TINY], sizes, cv=[(np.arange(0, 150, 2), np.arange(1, 150, 2))])
+        display = ComparisonDisplay.from_comparison(comparison)
+        assert all(np.isnan(sd).all() for curves in display.spreads.values() for sd in curves.values())
+        assert not [c for ax in (display.axes_["r2"], display.axes_["knn"]) for c in ax.collections]
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 2]])
+def test_further_scores_have_panels_below_the_others(sizes):
+    scoring = ["f1_macro", "neg_log_loss", "trustworthiness"]
+    comparison = compare(X, Y, {"kernel": KernelPCA()}, sizes, cv=2, scoring=scoring)
+    display = ComparisonDisplay.from_comparison(comparison)
+    assert list(display.scores) == ["r2", "linear", "knn", "neighbors", *scoring]
+    places = [display.axes_[name].get_subplotspec() for name in display.scores]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(i // 4, i % 4) for i in range(7)]
+    assert [name for name in display.scores if display.axes_[name].get_legend()] == ["neighbors"]
+    assert display.axes_["f1_macro"].get_title() == "f1_macro"
+    # the loss of a guess is so large that nothing else could be read beside it
+    labels = {name: {line.get_label() for line in display.axes_[name].get_lines()} for name in scoring}
+    assert "majority class" in labels["f1_macro"]
+    assert "majority class" not in labels["neg_log_loss"]
+    assert "all columns" in labels["neg_log_loss"]
+    display.figure_.canvas.draw()
+
+
+def test_sparse_rows_are_drawn_as_their_array(digits):
+    """By PCA, which takes them, and by a user's reducer, which is given an array."""
+    reducers = {"mine": TakesArrays(), "PCA": PCA(svd_solver="covariance_eigh")}
+    results = [compare(rows, None, reducers, [2], cv=2) for rows in (digits[:200], csr_matrix(digits[:200]))]
+    one, other = (ComparisonDisplay.from_comparison(r, image_shape=(8, 8), n_pictures=3) for r in results)
+    for name, codes in one.codes.items():
+        np.testing.assert_allclose(other.codes[name], codes, atol=1e-8)
+    assert list(other.pictures) == ["held-out rows", "mine", "PCA"]
+    for name, pictures in one.pictures.items():
+        np.testing.assert_allclose(other.pictures[name], pictures, atol=1e-8)
+
+
+class TakesArrays(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.pca_ = PCA(2, svd_solver="full").fit(X)
+        return self
+
+    def transform(self, X):
+        return self.pca_.transform(np.asarray(X, dtype=float))
+
+    def inverse_transform(self, X):
+        return self.pca_.inverse_transform(X)

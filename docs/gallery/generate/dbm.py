@@ -44,6 +44,7 @@ for ax, (name, weights) in zip(axes, layers.items(), strict=True):
     strongest = np.argsort(-np.square(weights).sum(axis=1))[:28]
     FilterDisplay(filters=weights[strongest], image_shape=(8, 8), n_columns=7).plot(ax)
     ax.set_title(f"The 28 largest weight vectors of the {name}", fontsize="medium")
+plt.show()
 
 # %%
 # All three draw digits. Beside them stands the mean log-likelihood of held-out digits, or its lower bound for the two
@@ -53,6 +54,7 @@ lines = {"real": test[:14]} | {f"{name}\n{models[name].score(test):.1f} nats": r
 figure, ax = plt.subplots(figsize=(10, 3.1), layout="constrained")
 ReconstructionDisplay(rows=lines, image_shape=(8, 8)).plot(ax, cmap="gray_r")
 ax.set_title("Drawn digits", fontsize="medium")
+plt.show()
 
 # %%
 # Depth does not pay on this small table: as a density the plain RBM is as good, and easier to score. What an undirected

@@ -70,6 +70,7 @@ for ax, (name, field) in zip(axes, fields.items(), strict=True):
     ax.quiver(*near.T, *steps.T, color="C0", width=0.005, angles="xy", scale_units="xy", scale=1)
     ax.set(title=name, aspect="equal", xticks=[], yticks=[], xlim=(-13, 13), ylim=(-13, 13))
 figure.suptitle("Steps from noisy rows: the score times the variance of the noise")
+plt.show()
 
 # %%
 # The autoencoder has learnt nearly the same field as the kernel density, without keeping a row. One step leads back to

@@ -45,7 +45,7 @@ chains = [DenoisingAutoencoder(2, walkback=k, max_iter=150, random_state=0, **op
 # distribution.
 drawn = {
     "held-out rows": spiral(1000, seed=2),
-    "one Gaussian": GaussianMixture(1).fit(train).sample(1000)[0],
+    "one Gaussian": GaussianMixture(1, random_state=0).fit(train).sample(1000)[0],
     "mixture of 10": GaussianMixture(10, random_state=0).fit(train).sample(1000)[0],
     "chain": chains[0].sample(1000, n_steps=300, random_state=0),
     "chain, walkback=3": chains[1].sample(1000, n_steps=300, random_state=0),
@@ -55,6 +55,7 @@ for ax, (name, rows) in zip(axes, drawn.items(), strict=True):
     ax.plot(*rows.T, ".", markersize=2)
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-13, 13), ylim=(-13, 13))
     ax.set_title(f"{name}\nMMD\N{SUPERSCRIPT TWO} {squared_mmd(rows, test):.4f}", fontsize="medium")
+plt.show()
 
 # %%
 # The chains stay near the spiral, which one Gaussian does not know of. But they are thicker than the spiral, and cover

@@ -73,6 +73,7 @@ for ax, row in zip(axes.flat, drawn, strict=True):
 for ax, query in zip(axes[:, 0], queries, strict=True):
     ax.set_ylabel(f'"{query}"', rotation=0, ha="right", va="center")
 figure.suptitle("Images that were drawn, given some words", fontsize="medium")
+plt.show()
 
 # %%
 # Are they what was asked for? A logistic regression, which has learnt to read from the held-out digits, reads a larger
@@ -80,7 +81,9 @@ figure.suptitle("Images that were drawn, given some words", fontsize="medium")
 reader = LogisticRegression(max_iter=2000).fit(test[:, :n_pixels], y_test)
 many = machine.sample(asked.repeat(100, axis=0), n_steps=500, random_state=1)[:, :n_pixels]
 read = reader.predict(many).reshape(len(queries), 100)
-fits = [[set(query.split()) <= set(TEXTS[digit].split()) for digit in row] for query, row in zip(queries, read, strict=True)]
+fits = [
+    [set(query.split()) <= set(TEXTS[digit].split()) for digit in row] for query, row in zip(queries, read, strict=True)
+]
 pd.Series(np.mean(fits, axis=1), index=queries, name="share of images read as a digit that fits").to_frame().round(2)
 
 # %%

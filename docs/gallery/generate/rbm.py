@@ -38,6 +38,7 @@ FilterDisplay(filters=rbm.components_[strongest], image_shape=(8, 8), n_columns=
 axes[0].set_title("The 28 largest weight vectors of 64")
 GibbsDisplay.from_estimator(rbm, test, n_chains=10, n_steps=(0, 1, 10, 1000), cmap="gray_r", ax=axes[1])
 axes[1].set_title("Gibbs chains from held-out digits")
+plt.show()
 
 # %%
 # Does it know digits, or only its training digits?
@@ -47,6 +48,7 @@ axes[1].set_title("Gibbs chains from held-out digits")
 # than training rows, the machine has begun to learn rows by heart. ``early_stopping=True`` watches for it.
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 FreeEnergyDisplay(train=rbm.free_energy(train), test=rbm.free_energy(test)).plot(ax)
+plt.show()
 
 # %%
 # The likelihood, exactly

@@ -43,6 +43,7 @@ for ax, (beta, model) in zip(axes, models.items(), strict=True):
         ax.add_patch(plt.Circle((0, 0), radius, fill=False, linestyle=":", color="0.3"))
     reach = 1.05 * max(map(abs, (*ax.get_xlim(), *ax.get_ylim())))
     ax.set(title=titles[beta], xlabel="", ylabel="", aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
+plt.show()
 
 # %%
 # Reconstruction alone spreads the codes far beyond the prior and shrinks the ellipses to points: that is an ordinary
@@ -59,6 +60,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, beta in zip(axes, (1.0, 0.0), strict=True):
     ManifoldDisplay.from_estimator(models[beta], n_steps=13, cmap="gray_r", ax=ax)
     ax.set(title=f"Decoded from the prior, beta={beta:g}", xlabel="", ylabel="")
+plt.show()
 
 # %%
 # From one digit to another

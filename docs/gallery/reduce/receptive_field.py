@@ -85,9 +85,9 @@ plt.show()
 # %%
 # PCA finds the frequencies of which patches are made. Its components fill the whole patch, and the later ones are
 # finer than anything that one sees in a photograph. They explain the variance best, but no single one of them says
-# that there is an edge at a place. FastICA is the classical way to edges (the picture shows what each of its units
-# draws). This model needs no whitening, which makes fine noise as large as edges, and it has small fields, pools, and
-# as many units as you like.
+# that there is an edge at a place. FastICA is the classical way to edges, and the picture shows what each of its
+# units draws. It whitens the patches first, which makes fine noise as large as edges. On so few raw patches it finds
+# blobs rather than edges. This model needs no whitening, and has small fields, pools, and as many units as you like.
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 noise = np.random.default_rng(0).normal(size=(64, 144))
 for name, W in (filters | {"random numbers": noise}).items():

@@ -58,7 +58,7 @@ def drawn(rng, n, heights):
 
 rng = np.random.default_rng(100)
 X, y = drawn(rng, 500, (1, 2, 3, 4))
-judged = {height: drawn(rng, 150, (height,)) for height in range(1, 9)}
+judged = {height: drawn(rng, 100, (height,)) for height in range(1, 9)}
 print(X[0], "is", y[0])
 
 # %%
