@@ -259,7 +259,11 @@ def _draw_curves(ax: Axes, curves: Curves, spreads: Curves, sizes: np.ndarray, c
         ax.plot(*points.T, "o-", markersize=6 if len(points) > 1 else 9, label=_named(reducer), color=color)
         if reducer in spreads and np.isfinite(spreads[reducer]).any():
             size, score = points.T
-            ax.fill_between(size, score - spreads[reducer], score + spreads[reducer], color=color, alpha=0.15, lw=0)
+            edges = score - spreads[reducer], score + spreads[reducer]
+            if len(points) > 1:
+                ax.fill_between(size, *edges, color=color, alpha=0.15, lw=0)
+            else:  # a band of one point has no width
+                ax.vlines(size, *edges, color=color)
     ax.set(xlabel="n_components", xscale="log")
     ax.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     ax.minorticks_off()

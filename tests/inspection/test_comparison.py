@@ -313,6 +313,14 @@ def test_spreads_are_intervals_on_bars():
         np.testing.assert_allclose(drawn, expected)
 
 
+def test_the_spread_of_a_point_beside_curves_is_an_interval():
+    curves = {"curve": np.array([[1.0, 0.5], [2.0, 0.6]]), "point": np.array([[2.0, 0.7]])}
+    spreads = {"r2": {"curve": np.array([0.1, 0.1]), "point": np.array([0.2])}}
+    display = ComparisonDisplay(scores={"r2": curves}, codes={"point": np.eye(2)}, spreads=spreads).plot()
+    (segment,) = display.axes_["r2"].collections[1].get_segments()
+    np.testing.assert_allclose(segment, [[2.0, 0.5], [2.0, 0.9]])
+
+
 def test_of_one_fold_no_spread_is_drawn():
     for sizes in ([2], [1, 2]):
         comparison = compare(X, Y, [TINY], sizes, cv=[(np.arange(0, 150, 2), np.arange(1, 150, 2))])
