@@ -10,7 +10,7 @@ from typing import Any
 
 from . import adversarial, autoencoders, boltzmann, compose, maps, variational
 from ._version import __version__
-from .peers import PEERS, lacking, peer
+from .comparison.peers import PEERS, lacking, peer
 from .tables import BUNDLED, Dataset, load
 
 __all__ = ["check", "groups_of", "parser", "reducers", "standardized", "table_options"]

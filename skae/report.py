@@ -14,10 +14,10 @@ import numpy as np
 
 from ._version import __version__
 from .comparison import Comparison
+from .comparison.evaluation import n_neighbors, takes_gaps
+from .comparison.folds import is_classes
+from .comparison.page import page, picture_of
 from .engine.replaced import replaced
-from .evaluation import n_neighbors, takes_gaps
-from .folds import is_classes
-from .page import page, picture_of
 from .tables import Dataset, printable
 
 __all__ = ["NotWrittenError", "describe", "legend", "output_folder", "scale_hint", "told_around", "write"]

@@ -22,6 +22,8 @@ FLOORS = [
 """Folders by floor. A folder that is not named here is a family of estimators."""
 BELOW = {"exceptions", "metrics", "tokens", "trees", "_version"}
 """Files and folders at the root that every folder may import, and that import nothing of ours."""
+ABOVE = {"comparison"}
+"""Folders that stand above all floors, as the other files at the root do."""
 OUTSIDE = [
     {"torch"},
     {"torch", "numpy", "scipy", "tqdm", "threadpoolctl", "onnx"},
@@ -58,7 +60,7 @@ def floor_of(name):
     """Number of the floor of a folder, or of a file at the root."""
     if name in BELOW:
         return -1
-    if not (ROOT / name).is_dir():
+    if name in ABOVE or not (ROOT / name).is_dir():
         return len(FLOORS)
     return next((i for i, names in enumerate(FLOORS) if name in names), FLOORS.index(["families"]))
 

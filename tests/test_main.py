@@ -36,7 +36,7 @@ ESCAPE = "\033"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     """Time one call, not many, and write to a folder of the test."""
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
 

@@ -216,7 +216,7 @@ def test_the_module_is_imported_without_matplotlib(monkeypatch):
 @pytest.fixture(scope="module")
 def comparison(iris):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("skae.evaluation"), "TIMED", 0.0)
+        patch.setattr(importlib.import_module("skae.comparison.evaluation"), "TIMED", 0.0)
         return compare(iris, np.arange(150) // 50, [PCA()], [1, 2], cv=2)
 
 

@@ -23,7 +23,7 @@ TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=1)
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importlib.import_module("skae.evaluation"), "TIMED", 0.0)
+        patch.setattr(importlib.import_module("skae.comparison.evaluation"), "TIMED", 0.0)
         yield
 
 

@@ -26,7 +26,7 @@ FOLDS = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y))
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
     Columns.seen.clear()
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from ._version import __version__
-from .engine.replaced import replaced
+from .._version import __version__
+from ..engine.replaced import replaced
 from .evaluation import n_neighbors
 from .result import Comparison, with_spread
 
@@ -64,7 +64,7 @@ def picture_of(result: Comparison, title: str | None, image_shape: Any) -> bytes
     ImportError
         If matplotlib is not installed.
     """
-    from .inspection import ComparisonDisplay
+    from ..inspection import ComparisonDisplay
 
     figure = ComparisonDisplay.from_comparison(result, image_shape=image_shape, title=title).figure_
     content = io.BytesIO()

@@ -35,7 +35,7 @@ TINY = {"hidden_layer_sizes": (4,), "max_iter": 2}
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
 
 
 class Columns(TransformerMixin, BaseEstimator):
@@ -153,7 +153,8 @@ def test_a_killed_process_goes_on_to_the_figures_of_an_unbroken_one(tmp_path, mo
     command = ["compare", "iris", "--reducers", "killed.Killed", "--n-components", "2", "3", "--cv", "3"]
     root = str(Path(skae.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, str(tmp_path)])}
-    quick = "import skae.evaluation, sys; skae.evaluation.TIMED = 0; from skae.__main__ import main; main(sys.argv[1:])"
+    quick = "import sys; from skae.comparison import evaluation; evaluation.TIMED = 0; "
+    quick += "from skae.__main__ import main; main(sys.argv[1:])"
     done = subprocess.run([sys.executable, "-c", quick, *command, "--resume", "run"], env=environment)
     assert done.returncode == -signal.SIGKILL
     before = files(tmp_path / "run")

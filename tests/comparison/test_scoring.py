@@ -25,7 +25,7 @@ F2 = make_scorer(fbeta_score, beta=2, average="macro")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
 
 
 def column(result, name):

@@ -22,7 +22,7 @@ TINY = Autoencoder(hidden_layer_sizes=(4,), max_iter=3)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
 
 
 def without_times(rows):

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import get_scorer
 
-from . import metrics
-from .engine.notices import warn
+from .. import metrics
+from ..engine.notices import warn
 from .metadata import taken_by_scorer
 
 __all__ = ["Scorer", "check_scorers"]

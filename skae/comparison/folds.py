@@ -11,10 +11,10 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 
-from .base.checks import check_x, look_for_gaps, unmasked
-from .base.labels import is_missing
-from .base.streams import is_stream, needs_all_rows
-from .engine.data import to_tensor
+from ..base.checks import check_x, look_for_gaps, unmasked
+from ..base.labels import is_missing
+from ..base.streams import is_stream, needs_all_rows
+from ..engine.data import to_tensor
 from .evaluation import Fold, mean_of
 from .metadata import WEIGHT, of_rows
 

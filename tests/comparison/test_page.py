@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, compare
-from skae.page import page
+from skae.comparison.page import page
 
 X, Y = load_iris(return_X_y=True)
 WEIGHT = np.ones(150)
@@ -106,7 +106,7 @@ def test_the_best_are_marked_as_in_the_table(result):
 def test_a_page_replaces_an_older_one_only_when_it_is_complete(result, tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("old")
-    monkeypatch.setattr("skae.page.page", lambda *_: 1 / 0)
+    monkeypatch.setattr("skae.comparison.page.page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         result.to_html(path)
     assert path.read_text() == "old"

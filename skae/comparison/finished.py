@@ -18,15 +18,15 @@ import numpy as np
 import sklearn.exceptions
 from scipy import sparse
 
-from . import exceptions
-from .base.description import NO_EFFECT, described, is_ours
-from .base.encoding import Encoding
-from .base.typed import Typed
-from .engine.digests import digest_of_bytes, digest_of_rows
-from .engine.notices import warn
-from .engine.replaced import replaced
-from .exceptions import FileError
-from .loading import load
+from .. import exceptions
+from ..base.description import NO_EFFECT, described, is_ours
+from ..base.encoding import Encoding
+from ..base.typed import Typed
+from ..engine.digests import digest_of_bytes, digest_of_rows
+from ..engine.notices import warn
+from ..engine.replaced import replaced
+from ..exceptions import FileError
+from ..loading import load
 
 __all__ = ["Finished", "Nothing", "description", "versions_of"]
 

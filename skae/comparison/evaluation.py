@@ -15,8 +15,8 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from ..metrics import neighbors_kept, r2_against, reconstruct
 from .metadata import WEIGHT, taken_by_reducer
-from .metrics import neighbors_kept, r2_against, reconstruct
 from .scoring import Scorer
 
 __all__ = ["COLUMNS", "Fold", "evaluate", "evaluate_baselines", "fit", "mean_of", "n_neighbors", "takes_gaps"]

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import has_fit_parameter
 
-from .base.checks import check_weight
+from ..base.checks import check_weight
 
 __all__ = ["WEIGHT", "check_params", "of_rows", "require_taken", "taken_by_reducer", "taken_by_scorer"]
 

@@ -38,10 +38,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import Autoencoder
 from skae.comparison import compare
-from skae.evaluation import n_neighbors
-from skae.folds import is_classes
+from skae.comparison.evaluation import n_neighbors
+from skae.comparison.folds import is_classes
+from skae.comparison.peers import is_map
 from skae.maps import NeighborAutoencoder
-from skae.peers import is_map
 
 IRIS = load_iris(as_frame=True)
 X, Y = IRIS.data.to_numpy(), IRIS.target.to_numpy()
@@ -125,7 +125,7 @@ class PaCMAP(FirstColumns):
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Time one call, not many, and forget what was recorded."""
-    monkeypatch.setattr("skae.evaluation.TIMED", 0.0)
+    monkeypatch.setattr("skae.comparison.evaluation.TIMED", 0.0)
     FirstColumns.seen.clear()
     SlowStart.started.clear()
     Recorder.seen.clear()
@@ -521,7 +521,9 @@ def test_a_data_frame_is_compared_as_its_numbers():
 @pytest.mark.filterwarnings("ignore::skae.exceptions.DisconnectedGraphWarning")
 def test_pca_comes_first_where_it_is_not_given(reducers, expected, monkeypatch):
     for cls in (Autoencoder, NeighborAutoencoder):
-        monkeypatch.setattr(f"skae.reducers.{cls.__name__}", partial(cls, hidden_layer_sizes=(4,), max_iter=1))
+        monkeypatch.setattr(
+            f"skae.comparison.reducers.{cls.__name__}", partial(cls, hidden_layer_sizes=(4,), max_iter=1)
+        )
     assert names(compare(X, Y, reducers, [2], cv=2)) == expected
 
 
@@ -1052,7 +1054,7 @@ def test_a_sparse_x_that_is_too_large_as_an_array_is_told():
 
 def test_r2_of_many_sparse_columns_is_that_of_one_array(monkeypatch):
     whole = compare(csr_matrix(X), None, [], [2], cv=2).rows[0]["r2"]
-    monkeypatch.setattr("skae.evaluation.BLOCK", 10)
+    monkeypatch.setattr("skae.comparison.evaluation.BLOCK", 10)
     assert compare(csr_matrix(X), None, [], [2], cv=2).rows[0]["r2"] == pytest.approx(whole, rel=1e-12)
 
 

@@ -14,9 +14,9 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from .engine.notices import reworded, warn
+from ..engine.notices import reworded, warn
+from ..exceptions import DisconnectedGraphWarning
 from .evaluation import evaluate, evaluate_baselines, fit
-from .exceptions import DisconnectedGraphWarning
 from .folds import Table, fold_of
 from .peers import quiet
 from .scoring import Scorer

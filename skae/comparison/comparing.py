@@ -20,7 +20,7 @@ from .reducers import checked_sizes, named_reducers, with_components
 from .result import NAMES, SPREAD, Comparison, summarized
 from .scoring import Scorer, check_scorers
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["compare"]
 
 MAP_SIZE = 2
 """Number of components of maps, if no number is given."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from .autoencoders import Autoencoder
-from .maps import NeighborAutoencoder
+from ..autoencoders import Autoencoder
+from ..maps import NeighborAutoencoder
 from .peers import lacking, prepare
 
 __all__ = ["checked_sizes", "named_reducers", "with_components"]
