@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ._version import __version__
+from .base.abilities import takes_gaps
 from .comparison import Comparison
-from .comparison.evaluation import n_neighbors, takes_gaps
+from .comparison.evaluation import n_neighbors
 from .comparison.folds import is_classes
 from .comparison.page import page, picture_of
 from .engine.replaced import replaced

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .evaluation import COLUMNS
 from .finished import Finished, Nothing, description, versions_of
-from .folds import Table, check_table, fold_of, is_classes, splits_of
+from .folds import Table, check_groups, check_standardize, check_table, fold_of, is_classes, splits_of
 from .jobs import BASELINES, Job, outcomes
 from .metadata import WEIGHT, check_params, require_taken, taken_by_reducer
 from .peers import is_map, quiet
 from .reducers import checked_sizes, named_reducers, with_components
-from .result import NAMES, SPREAD, Comparison, summarized
+from .result import Comparison, figures_of, summarized
 from .scoring import Scorer, check_scorers
 
 __all__ = ["compare"]
@@ -65,9 +64,10 @@ def compare(
     reducers : dict of str to reducer, list of reducers, or None, default=None
         Reducers to compare with PCA, which is always included. None is ``[Autoencoder(), NeighborAutoencoder()]``. Any
         transformer or pipeline can be used. Clones of it are given the ``n_components``. In a pipeline, the last step
-        that has ``n_components`` gets it. A reducer without ``inverse_transform`` has no R2. A reducer without
-        ``transform``, such as scikit-learn's ``TSNE``, has only the time of its fit: its map of training and held-out
-        rows together would not be comparable. Only reducers that need y are fitted with it.
+        that has ``n_components`` gets it. A reducer without ``inverse_transform`` has no R2, and neither has a pipeline
+        with an imputer. A reducer without ``transform``, such as scikit-learn's ``TSNE``, has only the time of its fit:
+        its map of training and held-out rows together would not be comparable. Only reducers that need y are fitted
+        with it.
     n_components : sequence of int or None, default=None
         Numbers of components. None is 2, 8 and 16, as far as the columns and the training rows of a fold allow, and 2
         alone for what is made to draw a map: ``NeighborAutoencoder``, ``UMAP``, ``TSNE`` and ``PaCMAP``. Numbers that
@@ -93,7 +93,7 @@ def compare(
         How often folds of an int ``cv`` are drawn, each time others. A splitter may repeat its folds itself.
     standardize : bool, or array-like of bool of shape (n_features,), default=False
         Whether to centre each column and divide it by its standard deviation in the training rows, for all reducers. R2
-        is then measured on this scale. It suits tables whose columns have different units. An array names the columns.
+        is then measured on this scale. It suits tables whose columns have different units. An array chooses columns.
         Columns of a sparse X are divided and not centred.
     random_state : int or None, default=0
         Seed of the folds, and of every reducer that has a ``random_state`` of None.
@@ -163,8 +163,10 @@ def compare(
     from tqdm.auto import tqdm
 
     X, y = check_table(X, y)
-    table = Table(X, y, standardize, check_params(params, X.shape[0]))
-    scorers = check_scorers(scoring, (*NAMES, *COLUMNS, *(f"{column}{SPREAD}" for column in COLUMNS)), y is not None)
+    table = Table(X, y, check_standardize(standardize, X.shape[1]), check_params(params, X.shape[0]))
+    groups = check_groups(groups, X.shape[0])
+    scorers = check_scorers(scoring, y is not None)
+    _require_seed(random_state)
     with quiet():
         named = named_reducers(reducers, random_state, _pca(X))
         require_taken(table.params or {}, named.values(), scorers)
@@ -180,7 +182,15 @@ def compare(
     first = fold_of(table, *splits[0])
     settings = _settings(table, named, splits, scorers, {"cv": cv, "groups": groups, "n_repeats": n_repeats})
     settings |= {"random_state": str(random_state), "n_jobs": str(n_jobs), "versions": versions_of(named)}
-    return Comparison(summarized(folds), folds, estimators, first.X_test, first.y_test, summarized(guesses), settings)
+    columns = figures_of(folds)
+    baselines = summarized(guesses, columns)
+    return Comparison(summarized(folds, columns), folds, estimators, first.X_test, first.y_test, baselines, settings)
+
+
+def _require_seed(random_state: Any) -> None:
+    is_number = isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32
+    if random_state is not None and not is_number:
+        raise ValueError(f"random_state={random_state!r} must be a whole number from 0 to {2**32 - 1}, or None.")
 
 
 def _pca(X: Any) -> Any:
@@ -289,9 +299,10 @@ def _settings(
         told["target"] = f"{len(np.unique(y))} classes"
     else:
         told["target"] = "real numbers" if y.ndim == 1 else f"{y.shape[1]} targets of real numbers"
-    told |= {"folds": str(len(splits)), "cv": str(folds["cv"]) if not isinstance(folds["cv"], list) else "given folds"}
+    is_given = isinstance(folds["cv"], Iterable) and not hasattr(folds["cv"], "split")
+    told |= {"folds": str(len(splits)), "cv": "given folds" if is_given else str(folds["cv"])}
     told |= {"n_repeats": str(folds["n_repeats"])}
-    told |= {"groups": f"{len(np.unique(np.asarray(folds['groups'])))}"} if folds["groups"] is not None else {}
+    told |= {"groups": f"{len(np.unique(folds['groups']))}"} if folds["groups"] is not None else {}
     told["standardize"] = "some columns" if np.ndim(table.standardize) else str(bool(table.standardize))
     if scorers:
         judged = {True: "of the linear model on the code", False: "of the reducer"}

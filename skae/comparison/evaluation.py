@@ -11,20 +11,18 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import get_tags
 
+from ..base.abilities import learns_from_target, restores, takes_gaps, takes_sparse
 from ..metrics import neighbors_kept, r2_against, reconstruct
+from .columns import COLUMNS, is_taken
 from .metadata import WEIGHT, taken_by_reducer
 from .scoring import Scorer
 
-__all__ = ["COLUMNS", "Fold", "evaluate", "evaluate_baselines", "fit", "mean_of", "n_neighbors", "takes_gaps"]
+__all__ = ["Fold", "evaluate", "evaluate_baselines", "fit", "mean_of", "n_neighbors"]
 
 N_NEIGHBORS = 15
 """Largest number of neighbours of which the share is measured that the code keeps."""
-COLUMNS = ("r2", "linear", "knn", "neighbors", "fit_seconds", "rows_per_second")
-"""Figures that every row of the table has."""
 NOTHING = dict.fromkeys(COLUMNS)
 """A row of the table without values."""
 BLOCK = 2**22
@@ -67,7 +65,7 @@ class Fold:
         Of a sparse X a reducer that needs arrays is given arrays, if they are not too large.
         """
         if sparse.issparse(self.X_train):
-            return (self.X_train, self.X_test) if _takes_sparse(model) else self._dense()
+            return (self.X_train, self.X_test) if takes_sparse(model) else self._dense()
         if self.gaps_train is None or self.gaps_test is None or not takes_gaps(model):
             return self.X_train, self.X_test
         return np.where(self.gaps_train, np.nan, self.X_train), np.where(self.gaps_test, np.nan, self.X_test)
@@ -117,8 +115,8 @@ def evaluate(model: Any, fold: Fold, scorers: Iterable[Scorer] = ()) -> dict[str
         With the keys in ``COLUMNS``, and those of the scorers. A value is None if the model cannot reconstruct, or if
         the fold has no score. Without ``transform`` all but "fit_seconds" are None.
     """
-    fit_seconds = fit(model, fold)
     X_train, X_test = fold.rows_for(model)
+    fit_seconds = fit(model, fold, X_train)
     if not hasattr(model, "transform"):
         return {**NOTHING, "fit_seconds": fit_seconds, **{scorer.name: None for scorer in scorers}}
     H_test = _encoded(model, X_test)
@@ -136,18 +134,17 @@ def evaluate(model: Any, fold: Fold, scorers: Iterable[Scorer] = ()) -> dict[str
     return row
 
 
-def fit(model: Any, fold: Fold) -> float:
-    """Fit a reducer to the training rows.
+def fit(model: Any, fold: Fold, X_train: Any) -> float:
+    """Fit a reducer to the training rows, as ``Fold.rows_for`` gives them.
 
     Returns
     -------
     seconds : float
         How long it took.
     """
-    supervised = _learns_from_target(model)
+    supervised = learns_from_target(model)
     if supervised and fold.y_train is None:
         raise ValueError("it learns from a target, and there is none: pass one.")
-    X_train, _ = fold.rows_for(model)
     params = taken_by_reducer(model, fold.params_train)
     start = time.perf_counter()
     model.fit(X_train, fold.y_train if supervised else None, **params)
@@ -182,7 +179,7 @@ def evaluate_baselines(fold: Fold, scorers: Iterable[Scorer] = ()) -> list[dict[
 
 def _add(row: dict[str, Any], found: dict[str, float | None]) -> None:
     """Add the columns of a scorer to a row. A scorer that returns a dict has told their names only now."""
-    name = next((name for name in found if name in row), None)
+    name = next((name for name in found if is_taken(name) or name in row), None)
     if name is not None:
         raise ValueError(f"a scorer returned a value for {name!r}, which is the name of another column.")
     row |= found
@@ -192,13 +189,6 @@ def _scored(scorer: Scorer, model: Any, rows: Any, fold: Fold) -> dict[str, floa
     if model is None:
         return {scorer.name: None}
     return scorer.score(model, rows, fold.y_test, fold.params_test)
-
-
-def _learns_from_target(model: Any) -> bool:
-    """Whether a reducer needs y. PLSRegression says that it does not."""
-    if not hasattr(model, "__sklearn_tags__"):
-        return False
-    return get_tags(model).target_tags.required or is_classifier(model) or is_regressor(model)
 
 
 def _encoded(model: Any, X: Any) -> np.ndarray:
@@ -211,18 +201,9 @@ def _encoded(model: Any, X: Any) -> np.ndarray:
     return H
 
 
-def takes_gaps(model: Any) -> bool:
-    """Whether a reducer takes NaN where an entry is missing."""
-    return hasattr(model, "__sklearn_tags__") and bool(get_tags(model).input_tags.allow_nan)
-
-
-def _takes_sparse(model: Any) -> bool:
-    return hasattr(model, "__sklearn_tags__") and bool(get_tags(model).input_tags.sparse)
-
-
 def _r2(model: Any, fold: Fold, X_test: Any) -> float | None:
     """R2 of the reconstruction of what was observed of held-out rows, or None if the model cannot reconstruct."""
-    if not hasattr(model, "inverse_transform"):
+    if not restores(model):
         return None
     try:
         if sparse.issparse(fold.X_test) or fold.weights[1] is not None:

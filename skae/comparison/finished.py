@@ -307,7 +307,9 @@ def _of_another(name: str, before: Any, now: Any) -> tuple[str, str]:
         return f"to another {name} than this one", f"pass that {name}"
     if name == "folds":
         return "to other folds than these", "pass the same cv"
-    if name in ("standardize", "random_state", "scoring", "params"):
+    if name == "scoring":
+        return "with other scorers than these", "pass the same scoring"
+    if name in ("standardize", "random_state", "params"):
         return f"with {name}={_shown(before)} instead of {_shown(now)}", f"pass the same {name}"
     return f"by {name} {before} instead of {now}", f"use that version of {name}"
 

@@ -18,7 +18,7 @@ from ..engine.data import to_tensor
 from .evaluation import Fold, mean_of
 from .metadata import WEIGHT, of_rows
 
-__all__ = ["Table", "check_table", "fold_of", "is_classes", "splits_of"]
+__all__ = ["Table", "check_groups", "check_standardize", "check_table", "fold_of", "is_classes", "splits_of"]
 
 MIN_ROWS = 4
 """Two for training and two held out."""
@@ -91,6 +91,8 @@ def check_table(X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
         raise ValueError("y contains infinity: drop those rows.")
     if len(y) != X.shape[0]:
         raise ValueError(f"y has {len(y)} rows, but X has {X.shape[0]}.")
+    if y.ndim > 1 and y.shape[1] > 1 and y.dtype.kind not in "fiub":
+        raise ValueError(f"y has {y.shape[1]} columns, which are not all numbers: pass one of them.")
     for column in y.reshape(len(y), -1).T:
         if (column == column[0]).all():
             raise ValueError(f"y is {column.tolist()[0]!r} in every row, so there is nothing to predict from X.")
@@ -110,6 +112,17 @@ def check_groups(groups: Any, n_rows: int) -> np.ndarray | None:
     return groups.astype(str) if groups.dtype == object else groups
 
 
+def check_standardize(standardize: Any, n_columns: int) -> bool | np.ndarray:
+    """Whether all columns are standardised, or an array that says so of each."""
+    chosen = np.asarray(standardize)
+    if chosen.dtype != bool or chosen.shape not in ((), (n_columns,)):
+        raise ValueError(
+            f"standardize={standardize!r} must be True, False, or an array of {n_columns} truth values, one for each "
+            "column."
+        )
+    return chosen if chosen.ndim else bool(chosen)
+
+
 def splits_of(
     X: Any, y: np.ndarray | None, cv: Any, random_state: int | None, groups: Any = None, n_repeats: Any = 1
 ) -> list[tuple[Any, Any]]:
@@ -122,14 +135,13 @@ def splits_of(
     cv : int, splitter or iterable
     random_state : int or None
         Seed of the folds of a number. Those of the first repetition do not depend on the number of repetitions.
-    groups : array-like of shape (n_samples,), default=None
+    groups : ndarray of shape (n_samples,), default=None
         With them, rows of a group are all in the training rows of a fold, or all held out, if cv is a number.
     n_repeats : int, default=1
         How often a number of folds is drawn.
     """
     from sklearn.model_selection import check_cv
 
-    groups = check_groups(groups, X.shape[0])
     if isinstance(n_repeats, bool) or not isinstance(n_repeats, int | np.integer) or n_repeats < 1:
         raise ValueError(f"n_repeats={n_repeats!r} must be a whole number from 1 on.")
     if isinstance(cv, int | np.integer):
@@ -171,7 +183,7 @@ class Table:
     ----------
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
-    standardize : bool, or array-like of bool of shape (n_features,), default=False
+    standardize : bool, or ndarray of bool of shape (n_features,), default=False
     params : dict, default=None
         Metadata, see ``metadata.check_params``.
     """

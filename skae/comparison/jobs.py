@@ -81,7 +81,7 @@ class Job:
             if self.is_known:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # they were issued with its figures
-                    fit(model, fold)
+                    fit(model, fold, fold.rows_for(model)[0])
                 return [], model
             row = evaluate(model, fold, scorers)
         named = {"reducer": self.name, "n_components": self.k, "fold": self.fold, **row}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sklearn.pipeline import Pipeline
+from ..base.abilities import steps_of
 
 __all__ = ["PEERS", "is_map", "lacking", "peer", "prepare", "quiet"]
 
@@ -42,8 +42,7 @@ def peer(name: str) -> Any:
 
 def is_map(reducer: Any) -> bool:
     """Whether a reducer, or a step of a pipeline, is made for two components."""
-    steps = [step for _, step in reducer.steps] if isinstance(reducer, Pipeline) else [reducer]
-    return any(cls.__name__ in MAPS for step in steps for cls in type(step).__mro__)
+    return any(cls.__name__ in MAPS for step in steps_of(reducer) for cls in type(step).__mro__)
 
 
 def lacking(reducer: Any) -> str | None:

@@ -51,6 +51,9 @@ def _reducer(name: str, reducer: Any) -> Any:
 def _numbered(reducers: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any]:
     """The reducers by the names of their classes. Further reducers of one class get a number."""
     if isinstance(reducers, Mapping):
+        number = next((name for name in reducers if not isinstance(name, str)), None)
+        if number is not None:
+            raise TypeError(f"reducers has the name {number!r}, which is no text: pass {str(number)!r}.")
         return reducers
     classes = [type(reducer).__name__ for reducer in reducers]
     before = [classes[:i].count(name) for i, name in enumerate(classes)]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import COLUMNS
+from .columns import COLUMNS, NAMES, SPREAD
 
-__all__ = ["HEADINGS", "NAMES", "SPREAD", "TIMES", "Comparison", "form_of", "summarized", "with_spread"]
+__all__ = ["HEADINGS", "TIMES", "Comparison", "figures_of", "form_of", "summarized", "with_spread"]
 
 HEADINGS = {
     "r2": ("R2", ".3f"),
@@ -24,10 +24,6 @@ HEADINGS = {
 """Heading and number format of the columns of every comparison."""
 TIMES = ("fit_seconds", "rows_per_second")
 """Columns that are medians over the folds. The others are means."""
-NAMES = ("reducer", "n_components", "fold")
-"""Keys of a row that are no figures."""
-SPREAD = "_std"
-"""End of the names of standard deviations."""
 WIDTH = 100
 """Characters of a terminal's line. Columns beyond it are printed below the others."""
 
@@ -214,7 +210,10 @@ def with_spread(row: dict[str, Any], column: str, form: str) -> str:
     if value is None:
         return "-"
     text = format(value, form)
-    return text if spread is None or column in TIMES else f"{text}±{format(spread, form).removeprefix('0')}"
+    if spread is None or column in TIMES:
+        return text
+    of_spread = format(spread, form)
+    return f"{text}±{of_spread[1:] if of_spread.startswith('0.') else of_spread}"
 
 
 def form_of(values: Sequence[float | None]) -> str:
@@ -226,9 +225,13 @@ def form_of(values: Sequence[float | None]) -> str:
     return ".2e" if magnitude < -4 else f",.{max(0, 3 - magnitude) if largest >= 10 else 2 - magnitude}f"
 
 
-def summarized(folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def figures_of(folds: list[dict[str, Any]]) -> list[str]:
+    """The names of the figures in rows: those of every comparison first, then those of scorers."""
+    return list(dict.fromkeys((*COLUMNS, *(key for fold in folds for key in fold if key not in NAMES))))
+
+
+def summarized(folds: list[dict[str, Any]], columns: list[str]) -> list[dict[str, Any]]:
     """Means and standard deviations over the folds of each reducer and number of components."""
-    columns = dict.fromkeys((*COLUMNS, *(key for fold in folds for key in fold if key not in NAMES)))
     rows = []
     for k, name in dict.fromkeys((f["n_components"], f["reducer"]) for f in folds):
         same = [f for f in folds if (f["n_components"], f["reducer"]) == (k, name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, get_scorer_names
 
 from .. import metrics
 from ..engine.notices import warn
+from .columns import SPREAD, is_taken
 from .metadata import taken_by_scorer
 
 __all__ = ["Scorer", "check_scorers"]
@@ -73,7 +74,7 @@ class Scorer:
             self._tell(f"failed ({' '.join(str(error).split()) or type(error).__name__})")
             return {self.name: None}
         return {
-            name: self._checked(name, value)
+            str(name): self._checked(name, value)
             for name, value in (found.items() if isinstance(found, Mapping) else [(self.name, found)])
         }
 
@@ -90,14 +91,12 @@ class Scorer:
         warn(f"The scorer {self.name!r} {what}: there is no value in its column.", UndefinedMetricWarning)
 
 
-def check_scorers(scoring: Any, taken: Iterable[str], has_target: bool) -> list[Scorer]:
+def check_scorers(scoring: Any, has_target: bool) -> list[Scorer]:
     """The scorers that a user asks for, by the names of their columns.
 
     Parameters
     ----------
     scoring : str, callable, list, tuple or set of these, dict, or None
-    taken : iterable of str
-        Names that other columns have.
     has_target : bool
 
     Raises
@@ -107,8 +106,8 @@ def check_scorers(scoring: Any, taken: Iterable[str], has_target: bool) -> list[
     """
     scorers = [Scorer(name, _found(scorer)) for name, scorer in _named(scoring)]
     for scorer in scorers:
-        if scorer.name in taken or scorer.name.endswith("_std"):
-            mine = f"my_{scorer.name.removesuffix('_std')}"
+        if is_taken(scorer.name):
+            mine = f"my_{scorer.name.removesuffix(SPREAD)}"
             raise ValueError(
                 f"scoring has the name {scorer.name!r}, which another column has: pass it by a name of its own, as in "
                 f"{{{mine!r}: ...}}."
@@ -140,6 +139,11 @@ def _name_of(scorer: Any) -> str:
 
 def _found(scorer: Any) -> Callable[..., Any]:
     if isinstance(scorer, str):
+        if scorer not in (*OURS, *get_scorer_names()):
+            raise ValueError(
+                f"There is no scorer {scorer!r}: pass one of sklearn.metrics.get_scorer_names(), or of skae.metrics: "
+                f"{', '.join(OURS)}."
+            )
         found: Callable[..., Any] = getattr(metrics, scorer) if scorer in OURS else get_scorer(scorer)
         return found
     if not callable(scorer):

@@ -6,9 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import get_tags
 from typing_extensions import Self
 
+from ..base.abilities import takes_sparse
 from ..metrics import reconstruct
 from ._matplotlib import literal, pyplot
 from ._rows import as_array
@@ -345,8 +345,7 @@ def _spreads(comparison: Any, name: str, reducers: list[str]) -> dict[str, np.nd
 
 def _given(model: Any, X: Any) -> Any:
     """Held-out rows as a model takes them: not sparse, unless it says that it takes that."""
-    able = not hasattr(X, "toarray") or (hasattr(model, "__sklearn_tags__") and get_tags(model).input_tags.sparse)
-    return X if able else X.toarray()
+    return X if not hasattr(X, "toarray") or takes_sparse(model) else X.toarray()
 
 
 def _codes(comparison: Any, size: int) -> dict[str, np.ndarray]:

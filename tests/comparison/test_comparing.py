@@ -18,6 +18,8 @@ from sklearn.datasets import load_diabetes, load_iris, load_linnerud
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectFpr
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import TSNE
 from sklearn.model_selection import (
@@ -41,6 +43,8 @@ from skae.comparison import compare
 from skae.comparison.evaluation import n_neighbors
 from skae.comparison.folds import is_classes
 from skae.comparison.peers import is_map
+from skae.comparison.result import form_of, with_spread
+from skae.inspection import ComparisonDisplay
 from skae.maps import NeighborAutoencoder
 
 IRIS = load_iris(as_frame=True)
@@ -641,6 +645,13 @@ def test_the_pieces_of_a_map_are_told_of_the_fold_that_is_drawn(recwarn):
     assert str(warning.message).startswith("NeighborAutoencoder with n_components=2: The neighbour graph has 2 pieces")
 
 
+def test_a_pipeline_with_a_step_that_needs_y_is_fitted_with_it():
+    result = compare(X, Y, [make_pipeline(SelectFpr(), PCA())], [2], cv=2)
+    assert find(result, "Pipeline", 2)["r2"] > 0.9
+    with pytest.raises(ValueError, match="it learns from a target, and there is none"):
+        compare(X, None, [make_pipeline(SelectFpr(), PCA())], [2], cv=2)
+
+
 def test_a_reducer_without_n_components_is_used_as_it_is():
     comparison = compare(X, Y, [Fixed()], [1, 2], cv=2)
     first, second = find(comparison, "Fixed", 1), find(comparison, "Fixed", 2)
@@ -770,6 +781,12 @@ def test_rows_are_sorted_as_the_widths_and_reducers_are_given():
             ValueError,
             "^groups make the folds, but cv has them already: ",
         ),
+        ({"standardize": ["a"]}, ValueError, r"^standardize=\['a'\] must be True, False, or an array of 4 truth valu"),
+        ({"standardize": [True, False]}, ValueError, "must be True, False, or an array of 4 truth values"),
+        ({"random_state": -1}, ValueError, "^random_state=-1 must be a whole number from 0 to 4294967295, or None.$"),
+        ({"random_state": np.random.RandomState(0)}, ValueError, "must be a whole number from 0 to 4294967295"),
+        ({"y": np.c_[SPECIES, SPECIES]}, ValueError, "^y has 2 columns, which are not all numbers: pass one of them.$"),
+        ({"reducers": {1: TINY}}, TypeError, "^reducers has the name 1, which is no text: pass '1'.$"),
         ({"n_repeats": 0}, ValueError, "^n_repeats=0 must be a whole number from 1 on.$"),
         (
             {"n_repeats": 2, "cv": KFold(2)},
@@ -887,6 +904,18 @@ def test_gaps_are_given_to_those_that_take_them_and_filled_with_means_for_the_ot
     np.testing.assert_array_equal(result.X_test, filled[1])
 
 
+@pytest.mark.parametrize("constant", [3.0, 30.0])
+def test_a_pipeline_with_an_imputer_fills_gaps_itself(constant):
+    """Its step that would undo the imputer does not work, so it has no R2."""
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    train, test = next(iter(KFold(2).split(X)))
+    pipeline = make_pipeline(SimpleImputer(strategy="constant", fill_value=constant), PCA(random_state=0))
+    result = compare(gaps, Y > 0, [pipeline], [2], cv=[(train, test)])
+    expected = PCA(2).fit(np.where(np.isnan(gaps[train]), constant, gaps[train]))
+    np.testing.assert_allclose(result.estimators["Pipeline", 2][-1].mean_, expected.mean_)
+    assert [row["r2"] is None for row in result.rows] == [False, True]
+
+
 def test_a_column_without_entries_in_the_training_rows_tells_nothing_in_that_fold():
     rare = np.full((150, 1), np.nan)
     rare[7] = 1e6
@@ -967,6 +996,15 @@ def test_scores_of_a_splitter_are_those_of_cross_validate(splitter, groups):
     assert len(expected) == len(comparison.folds)
 
 
+def test_settings_tell_folds_and_groups_in_words():
+    """Groups that cannot be sorted are told too."""
+    groups = pd.Series([1, "a", "b"] * 50)
+    assert compare(X, Y, [], [2], cv=2, groups=groups).settings["groups"] == "3"
+    for cv in (zip(*[iter(np.arange(150).reshape(2, 75))] * 2, strict=True), (np.arange(150).reshape(2, 75),)):
+        assert compare(X, None, [], [2], cv=cv).settings["cv"] == "given folds"
+    assert compare(X, None, [], [2], cv=KFold(2)).settings["cv"] == str(KFold(2))
+
+
 def test_repeated_folds_are_others_each_time_and_begin_with_those_of_one_time():
     once, twice = (compare(X, Y, [], [2], cv=2, n_repeats=n, random_state=5) for n in (1, 2))
     assert [fold["fold"] for fold in twice.folds] == [0, 1, 2, 3]
@@ -1000,6 +1038,10 @@ def test_the_table_has_means_and_spreads_of_several_folds_and_fits_a_terminal():
     assert len(lines[0]) <= 100
     one = compare(X, Y, [], [2], cv=[(np.arange(100), np.arange(100, 150))])
     assert "±" not in one.table()
+
+
+def test_a_spread_of_nothing_beside_a_large_number_is_a_zero():
+    assert with_spread({"rows": 1234.0, "rows_std": 0.0}, "rows", form_of([1234.0])) == "1,234±0"
 
 
 def test_columns_that_do_not_fit_a_terminal_are_below_the_others():
@@ -1050,6 +1092,18 @@ def test_a_sparse_x_that_is_too_large_as_an_array_is_told():
         with pytest.raises(ValueError, match=r"^FastICA with .* fold 1 of 2: it takes no sparse X, .* needs 11 MiB, a"):
             compare(wide, None, [FastICA()], [2], cv=2)
         assert names(compare(wide, None, [TruncatedSVD()], [2], cv=2)) == ["PCA", "TruncatedSVD"]
+
+
+def test_a_pipeline_whose_first_reducer_takes_sparse_x_is_given_it():
+    """The steps behind it are given its codes. A step before it that needs arrays needs all as an array."""
+    wide = random_table(300, 5000, density=0.001, format="csr", random_state=0)
+    with config_context(working_memory=8):
+        reducers = [make_pipeline(TruncatedSVD(3), FastICA(max_iter=1, tol=9.0))]
+        result = compare(wide, None, reducers, [2], cv=2)
+        assert names(result) == ["PCA", "Pipeline"]
+        assert "codes Pipeline" in ComparisonDisplay.from_comparison(result).axes_
+        with pytest.raises(ValueError, match="it takes no sparse X"):
+            compare(wide, None, [make_pipeline(StandardScaler(), TruncatedSVD())], [2], cv=2)
 
 
 def test_r2_of_many_sparse_columns_is_that_of_one_array(monkeypatch):

@@ -17,6 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import compare, metrics
+from skae.comparison.page import page
+from skae.inspection import ComparisonDisplay
 
 X, Y = load_iris(return_X_y=True)
 FOLDS = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y))
@@ -97,6 +99,21 @@ def test_a_callable_may_return_several_columns():
         compare(X, Y, [], [2], cv=FOLDS, scoring=lambda *_: {"knn": 1.0})
 
 
+def test_several_columns_of_a_callable_are_shown_and_drawn():
+    """All columns and a guess have no values there, because the callable judges reducers."""
+    result = compare(X, Y, [], [2], cv=FOLDS, scoring=two_scores)
+    assert [row["classes"] for row in result.baselines] == [None, None]
+    assert "3.000±.000*" in result.table()
+    assert "<th>classes</th>" in page(result, None, None)
+    assert {"rows", "classes"} < ComparisonDisplay.from_comparison(result).axes_.keys()
+
+
+@pytest.mark.parametrize("name", ["reducer", "fold", "f1_std"])
+def test_columns_of_a_callable_have_names_of_their_own(name):
+    with pytest.raises(ValueError, match=f"a scorer returned a value for {name!r}, which is the name of another"):
+        compare(X, Y, [], [2], cv=FOLDS, scoring=lambda *_: {name: 1.0})
+
+
 def test_without_a_target_reducers_are_scored_without_one():
     result = compare(X, None, [], [2], cv=FOLDS, scoring={"mine": lambda estimator, X: float(len(X))})
     assert column(result, "mine") == [50.0] * 3
@@ -159,7 +176,7 @@ class Odd(BaseEstimator):
 @pytest.mark.parametrize(
     ("scoring", "error", "sentence"),
     [
-        ("f1_macroo", ValueError, "'f1_macroo' is not a valid scoring value"),
+        ("f1_macroo", ValueError, "^There is no scorer 'f1_macroo': pass one of .* or of skae.metrics: continuity, "),
         (3, TypeError, r"^scoring has 3: pass the name of a scorer, or a callable\(estimator, X, y\).$"),
         ("r2", ValueError, r"^scoring has the name 'r2', which another column has: .* as in \{'my_r2': \.\.\.\}\.$"),
         ({"fold": F2}, ValueError, "^scoring has the name 'fold', which another column has"),
