@@ -73,9 +73,8 @@ class Split(NamedTuple):
         """Components of a code."""
         return min(8, self.train.shape[1] // 2)
 
-    @property
-    def rng(self) -> np.random.Generator:
-        """Random numbers of this split, the same for all jobs."""
+    def generator(self) -> np.random.Generator:
+        """A new generator of this split's random numbers. Two of them draw the same, so rows share one."""
         return np.random.default_rng(self.seed)
 
 
@@ -156,7 +155,7 @@ def regress(s: Split) -> Scores:
 
 def few_labels(s: Split) -> Scores:
     """Accuracy from five labels a class."""
-    rows = np.concatenate([s.rng.permutation(np.flatnonzero(s.y == c))[:N_LABELS] for c in np.unique(s.y)])
+    rows = np.concatenate([s.generator().permutation(np.flatnonzero(s.y == c))[:N_LABELS] for c in np.unique(s.y)])
     known = np.full(len(s.y), -1)
     known[rows] = s.y[rows]
     alone = {"linear": linear(), "RandomForest": RandomForestClassifier(random_state=s.seed)}
@@ -178,12 +177,10 @@ def mixture(X: np.ndarray, seed: int) -> GaussianMixture:
 
 def spread_out(s: Split) -> Split:
     """Rows of whole numbers with uniform noise between them, so that they have a density."""
-    whole = bool((s.train == s.train.round()).all())
-    return (
-        s._replace(train=s.train + s.rng.random(s.train.shape), test=s.test + s.rng.random(s.test.shape))
-        if whole
-        else s
-    )
+    if (s.train != s.train.round()).any():
+        return s
+    rng = s.generator()
+    return s._replace(train=s.train + rng.random(s.train.shape), test=s.test + rng.random(s.test.shape))
 
 
 def density(s: Split) -> Scores:
@@ -219,7 +216,8 @@ def clusters(s: Split) -> Scores:
 def noise(s: Split) -> Scores:
     """R2 of held-out rows that are restored from noisy copies. Clean rows are known in training."""
     level = NOISE * np.sqrt(s.train.var(axis=0).mean())
-    X_noisy, noisy = (X + level * s.rng.normal(size=X.shape) for X in (s.train, s.test))
+    rng = s.generator()
+    X_noisy, noisy = (X + level * rng.normal(size=X.shape) for X in (s.train, s.test))
     ridge = RidgeCV(np.logspace(-3, 6, 19)).fit(X_noisy, s.train)
     pca = PCA(s.k).fit(s.train)
     narrow = Autoencoder(s.k, random_state=s.seed).fit(s.train)
@@ -239,7 +237,8 @@ def noise(s: Split) -> Scores:
 
 def gaps(s: Split) -> Scores:
     """Root mean square error of missing entries of held-out rows, in standard deviations."""
-    hidden, missing = (s.rng.random(X.shape) < GAPS for X in (s.train, s.test))
+    rng = s.generator()
+    hidden, missing = (rng.random(X.shape) < GAPS for X in (s.train, s.test))
     X, X_test = np.where(hidden, np.nan, s.train), np.where(missing, np.nan, s.test)
     models = {
         "SimpleImputer": SimpleImputer(),
@@ -255,7 +254,7 @@ def gaps(s: Split) -> Scores:
 def outliers(s: Split) -> Scores:
     """Area under the ROC curve: rows of one class, a twentieth of all, among the others; fitted to all of them."""
     odd = np.unique(s.y)[s.seed % len(np.unique(s.y))]
-    usual, rare = np.flatnonzero(s.y != odd), s.rng.permutation(np.flatnonzero(s.y == odd))
+    usual, rare = np.flatnonzero(s.y != odd), s.generator().permutation(np.flatnonzero(s.y == odd))
     rare = rare[: max(5, round(SHARE * len(usual)))]
     X, is_odd = s.train[np.concatenate([usual, rare])], np.repeat([0, 1], [len(usual), len(rare)])
     scores = {

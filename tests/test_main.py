@@ -747,7 +747,7 @@ MISTAKES = [
     (["iris", "--n-jobs", "0"], "--n-jobs takes a number of processes, or -1 for one for each core."),
     (["iris", "--repeats", "0"], "--repeats takes whole numbers from 1 to 1000000."),
     (["iris", "--groups", "x"], "--groups is for files: the bundled set 'iris' has no column of groups."),
-    (["iris", "--scoring", "r3"], "'r3' is not a valid scoring value."),
+    (["iris", "--scoring", "r3"], "There is no scorer 'r3': pass one of sklearn.metrics.get_scorer_names()"),
     (["iris", "--seed", "-1"], "--seed takes whole numbers from 0 to 4294967295."),
 ]
 

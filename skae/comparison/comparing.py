@@ -54,9 +54,9 @@ def compare(
         Numbers on any scale, which are read into memory. Every reducer centres them itself. The estimators of this
         package also scale them. A sparse X stays sparse for reducers that take it. The others are given arrays, if
         those of a fold are within scikit-learn's ``working_memory``. An entry that is NaN is missing. Reducers that
-        take NaN are given it. The others, and the models on all columns, are given the mean of the training rows in its
-        place. R2 is that of the observed entries. In a fold whose training rows lack all entries of a column, the
-        column is 0 and tells nothing.
+        take NaN, and pipelines that begin with an imputer, are given it. The others, and the models on all columns, are
+        given the mean of the training rows in its place. R2 is that of the observed entries. In a fold whose training
+        rows lack all entries of a column, the column is 0 and tells nothing.
     y : array-like of shape (n_samples,), default=None
         Target of the models on the code. With classes they are scored by accuracy, with real numbers by R2. Texts and
         truth values are classes. Whole numbers are classes if there are at most 20 distinct values, or at least 5 rows
