@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
+from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-__all__ = ["learns_from_target", "restores", "steps_of", "takes_gaps", "takes_sparse"]
+__all__ = ["learns_from_target", "restores", "selects_columns", "steps_of", "takes_gaps", "takes_sparse"]
 
 
 def steps_of(estimator: Any) -> list[Any]:
@@ -60,6 +61,11 @@ def _fills(step: Any) -> bool:
 def learns_from_target(estimator: Any) -> bool:
     """Whether an estimator, or a step of it, needs y. PLSRegression says that it does not."""
     return any(map(_needs_target, steps_of(estimator)))
+
+
+def selects_columns(estimator: Any) -> bool:
+    """Whether an estimator, or a step of it, selects columns. Most do so by y, and some of these do not say it."""
+    return any(isinstance(step, SelectorMixin) for step in steps_of(estimator))
 
 
 def _needs_target(step: Any) -> bool:

@@ -66,8 +66,8 @@ def compare(
         transformer or pipeline can be used. Clones of it are given the ``n_components``. In a pipeline, the last step
         that has ``n_components`` gets it. A reducer without ``inverse_transform`` has no R2, and neither has a pipeline
         with an imputer. A reducer without ``transform``, such as scikit-learn's ``TSNE``, has only the time of its fit:
-        its map of training and held-out rows together would not be comparable. Only reducers that need y are fitted
-        with it.
+        its map of training and held-out rows together would not be comparable. Only reducers that need y, and pipelines
+        that select columns, are fitted with it.
     n_components : sequence of int or None, default=None
         Numbers of components. None is 2, 8 and 16, as far as the columns and the training rows of a fold allow, and 2
         alone for what is made to draw a map: ``NeighborAutoencoder``, ``UMAP``, ``TSNE`` and ``PaCMAP``. Numbers that

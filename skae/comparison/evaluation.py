@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 
-from ..base.abilities import learns_from_target, restores, takes_gaps, takes_sparse
+from ..base.abilities import learns_from_target, restores, selects_columns, takes_gaps, takes_sparse
 from ..metrics import neighbors_kept, r2_against, reconstruct
 from .columns import COLUMNS, is_taken
 from .metadata import WEIGHT, taken_by_reducer
@@ -142,12 +142,13 @@ def fit(model: Any, fold: Fold, X_train: Any) -> float:
     seconds : float
         How long it took.
     """
-    supervised = learns_from_target(model)
-    if supervised and fold.y_train is None:
+    needs_y = learns_from_target(model)
+    if needs_y and fold.y_train is None:
         raise ValueError("it learns from a target, and there is none: pass one.")
+    y_train = fold.y_train if needs_y or selects_columns(model) else None
     params = taken_by_reducer(model, fold.params_train)
     start = time.perf_counter()
-    model.fit(X_train, fold.y_train if supervised else None, **params)
+    model.fit(X_train, y_train, **params)
     return time.perf_counter() - start
 
 

@@ -18,7 +18,7 @@ from sklearn.datasets import load_diabetes, load_iris, load_linnerud
 from sklearn.decomposition import NMF, PCA, FastICA, KernelPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_selection import SelectFpr
+from sklearn.feature_selection import SelectFpr, SelectKBest, VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import TSNE
@@ -646,8 +646,10 @@ def test_the_pieces_of_a_map_are_told_of_the_fold_that_is_drawn(recwarn):
 
 
 def test_a_pipeline_with_a_step_that_needs_y_is_fitted_with_it():
-    result = compare(X, Y, [make_pipeline(SelectFpr(), PCA())], [2], cv=2)
-    assert find(result, "Pipeline", 2)["r2"] > 0.9
+    """SelectKBest does not say that it needs y."""
+    result = compare(X, Y, [make_pipeline(SelectFpr(), PCA()), make_pipeline(SelectKBest(k=2), PCA())], [2], cv=2)
+    assert result.estimators["Pipeline 2", 2][0].get_support().tolist() == [False, False, True, True]
+    compare(X, None, [make_pipeline(VarianceThreshold(), PCA())], [2], cv=2)
     with pytest.raises(ValueError, match="it learns from a target, and there is none"):
         compare(X, None, [make_pipeline(SelectFpr(), PCA())], [2], cv=2)
 
