@@ -99,9 +99,18 @@ def run(options: argparse.Namespace) -> None:
             )
         print(result.table(BOLD if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else "{}*"))
         print(legend(result, data), flush=True)
-        of_fits = {(str(told.message).partition(":")[0], told.category): str(told.message) for told in warned}
-        print("".join(f"{printable(text)}\n" for text in of_fits.values()), end="")  # one of each reducer and size
+        print("".join(f"{printable(text)}\n" for text in _each_once(warned)), end="")
         print("\n".join(write(result, data, options)))
+
+
+def _each_once(warned: Sequence[warnings.WarningMessage]) -> list[str]:
+    """One warning of each reducer and size, whatever the folds, and all that differ of scorers."""
+    texts = [(str(told.message), told.category) for told in warned]
+    found = {
+        (text.partition(":")[0], category, text if category is UndefinedMetricWarning else ""): text
+        for text, category in texts
+    }
+    return list(found.values())
 
 
 class Stream:

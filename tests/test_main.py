@@ -251,9 +251,12 @@ def test_groups_are_a_column_that_no_fold_divides(tmp_path, capsys):
 
 @pytest.mark.filterwarnings("ignore:The least populated class")
 @pytest.mark.usefixtures("_undrawn")
-def test_a_scorer_that_fails_is_told(capsys):
-    assert run("iris", *QUICK, "--reducers", "sklearn.decomposition.KernelPCA", "--scoring", "reconstruction_r2") == 0
-    assert "KernelPCA with n_components=2: The scorer 'reconstruction_r2' failed (" in capsys.readouterr().out
+def test_scorers_that_fail_are_told(capsys):
+    scoring = ["reconstruction_r2", "neg_reconstruction_mse"]
+    assert run("iris", *QUICK, "--reducers", "sklearn.decomposition.KernelPCA", "--scoring", *scoring) == 0
+    out = capsys.readouterr().out
+    for name in scoring:
+        assert out.count(f"KernelPCA with n_components=2: The scorer {name!r} failed (") == 1
 
 
 def test_a_file_without_a_target_is_compared(table, tmp_path, capsys):
