@@ -138,7 +138,10 @@ html_theme_options = {
     "show_prev_next": False,
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
-    "secondary_sidebar_items": {"**": ["page-toc"], "examples/**": []},  # code needs the room
+    "secondary_sidebar_items": {  # but for examples, whose code needs the room
+        pages: [] if pages.startswith("examples") else ["page-toc"]
+        for pages in ("*", "api/*", "models/*", "measured/*", "examples/**")
+    },
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_toc_level": 2,
