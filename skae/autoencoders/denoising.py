@@ -18,6 +18,8 @@ from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.modes import plain_torch
+from ..engine.notices import warn
+from ._astray import tell_of_straying
 from ._corruption import Corruption, limits_fault, limits_of
 from ._residuals import Residuals, residuals_fault, residuals_of, root_of
 from ._target import read_target
@@ -218,7 +220,7 @@ class DenoisingAutoencoder(Autoencoder):
         n_samples : int, default=1
             Number of chains. The last state of each chain is a row of the result.
         n_steps : int, default=100
-            Number of steps of each chain.
+            Number of steps of each chain. A chain of a wide code may run away from the data. A warning says so.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise. None uses the estimator's ``random_state``.
 
@@ -247,7 +249,18 @@ class DenoisingAutoencoder(Autoencoder):
             for _ in range(n_steps):
                 x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
             rows: np.ndarray = self._frame.undo(x).cpu().numpy()
+        self._tell_of_straying(module, x, n_steps)
         return rows
+
+    def _tell_of_straying(self, module: Any, x: Tensor, n_steps: int) -> None:
+        if not self._frame.centred:
+            return
+        cures = [f"lower n_components (now {module.code_width})"]
+        if self.corruption == "gaussian":
+            cures.append(f"raise corruption_level (now {self._level():g})")
+        sentence = tell_of_straying(x, n_steps, cures)
+        if sentence is not None:
+            warn(sentence)
 
     def _require_model_of_x(self, method: str) -> None:
         if self._target_frame is not None:
