@@ -19,8 +19,8 @@ from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.modes import plain_torch
 from ..engine.notices import warn
-from ._astray import tell_of_straying
-from ._corruption import Corruption, limits_fault, limits_of
+from ._chain import joined, tell_of_straying
+from ._corruption import Corruption, emphasis_of, limits_fault, limits_of
 from ._residuals import Residuals, residuals_fault, residuals_of, root_of
 from ._target import read_target
 from .dense import Autoencoder
@@ -249,18 +249,8 @@ class DenoisingAutoencoder(Autoencoder):
             for _ in range(n_steps):
                 x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
             rows: np.ndarray = self._frame.undo(x).cpu().numpy()
-        self._tell_of_straying(module, x, n_steps)
+        tell_of_straying(self, x, n_steps)
         return rows
-
-    def _tell_of_straying(self, module: Any, x: Tensor, n_steps: int) -> None:
-        if not self._frame.centred:
-            return
-        cures = [f"lower n_components (now {module.code_width})"]
-        if self.corruption == "gaussian":
-            cures.append(f"raise corruption_level (now {self._level():g})")
-        sentence = tell_of_straying(x, n_steps, cures)
-        if sentence is not None:
-            warn(sentence)
 
     def _require_model_of_x(self, method: str) -> None:
         if self._target_frame is not None:
@@ -277,6 +267,13 @@ class DenoisingAutoencoder(Autoencoder):
     def target_scale_(self) -> float | np.ndarray:
         """Scale of the array that is reconstructed."""
         return self._output_frame.scale
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        source = super()._source(X, y, weight, reset)
+        shape = getattr(y, "shape", None)
+        if reset is not None and self.target == "X" and y is not X and shape == (len(source), source.width):
+            warn("y has the shape of X, and is ignored: if it holds the clean rows of X, pass target='y'.")
+        return source
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         asked = self.target == "y" if reset is not None else self._target_frame is not None
@@ -347,16 +344,7 @@ class DenoisingAutoencoder(Autoencoder):
     def _emphasis(self) -> tuple[float, float]:
         if isinstance(self.emphasis, str):
             return (1.0, 0.0) if self.corruption == "bert" and self._target_frame is None else (1.0, 1.0)
-        try:
-            pair = np.asarray(self.emphasis, dtype=float)
-        except (TypeError, ValueError):
-            pair = np.empty(0)
-        if pair.shape != (2,) or not (np.isfinite(pair) & (pair >= 0.0)).all() or not pair.any():
-            raise ValueError(
-                f"emphasis={self.emphasis!r} must be two numbers of at least 0, not both 0: the weights of corrupted "
-                "and of uncorrupted entries."
-            )
-        return float(pair[0]), float(pair[1])
+        return emphasis_of(self.emphasis)
 
     def _corruption(self, module: Any) -> Corruption:
         """The noise that is applied to the rows."""
@@ -418,7 +406,7 @@ class DenoisingAutoencoder(Autoencoder):
             x = self._draw(module, eta, root_of(residuals_of(batch, eta), batch.weight), rng)
             shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
-        return Batch(*map(_joined, zip(*steps, strict=True)))
+        return Batch(*map(joined, zip(*steps, strict=True)))
 
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
         """Draw rows from p(x | eta). For the gaussian likelihood this is N(eta, R'R), with a root R of S."""
@@ -471,9 +459,3 @@ class DenoisingAutoencoder(Autoencoder):
         total = len(data) if data.weight is None else float(data.weight.sum())
         noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
         return Residuals.of(errors, batch.weight, float(total), noise)
-
-
-def _joined(parts: tuple[Tensor | None, ...]) -> Any:
-    """Concatenate tensors along the rows; None if there are none."""
-    present = [part for part in parts if part is not None]
-    return torch.cat(present) if present else None

@@ -297,6 +297,16 @@ def test_walkback_learns_from_its_own_chain_and_still_samples_the_data(walkback)
     assert spread.max() < 1.25
 
 
+def test_clean_rows_that_are_passed_as_y_and_ignored_are_told():
+    X = gaussian_rows()[:20]
+    model = DenoisingAutoencoder(2, **QUICK)
+    with pytest.warns(UserWarning, match="y has the shape of X, and is ignored: .* pass target='y'"):
+        told = model.fit(X, X + 1.0).denoise(X)
+    np.testing.assert_array_equal(told, model.fit(X, X).denoise(X))  # and neither X, nor labels, are told, which would
+    np.testing.assert_array_equal(told, model.fit(X, np.arange(20)).denoise(X))  # be an error
+    clone(model).set_params(target="y").fit(X, X + 1.0)
+
+
 @pytest.mark.parametrize("walkback", [1, 3])
 def test_a_chain_that_runs_away_is_told(walkback):
     X = load_digits().data[:300]
@@ -309,7 +319,7 @@ def test_a_chain_that_runs_away_is_told(walkback):
     assert farthest > 5
     assert str(told[0].message).endswith(
         f"the farthest to {farthest:.3g} times their root mean square distance from the mean, so these samples mean "
-        "nothing: lower n_steps (now 300), lower n_components (now 64), or raise corruption_level (now 0.6)."
+        "nothing: lower n_steps (now 300) or n_components (now 64), or raise corruption_level (now 0.6)."
     )
     with pytest.warns(UserWarning, match="1 of 1 chains ran away"):
         wide.sample(1, n_steps=5000)
