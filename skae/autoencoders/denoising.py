@@ -18,11 +18,10 @@ from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.modes import plain_torch
-from ..engine.notices import warn
 from ._chain import joined, tell_of_straying
 from ._corruption import Corruption, emphasis_of, limits_fault, limits_of
 from ._residuals import Residuals, residuals_fault, residuals_of, root_of
-from ._target import read_target
+from ._target import read_target, tell_of_ignored
 from .dense import Autoencoder
 
 __all__ = ["DenoisingAutoencoder"]
@@ -269,10 +268,9 @@ class DenoisingAutoencoder(Autoencoder):
         return self._output_frame.scale
 
     def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
-        source = super()._source(X, y, weight, reset)
-        shape = getattr(y, "shape", None)
-        if reset is not None and self.target == "X" and y is not X and shape == (len(source), source.width):
-            warn("y has the shape of X, and is ignored: if it holds the clean rows of X, pass target='y'.")
+        source: Any = super()._source(X, y, weight, reset)
+        if reset is not None and self.target == "X" and y is not X:
+            tell_of_ignored(source.X, y)
         return source
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
