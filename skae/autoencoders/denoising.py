@@ -43,6 +43,8 @@ class DenoisingAutoencoder(Autoencoder):
     shows where the density of the data rises. Under Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is
     approximately the gradient of log p(x).
 
+    The default code of two numbers is for maps. To denoise, give as many components as there are columns.
+
     With ``target="y"``, ``fit(X, Y)`` reconstructs a second array Y from X. Y can be a clean version of X, another
     noisy version, or different columns for the same rows.
 
