@@ -16,7 +16,7 @@ from ..engine.frame import Frame
 from ..engine.group import part_of
 from ..functional.corruptions import SELECTIVE, any_of_variable, gaussian, select, uniform_numbers
 
-__all__ = ["Corruption", "limits_fault", "limits_of"]
+__all__ = ["Corruption", "emphasis_of", "limits_fault", "limits_of"]
 
 
 @dataclass(frozen=True)
@@ -91,3 +91,17 @@ def limits_of(data: Table, before: np.ndarray | None) -> np.ndarray:
 def limits_fault(model: Any, value: Any) -> str | None:
     """Say what is wrong with the ranges of the columns that were read from a file, or return None."""
     return damage.fault_of_numbers(value, (2, len(model._frame)))
+
+
+def emphasis_of(value: Any) -> tuple[float, float]:
+    """Weights of corrupted and of uncorrupted entries in the loss."""
+    try:
+        pair = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        pair = np.empty(0)
+    if pair.shape != (2,) or not (np.isfinite(pair) & (pair >= 0.0)).all() or not pair.any():
+        raise ValueError(
+            f"emphasis={value!r} must be two numbers of at least 0, not both 0: the weights of corrupted and of "
+            "uncorrupted entries."
+        )
+    return float(pair[0]), float(pair[1])

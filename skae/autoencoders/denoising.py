@@ -18,9 +18,10 @@ from ..base.params import NonNegative, Pair, PositiveInt
 from ..engine.arrays import Arrays
 from ..engine.data import Batch, Source, Table, to_tensor
 from ..engine.modes import plain_torch
-from ._corruption import Corruption, limits_fault, limits_of
+from ._chain import joined, tell_of_straying
+from ._corruption import Corruption, emphasis_of, limits_fault, limits_of
 from ._residuals import Residuals, residuals_fault, residuals_of, root_of
-from ._target import read_target
+from ._target import read_target, tell_of_ignored
 from .dense import Autoencoder
 
 __all__ = ["DenoisingAutoencoder"]
@@ -41,6 +42,8 @@ class DenoisingAutoencoder(Autoencoder):
     each other. Its reconstruction r(x~) = g(f(x~)) estimates E[x | x~], so it removes noise and fills gaps. It also
     shows where the density of the data rises. Under Gaussian noise of variance sigma^2, (r(x) - x) / sigma^2 is
     approximately the gradient of log p(x).
+
+    The default code of two numbers is for maps. To denoise, give as many components as there are columns.
 
     With ``target="y"``, ``fit(X, Y)`` reconstructs a second array Y from X. Y can be a clean version of X, another
     noisy version, or different columns for the same rows.
@@ -218,7 +221,7 @@ class DenoisingAutoencoder(Autoencoder):
         n_samples : int, default=1
             Number of chains. The last state of each chain is a row of the result.
         n_steps : int, default=100
-            Number of steps of each chain.
+            Number of steps of each chain. A chain of a wide code may run away from the data. A warning says so.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise. None uses the estimator's ``random_state``.
 
@@ -247,6 +250,7 @@ class DenoisingAutoencoder(Autoencoder):
             for _ in range(n_steps):
                 x = self._draw(module, module.decode(module.encode(corrupt(x, rng)[0])), root, rng)
             rows: np.ndarray = self._frame.undo(x).cpu().numpy()
+        tell_of_straying(self, x, n_steps)
         return rows
 
     def _require_model_of_x(self, method: str) -> None:
@@ -264,6 +268,12 @@ class DenoisingAutoencoder(Autoencoder):
     def target_scale_(self) -> float | np.ndarray:
         """Scale of the array that is reconstructed."""
         return self._output_frame.scale
+
+    def _source(self, X: Any, y: Any = None, weight: Any = None, reset: bool | None = None) -> Source:
+        source: Any = super()._source(X, y, weight, reset)
+        if reset is not None and self.target == "X" and y is not X:
+            tell_of_ignored(source.X, y)
+        return source
 
     def _targets(self, y: Any, n_samples: int, weight: np.ndarray | None, reset: bool | None) -> Any:
         asked = self.target == "y" if reset is not None else self._target_frame is not None
@@ -334,16 +344,7 @@ class DenoisingAutoencoder(Autoencoder):
     def _emphasis(self) -> tuple[float, float]:
         if isinstance(self.emphasis, str):
             return (1.0, 0.0) if self.corruption == "bert" and self._target_frame is None else (1.0, 1.0)
-        try:
-            pair = np.asarray(self.emphasis, dtype=float)
-        except (TypeError, ValueError):
-            pair = np.empty(0)
-        if pair.shape != (2,) or not (np.isfinite(pair) & (pair >= 0.0)).all() or not pair.any():
-            raise ValueError(
-                f"emphasis={self.emphasis!r} must be two numbers of at least 0, not both 0: the weights of corrupted "
-                "and of uncorrupted entries."
-            )
-        return float(pair[0]), float(pair[1])
+        return emphasis_of(self.emphasis)
 
     def _corruption(self, module: Any) -> Corruption:
         """The noise that is applied to the rows."""
@@ -405,7 +406,7 @@ class DenoisingAutoencoder(Autoencoder):
             x = self._draw(module, eta, root_of(residuals_of(batch, eta), batch.weight), rng)
             shown, selected = corrupt(x, rng)
             steps.append(batch._replace(corrupted=shown, emphasis=self._entry_weights(selected, batch)))
-        return Batch(*map(_joined, zip(*steps, strict=True)))
+        return Batch(*map(joined, zip(*steps, strict=True)))
 
     def _draw(self, module: Any, eta: Tensor, root: Tensor, rng: torch.Generator) -> Tensor:
         """Draw rows from p(x | eta). For the gaussian likelihood this is N(eta, R'R), with a root R of S."""
@@ -458,9 +459,3 @@ class DenoisingAutoencoder(Autoencoder):
         total = len(data) if data.weight is None else float(data.weight.sum())
         noise = "callable" if callable(self.corruption) else self.corruption, float(self._level()), int(self.walkback)
         return Residuals.of(errors, batch.weight, float(total), noise)
-
-
-def _joined(parts: tuple[Tensor | None, ...]) -> Any:
-    """Concatenate tensors along the rows; None if there are none."""
-    present = [part for part in parts if part is not None]
-    return torch.cat(present) if present else None

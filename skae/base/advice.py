@@ -13,7 +13,7 @@ from .compat import InvalidParameterError, validate_parameter_constraints
 
 __all__ = ["validate"]
 
-CHOOSE = "choose a whole number, for example with GridSearchCV or skae.compare"
+CHOOSE = "choose a whole number, the smallest whose held-out score is enough, for example with skae.compare"
 IDIOMS: list[tuple[str, Callable[[Any], bool], str]] = [
     ("n_components", lambda value: value is None, f"PCA then keeps all components; here {CHOOSE}."),
     (

@@ -105,7 +105,10 @@ def _open(path: Path) -> Any:
         return _read_by_pieces(path, len(parquet.read_schema(path)))
     except (pa.ArrowException, OSError) as error:
         why = str(error).partition("\n")[0].rstrip(".")
-        raise ValueError(f"X is the path {str(path)!r}, which cannot be read as Parquet: {why}.") from None
+        raise ValueError(
+            f"X is the path {str(path)!r}, which cannot be read as Parquet: {why}. Read other files first, for example "
+            "with pandas.read_csv."
+        ) from None
 
 
 def _table(X: Any, schema: Any, parts: Callable[[Any, list[str]], list[Any]]) -> Outside:

@@ -27,7 +27,9 @@ DATED = re.compile("date|time|duration|period", re.IGNORECASE)
 MISSING = ("NAType", "NaTType")
 """Names of the types of pandas.NA and pandas.NaT."""
 COMPLEX = "Complex data not supported: pass the real part, or real and imaginary parts side by side."
-NO_DATES = "turn dates into numbers, such as days since the first one, or drop them"
+NO_DATES = (
+    "turn dates into numbers, such as days since the first one, take TableAutoencoder, which reads them, or drop them"
+)
 
 
 def as_numbers(X: Any, check: Callable[[Any], Any], name: str = "X", n_dims: int = 2) -> Any:
@@ -110,6 +112,11 @@ def _about_shape(X: Any, name: str, n_dims: int) -> Exception | None:
     shape = X.shape if hasattr(X, "shape") else () if np.isscalar(X) else np.asarray(X[:BLOCK], dtype=object).shape
     if len(shape) < 2:
         got = "1D array" if shape else "a single number"
+        if hasattr(X, "iloc"):
+            return ValueError(
+                f"Expected 2D array, got a {type(X).__name__} instead: pass a frame of one row, such as "
+                "frame.iloc[[0]], or of one column, such as frame[['a']]."
+            )
         return ValueError(
             f"Expected 2D array, got {got} instead. Reshape your data: X.reshape(1, -1) if it is one row, or "
             "X.reshape(-1, 1) if it is one column."
@@ -144,7 +151,11 @@ def _about_cell(X: Any, name: str, start: int, rows: np.ndarray, place: tuple[in
     if isinstance(value, str | bytes):
         column = rows if len(place) == 1 else rows[:, place[1]]
         mostly_numbers = 2 * sum(map(_is_number, column)) > len(rows)
-        cure = "correct or impute the cell" if mostly_numbers else "encode the column (sklearn's OneHotEncoder)"
+        cure = (
+            "correct or impute the cell"
+            if mostly_numbers
+            else "encode the column (sklearn's OneHotEncoder), take TableAutoencoder, which does it"
+        )
         return ValueError(f"Input {name} contains text, {shown}, in {where}: {cure}, or drop it.")
     if isinstance(value, DATES) or DATED.search(kind):
         return ValueError(f"Input {name} contains a date or time, {shown}, in {where}: {NO_DATES}.")

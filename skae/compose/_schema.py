@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -32,6 +33,8 @@ STEPS = {
     "word": (),
 }
 """What the numbers of each sort may be multiples of. Dates are in microseconds."""
+DATE = re.compile(r"\d{4}[-/.]\d\d?[-/.]\d\d?\b|\d\d?[-/.]\d\d?[-/.]\d{4}\b")
+"""What dates begin with."""
 FEW_COUNTS = 20
 """Largest number of distinct values of whole numbers that are taken for counts."""
 
@@ -254,6 +257,8 @@ def schema_of(
         known, shares = cells._replace(values=cells.values[counts]), None if weight is None else weight[counts]
         variable = Variable(name, cells.sort, given.get(name) or _kind_of(known))
         if variable.kind == "categorical":
+            if name not in given:
+                _tell_of_dates(name, known)
             found.append(_with_levels(variable, known, shares, max_categories))
         elif variable.kind == "text":
             found.append(_with_texts(variable, known))
@@ -288,6 +293,16 @@ def _are_multiples(x: np.ndarray, step: float) -> bool:
     ratio = x / step
     off = np.abs(ratio - np.rint(ratio))
     return bool((np.abs(ratio) < MOST_STEPS).all() and (off <= 1e-6 * np.minimum(1.0, np.abs(ratio))).all())
+
+
+def _tell_of_dates(name: Any, cells: Cells) -> None:
+    """Warn of dates that were never read, as in a frame from a CSV file."""
+    entries = cells.values.tolist() if cells.sort == "word" else []
+    if all(isinstance(entry, str) and DATE.match(entry) for entry in entries) and len(set(entries)) > 2:
+        warn(
+            f"Column {name!r} of X holds dates as text, such as {entries[0]!r}, which are taken for categories "
+            f"without an order: convert it with pandas.to_datetime, or pass columns={{{name!r}: 'categorical'}}."
+        )
 
 
 def _with_texts(variable: Variable, cells: Cells) -> Variable:

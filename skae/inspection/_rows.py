@@ -33,7 +33,13 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
 
 def as_array(X: Any) -> np.ndarray:
     """X as a dense array of float64."""
-    return np.asarray(X.toarray() if hasattr(X, "toarray") else without_torch(X), dtype=float)
+    try:
+        return np.asarray(X.toarray() if hasattr(X, "toarray") else without_torch(X), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Only columns of numbers can be drawn as rows, but {error}: draw some columns, such as those of "
+            "select_dtypes('number')."
+        ) from None
 
 
 def without_torch(X: Any) -> Any:

@@ -355,6 +355,11 @@ def _rows_and_map(estimator: Any, X: Any, metric: Metric) -> tuple[Any, np.ndarr
 
 
 def _map(estimator: Any, X: Any) -> np.ndarray:
+    if hasattr(estimator, "__array__"):
+        raise TypeError(
+            f"The first argument is of type {type(estimator).__name__}: pass a fitted transformer, and then X. For X "
+            "and its codes, there are skae.metrics.neighbors_kept and sklearn.manifold.trustworthiness."
+        )
     if not hasattr(estimator, "transform"):
         raise TypeError(f"{type(estimator).__name__} has no transform, so it maps no rows: pass a fitted transformer.")
     return checked(estimator.transform(X), "the map")

@@ -297,6 +297,40 @@ def test_walkback_learns_from_its_own_chain_and_still_samples_the_data(walkback)
     assert spread.max() < 1.25
 
 
+def test_clean_rows_that_are_passed_as_y_and_ignored_are_told(iris):
+    clean = iris + 0.0
+    X = clean + np.random.default_rng(0).normal(scale=3.0, size=clean.shape)  # more noise than variance
+    model, sentence = DenoisingAutoencoder(2, **QUICK), "y is near X, but is ignored: .* pass target='y'"
+    with pytest.warns(UserWarning, match=sentence):
+        told = model.fit(X, clean).denoise(X)
+    with pytest.warns(UserWarning, match=sentence):
+        model.fit(pd.DataFrame(X), pd.DataFrame(clean))
+    for y in (X, X.copy(), np.arange(150), clean[::-1] + 5.0, np.full(X.shape, "a")):  # no warning, which is an error
+        np.testing.assert_array_equal(model.fit(X, y).denoise(X), told)
+    clone(model).set_params(target="y").fit(X, clean)
+
+
+@pytest.mark.parametrize("walkback", [1, 3])
+def test_a_chain_that_runs_away_is_told(walkback):
+    X = load_digits().data[:300]
+    options = {"corruption_level": 0.6, "hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+    wide = DenoisingAutoencoder(64, walkback=walkback, **options).fit(X)
+    radius = np.sqrt(np.square(X - X.mean(axis=0)).sum(axis=1).mean())
+    with pytest.warns(UserWarning, match="20 of 20 chains ran away") as told:
+        Z = wide.sample(20, n_steps=300)
+    farthest = np.linalg.norm(Z - X.mean(axis=0), axis=1).max() / radius
+    assert farthest > 5
+    assert str(told[0].message).endswith(
+        f"the farthest to {farthest:.3g} times their root mean square distance from the mean, so these samples mean "
+        "nothing: lower n_steps (now 300) or n_components (now 64), or raise corruption_level (now 0.6)."
+    )
+    with pytest.warns(UserWarning, match="1 of 1 chains ran away"):
+        wide.sample(1, n_steps=5000)
+    wide.sample(20, n_steps=1)  # no warning, which would be an error
+    narrow = DenoisingAutoencoder(8, walkback=walkback, **options).fit(X)
+    narrow.sample(20, n_steps=300)
+
+
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["not", "weighted"])
 def test_walkback_shows_rows_of_the_chain_all_to_be_restored_to_x(corruption, weight):

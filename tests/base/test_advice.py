@@ -25,9 +25,12 @@ X = np.random.default_rng(0).random((12, 4))
 ESTIMATORS = [getattr(skae, name) for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")]
 BY_VARIANCE = (
     "PCA then chooses by the variance, but components that are learnt together are not ordered by it: choose a whole "
-    "number, for example with GridSearchCV or skae.compare."
+    "number, the smallest whose held-out score is enough, for example with skae.compare."
 )
-ALL = "PCA then keeps all components; here choose a whole number, for example with GridSearchCV or skae.compare."
+ALL = (
+    "PCA then keeps all components; here choose a whole number, the smallest whose held-out score is enough, for "
+    "example with skae.compare."
+)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ from skae.base.complaints import BLOCK, as_numbers
 GOOD = np.arange(12.0).reshape(4, 3) ** 2 % 7
 MODEL = Autoencoder(2, hidden_layer_sizes=(4,), max_iter=1, random_state=0)
 DAY = datetime.date(2020, 2, 29)
-ENCODE = "encode the column (sklearn's OneHotEncoder), or drop it."
-NO_DATES = "turn dates into numbers, such as days since the first one, or drop them."
+ENCODE = "encode the column (sklearn's OneHotEncoder), take TableAutoencoder, which does it, or drop it."
+NO_DATES = (
+    "turn dates into numbers, such as days since the first one, take TableAutoencoder, which reads them, or drop them."
+)
 NO_NUMBER = "the argument must be an array of numbers, or of strings that spell a number."
 RESHAPE = "Reshape your data: X.reshape(1, -1) if it is one row, or X.reshape(-1, 1) if it is one column."
 
@@ -114,7 +116,11 @@ def test_cells_that_are_dates_are_named(X, place, shown):
         (torch.ones(2, 2) + 1j, "Complex data not supported: pass the real part"),
         (GOOD[0], f"Expected 2D array, got 1D array instead. {RESHAPE}"),
         (torch.ones(3), f"Expected 2D array, got 1D array instead. {RESHAPE}"),
-        (pd.Series([1.0, 2.0]), f"Expected 2D array, got 1D array instead. {RESHAPE}"),
+        (
+            pd.Series([1.0, 2.0]),
+            "Expected 2D array, got a Series instead: pass a frame of one row, such as frame.iloc[[0]], or of one "
+            "column, such as frame[['a']].",
+        ),
         (3.0, f"Expected 2D array, got a single number instead. {RESHAPE}"),
         (np.float64(3), f"Expected 2D array, got a single number instead. {RESHAPE}"),
         (GOOD[None], "Found array with dim 3, while dim <= 2 is required: X has shape (1, 4, 3). Flatten what belongs"),

@@ -224,7 +224,9 @@ def test_the_sentence(table, sentence):
 def test_what_is_no_file_of_parquet(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     for path in (tmp_path / "table.csv", str(tmp_path / "table.csv")):
-        assert "table.csv', which cannot be read as Parquet: " in refuses(MODEL, "fit", path)
+        told = refuses(MODEL, "fit", path)
+        assert "table.csv', which cannot be read as Parquet: " in told
+        assert told.endswith(". Read other files first, for example with pandas.read_csv.")
     for missing in (tmp_path / "nothing", str(tmp_path / "nothing.parquet")):
         with pytest.raises(FileNotFoundError, match=r"X is the path '.*nothing.*', but there is no such file"):
             clone(MODEL).fit(missing)

@@ -316,6 +316,19 @@ def test_what_cannot_be_fitted_is_told_and_leaves_nothing(options, change, messa
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
+def test_dates_that_were_never_read_are_told():
+    """As in a frame from a CSV file."""
+    days = pd.date_range("2024-01-01", periods=40)
+    frame = pd.DataFrame({"length": np.arange(40.0), "day": days.strftime("%Y-%m-%d")})
+    with pytest.warns(UserWarning, match="Column 'day' of X holds dates as text, such as '2024-01-01'") as told:
+        TableAutoencoder(1, random_state=0, max_categories=40).fit(frame)
+    assert len(told) == 1
+    for quiet in ({"day": "categorical"}, {"day": "text"}):
+        TableAutoencoder(1, random_state=0, max_categories=40, columns=quiet).fit(frame)
+    other = frame.assign(day=frame["day"].where(frame["day"] > "2024-01-01", "unknown"))
+    TableAutoencoder(1, random_state=0, max_categories=40).fit(other)
+
+
 def test_a_column_of_names_is_told():
     frame = pd.DataFrame({"name": [f"n{i}" for i in range(N)], "x": np.arange(N) / 7})
     with pytest.warns(UserWarning, match="Column 'name' of X has 200 different values"):

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from skae import RBM, DeepBeliefNetwork, VariationalAutoencoder
+from skae import RBM, DeepBeliefNetwork, TableAutoencoder, VariationalAutoencoder
 from skae.inspection import SampleDisplay
 
 Y = np.arange(100) % 3
@@ -300,3 +300,11 @@ def test_bad_rows_are_refused(samples, data, message):
     with pytest.raises(ValueError, match=message):
         SampleDisplay(samples=samples, data=data).plot()
     assert not plt.get_fignums()
+
+
+def test_a_table_with_words_is_refused_in_a_sentence():
+    frame = pd.DataFrame({"length": np.arange(20.0), "kind": ["a", "b"] * 10})
+    model = TableAutoencoder(1, random_state=0).fit(frame)
+    for X in (None, frame):
+        with pytest.raises(ValueError, match=r"^Only columns of numbers can be drawn as rows, .*select_dtypes"):
+            SampleDisplay.from_estimator(model, X)

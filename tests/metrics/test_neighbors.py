@@ -368,6 +368,9 @@ def test_what_makes_no_map_is_told_so(score, rows):
         score(manifold.TSNE(), rows, np.arange(81) % 3)
     with pytest.raises(AttributeError):  # NotFittedError is one, and PCA of scikit-learn 1.6 has no other
         score(PCA(2), rows, np.arange(81) % 3)
+    for table in (rows, pytest.importorskip("pandas").DataFrame(rows)):  # a frame has a transform, too
+        with pytest.raises(TypeError, match=r"pass a fitted transformer, and then X\. For X and its codes, there are "):
+            score(table, rows[:, :2], np.arange(81) % 3)
 
 
 def test_arrays_have_as_many_rows_and_no_nan(rows):

@@ -100,8 +100,8 @@ accuracy = {name: cross_val_score(model, tumours, is_benign, cv=3) for name, mod
 pd.DataFrame(accuracy).agg(["mean", "std"]).T.round(3)
 
 # %%
-# Imputers that look at several columns are ahead of the mean. Among them, the order is nearly that of their errors, but
-# the differences are no larger than those between folds: a better guess of the entries need not be a better prediction.
+# Imputers that look at several columns are ahead of the mean. The differences among them are about as large as those
+# between folds: a better guess of the entries need not be a better prediction.
 #
 # How sure?
 # ---------

@@ -1,6 +1,6 @@
 """
-Denoising is a vector field
-===========================
+Noise taken away: a vector field, and images
+============================================
 
 A :class:`~skae.DenoisingAutoencoder` is shown a row with noise and restores the clean one. The steps that it takes are
 a vector field that leads back to where the data are.
@@ -130,4 +130,5 @@ plt.show()
 
 # %%
 # The model knows which strokes belong together, and the filter and PCA do not. A denoising autoencoder is fitted to one
-# kind of noise, though: if the noise in use is of another kind, measure again.
+# kind of noise, though: if the noise in use is of another kind, measure again. Here clean digits were at hand. What to
+# fit to pairs, or to noisy rows alone, is on the page of the model.

@@ -1,6 +1,6 @@
 """
-Choosing the code's size
-========================
+Choosing the number of components
+=================================
 
 How many numbers should a code have? :class:`~skae.Autoencoder` has no variance ratios to add up as PCA does, so
 held-out scores must tell. The pictures show the reconstruction and the accuracy of a classifier on the code,
@@ -85,10 +85,11 @@ plt.show()
 # The accuracy is as good as on all pixels at a size where R2 still rises: a class does not need the whole digit. PCA
 # catches up with more components. If you can afford 32 numbers, there is little left to gain from an autoencoder.
 #
-# The size as a parameter of a search
-# -----------------------------------
+# In a pipeline, before a classifier
+# ----------------------------------
 # If the code is a step before a classifier, let a :class:`~sklearn.model_selection.GridSearchCV` choose its size, and
-# whether it is PCA. Fit the search on training rows only, and judge what it chose on rows that it has not seen.
+# whether it is PCA. Fit the search on training rows only, and judge what it chose on rows that it has not seen. If
+# settings of the classifier are searched too, ``Pipeline(steps, memory="cache")`` fits each code once for all of them.
 X_train, X_test, y_train, y_test = train_test_split(*load_wine(return_X_y=True), test_size=0.4, random_state=0)
 steps = [("scale", StandardScaler()), ("reduce", PCA()), ("classify", LogisticRegression())]
 grid = {"reduce": [PCA(), Autoencoder(random_state=0)], "reduce__n_components": [1, 2, 3, 5]}

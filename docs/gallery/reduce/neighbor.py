@@ -130,8 +130,9 @@ plt.show()
 
 # %%
 # So check what you see: draw the map again with other parameters and another ``random_state``, and with rows that were
-# held out. :func:`~skae.metrics.trustworthiness` and its companions measure how far a map can be trusted, and
-# :class:`~skae.inspection.LatentSpaceDisplay` shows where it is torn.
+# held out. :func:`~skae.metrics.trustworthiness` and its companions measure how far a map can be trusted: 1 is perfect,
+# and a map at random has about 0.5. :class:`~skae.inspection.LatentSpaceDisplay` with ``color_by="spread"`` shows where
+# it is torn.
 #
 # Beside UMAP
 # -----------
