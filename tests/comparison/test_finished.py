@@ -223,6 +223,7 @@ def test_reducers_numbers_of_components_and_what_does_not_matter_may_change(tmp_
         ({"cv": KFold(3)}, "to other folds than these"),
         ({"random_state": 1}, "with random_state=0 instead of 1"),
         ({"standardize": True}, "with standardize=False instead of True"),
+        ({"scoring": ["f1_macro"]}, "with other scorers than these: pass the same scoring, or pass another folder"),
         ({"others": [Autoencoder(**{**TINY, "max_iter": 3})]}, "of 'Autoencoder' with max_iter=2 instead of 3"),
         ({"others": [make_pipeline(FunctionTransformer(np.sqrt), PCA(whiten=True))]}, "pca__whiten=False instead of T"),
         (
