@@ -70,7 +70,7 @@ def as_plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines:
     """Let mean_ and |x| in docstrings be what they are to readers of help(), and no links or substitutions."""
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "..", "[")):
-            parts = re.split(r"(`.*?`)", line)
+            parts = re.split(r"(``.*?``|`.*?`)", line)
             parts[::2] = [re.sub(r"(?<=\w)_(?!\w)|(?<!\\)\|", r"\\\g<0>", part) for part in parts[::2]]
             lines[i] = "".join(parts)
 
