@@ -7,11 +7,16 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from pydoc import locate
+from types import ModuleType
 from typing import Any
+
+from docutils import nodes
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run at once
 
 import skae
+from skae.base.encoding import Encoding
 
 sys.path.insert(0, str(Path(__file__).parent))  # for sphinx-gallery, which imports what it is told by name
 
@@ -63,7 +68,29 @@ def is_left_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
         return True
     if what == "class" and callable(obj) and not home.startswith("skae") and name not in OF_SCIKIT_LEARN:
         return True
+    if obj is Encoding.components_:  # the one that only says that there are none
+        return True
     return None
+
+
+def with_its_page(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """After the first sentence on an estimator, a link to the page that says when to use it."""
+    page = getattr(obj, "__module__", "").rpartition(".")[2]
+    if what == "class" and name.count(".") == 1 and (Path(__file__).parent / "models" / f"{page}.md").exists():
+        at = lines.index("") if "" in lines else len(lines)
+        lines[at:at] = ["", f"Read more on :doc:`when to use it, and what it is good for </models/{page}>`."]
+
+
+def of_scikit_learn(app: Any, env: Any, node: Any, words: Any) -> Any:
+    """A link to the reference of scikit-learn, for what the installed one has. The build needs no network for it."""
+    target = node.get("reftarget", "")
+    found = locate(target) if target.startswith("sklearn.") else None
+    if found is None or isinstance(found, ModuleType):
+        return None
+    parts = target.split(".")
+    page = target if not isinstance(locate(".".join(parts[:-1])), type) else ".".join(parts[:-1])
+    address = f"https://scikit-learn.org/stable/modules/generated/{page}.html#{target}"
+    return nodes.reference("", "", words, internal=False, refuri=address, reftitle="in scikit-learn")
 
 
 def as_plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -151,3 +178,5 @@ def setup(app: Any) -> None:
     app.connect("source-read", with_the_gallery)
     app.connect("autodoc-skip-member", is_left_out)
     app.connect("autodoc-process-docstring", as_plain_text, priority=900)  # after numpydoc
+    app.connect("autodoc-process-docstring", with_its_page, priority=901)
+    app.connect("missing-reference", of_scikit_learn)
