@@ -77,7 +77,7 @@ def with_its_page(app: Any, what: str, name: str, obj: Any, options: Any, lines:
     """After the first sentence on an estimator, a link to the page that says when to use it."""
     page = getattr(obj, "__module__", "").rpartition(".")[2]
     if what == "class" and name.count(".") == 1 and (Path(__file__).parent / "models" / f"{page}.md").exists():
-        at = lines.index("") if "" in lines else len(lines)
+        at = next((i for i in range(1, len(lines)) if lines[i - 1] and not lines[i]), len(lines))
         lines[at:at] = ["", f"Read more on :doc:`when to use it, and what it is good for </models/{page}>`."]
 
 
