@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
-from skae import Autoencoder
+from skae import RBM, Autoencoder, FineTunedClassifier
 from skae.base.params import Fraction, NonNegative, PositiveInt, Probability, constraints
 from skae.base.transformer import TorchTransformer
 
@@ -292,6 +292,13 @@ def test_help_keeps_the_rest_of_a_docstring_and_the_nearest_words_win():
     assert "Noisy notes.\n\nParameters\n" in inspect.getdoc(Noisy)
     assert "Probability with which a hidden unit" not in inspect.getdoc(Noisy)
     assert inspect.getdoc(Deep).endswith("\n\nReferences\n----------\nSomebody (2001).")
+
+
+def test_help_says_nothing_of_a_solver_or_a_method_that_a_class_does_not_have():
+    assert "lbfgs" in inspect.getdoc(Autoencoder) and "partial_fit" in inspect.getdoc(Autoencoder)
+    assert "lbfgs" not in inspect.getdoc(RBM) and "partial_fit" in inspect.getdoc(RBM)
+    doc = inspect.getdoc(FineTunedClassifier)
+    assert '"lbfgs" takes all rows in one batch' in doc and "partial_fit" not in doc
 
 
 def test_help_of_a_class_without_words_names_its_bases():
