@@ -31,8 +31,8 @@ train, test = columns[:100_000].astype("float32"), columns[100_000:].astype("flo
 # %%
 # Time to a result
 # ----------------
-# A fit takes half as many steps as there are rows, but at most 4000. So it does not become longer with the rows for
-# ever. Rows beyond that are not wasted: each step sees others. The times below are those of the machine that built
+# A fit takes half as many steps as there are rows, but at most 4000. So beyond 8000 rows it takes no longer.
+# Rows beyond that are not wasted: each step sees others. The times below are those of the machine that built
 # this page.
 results, models = [], {}
 for n in (300, 1_000, 3_000, 10_000, 100_000):
@@ -66,7 +66,7 @@ print(f"{H.shape[0]} rows have been encoded in {time.process_time() - start:.2f}
 # From a file
 # -----------
 # X may be the path of a Parquet file. What is small is read as a whole. A larger file is read a piece at a time, and is
-# shuffled in windows, so that it need not fit into memory. The fit is the same as that to an array, to the last bit.
+# shuffled in windows, so that it need not fit into memory. The fit to this one equals that to an array, to the last bit.
 folder = tempfile.TemporaryDirectory()
 path = pathlib.Path(folder.name) / "train.parquet"
 frame = pd.DataFrame(train, columns=[f"sensor{j}" for j in range(40)])
