@@ -62,4 +62,4 @@ pd.DataFrame(gains).rename_axis("Autoencoder less PCA:")
 #
 # ``scoring`` takes further scorers, each as another column. ``n_jobs=2`` computes fits side by side,
 # ``resume="folder"`` lets a long comparison go on after it was killed, and ``python -m skae compare wine
-# --standardize --report`` writes all of this as one page of HTML.
+# --standardize`` writes all of this as one page of HTML too.

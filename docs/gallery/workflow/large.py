@@ -66,7 +66,7 @@ print(f"{H.shape[0]} rows have been encoded in {time.process_time() - start:.2f}
 # From a file
 # -----------
 # X may be the path of a Parquet file. What is small is read as a whole. A larger file is read a piece at a time, and is
-# shuffled in windows, so that it need not fit into memory. The fit to this one equals that to an array, to the last bit.
+# shuffled in windows, so that it need not fit into memory. The fit to this file equals that to an array, to the bit.
 folder = tempfile.TemporaryDirectory()
 path = pathlib.Path(folder.name) / "train.parquet"
 frame = pd.DataFrame(train, columns=[f"sensor{j}" for j in range(40)])

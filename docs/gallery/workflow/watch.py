@@ -77,10 +77,10 @@ plt.show()
 # %%
 # Bad fits
 # --------
-# Most fits that have not learnt what they could say so, with the cure. Here are four bad ones. In the first, the learning
-# rate stays where it is, and there are too few epochs. In the second, the rate is much too high, and the loss jumps. In
-# the third, the weight of the divergence is so large that the code of a variational model says nothing. In the last,
-# the rate is higher still, and the loss is no number any more.
+# Most fits that have not learnt what they could say so, with the cure. Here are four bad ones. In the first, the
+# learning rate stays where it is, and there are too few epochs. In the second, the rate is much too high, and the loss
+# jumps. In the third, the weight of the divergence is so large that the code of a variational model says nothing. In
+# the last, the rate is higher still, and the loss is no number any more.
 bad = {
     "too few epochs": Autoencoder(8, learning_rate="constant", max_iter=15, random_state=0),
     "rate too high": Autoencoder(8, learning_rate_init=1.0, max_iter=40, random_state=0),
