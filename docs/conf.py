@@ -99,7 +99,17 @@ def as_plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines:
         if not line.lstrip().startswith((">>>", "..", "[")):
             parts = re.split(r"(``.*?``|`.*?`)", line)
             parts[::2] = [re.sub(r"(?<=\w)_(?!\w)|(?<!\\)\|", r"\\\g<0>", part) for part in parts[::2]]
-            lines[i] = "".join(parts)
+            lines[i] = "".join([as_link(part, name) for part in parts])
+
+
+def as_link(part: str, name: str) -> str:
+    """A name in double backquotes as a link, if it is one of this package or of scikit-learn and not the page's own."""
+    found = re.fullmatch(r"``([A-Za-z][\w.]*)``", part)
+    if found is None:
+        return part
+    full = f"skae.{found[1]}" if found[1] in skae.__all__ else found[1]
+    is_known = full.startswith(("skae.", "sklearn.")) and locate(full) is not None
+    return f":py:obj:`{found[1]} <{full}>`" if is_known and full not in name else part
 
 
 # ------------------------------------------------------------------ the gallery
