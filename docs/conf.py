@@ -19,7 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run at once
 import skae
 from skae.base.encoding import Encoding
 
-sys.path.insert(0, str(Path(__file__).parent))  # for sphinx-gallery, which imports what it is told by name
+sys.path.insert(0, str(Path(__file__).parent))  # sphinx-gallery imports by name what it is told here
+from lectures import ORDER
 
 project = "skae"
 author = "the skae developers"
@@ -34,6 +35,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "sphinx-mathjax-offline",
 ]
 root_doc = "index"
 exclude_patterns = ["_build", "gallery/**", "**/GALLERY_HEADER.rst", "sg_execution_times.rst", "examples/**/*.md5"]
@@ -115,12 +117,12 @@ def as_link(part: str, name: str) -> str:
 
 # ------------------------------------------------------------------ the gallery
 
-SECTIONS = ("reduce", "generate", "detect", "pretrain", "workflow")
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
     "filename_pattern": r"/\w+\.py$",
-    "subsection_order": [f"gallery/{section}" for section in SECTIONS],
+    "subsection_order": [f"gallery/{section}" for section in ORDER],
+    "within_subsection_order": "lectures.Lectures",
     "doc_module": ("skae",),
     "backreferences_dir": "examples/backreferences",
     "reference_url": {"skae": None},
@@ -174,7 +176,10 @@ html_theme_options = {
     "show_prev_next": False,
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {  # but for examples, whose code needs the room
+        pages: [] if pages.startswith("examples") else ["page-toc"]
+        for pages in ("*", "api/*", "models/*", "measured/*", "examples/**")
+    },
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_toc_level": 2,

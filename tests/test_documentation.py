@@ -82,6 +82,13 @@ def test_the_html_representation_of_an_estimator_links_to_its_page():
         assert cls.__new__(cls)._get_doc_link() == f"{SITE}/api/{name}.html"
 
 
+def test_the_gallery_has_an_order(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    order = importlib.import_module("lectures").ORDER
+    listed = [f"{section}/{name}.py" for section, names in order.items() for name in names]
+    assert sorted(listed) == [path.relative_to(ROOT / "docs/gallery").as_posix() for path in EXAMPLES]
+
+
 @pytest.mark.parametrize("name", [name.rpartition(".")[2] for name in ESTIMATORS])
 def test_an_example_shows_each_estimator(name):
     assert any(re.search(rf"\b{name}\b", path.read_text()) for path in EXAMPLES)
