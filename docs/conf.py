@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from docutils import nodes
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (of_scikit_learn looks for the imputer)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run at once
+
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (of_scikit_learn looks for the imputer)
 
 import skae
 from skae.base.encoding import Encoding
