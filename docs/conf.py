@@ -7,11 +7,18 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from pydoc import locate
+from types import ModuleType
 from typing import Any
+
+from docutils import nodes
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two examples run at once
 
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (of_scikit_learn looks for the imputer)
+
 import skae
+from skae.base.encoding import Encoding
 
 sys.path.insert(0, str(Path(__file__).parent))  # sphinx-gallery imports by name what it is told here
 from lectures import ORDER
@@ -65,16 +72,48 @@ def is_left_out(app: Any, what: str, name: str, obj: Any, skip: bool, options: A
         return True
     if what == "class" and callable(obj) and not home.startswith("skae") and name not in OF_SCIKIT_LEARN:
         return True
+    if obj is Encoding.components_:  # the one that only says that there are none
+        return True
     return None
+
+
+def with_its_page(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """After the first sentence on an estimator, a link to the page that says when to use it."""
+    page = getattr(obj, "__module__", "").rpartition(".")[2]
+    if what == "class" and name.count(".") == 1 and (Path(__file__).parent / "models" / f"{page}.md").exists():
+        at = next((i for i in range(1, len(lines)) if lines[i - 1] and not lines[i]), len(lines))
+        lines[at:at] = ["", f"Read more on :doc:`when to use it, and what it is good for </models/{page}>`."]
+
+
+def of_scikit_learn(app: Any, env: Any, node: Any, words: Any) -> Any:
+    """A link to the reference of scikit-learn, for what the installed one has. The build needs no network for it."""
+    target = node.get("reftarget", "")
+    found = locate(target) if target.startswith("sklearn.") else None
+    if found is None or isinstance(found, ModuleType):
+        return None
+    parts = target.split(".")
+    page = target if not isinstance(locate(".".join(parts[:-1])), type) else ".".join(parts[:-1])
+    address = f"https://scikit-learn.org/stable/modules/generated/{page}.html#{target}"
+    return nodes.reference("", "", words, internal=False, refuri=address, reftitle="in scikit-learn")
 
 
 def as_plain_text(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Let mean_ and |x| in docstrings be what they are to readers of help(), and no links or substitutions."""
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "..", "[")):
-            parts = re.split(r"(`.*?`)", line)
+            parts = re.split(r"(``.*?``|`.*?`)", line)
             parts[::2] = [re.sub(r"(?<=\w)_(?!\w)|(?<!\\)\|", r"\\\g<0>", part) for part in parts[::2]]
-            lines[i] = "".join(parts)
+            lines[i] = "".join([as_link(part, name) for part in parts])
+
+
+def as_link(part: str, name: str) -> str:
+    """A name in double backquotes as a link, if it is one of this package or of scikit-learn and not the page's own."""
+    found = re.fullmatch(r"``([A-Za-z][\w.]*)``", part)
+    if found is None:
+        return part
+    full = f"skae.{found[1]}" if found[1] in skae.__all__ else found[1]
+    is_known = full.startswith(("skae.", "sklearn.")) and locate(full) is not None
+    return f":py:obj:`{found[1]} <{full}>`" if is_known and full not in name else part
 
 
 # ------------------------------------------------------------------ the gallery
@@ -156,3 +195,5 @@ def setup(app: Any) -> None:
     app.connect("source-read", with_the_gallery)
     app.connect("autodoc-skip-member", is_left_out)
     app.connect("autodoc-process-docstring", as_plain_text, priority=900)  # after numpydoc
+    app.connect("autodoc-process-docstring", with_its_page, priority=901)
+    app.connect("missing-reference", of_scikit_learn)

@@ -14,6 +14,7 @@ from skae._version import SITE
 from skae.adversarial._adversarial import Adversarial
 from skae.adversarial._matched import Matched
 from skae.boltzmann.machine import BoltzmannMachine
+from skae.options import parser
 from skae.variational._variational import Variational
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,17 @@ def test_every_model_has_a_page_of_its_name():
     modules = {getattr(skae, name).__module__ for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")}
     pages = {page.stem for page in (ROOT / "docs/models").glob("*.md")}
     assert pages == {module.rpartition(".")[2] for module in modules}
+
+
+OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/comparing.md", "docs/gallery/workflow/compare.py"])
+def test_options_of_the_command_line_exist(page, capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["compare", "--help"])
+    known = {*OPTION.findall(capsys.readouterr().out), "--index-url"}  # the last is one of pip
+    assert {*OPTION.findall((ROOT / page).read_text())} <= known
 
 
 def attribute(name):

@@ -152,6 +152,12 @@ _SECTION = re.compile(r"\nParameters\n-+\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)"
 _ENTRY = re.compile(r"^(?=\w[\w, ]* : )", re.MULTILINE)
 
 
+def _without(entry: str, words: list[str]) -> str:
+    """An entry without its sentences about what a class does not have."""
+    first, *others = re.split(r"(?<=\.)(?=\s)", entry)
+    return "".join([first, *(each for each in others if not any(word in each for word in words))])
+
+
 def joined_doc(cls: type) -> str | None:
     """The docstring of a class, with the "Parameters" of all its bases, in the order of the constructor."""
     if cls.__doc__ is None:
@@ -161,7 +167,9 @@ def joined_doc(cls: type) -> str | None:
     for base in reversed(cls.__mro__):
         entries.update(_entries(vars(base).get("_own_doc") or ""))
     entries.update(_entries(own))
-    ordered = dict.fromkeys(entries[name] for name in parameter_names(cls) if name in entries)
+    absent = [] if '"lbfgs"' in entries.get("solver", '"lbfgs"') else ['"lbfgs"']
+    absent += [] if hasattr(cls, "partial_fit") else ["``partial_fit``"]
+    ordered = dict.fromkeys(_without(entries[name], absent) for name in parameter_names(cls) if name in entries)
     section = "\nParameters\n----------\n" + "\n".join(ordered)
     if _SECTION.search(own):
         return _SECTION.sub(lambda _: section, own, count=1)

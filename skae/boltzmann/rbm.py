@@ -113,6 +113,9 @@ class RBM(BoltzmannMachine):
 
     See Also
     --------
+    DeepBeliefNetwork : Machines of this kind on each other, with labels if asked.
+    DeepBoltzmannMachine : Several layers of hidden units that are learnt together.
+    FineTunedClassifier : Trains the hidden units on, with labels.
     sklearn.neural_network.BernoulliRBM : Binary units, without likelihood and without reconstruction.
 
     References

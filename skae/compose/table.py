@@ -57,7 +57,7 @@ class TableAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Typed)
     - other numbers, dates, times and durations: "gaussian", one column.
     - strings, categories and other objects: "categorical", one column for each category.
 
-    ``columns`` may say otherwise. Only there is a kind "text": five numbers, by which strings are near that share
+    ``columns`` may say otherwise. It has one kind more, "text": five numbers that are near for strings which share
     groups of letters. ``inverse_transform`` then gives the most similar text of the training rows. An array of numbers
     is a table of "gaussian" columns.
 

@@ -67,7 +67,7 @@ KINDS = {
 """What the files of each kind are, and what to do with them."""
 OTHERS = {
     b"\x80": "a pickle",
-    b"PK": "a zip archive, such as skops and torch write",
+    b"PK": "a zip archive, such as skops and torch write (skops.io.load reads those of skops)",
     b"\x1f\x8b": "a compressed file",
     b"x\x9c": "a compressed file of joblib",
     b"\x93NUMPY": "an array of numpy",

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
-from skae import Autoencoder
+from skae import RBM, Autoencoder, FineTunedClassifier
 from skae.base.params import Fraction, NonNegative, PositiveInt, Probability, constraints
 from skae.base.transformer import TorchTransformer
 
@@ -292,6 +292,12 @@ def test_help_keeps_the_rest_of_a_docstring_and_the_nearest_words_win():
     assert "Noisy notes.\n\nParameters\n" in inspect.getdoc(Noisy)
     assert "Probability with which a hidden unit" not in inspect.getdoc(Noisy)
     assert inspect.getdoc(Deep).endswith("\n\nReferences\n----------\nSomebody (2001).")
+
+
+def test_help_says_nothing_of_a_solver_or_a_method_that_a_class_does_not_have():
+    said = {cls: inspect.getdoc(cls) for cls in (Autoencoder, RBM, FineTunedClassifier)}
+    assert ["lbfgs" in doc for doc in said.values()] == [True, False, True]
+    assert ["partial_fit" in doc for doc in said.values()] == [True, True, False]
 
 
 def test_help_of_a_class_without_words_names_its_bases():

@@ -50,6 +50,6 @@ plt.show()
 # On the left are the rows that were learnt. With few of them, the network knows them nearly by heart. The sign is the
 # large distance to the held-out rows on the right. There both kinds of dropout help, and a strong ``weight_decay``,
 # which pulls the model back to PCA, helps less. With the fewest rows, PCA is as good as any of them. With many rows,
-# nothing is learnt by heart, and dropout only takes away from the network.
+# little is learnt by heart, and dropout gains nothing.
 #
 # So look at both scores before you add noise. More rows are better than any of the cures.

@@ -44,8 +44,8 @@ plt.show()
 # %%
 # Is the difference real?
 # -----------------------
-# The folds are the same for all reducers. So compare fold by fold: some folds are hard for everybody, and that falls
-# out of the difference. ``comparison.folds`` has the score of each fold.
+# The folds are the same for all reducers. So compare fold by fold: some folds are hard for every reducer,
+# and the difference leaves that out. ``comparison.folds`` has the score of each fold.
 folds = pd.DataFrame(comparison.folds).pivot(index=["n_components", "fold"], columns="reducer")
 gains = {}
 for score in ("r2", "linear", "knn"):
@@ -62,4 +62,4 @@ pd.DataFrame(gains).rename_axis("Autoencoder less PCA:")
 #
 # ``scoring`` takes further scorers, each as another column. ``n_jobs=2`` computes fits side by side,
 # ``resume="folder"`` lets a long comparison go on after it was killed, and ``python -m skae compare wine
-# --standardize`` writes all of this as one page.
+# --standardize`` writes all of this as one page of HTML too.

@@ -77,10 +77,10 @@ plt.show()
 # %%
 # Bad fits
 # --------
-# A fit that has not learnt what it could says so, with the cure. Here are four of them, each with its message. First
-# the learning rate stays where it is, and there are too few epochs. Then it is much too high, once so that the loss
-# jumps, and once so that it is no number any more. In the last one the weight of the divergence is so large that the
-# code of a variational model says nothing.
+# Most fits that have not learnt what they could say so, with the cure. Here are four bad ones. In the first, the
+# learning rate stays where it is, and there are too few epochs. In the second, the rate is much too high, and the loss
+# jumps. In the third, the weight of the divergence is so large that the code of a variational model says nothing. In
+# the last, the rate is higher still, and the loss is no number any more.
 bad = {
     "too few epochs": Autoencoder(8, learning_rate="constant", max_iter=15, random_state=0),
     "rate too high": Autoencoder(8, learning_rate_init=1.0, max_iter=40, random_state=0),
@@ -106,8 +106,8 @@ axes[1].set_yscale("log")
 plt.show()
 
 # %%
-# The second model has no warning, since it has a code, and the weights of its best epoch are kept. But a curve that
-# jumps is one to look at. The score of the third model is a bound of the log-likelihood in nats, and the others have
+# The second model has no warning, because its code says something, and the weights of its best epoch are kept. So look
+# at the curve: it jumps. The score of the third model is a bound of the log-likelihood in nats, and the others have
 # R2.
 #
 # To make an error of such a warning, in a script that nobody watches, say
