@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from inspect import get_annotations
 from numbers import Integral, Real
-from textwrap import indent
 from types import FunctionType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -133,7 +132,7 @@ def inherit_methods(cls: type, argument: str, entries: Mapping[str, str]) -> Non
     entries : dict of str to str
         For each method, the entry of the argument in numpydoc form.
     """
-    old = re.compile(rf"^        {argument} : .*\n(?:            .*\n)*", re.MULTILINE)
+    old = re.compile(rf"^{argument} : .*\n(?:    .*\n)*", re.MULTILINE)
     for name, entry in entries.items():
         inherited = getattr(cls, name)
         method = FunctionType(
@@ -142,8 +141,8 @@ def inherit_methods(cls: type, argument: str, entries: Mapping[str, str]) -> Non
         method.__dict__.update(inherited.__dict__)
         method.__kwdefaults__, method.__annotations__ = inherited.__kwdefaults__, inherited.__annotations__
         method.__module__, method.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
-        before, after = old.split(inherited.__doc__, maxsplit=1)
-        method.__doc__ = before + indent(entry, " " * 8) + "\n" + after
+        before, after = old.split(inspect.cleandoc(inherited.__doc__) + "\n", maxsplit=1)
+        method.__doc__ = before + entry + "\n" + after
         check = getattr(inspect.getattr_static(cls, name), "check", None)  # when the method is there
         setattr(cls, name, method if check is None else available_if(check)(method))
 
