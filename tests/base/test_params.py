@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
 from skae import RBM, Autoencoder, FineTunedClassifier
-from skae.base.params import Fraction, NonNegative, PositiveInt, Probability, constraints
+from skae.base.params import Fraction, NonNegative, PositiveInt, Probability, constraints, inherit_methods
 from skae.base.transformer import TorchTransformer
 
 X = np.random.default_rng(0).random((12, 4))
@@ -313,3 +313,33 @@ def test_defaults_in_the_documentation_are_those_of_the_constructor(cls):
         default = re.search(rf"^{name} : .*?default=(.*?)$", section.replace("\\\n", " "), re.MULTILINE | re.DOTALL)
         if default is not None:  # a joint entry has another head
             assert eval(default[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("stored", [lambda doc: doc, inspect.cleandoc], ids=["before Python 3.13", "since then"])
+def test_an_inherited_method_says_what_its_argument_is_here(stored):
+    class Parent:
+        def fit(self, X, y=None):
+            pass
+
+        fit.__doc__ = stored(
+            """Fit.
+
+        Parameters
+        ----------
+        X : array
+        y : Ignored
+            Of no use.
+
+        Returns
+        -------
+        self : Parent
+        """
+        )
+
+    class Child(Parent):
+        pass
+
+    inherit_methods(Child, "y", {"fit": "y : array\n    Labels."})
+    expected = "Fit.\n\nParameters\n----------\nX : array\ny : array\n    Labels.\n\nReturns\n-------\nself : Parent"
+    assert inspect.getdoc(Child.fit) == expected
+    assert "Of no use." in Parent.fit.__doc__
