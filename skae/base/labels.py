@@ -166,7 +166,8 @@ def _missing(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "mM":
         return np.isnat(array)
     if array.dtype.kind == "O":
-        return np.asarray(np.frompyfunc(is_missing, 1, 1)(array), dtype=bool)
+        with np.errstate(invalid="ignore"):  # comparing NaN with itself may set the flag
+            return np.asarray(np.frompyfunc(is_missing, 1, 1)(array), dtype=bool)
     return np.zeros(array.shape, dtype=bool)
 
 

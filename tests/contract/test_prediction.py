@@ -120,7 +120,7 @@ def test_data_frames_of_both(estimator, iris, y):
         (lambda y: np.ma.array(DAYS[y], mask=y == -1), DAYS),
         (lambda y: np.array([np.ma.masked if label == -1 else label for label in y], dtype=object), [0, 1, 2]),
         (lambda y: np.where(y == -1, np.datetime64("NaT"), DAYS[y]), DAYS),
-        (lambda y: np.where(y == -1, np.timedelta64("NaT"), DAYS[y] - DAYS[0]), DAYS - DAYS[0]),
+        (lambda y: np.where(y == -1, np.timedelta64("NaT", "D"), DAYS[y] - DAYS[0]), DAYS - DAYS[0]),
         (lambda y: pd.Series(np.where(y == -1, np.datetime64("NaT"), DAYS[y])), DAYS),
     ],
 )
@@ -286,7 +286,7 @@ BAD_LABELS = [
     (np.full(150, "a"), "labels of 1 class ('a')"),
     (np.linspace(0, 1, 150), "Unknown label type: continuous"),
     (pd.Series(pd.to_datetime(DAYS).tz_localize("UTC")[SPECIES]), "a Timestamp: pass numbers, text or datetime64"),
-    (np.where(SPECIES == 0, np.datetime64("NaT"), DAYS[0]), "labels of 1 class"),
+    (np.where(SPECIES == 0, np.datetime64("NaT", "D"), DAYS[0]), "labels of 1 class"),
     (np.ma.array(SPECIES, mask=SPECIES > 0), "labels of 1 class (0)"),
     (np.where(np.arange(150) < 5, np.inf, SPECIES), "y has an infinite label"),
     (SPECIES[:149], "y has 149 labels, but X has 150 rows"),
