@@ -40,6 +40,8 @@ class Labels(NamedTuple):
         """The classes: all labels of rows with positive weight but -1. If only -1 and 1 occur, both are classes."""
         counted = self.values if weight is None else self.values[weight[self.present] > 0]
         found = _of_all_processes(np.unique(counted))
+        if found.dtype.kind in "mM":  # -1 is no date
+            return _at_least_two(found)
         if found.tolist() == [-1, 1]:
             notices.warn(
                 "y holds only -1 and 1, which are taken as two classes. If -1 was meant as 'no label', mark those "

@@ -119,9 +119,9 @@ def test_data_frames_of_both(estimator, iris, y):
         (lambda y: np.ma.array(np.where(y == -1, "hidden", WORDS[y]), mask=y == -1), WORDS),
         (lambda y: np.ma.array(DAYS[y], mask=y == -1), DAYS),
         (lambda y: np.array([np.ma.masked if label == -1 else label for label in y], dtype=object), [0, 1, 2]),
-        (lambda y: np.where(y == -1, np.datetime64("NaT"), DAYS[y]), DAYS),
+        (lambda y: np.where(y == -1, np.datetime64("NaT", "D"), DAYS[y]), DAYS),
         (lambda y: np.where(y == -1, np.timedelta64("NaT", "D"), DAYS[y] - DAYS[0]), DAYS - DAYS[0]),
-        (lambda y: pd.Series(np.where(y == -1, np.datetime64("NaT"), DAYS[y])), DAYS),
+        (lambda y: pd.Series(np.where(y == -1, np.datetime64("NaT", "D"), DAYS[y])), DAYS),
     ],
 )
 def test_unlabelled_rows_are_told_in_many_ways(iris, few, convert, classes):
