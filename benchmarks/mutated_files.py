@@ -28,7 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from files.write import FOLDER, cases
+from files.write import cases, newest
 from mutations import File, mutated, write
 
 import skae
@@ -94,7 +94,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    folder, rng, rows = FOLDER / skae.__version__, np.random.default_rng(options.seed), cases()
+    folder, rng, rows = newest(), np.random.default_rng(options.seed), cases()
     files = {path.stem: File.of(path) for path in sorted(folder.glob("*.skae"))}
     usual = {}
     for name in files:

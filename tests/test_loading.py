@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 import skops.io
 import torch
-from files.write import FOLDER, cases, outputs
+from files.write import FOLDER, cases, newest, outputs
 from mutations import File, mutated, write
-from packaging.version import Version
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -34,7 +33,7 @@ from skae.exceptions import FileError
 ROWS = np.random.default_rng(0).random((30, 5))
 CASES = cases()
 FILES = sorted(FOLDER.glob("*/*.skae"))
-NOW = max({file.parent for file in FILES}, key=lambda folder: Version(folder.name))
+NOW = newest()
 """The newest files. A version in development has files of its own as soon as the format or the estimators change."""
 
 

@@ -14,6 +14,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 from contract.tables import CLASSES, QUICK, SMALL, rows_for, target_of
+from packaging.version import Version
 from sklearn.base import clone
 
 import skae
@@ -106,6 +107,14 @@ def outputs(model, X):
             made = getattr(model, method)(found["transform"] if method == "inverse_transform" else X)
         found[method] = made.select_dtypes("number").to_numpy(float) if hasattr(made, "dtypes") else np.asarray(made)
     return found
+
+
+def newest():
+    """The folder of the newest version that has files."""
+    return max(
+        (folder for folder in FOLDER.iterdir() if folder.is_dir() and folder.name[0].isdigit()),
+        key=lambda folder: Version(folder.name),
+    )
 
 
 def main():
