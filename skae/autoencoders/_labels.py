@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..base.labels import is_missing, read_labels
+from ..base.labels import is_missing, labelled, read_labels
 from ..engine.forest import Binary
 from ..trees import Tree
 
@@ -37,8 +37,7 @@ class NodeLabels(NamedTuple):
         distinct = [*self.meaning.values(), *values.tolist()]
         column = np.empty(len(distinct), dtype=object)
         column[:] = distinct
-        found = np.unique(read_labels(column, name).values)
-        return found[found != -1] if found.dtype.kind not in "US" else found
+        return labelled(np.unique(read_labels(column, name).values))
 
     def require_among(self, classes: np.ndarray) -> None:
         """Raise an error if a label is not among the classes."""

@@ -13,7 +13,17 @@ from ..engine import notices
 from ..engine.group import current
 from .checks import unmasked
 
-__all__ = ["UNLABELLED", "Labels", "Told", "is_missing", "moments_of_known", "numbers", "read_classes", "read_labels"]
+__all__ = [
+    "UNLABELLED",
+    "Labels",
+    "Told",
+    "is_missing",
+    "labelled",
+    "moments_of_known",
+    "numbers",
+    "read_classes",
+    "read_labels",
+]
 
 UNLABELLED = "-1, None or NaN"
 """The marks of a row without a label, for messages."""
@@ -40,15 +50,18 @@ class Labels(NamedTuple):
         """The classes: all labels of rows with positive weight but -1. If only -1 and 1 occur, both are classes."""
         counted = self.values if weight is None else self.values[weight[self.present] > 0]
         found = _of_all_processes(np.unique(counted))
-        if found.dtype.kind in "mM":  # -1 is no date
-            return _at_least_two(found)
         if found.tolist() == [-1, 1]:
             notices.warn(
                 "y holds only -1 and 1, which are taken as two classes. If -1 was meant as 'no label', mark those "
                 "rows with NaN instead; then y has only one class, and at least two are needed."
             )
             return found
-        return _at_least_two(found[found != -1])
+        return _at_least_two(labelled(found))
+
+
+def labelled(found: np.ndarray) -> np.ndarray:
+    """Labels without -1, which marks no label among numbers. Texts and times cannot be compared with it."""
+    return found[found != -1] if found.dtype.kind in "biuf" else found
 
 
 def read_labels(y: Any, name: str) -> Labels:

@@ -169,7 +169,7 @@ def compare(
     _require_seed(random_state)
     with quiet():
         named = named_reducers(reducers, random_state, _pca(X))
-        require_taken(table.params or {}, named.values(), scorers)
+        require_taken(table.params, named.values(), scorers)
         splits = splits_of(X, y, cv, random_state, groups, n_repeats)
         _require_weights(table, splits)
         sizes = checked_sizes(n_components, min(min(len(train) for train, _ in splits), X.shape[1]))
@@ -201,10 +201,12 @@ def _pca(X: Any) -> Any:
 
 
 def _require_weights(table: Table, splits: Sequence[tuple[Any, Any]]) -> None:
-    weight = (table.params or {}).get(WEIGHT)
+    weight = table.params.get(WEIGHT)
+    if weight is None:
+        return
     for i, split in enumerate(splits):
         for rows, what in zip(split, ("training", "held-out"), strict=True):
-            if weight is not None and not weight[rows].any():
+            if not weight[rows].any():
                 raise ValueError(
                     f"All sample weights of {what} rows of fold {i + 1} of {len(splits)} are zero: leave out rows that "
                     "do not count, or pass another cv."
@@ -216,13 +218,10 @@ def _jobs(
 ) -> list[Job]:
     """The fits, and after them what all columns and a guess get. Maps take part up to a number of components."""
     fits = [(k, name) for k in sizes for name, reducer in named.items() if k <= most_of_maps or not is_map(reducer)]
-    asked: list[tuple[int, str, Any]] = [(k, name, named[name]) for k, name in fits]
+    asked: list[tuple[int, str, Any]] = [(k, name, with_components(named[name], k)) for k, name in fits]
     asked += [(0, BASELINES, None)] if has_target else []
     places = [(*each, fold) for each in asked for fold in range(len(splits))]
-    return [
-        Job(i, name, k, fold, len(splits), splits[fold], None if model is None else with_components(model, k))
-        for i, (k, name, model, fold) in enumerate(places)
-    ]
+    return [Job(i, name, k, fold, len(splits), splits[fold], model) for i, (k, name, model, fold) in enumerate(places)]
 
 
 def _computed(
@@ -307,7 +306,7 @@ def _settings(
     if scorers:
         judged = {True: "of the linear model on the code", False: "of the reducer"}
         told["scoring"] = ", ".join(f"{scorer.name} {judged[scorer.judges_predictions]}" for scorer in scorers)
-    for name, value in (table.params or {}).items():
+    for name, value in table.params.items():
         able = [reducer for reducer, model in named.items() if taken_by_reducer(model, {name: value})]
         others = [reducer for reducer in named if reducer not in able]
         told[name] = f"given to {', '.join(able) or 'no reducer'}" + (f", not to {', '.join(others)}" if others else "")

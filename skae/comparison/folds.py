@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -184,20 +184,20 @@ class Table:
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,) or (n_samples, n_targets), or None
     standardize : bool, or ndarray of bool of shape (n_features,), default=False
-    params : dict, default=None
+    params : dict, default={}
         Metadata, see ``metadata.check_params``.
     """
 
     X: Any
     y: np.ndarray | None
     standardize: Any = False
-    params: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fold_of(table: Table, train: Any, test: Any) -> Fold:
     """A fold with its rows, of which the columns that are asked for are standardised, and with its gaps filled."""
     X, y = table.X, table.y
-    params = [of_rows(table.params or {}, rows, X.shape[0]) for rows in (train, test)]
+    params = [of_rows(table.params, rows, X.shape[0]) for rows in (train, test)]
     weight = params[0].get(WEIGHT)
     X_train, X_test = X[train], X[test]
     if np.any(table.standardize):
