@@ -160,10 +160,10 @@ def with_the_gallery(app: Any, page: str, source: list[str]) -> None:
 
 def examples_of(module: str) -> str:
     """Thumbnails of the examples that use an estimator of a module."""
-    classes = [name for name in skae.__all__ if getattr(getattr(skae, name), "__module__", "").endswith(f".{module}")]
-    names = " ".join(f"skae.{name}" for name in classes if isinstance(getattr(skae, name), type))
-    reference = ", ".join(f"{{class}}`skae.{name}`" for name in names.replace("skae.", "").split())
-    return f"\n\n## Reference and examples\n\n{reference}\n\n```{{eval-rst}}\n.. minigallery:: {names}\n```\n"
+    classes = {name: cls for name, cls in vars(skae).items() if name in skae.__all__ and isinstance(cls, type)}
+    names = [f"skae.{name}" for name, cls in classes.items() if cls.__module__.endswith(f".{module}")]
+    reference = ", ".join(f"{{class}}`{name}`" for name in names)
+    return f"\n\n## Reference and examples\n\n{reference}\n\n```{{eval-rst}}\n.. minigallery:: {' '.join(names)}\n```\n"
 
 
 # ------------------------------------------------------------------ how it looks
